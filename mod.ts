@@ -1,0 +1,30 @@
+/**
+ * Closed-form diffusion models: the score of a finite data set is known
+ * exactly, so samples need no training.
+ *
+ * @example Sample sixteen points of two moons
+ * ```ts
+ * import { ddpmGrid, moons, openDevice, optimal, sample } from "@closedform/diffusion";
+ *
+ * using device = await openDevice();
+ * using denoiser = await optimal(moons(1000), device);
+ * const result = await sample(denoiser, { count: 16, grid: ddpmGrid(10), seed: 1 });
+ * console.log(await result.x.array());
+ * result.x.dispose();
+ * result.denoised.dispose();
+ * ```
+ *
+ * @module
+ */
+export * from "./src/compute/device.ts";
+export * from "./src/compute/posterior.ts";
+export * from "./src/compute/reference.ts";
+export * from "./src/datasets/dataset.ts";
+export * from "./src/denoisers/denoiser.ts";
+export * from "./src/denoisers/optimal.ts";
+export * from "./src/errors.ts";
+export * from "./src/linear_space.ts";
+export * from "./src/noise.ts";
+export * from "./src/random.ts";
+export * from "./src/samplers/ddim.ts";
+export * from "./src/samplers/sampler.ts";

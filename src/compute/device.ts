@@ -1,0 +1,64 @@
+/**
+ * Devices: where posteriors are computed. Nothing above this folder asks which one it is.
+ *
+ * @module
+ */
+import type { AnyTensor } from "../linear_space.ts";
+import type {
+  EvaluateOptions,
+  PointSet,
+  Posterior,
+  Sigma,
+} from "./posterior.ts";
+
+/** The kinds of device. */
+export type DeviceKind = "webgpu" | "wasm" | "reference";
+
+/** Data laid out on a device, ready to be asked for posteriors. */
+export interface DataStore {
+  /** Number of rows, `N`. */
+  readonly count: number;
+  /** Numbers per row, `d`. */
+  readonly dimension: number;
+  /**
+   * The posterior mean of a batch of queries over all rows: fused, streaming,
+   * the same to float32 rounding on every device.
+   *
+   * @param x Queries, shape `[B, …]` with `d` numbers per row, in data units. Not disposed.
+   * @param sigma Noise level in data units, one for all queries or one each.
+   * @param options A signal that cancels.
+   * @returns The means, a new tensor of the shape of `x`, and facts per query.
+   * @throws {RangeError} If `B` is 0, a query is not finite, or a noise level is not positive.
+   * @throws {TypeError} If the rows of `x` do not hold `d` numbers.
+   * @throws {DeviceError} If the device was lost or disposed.
+   */
+  posterior(
+    x: AnyTensor,
+    sigma: Sigma,
+    options?: EvaluateOptions,
+  ): Promise<Posterior<AnyTensor>>;
+  /** Releases the data. */
+  dispose(): void;
+}
+
+/** A computing device. */
+export interface Device extends Disposable {
+  /** Which kind it is. */
+  readonly kind: DeviceKind;
+  /** The hardware, in words: the adapter's name or the number of threads. */
+  readonly description: string;
+  /** One line: which device was chosen and why. */
+  readonly reason: string;
+  /**
+   * Lays data out on the device.
+   *
+   * @param points The data; bytes stay bytes. They are copied.
+   * @returns The stored data.
+   * @throws {TypeError} If the data are no whole number of rows.
+   * @throws {RangeError} If a number is not finite.
+   * @throws {DeviceError} If the device cannot hold them.
+   */
+  store(points: PointSet): Promise<DataStore>;
+  /** Releases the device and everything stored on it. */
+  dispose(): void;
+}

@@ -1,0 +1,161 @@
+/**
+ * What every posterior kernel takes and gives, whatever device it runs on.
+ *
+ * @module
+ */
+
+/** The data of a posterior: `count` rows of `dimension` numbers. */
+export interface PointSet {
+  /**
+   * The rows, one after the other. Bytes stay bytes in every kernel; they stand
+   * for the values of {@linkcode PointSet.range}.
+   */
+  readonly data: Uint8Array | Float32Array;
+  /** Numbers per row, `d`. */
+  readonly dimension: number;
+  /** For bytes: the values that 0 and 255 stand for. Default `[-1, 1]`. Floats are taken as they are. */
+  readonly range?: readonly [number, number];
+}
+
+/**
+ * Facts about the posterior that come free with its mean, one value per query.
+ *
+ * The logits are `lᵢ = −‖x − xᵢ‖² / 2σ²` and the weights `wᵢ = softmaxᵢ(lᵢ)`.
+ */
+export interface PosteriorFacts {
+  /** `log Σᵢ exp(lᵢ)`, nats. */
+  readonly logNormaliser: Float64Array;
+  /** The largest logit `l₍₁₎`, nats. */
+  readonly topLogit: Float64Array;
+  /** `l₍₁₎ − l₍₂₎ ≥ 0`, nats; 0 for a tie, infinite for a single data point. */
+  readonly logitGap: Float64Array;
+  /** The row that has the largest logit, the lowest one in a tie. */
+  readonly topIndex: Uint32Array;
+  /** `1 / Σᵢ wᵢ²`, between 1 and `N`. */
+  readonly effectiveSampleSize: Float64Array;
+  /** `−Σᵢ wᵢ log wᵢ`, nats, between 0 and `log N`. */
+  readonly entropy: Float64Array;
+}
+
+/** A posterior mean and the facts that came with it. */
+export interface Posterior<X> {
+  /** `E[x₀ | x]`, of the shape of the queries, in data units. */
+  readonly mean: X;
+  /** One value per query of each fact. */
+  readonly facts: PosteriorFacts;
+}
+
+/** A noise level for all queries, or one for each. */
+export type Sigma = number | ArrayLike<number>;
+
+/** Options of one evaluation. */
+export interface EvaluateOptions {
+  /** Cancels the evaluation, which then rejects with `signal.reason`. */
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * One noise level per query.
+ *
+ * @param sigma A number for all rows, or one number per row.
+ * @param rows The number of queries.
+ * @param action What is attempted, for the message.
+ * @returns `rows` positive numbers.
+ * @throws {RangeError} If a noise level is not a finite number > 0, or there are no queries.
+ * @throws {TypeError} If there is not one noise level per query.
+ */
+export function sigmaPerRow(
+  sigma: Sigma,
+  rows: number,
+  action: string,
+): Float64Array {
+  if (rows < 1) {
+    throw new RangeError(
+      `Cannot ${action}: received 0 queries, wanted at least 1`,
+    );
+  }
+  const sigmas = typeof sigma === "number"
+    ? new Float64Array(rows).fill(sigma)
+    : Float64Array.from(sigma);
+  if (sigmas.length !== rows) {
+    throw new TypeError(
+      `Cannot ${action}: received ${sigmas.length} noise levels for ${rows} queries, wanted 1 or ${rows}`,
+    );
+  }
+  for (const s of sigmas) {
+    if (!(s > 0 && s < Infinity)) {
+      throw new RangeError(
+        `Cannot ${action}: sigma is ${s}, wanted a finite number > 0`,
+      );
+    }
+  }
+  return sigmas;
+}
+
+/** The affine map from stored numbers to data units: `value = stored · scale + offset`. */
+export interface Affine {
+  /** Data units per stored unit. */
+  readonly scale: number;
+  /** The value that a stored 0 stands for. */
+  readonly offset: number;
+}
+
+/**
+ * The affine map of a point set: `(hi − lo)/255` and `lo` for bytes, the identity for floats.
+ *
+ * @param points The points.
+ * @returns The map from what is stored to data units.
+ */
+export function affineOf(points: PointSet): Affine {
+  if (!(points.data instanceof Uint8Array)) return { scale: 1, offset: 0 };
+  const [lo, hi] = points.range ?? [-1, 1];
+  return { scale: (hi - lo) / 255, offset: lo };
+}
+
+/**
+ * Checks a point set at the public border.
+ *
+ * @param points The points.
+ * @returns The number of rows.
+ * @throws {TypeError} If the data are no whole, positive number of rows.
+ * @throws {RangeError} If a number is not finite.
+ */
+export function checkPoints(points: PointSet): number {
+  const { data, dimension, range } = points;
+  if (!(data instanceof Uint8Array || data instanceof Float32Array)) {
+    throw new TypeError(
+      `Cannot store the data: received ${
+        Object.prototype.toString.call(data)
+      }, wanted a Uint8Array or Float32Array`,
+    );
+  }
+  const count = data.length / dimension;
+  if (
+    !Number.isInteger(dimension) || dimension < 1 || !Number.isInteger(count) ||
+    count < 1
+  ) {
+    throw new TypeError(
+      `Cannot store the data: received ${data.length} numbers in rows of ${dimension}, wanted at least one whole row`,
+    );
+  }
+  if (
+    range &&
+    !(Number.isFinite(range[0]) && Number.isFinite(range[1]) &&
+      range[0] < range[1])
+  ) {
+    throw new RangeError(
+      `Cannot store the data: range is [${range}], wanted two rising finite numbers`,
+    );
+  }
+  if (data instanceof Float32Array) {
+    const bad = data.findIndex((v) => !Number.isFinite(v));
+    if (bad >= 0) {
+      throw new RangeError(
+        `Cannot store the data: row ${Math.floor(bad / dimension)} holds ${
+          data[bad]
+        }, wanted finite numbers`,
+      );
+    }
+  }
+  return count;
+}

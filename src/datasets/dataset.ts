@@ -1,0 +1,293 @@
+/**
+ * The data set type: rows of bytes or floats with a shape, a range and maybe labels.
+ *
+ * @module
+ */
+
+/** What a {@linkcode Dataset} is made from. */
+export interface DatasetInit {
+  /** The rows, `[N, …shape]`, row-major, channels last. Used as they are, not copied. */
+  readonly data: Uint8Array | Float32Array;
+  /** The shape of one item: `[height, width, channels]` for images, `[d]` for points. */
+  readonly shape: readonly number[];
+  /** A name for people to read. */
+  readonly name: string;
+  /** The class of each item, an index into `classNames`. */
+  readonly labels?: Uint32Array;
+  /** A name for each class. Default: the class numbers. */
+  readonly classNames?: readonly string[];
+  /**
+   * For bytes, the values that 0 and 255 stand for; for floats, the values drawn
+   * black and white. Default `[-1, 1]`.
+   */
+  readonly range?: readonly [number, number];
+}
+
+/**
+ * A finite data set, the whole model of a closed-form diffusion.
+ *
+ * @example
+ * ```ts
+ * import { Dataset } from "@closedform/diffusion";
+ * import assert from "node:assert/strict";
+ *
+ * const set = new Dataset({
+ *   data: Uint8Array.of(0, 255, 255, 0),
+ *   shape: [1, 2, 1],
+ *   labels: Uint32Array.of(0, 1),
+ *   classNames: ["right", "left"],
+ *   name: "edges",
+ * });
+ * assert.equal(set.count, 2);
+ * assert.deepEqual([...set.classSubset("left").values(0)], [1, -1]);
+ * assert.equal(set.summary(), "edges: 2 items of 1×2×1 bytes in 2 classes");
+ * ```
+ */
+export class Dataset {
+  /** The rows, `[N, …shape]`, row-major, channels last. */
+  readonly data: Uint8Array | Float32Array;
+  /** The shape of one item. */
+  readonly shape: readonly number[];
+  /** Numbers per item, `d`. */
+  readonly dimension: number;
+  /** Number of items, `N`. */
+  readonly count: number;
+  /** A name for people to read. */
+  readonly name: string;
+  /** The class of each item, if there are classes. */
+  readonly labels?: Uint32Array;
+  /** A name for each class, if there are classes. */
+  readonly classNames?: readonly string[];
+  /** What bytes 0 and 255 stand for; for floats, what is drawn black and white. */
+  readonly range: readonly [number, number];
+  #mean?: Float64Array;
+
+  /**
+   * @param init The rows and what they mean.
+   * @throws {TypeError} If data, shape, labels and class names do not fit together.
+   * @throws {RangeError} If there are no items, or the range does not rise.
+   */
+  constructor(init: DatasetInit) {
+    const { data, shape, labels, classNames, range = [-1, 1], name } = init;
+    const action = `Cannot make the data set ${name}`;
+    if (!(data instanceof Uint8Array || data instanceof Float32Array)) {
+      throw new TypeError(
+        `${action}: data is ${
+          Object.prototype.toString.call(data)
+        }, wanted a Uint8Array or Float32Array`,
+      );
+    }
+    if (
+      !Array.isArray(shape) || shape.length === 0 ||
+      !shape.every((n) => Number.isInteger(n) && n > 0)
+    ) {
+      throw new TypeError(
+        `${action}: shape is [${shape}], wanted positive whole numbers`,
+      );
+    }
+    const dimension = shape.reduce((product, n) => product * n, 1);
+    const count = data.length / dimension;
+    if (!Number.isInteger(count)) {
+      throw new TypeError(
+        `${action}: received ${data.length} numbers, wanted a multiple of ${dimension}`,
+      );
+    }
+    if (count === 0) {
+      throw new RangeError(`${action}: received 0 items, wanted at least 1`);
+    }
+    if (
+      !(Number.isFinite(range[0]) && Number.isFinite(range[1]) &&
+        range[0] < range[1])
+    ) {
+      throw new RangeError(
+        `${action}: range is [${range}], wanted two rising finite numbers`,
+      );
+    }
+    if (labels && labels.length !== count) {
+      throw new TypeError(
+        `${action}: received ${labels.length} labels, wanted ${count}`,
+      );
+    }
+    if (classNames && !labels) {
+      throw new TypeError(`${action}: received class names without labels`);
+    }
+    const classes = labels
+      ? labels.reduce((most, label) => Math.max(most, label + 1), 0)
+      : 0;
+    if (classNames && classNames.length < classes) {
+      throw new TypeError(
+        `${action}: received ${classNames.length} class names, wanted at least ${classes}`,
+      );
+    }
+    this.data = data;
+    this.shape = shape;
+    this.dimension = dimension;
+    this.count = count;
+    this.name = name;
+    this.range = range;
+    if (labels) {
+      this.labels = labels;
+      this.classNames = classNames ??
+        Array.from({ length: classes }, (_, c) => String(c));
+    }
+  }
+
+  /**
+   * One item in data units.
+   *
+   * @param index Which item, `0 ≤ index < count`.
+   * @returns Its `dimension` numbers, a copy.
+   * @throws {RangeError} If there is no such item.
+   */
+  values(index: number): Float32Array {
+    this.#checkIndex(index, "take the values of an item");
+    const row = this.data.subarray(
+      index * this.dimension,
+      (index + 1) * this.dimension,
+    );
+    if (row instanceof Float32Array) return row.slice();
+    const [lo, hi] = this.range;
+    return Float32Array.from(row, (v) => v * ((hi - lo) / 255) + lo);
+  }
+
+  /**
+   * The mean of the items in data units, computed once in float64.
+   *
+   * @returns `dimension` numbers.
+   */
+  mean(): Float64Array {
+    if (this.#mean) return this.#mean.slice();
+    const { data, dimension, count } = this;
+    const sum = new Float64Array(dimension);
+    for (let i = 0, at = 0; i < count; i++) {
+      for (let c = 0; c < dimension; c++, at++) sum[c] += data[at];
+    }
+    const [lo, hi] = this.range;
+    const [scale, offset] = data instanceof Uint8Array
+      ? [(hi - lo) / 255, lo]
+      : [1, 0];
+    this.#mean = sum.map((v) => v / count * scale + offset);
+    return this.#mean.slice();
+  }
+
+  /**
+   * The items at the given places, in that order, as a new data set.
+   *
+   * @param indices Places, `0 ≤ index < count`; an item may come twice.
+   * @param name The new name. Default: the old one.
+   * @returns A copy of these items.
+   * @throws {RangeError} If there are no indices, or one is out of range.
+   */
+  subset(indices: ArrayLike<number>, name: string = this.name): Dataset {
+    const { data, dimension } = this;
+    const Rows = data instanceof Uint8Array ? Uint8Array : Float32Array;
+    const rows = new Rows(indices.length * dimension);
+    const labels = this.labels ? new Uint32Array(indices.length) : undefined;
+    for (let k = 0; k < indices.length; k++) {
+      const i = indices[k];
+      this.#checkIndex(i, "take a subset");
+      rows.set(
+        data.subarray(i * dimension, (i + 1) * dimension),
+        k * dimension,
+      );
+      if (labels) labels[k] = this.labels![i];
+    }
+    return this.#like(rows, labels, name);
+  }
+
+  /**
+   * The first `n` items; all of them if there are fewer. Shares memory with this set.
+   *
+   * @param n How many, at least 1.
+   * @returns A view of the first items.
+   * @throws {RangeError} If `n` is not a whole number ≥ 1.
+   */
+  take(n: number): Dataset {
+    if (!Number.isInteger(n) || n < 1) {
+      throw new RangeError(
+        `Cannot take items of ${this.name}: n is ${n}, wanted a whole number ≥ 1`,
+      );
+    }
+    if (n >= this.count) return this;
+    return this.#like(
+      this.data.subarray(0, n * this.dimension),
+      this.labels?.subarray(0, n),
+      this.name,
+    );
+  }
+
+  /**
+   * The items of one class.
+   *
+   * @param which The class, by number or by name.
+   * @returns A copy of its items, with their labels.
+   * @throws {RangeError} If there are no classes, no such class, or no item in it.
+   */
+  classSubset(which: number | string): Dataset {
+    const { labels, classNames, name } = this;
+    if (!labels || !classNames) {
+      throw new RangeError(
+        `Cannot take class ${which} of ${name}: it has no labels, wanted a labelled data set`,
+      );
+    }
+    let label = typeof which === "number" ? which : classNames.indexOf(which);
+    // A number written as text, as on a command line, names a class too.
+    if (label < 0 && typeof which === "string" && /^\d+$/.test(which)) {
+      label = Number(which);
+    }
+    if (!(label in classNames)) {
+      throw new RangeError(
+        `Cannot take class ${which} of ${name}: wanted one of ${
+          classNames.join(", ")
+        } or a number below ${classNames.length}`,
+      );
+    }
+    const indices: number[] = [];
+    labels.forEach((l, i) => l === label && indices.push(i));
+    if (indices.length === 0) {
+      throw new RangeError(
+        `Cannot take class ${which} of ${name}: found no item of it, wanted at least 1`,
+      );
+    }
+    return this.subset(indices, `${name}, class ${classNames[label]}`);
+  }
+
+  /**
+   * One line about the set.
+   *
+   * @returns Its name, the number, shape and type of its items, and the number of its classes.
+   */
+  summary(): string {
+    const type = this.data instanceof Uint8Array ? "bytes" : "floats";
+    const classes = this.classNames
+      ? ` in ${this.classNames.length} classes`
+      : "";
+    const items = this.count === 1 ? "item" : "items";
+    return `${this.name}: ${this.count.toLocaleString("en")} ${items} of ${
+      this.shape.join("×")
+    } ${type}${classes}`;
+  }
+
+  #like(
+    data: Uint8Array | Float32Array,
+    labels: Uint32Array | undefined,
+    name: string,
+  ): Dataset {
+    const { shape, range, classNames } = this;
+    return new Dataset({
+      data,
+      shape,
+      range,
+      name,
+      ...(labels && { labels, classNames }),
+    });
+  }
+
+  #checkIndex(index: number, action: string): void {
+    if (!Number.isInteger(index) || index < 0 || index >= this.count) {
+      throw new RangeError(
+        `Cannot ${action} of ${this.name}: index is ${index}, wanted a whole number below ${this.count}`,
+      );
+    }
+  }
+}

@@ -1,0 +1,47 @@
+/**
+ * The denoiser interface: the one function a diffusion model needs.
+ *
+ * @module
+ */
+import type {
+  EvaluateOptions,
+  Posterior,
+  Sigma,
+} from "../compute/posterior.ts";
+import type { StateSpace } from "../linear_space.ts";
+
+/**
+ * A denoiser `D(x, σ) ≈ E[x₀ | x₀ + σε = x]`, in variance-exploding coordinates.
+ *
+ * `X` is a tfjs tensor of shape `[B, …shape]` (speed) or a `Float64Array` of
+ * `B` rows (theory).
+ */
+export interface Denoiser<X> {
+  /** What it is, in a few words. */
+  readonly label: string;
+  /** Where it comes from: papers, one per entry. */
+  readonly references: readonly string[];
+  /** The shape of one sample, channels last. */
+  readonly shape: readonly number[];
+  /** The space its states live in. */
+  readonly space: StateSpace<X>;
+  /**
+   * The limit `D(·, ∞)`, one number per coordinate: the mean of the data.
+   * Grids that start at pure noise need it.
+   */
+  readonly mean?: () => Float64Array;
+  /**
+   * Denoises a batch.
+   *
+   * @param x Noisy states, `B` rows. Not disposed.
+   * @param sigma Noise level in data units, one for all rows or one each.
+   * @returns `D(x, σ)`, a new state of the shape of `x`.
+   */
+  denoise(x: X, sigma: Sigma, options?: EvaluateOptions): Promise<X>;
+  /** Like {@linkcode Denoiser.denoise}, with whatever is known for free about each row. */
+  posterior?(
+    x: X,
+    sigma: Sigma,
+    options?: EvaluateOptions,
+  ): Promise<Posterior<X>>;
+}

@@ -1,0 +1,63 @@
+/**
+ * The two named errors of this package. Wrong types and shapes are
+ * `TypeError`, wrong values `RangeError`; files and devices have their own.
+ *
+ * @module
+ */
+
+/**
+ * A file or folder that cannot be read as the data it should be.
+ *
+ * @example The message names the file, what was found and what was expected
+ * ```ts
+ * import { DatasetError } from "@closedform/diffusion";
+ * import assert from "node:assert/strict";
+ *
+ * const error = new DatasetError("train.idx", "magic number 7", "magic number 2051");
+ * assert.equal(error.message, "Cannot read train.idx: found magic number 7, wanted magic number 2051");
+ * ```
+ */
+export class DatasetError extends Error {
+  /** The name of this kind of error. */
+  override readonly name = "DatasetError";
+  /** The file or folder, as the caller wrote it. */
+  readonly file: string;
+  /** What was found there. */
+  readonly found: string;
+  /** What was expected instead. */
+  readonly expected: string;
+
+  /**
+   * @param file The file or folder, as the caller wrote it.
+   * @param found What was found there.
+   * @param expected What was expected instead.
+   * @param options The underlying error, as `cause`.
+   */
+  constructor(
+    file: string,
+    found: string,
+    expected: string,
+    options?: ErrorOptions,
+  ) {
+    super(`Cannot read ${file}: found ${found}, wanted ${expected}`, options);
+    this.file = file;
+    this.found = found;
+    this.expected = expected;
+  }
+}
+
+/**
+ * A computing device that is not there, was lost, or refused its work.
+ *
+ * @example
+ * ```ts
+ * import { DeviceError } from "@closedform/diffusion";
+ * import assert from "node:assert/strict";
+ *
+ * assert.equal(new DeviceError("no adapter").name, "DeviceError");
+ * ```
+ */
+export class DeviceError extends Error {
+  /** The name of this kind of error. */
+  override readonly name = "DeviceError";
+}

@@ -1,0 +1,54 @@
+/**
+ * The sampler interface: an async generator that walks a state down a grid of noise levels.
+ *
+ * @module
+ */
+import type { Denoiser } from "../denoisers/denoiser.ts";
+
+/** What a sampler yields after every step. */
+export interface SamplerStep<X> {
+  /** The step just taken, from 1. */
+  readonly step: number;
+  /** The noise level reached. */
+  readonly sigma: number;
+  /** The state reached. Borrowed: valid until the next step is asked for. */
+  readonly x: X;
+  /** The latest denoiser output. Borrowed likewise. */
+  readonly denoised: X;
+  /** Denoiser evaluations per sample so far. */
+  readonly evaluations: number;
+  /** Batched denoiser calls so far. */
+  readonly calls: number;
+}
+
+/** Options of a sampler's run. */
+export interface SamplerOptions {
+  /** Cancels the run, which then rejects with `signal.reason`. */
+  readonly signal?: AbortSignal;
+}
+
+/** A numerical method for the probability-flow equation `dx/dσ = (x − D(x, σ))/σ`. */
+export interface Sampler {
+  /** Its name, as on the command line. */
+  readonly name: string;
+  /** Its order of convergence in the step size. */
+  readonly order: number;
+  /** Where it comes from: papers, one per entry. */
+  readonly references: readonly string[];
+  /**
+   * Walks a state down a grid.
+   *
+   * @param denoiser The denoiser.
+   * @param x The start state, at noise level `sigmas[0]`. Not disposed.
+   * @param sigmas Strictly decreasing noise levels; only the last may be 0.
+   * @param options A signal that cancels.
+   * @returns A generator of one record per step.
+   * @throws {RangeError} If the noise levels do not fall.
+   */
+  run<X>(
+    denoiser: Denoiser<X>,
+    x: X,
+    sigmas: readonly number[],
+    options?: SamplerOptions,
+  ): AsyncGenerator<SamplerStep<X>, void, void>;
+}
