@@ -27,4 +27,5 @@ export * from "./src/linear_space.ts";
 export * from "./src/noise.ts";
 export * from "./src/random.ts";
 export * from "./src/samplers/ddim.ts";
+export * from "./src/samplers/sample.ts";
 export * from "./src/samplers/sampler.ts";
