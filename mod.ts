@@ -20,6 +20,8 @@ export * from "./src/compute/device.ts";
 export * from "./src/compute/posterior.ts";
 export * from "./src/compute/reference.ts";
 export * from "./src/datasets/dataset.ts";
+export * from "./src/datasets/generators.ts";
+export * from "./src/datasets/npy.ts";
 export * from "./src/denoisers/denoiser.ts";
 export * from "./src/denoisers/optimal.ts";
 export * from "./src/errors.ts";

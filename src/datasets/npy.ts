@@ -1,0 +1,256 @@
+/**
+ * NumPy's array format: `.npy` files, in memory and as data sets.
+ *
+ * @module
+ */
+import { DatasetError } from "../errors.ts";
+
+/** An array as it was stored, row-major. */
+export interface NpyArray {
+  /** The numbers. 64-bit integers and floats both come as `Float64Array`; see `dtype`. */
+  readonly data: Uint8Array | Int32Array | Float32Array | Float64Array;
+  /** The shape; `[]` for a single number. */
+  readonly shape: readonly number[];
+  /** The stored type without its byte order: `"u1"`, `"i4"`, `"i8"`, `"f4"` or `"f8"`. */
+  readonly dtype: string;
+}
+
+const MAGIC = [0x93, 0x4E, 0x55, 0x4D, 0x50, 0x59];
+const DTYPES: Record<string, number> = { u1: 1, i4: 4, i8: 8, f4: 4, f8: 8 };
+const WANTED_TYPES = "one of |u1, <i4, <i8, <f4, <f8 or their > forms";
+
+/**
+ * Encodes numbers as a `.npy` file of version 1, little-endian, bit for bit.
+ *
+ * @param array The numbers, row-major.
+ * @param shape Their shape.
+ * @returns The bytes of the file.
+ * @throws {TypeError} If the shape does not hold as many numbers as there are.
+ *
+ * @example
+ * ```ts
+ * import { decodeNpy, encodeNpy } from "@closedform/diffusion";
+ * import assert from "node:assert/strict";
+ *
+ * const bytes = encodeNpy(Float32Array.of(1, 2, 3), [3, 1]);
+ * const { data, shape } = decodeNpy(bytes, "x.npy");
+ * assert.deepEqual([data, shape], [Float32Array.of(1, 2, 3), [3, 1]]);
+ * ```
+ */
+export function encodeNpy(
+  array: Uint8Array | Int32Array | Float32Array | Float64Array,
+  shape: readonly number[],
+): Uint8Array {
+  const size = shape.reduce((product, n) => product * n, 1);
+  if (
+    size !== array.length || !shape.every((n) => Number.isInteger(n) && n >= 0)
+  ) {
+    throw new TypeError(
+      `Cannot encode an array: received ${array.length} numbers for shape [${shape}], wanted ${size}`,
+    );
+  }
+  const descr = array instanceof Uint8Array
+    ? "|u1"
+    : array instanceof Int32Array
+    ? "<i4"
+    : array instanceof Float32Array
+    ? "<f4"
+    : "<f8";
+  const tuple = shape.length === 1 ? `${shape[0]},` : shape.join(", ");
+  const header =
+    `{'descr': '${descr}', 'fortran_order': False, 'shape': (${tuple}), }`;
+  // The numbers start at a multiple of 64, so that they can be viewed in place.
+  const start = Math.ceil((10 + header.length + 1) / 64) * 64;
+  const bytes = new Uint8Array(start + array.byteLength);
+  bytes.set([...MAGIC, 1, 0]);
+  new DataView(bytes.buffer).setUint16(8, start - 10, true);
+  new TextEncoder().encodeInto(
+    header.padEnd(start - 11) + "\n",
+    bytes.subarray(10),
+  );
+  bytes.set(
+    new Uint8Array(array.buffer, array.byteOffset, array.byteLength),
+    start,
+  );
+  return bytes;
+}
+
+/**
+ * Decodes a `.npy` file of version 1, 2 or 3 with bytes, 32- or 64-bit integers or floats.
+ *
+ * @param bytes The bytes of the file. Bytes and aligned little-endian numbers are viewed, not copied.
+ * @param file The file's name, for messages.
+ * @returns The numbers, row-major whatever order they were stored in, and their shape.
+ * @throws {DatasetError} If the file is damaged, of another type, too long or too short, or holds a number that is not
+ * finite or an integer beyond 2⁵³.
+ *
+ * @example A file that ends early
+ * ```ts
+ * import { DatasetError, decodeNpy, encodeNpy } from "@closedform/diffusion";
+ * import assert from "node:assert/strict";
+ *
+ * const bytes = encodeNpy(Uint8Array.of(1, 2, 3), [3]).subarray(0, -1);
+ * assert.throws(() => decodeNpy(bytes, "x.npy"), DatasetError);
+ * ```
+ */
+export function decodeNpy(bytes: Uint8Array, file: string): NpyArray {
+  const { descr, fortran, shape, start } = parseHeader(bytes, file);
+  const [, order, dtype] = /^([|<>])(\w\d)$/.exec(descr) ?? [];
+  const itemSize = DTYPES[dtype];
+  if (!itemSize || (order === "|") !== (itemSize === 1)) {
+    throw new DatasetError(file, `numbers of type ${descr}`, WANTED_TYPES);
+  }
+  const size = shape.reduce((product, n) => product * n, 1);
+  if (size * itemSize !== bytes.length - start) {
+    throw new DatasetError(
+      file,
+      `${bytes.length - start} bytes after the header`,
+      `${size * itemSize} for shape [${shape}] of ${descr}`,
+    );
+  }
+  const stored = decodeNumbers(bytes.subarray(start), dtype, order === ">");
+  const data = fortran ? toRowMajor(stored, shape) : stored;
+  checkNumbers(data, dtype, file);
+  return { data, shape, dtype };
+}
+
+interface Header {
+  readonly descr: string;
+  readonly fortran: boolean;
+  readonly shape: number[];
+  readonly start: number;
+}
+
+function parseHeader(bytes: Uint8Array, file: string): Header {
+  if (!MAGIC.every((byte, i) => bytes[i] === byte)) {
+    throw new DatasetError(
+      file,
+      `first bytes [${bytes.subarray(0, 6).join(", ")}]`,
+      `[${MAGIC.join(", ")}], the magic of .npy`,
+    );
+  }
+  const version = bytes[6];
+  if (!(version >= 1 && version <= 3 && bytes[7] === 0)) {
+    throw new DatasetError(
+      file,
+      `version ${bytes[6]}.${bytes[7]}`,
+      "version 1.0, 2.0 or 3.0",
+    );
+  }
+  const lead = version === 1 ? 10 : 12;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  const length = bytes.length < lead
+    ? NaN
+    : version === 1
+    ? view.getUint16(8, true)
+    : view.getUint32(8, true);
+  // NumPy writes 54 or 118 bytes, and reads no more than this.
+  if (!(length <= 10_000 && lead + length <= bytes.length)) {
+    throw new DatasetError(
+      file,
+      `${bytes.length} bytes with a header of ${length}`,
+      "a header within the file and of at most 10,000 bytes",
+    );
+  }
+  const start = lead + length;
+  const text = new TextDecoder().decode(bytes.subarray(lead, start));
+  return { ...parseDictionary(text, file), start };
+}
+
+/** Reads the three entries, in any order, of the Python dictionary in a header; anything else is an error. */
+function parseDictionary(text: string, file: string): Omit<Header, "start"> {
+  const entries = new Map<string, string>();
+  const body = /^\{(.*)\}\s*$/s.exec(text)?.[1] ?? "";
+  const entry =
+    /\s*'(\w+)'\s*:\s*('[^']*'|True|False|\((?:(?:\s*\d{1,15}\s*,)+(?:\s*\d{1,15})?)?\s*\))\s*(?:,\s*|$)/y;
+  while (entry.lastIndex < body.length) {
+    const match = entry.exec(body);
+    if (!match || entries.has(match[1])) break;
+    entries.set(match[1], match[2]);
+    if (entry.lastIndex === body.length) {
+      const [descr, fortran, shape] = ["descr", "fortran_order", "shape"].map((
+        key,
+      ) => entries.get(key) ?? "");
+      if (
+        entries.size === 3 && descr[0] === "'" && /^[TF]/.test(fortran) &&
+        shape[0] === "("
+      ) {
+        return {
+          descr: descr.slice(1, -1),
+          fortran: fortran === "True",
+          shape: (shape.match(/\d+/g) ?? []).map(Number),
+        };
+      }
+    }
+  }
+  throw new DatasetError(
+    file,
+    `the header ${JSON.stringify(text.trimEnd().slice(0, 120))}`,
+    "a dictionary of descr, fortran_order and shape",
+  );
+}
+
+function decodeNumbers(
+  bytes: Uint8Array,
+  dtype: string,
+  bigEndian: boolean,
+): NpyArray["data"] {
+  if (dtype === "u1") return bytes;
+  const itemSize = DTYPES[dtype];
+  const swapped = bigEndian ? reverseItems(bytes, itemSize) : bytes;
+  const aligned = swapped.byteOffset % itemSize === 0
+    ? swapped
+    : swapped.slice();
+  const { buffer, byteOffset } = aligned;
+  const length = bytes.length / itemSize;
+  if (dtype === "i4") return new Int32Array(buffer, byteOffset, length);
+  if (dtype === "f4") return new Float32Array(buffer, byteOffset, length);
+  if (dtype === "f8") return new Float64Array(buffer, byteOffset, length);
+  return Float64Array.from(
+    new BigInt64Array(buffer, byteOffset, length),
+    Number,
+  );
+}
+
+function reverseItems(bytes: Uint8Array, itemSize: number): Uint8Array {
+  const copy = bytes.slice();
+  for (let at = 0; at < copy.length; at += itemSize) {
+    copy.subarray(at, at + itemSize).reverse();
+  }
+  return copy;
+}
+
+/** Reorders an array whose first index runs fastest into one whose last index does. */
+function toRowMajor<T extends NpyArray["data"]>(
+  stored: T,
+  shape: readonly number[],
+): T {
+  const data = stored.slice() as T;
+  const index = shape.map(() => 0);
+  const strides: number[] = [];
+  shape.reduce((stride, n) => (strides.push(stride), stride * n), 1);
+  for (let i = 0, from = 0; i < data.length; i++) {
+    data[i] = stored[from];
+    for (let axis = shape.length - 1; axis >= 0; axis--) {
+      from += strides[axis];
+      if (++index[axis] < shape[axis]) break;
+      from -= index[axis] * strides[axis];
+      index[axis] = 0;
+    }
+  }
+  return data;
+}
+
+function checkNumbers(
+  data: NpyArray["data"],
+  dtype: string,
+  file: string,
+): void {
+  const [good, wanted]: [(v: number) => boolean, string] = dtype === "i8"
+    ? [Number.isSafeInteger, "integers within ±2^53"]
+    : [Number.isFinite, "finite numbers"];
+  const bad = data.findIndex((v) => !good(v));
+  if (bad >= 0) {
+    throw new DatasetError(file, `${data[bad]} at position ${bad}`, wanted);
+  }
+}
