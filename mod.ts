@@ -26,6 +26,8 @@ export * from "./src/denoisers/denoiser.ts";
 export * from "./src/denoisers/optimal.ts";
 export * from "./src/errors.ts";
 export * from "./src/linear_space.ts";
+export * from "./src/metrics/nearest.ts";
+export * from "./src/metrics/pairs.ts";
 export * from "./src/noise.ts";
 export * from "./src/random.ts";
 export * from "./src/samplers/ddim.ts";

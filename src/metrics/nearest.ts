@@ -1,0 +1,230 @@
+/**
+ * Memorisation: how near samples are to the items they were made from.
+ *
+ * @module
+ */
+import { affineOf, checkPoints } from "../compute/posterior.ts";
+import type { PointSet } from "../compute/posterior.ts";
+import { checkRows } from "./pairs.ts";
+
+/** The two nearest items of each sample. Ties go to the lower index. */
+export interface NearestItems {
+  /** Index of the nearest item; the first of its copies, if the data hold copies. */
+  readonly nearest: Uint32Array;
+  /** Euclidean distance `d₁` to it, in data units. */
+  readonly nearestDistance: Float64Array;
+  /** Index of the nearest item that is not a copy of the nearest one; -1 if there is none. */
+  readonly second: Int32Array;
+  /** Euclidean distance `d₂ ≥ d₁` to it, in data units; infinite if there is none. */
+  readonly secondDistance: Float64Array;
+}
+
+/** Options of {@linkcode nearestItems}. */
+export interface NearestOptions {
+  /** Cancels the search, which then rejects with `signal.reason`. */
+  readonly signal?: AbortSignal;
+}
+
+/** Coordinates between two looks at whether a row is already too far. */
+const BLOCK = 64;
+/** Milliseconds of work between two looks at the event loop. */
+const SLICE = 50;
+
+/**
+ * The nearest and the second nearest training item of each sample, exactly: by
+ * direct differences in float64, over all items.
+ *
+ * ```text
+ * d₁ = min_i ‖s − x_i‖,   d₂ = min { ‖s − x_i‖ : x_i ≠ x_nearest }
+ * ```
+ *
+ * Data sets hold duplicates (MNIST and CIFAR-10 do). Copies of the nearest item
+ * say nothing about how far the next *other* item is, so the second nearest is
+ * the nearest item whose numbers differ from those of the nearest.
+ *
+ * The data are read once, items in the outer loop. A row is given up once its
+ * partial sum reaches the second smallest so far, which changes no result.
+ *
+ * @param samples Samples `s`, `B` rows of `d` numbers in data units.
+ * @param points The data, `N` items of `d` numbers; a `Dataset` is one.
+ * @param options A signal that cancels.
+ * @returns The two nearest items of each sample and their distances.
+ * @throws {TypeError} If samples or data are no positive, whole number of rows.
+ * @throws {RangeError} If a number is not finite.
+ *
+ * @example
+ * ```ts
+ * import { nearestItems } from "@closedform/diffusion";
+ * import assert from "node:assert/strict";
+ *
+ * const points = { data: Float32Array.of(0, 0, 3, 4, 0, 0), dimension: 2 };
+ * const { nearest, second, secondDistance } = await nearestItems([0, 0], points);
+ * assert.deepEqual([nearest[0], second[0], secondDistance[0]], [0, 1, 5]);
+ * ```
+ */
+export async function nearestItems(
+  samples: ArrayLike<number>,
+  points: PointSet,
+  options: NearestOptions = {},
+): Promise<NearestItems> {
+  const { signal } = options;
+  const { dimension } = points;
+  const count = checkPoints(points);
+  const queries = Float64Array.from(samples);
+  const found = new Search(
+    queries,
+    checkRows(queries, dimension, "find nearest items"),
+    points,
+  );
+  signal?.throwIfAborted();
+  let slice = performance.now();
+  for (let item = 0; item < count; item++) {
+    found.visit(item);
+    if (performance.now() - slice < SLICE) continue;
+    await new Promise((resolve) => setTimeout(resolve));
+    signal?.throwIfAborted();
+    slice = performance.now();
+  }
+  return found.result();
+}
+
+/** The state of one search: the two smallest squared distances of each sample so far. */
+class Search {
+  readonly #nearest: Uint32Array;
+  readonly #second: Int32Array;
+  readonly #nearestSquare: Float64Array;
+  readonly #secondSquare: Float64Array;
+  readonly #row: Float64Array;
+
+  constructor(
+    readonly queries: Float64Array,
+    readonly rows: number,
+    readonly points: PointSet,
+  ) {
+    this.#nearest = new Uint32Array(rows);
+    this.#second = new Int32Array(rows).fill(-1);
+    this.#nearestSquare = new Float64Array(rows).fill(Infinity);
+    this.#secondSquare = new Float64Array(rows).fill(Infinity);
+    this.#row = new Float64Array(points.dimension);
+  }
+
+  visit(item: number): void {
+    const { queries, rows, points } = this;
+    const { scale, offset } = affineOf(points);
+    const row = this.#row;
+    for (let c = 0, at = item * row.length; c < row.length; c++, at++) {
+      row[c] = points.data[at] * scale + offset;
+    }
+    for (let q = 0; q < rows; q++) {
+      const limit = this.#secondSquare[q];
+      const square = squareBelow(queries, q * row.length, row, limit);
+      if (square < limit) this.#insert(q, item, square);
+    }
+  }
+
+  #insert(q: number, item: number, square: number): void {
+    if (square < this.#nearestSquare[q]) {
+      this.#secondSquare[q] = this.#nearestSquare[q];
+      // Before the first item there is no nearest one to move down.
+      this.#second[q] = this.#secondSquare[q] === Infinity
+        ? -1
+        : this.#nearest[q];
+      this.#nearestSquare[q] = square;
+      this.#nearest[q] = item;
+    } else if (
+      // Copies are at bitwise the same distance, so only ties need comparing.
+      square > this.#nearestSquare[q] || !this.#same(this.#nearest[q], item)
+    ) {
+      this.#secondSquare[q] = square;
+      this.#second[q] = item;
+    }
+  }
+
+  #same(i: number, j: number): boolean {
+    const { data, dimension } = this.points;
+    for (let c = 0; c < dimension; c++) {
+      if (data[i * dimension + c] !== data[j * dimension + c]) return false;
+    }
+    return true;
+  }
+
+  result(): NearestItems {
+    return {
+      nearest: this.#nearest,
+      nearestDistance: this.#nearestSquare.map(Math.sqrt),
+      second: this.#second,
+      secondDistance: this.#secondSquare.map(Math.sqrt),
+    };
+  }
+}
+
+/** The squared distance of a row from the query at `from`; some value ≥ `limit` once it cannot be below. */
+function squareBelow(
+  queries: Float64Array,
+  from: number,
+  row: Float64Array,
+  limit: number,
+): number {
+  let sum = 0;
+  for (let begin = 0; begin < row.length && sum < limit; begin += BLOCK) {
+    const end = Math.min(begin + BLOCK, row.length);
+    for (let c = begin; c < end; c++) {
+      const difference = queries[from + c] - row[c];
+      sum += difference * difference;
+    }
+  }
+  return sum;
+}
+
+/** How close the nearest item must be, compared with the next other one, to count as memorised. */
+export const MEMORISED_RATIO: number = 1 / 3;
+
+/**
+ * The share of samples that are copies of training items: those more than three
+ * times closer to the nearest item than to any other.
+ *
+ * ```text
+ * share = #{ d₁ < d₂ / 3 } / B
+ * ```
+ *
+ * Exact duplicates among the data count as one item, see {@linkcode nearestItems}:
+ * a sample that equals a duplicated item has `d₁ = 0 < d₂` and is memorised. A
+ * new sample half-way between two items has `d₁ = d₂` and is not.
+ *
+ * Reference: X. Gu, C. Du, T. Pang, C. Li, M. Lin, Y. Wang (2023), On memorization in diffusion models, arXiv:2310.02664,
+ * for the criterion and its factor 1/3.
+ *
+ * @param items What {@linkcode nearestItems} found.
+ * @param ratio The largest `d₁/d₂` of a memorised sample, exclusive. Default 1/3.
+ * @returns A share from 0 to 1.
+ * @throws {RangeError} If the data hold no two distinct items, so that there is nothing to compare with, or the ratio is not in (0, 1].
+ *
+ * @example
+ * ```ts
+ * import { memorisedShare, nearestItems } from "@closedform/diffusion";
+ * import assert from "node:assert/strict";
+ *
+ * const points = { data: Float32Array.of(0, 8, 8), dimension: 1 };
+ * assert.equal(memorisedShare(await nearestItems([8, 1, 3, 5], points)), 0.5);
+ * ```
+ */
+export function memorisedShare(
+  items: NearestItems,
+  ratio: number = MEMORISED_RATIO,
+): number {
+  if (!(ratio > 0 && ratio <= 1)) {
+    throw new RangeError(
+      `Cannot compute the memorised share: ratio is ${ratio}, wanted a number in (0, 1]`,
+    );
+  }
+  const { nearestDistance, secondDistance } = items;
+  if (secondDistance.includes(Infinity)) {
+    throw new RangeError(
+      "Cannot compute the memorised share: the data hold one distinct item, wanted at least two",
+    );
+  }
+  const memorised = nearestDistance.filter((d, i) =>
+    d < ratio * secondDistance[i]
+  );
+  return memorised.length / nearestDistance.length;
+}

@@ -1,0 +1,217 @@
+/**
+ * Distances between paired samples: sample `i` of one set against sample `i` of the other.
+ *
+ * Both are the measures of the published comparisons of analytic denoisers with
+ * networks; papers differ in the range of the numbers, so say which one is meant.
+ *
+ * @module
+ */
+
+/** Samples as numbers, rows one after the other. */
+export type SampleRows = Float32Array | Float64Array;
+
+/** One score per pair, and their mean. */
+export interface PairScores {
+  /** One score per pair. */
+  readonly perSample: Float64Array;
+  /** The plain mean of the scores. */
+  readonly mean: number;
+}
+
+/** Options of the measures of pairs. */
+export interface PairOptions {
+  /**
+   * Map numbers from [-1, 1] to [0, 1] and clamp them there, as most published
+   * numbers do. Default `false`: numbers are taken as they are.
+   */
+  readonly toUnit?: boolean;
+}
+
+/**
+ * The mean squared error of each sample, and its mean over the samples.
+ *
+ * ```text
+ * MSE(a, b) = ‖a − b‖² / d
+ * ```
+ *
+ * As the numbers are, for images in [-1, 1] and not clamped; with
+ * {@linkcode PairOptions.toUnit} in [0, 1] and clamped. Where nothing is clamped, the first is 4
+ * times the second.
+ *
+ * @param a Samples, `B` rows of `d` numbers.
+ * @param b Samples, `B` rows of `d` numbers.
+ * @param dimension Numbers per sample, `d`.
+ * @param options The range convention.
+ * @returns `B` errors, in squared data units, and their mean.
+ * @throws {TypeError} If the lengths differ or are no positive, whole number of rows.
+ * @throws {RangeError} If a number is not finite.
+ *
+ * @example The two range conventions differ by a factor of 4
+ * ```ts
+ * import { mse } from "@closedform/diffusion";
+ * import assert from "node:assert/strict";
+ *
+ * const a = Float32Array.of(0, 0.5), b = Float32Array.of(0.5, 0.5);
+ * assert.equal(mse(a, b, 2).mean, 0.125);
+ * assert.equal(mse(a, b, 2, { toUnit: true }).mean, 0.125 / 4);
+ * ```
+ */
+export function mse(
+  a: SampleRows,
+  b: SampleRows,
+  dimension: number,
+  options: PairOptions = {},
+): PairScores {
+  checkPairs(a, b, dimension, "compute the mean squared error");
+  return score(
+    a,
+    b,
+    dimension,
+    options,
+    (x, y) => squaredDistance(x, y) / dimension,
+  );
+}
+
+/**
+ * The coefficient of determination of each sample against its reference, and its mean over the samples.
+ *
+ * ```text
+ * r² = 1 − ‖p − q‖² / (d · var(q)),   var(q) = Σ (q_c − mean(q))² / (d − 1)
+ * ```
+ *
+ * The variance is over the numbers of that one reference sample; a variance of 0
+ * is replaced by 1. The measure is 1 for equal samples, has no lower end, and
+ * changes when the two sets are exchanged. It is not the square of a
+ * correlation. Without clamping it does not depend on the range convention.
+ *
+ * Reference: A. Lukoianov et al. (2025), arXiv:2509.09672, as computed by the code of arXiv:2602.16498.
+ *
+ * @param predicted Samples `p` to judge, `B` rows of `d` numbers.
+ * @param reference Samples `q` to judge them by, `B` rows of `d` numbers.
+ * @param dimension Numbers per sample, `d ≥ 2`.
+ * @param options The range convention.
+ * @returns `B` scores, at most 1, and their mean.
+ * @throws {TypeError} If the lengths differ or are no positive, whole number of rows of at least 2 numbers.
+ * @throws {RangeError} If a number is not finite.
+ *
+ * @example The mean of the reference as a prediction scores 1/d, because var divides by d − 1
+ * ```ts
+ * import { rSquared } from "@closedform/diffusion";
+ * import assert from "node:assert/strict";
+ *
+ * const reference = Float64Array.of(1, 2, 3, 6);
+ * assert.equal(rSquared(reference, reference, 4).mean, 1);
+ * assert.equal(rSquared(Float64Array.of(3, 3, 3, 3), reference, 4).mean, 0.25);
+ * ```
+ */
+export function rSquared(
+  predicted: SampleRows,
+  reference: SampleRows,
+  dimension: number,
+  options: PairOptions = {},
+): PairScores {
+  const action = "compute r²";
+  checkPairs(predicted, reference, dimension, action);
+  if (dimension < 2) {
+    throw new TypeError(
+      `Cannot ${action}: dimension is ${dimension}, wanted at least 2 numbers per sample, since one has no variance`,
+    );
+  }
+  return score(predicted, reference, dimension, options, (p, q) => {
+    const variance = sampleVariance(q);
+    return 1 -
+      squaredDistance(p, q) / (dimension * (variance === 0 ? 1 : variance));
+  });
+}
+
+function score(
+  a: SampleRows,
+  b: SampleRows,
+  dimension: number,
+  { toUnit = false }: PairOptions,
+  measure: (x: Float64Array, y: Float64Array) => number,
+): PairScores {
+  const row = (rows: SampleRows, i: number) => {
+    const numbers = Float64Array.from(
+      rows.subarray(i * dimension, (i + 1) * dimension),
+    );
+    return toUnit ? numbers.map(unit) : numbers;
+  };
+  const perSample = Float64Array.from(
+    { length: a.length / dimension },
+    (_, i) => measure(row(a, i), row(b, i)),
+  );
+  return {
+    perSample,
+    mean: perSample.reduce((sum, v) => sum + v, 0) / perSample.length,
+  };
+}
+
+function unit(v: number): number {
+  return Math.min(1, Math.max(0, (v + 1) / 2));
+}
+
+function squaredDistance(x: Float64Array, y: Float64Array): number {
+  let sum = 0;
+  for (let c = 0; c < x.length; c++) sum += (x[c] - y[c]) ** 2;
+  return sum;
+}
+
+/** The variance with divisor `d − 1`; exactly 0 for a constant row, because differences from the first number are taken. */
+function sampleVariance(row: Float64Array): number {
+  const shifted = row.map((v) => v - row[0]);
+  const mean = shifted.reduce((sum, v) => sum + v, 0) / row.length;
+  return shifted.reduce((sum, v) => sum + (v - mean) ** 2, 0) /
+    (row.length - 1);
+}
+
+function checkPairs(
+  a: SampleRows,
+  b: SampleRows,
+  dimension: number,
+  action: string,
+): void {
+  if (a.length !== b.length) {
+    throw new TypeError(
+      `Cannot ${action}: received ${a.length} and ${b.length} numbers, wanted equally many`,
+    );
+  }
+  checkRows(a, dimension, action);
+  checkRows(b, dimension, action);
+}
+
+/**
+ * Checks samples at the public border.
+ *
+ * @param rows Samples, rows one after the other.
+ * @param dimension Numbers per sample, `d`.
+ * @param action What is attempted, for the message.
+ * @returns The number of samples.
+ * @throws {TypeError} If they are no positive, whole number of rows.
+ * @throws {RangeError} If a number is not finite.
+ */
+export function checkRows(
+  rows: ArrayLike<number>,
+  dimension: number,
+  action: string,
+): number {
+  const count = rows.length / dimension;
+  if (
+    !Number.isInteger(dimension) || dimension < 1 ||
+    !Number.isInteger(count) || count < 1
+  ) {
+    throw new TypeError(
+      `Cannot ${action}: received ${rows.length} numbers in rows of ${dimension}, wanted at least one whole row`,
+    );
+  }
+  for (let i = 0; i < rows.length; i++) {
+    if (!Number.isFinite(rows[i])) {
+      throw new RangeError(
+        `Cannot ${action}: sample ${Math.floor(i / dimension)} holds ${
+          rows[i]
+        }, wanted finite numbers`,
+      );
+    }
+  }
+  return count;
+}

@@ -1,0 +1,193 @@
+import { memorisedShare, nearestItems } from "@closedform/diffusion";
+import type { PointSet } from "@closedform/diffusion";
+import assert from "node:assert/strict";
+import fc from "fast-check";
+
+/** What {@linkcode nearestItems} should find, by sorting all distances. */
+function bruteForce(samples: readonly number[], points: PointSet) {
+  const { data, dimension, range = [-1, 1] } = points;
+  const value = (v: number) =>
+    data instanceof Uint8Array
+      ? v * ((range[1] - range[0]) / 255) + range[0]
+      : v;
+  const items = Array.from(
+    { length: data.length / dimension },
+    (_, i) =>
+      [...data.slice(i * dimension, (i + 1) * dimension)].map(Number).map(
+        value,
+      ),
+  );
+  return Array.from({ length: samples.length / dimension }, (_, q) => {
+    const query = samples.slice(q * dimension, (q + 1) * dimension);
+    const byDistance = items.map((item, index) => ({
+      index,
+      item: item.join(),
+      distance: Math.sqrt(
+        item.reduce((sum, v, c) => sum + (query[c] - v) ** 2, 0),
+      ),
+    })).sort((a, b) => a.distance - b.distance || a.index - b.index);
+    const [nearest] = byDistance;
+    const second = byDistance.find(({ item }) => item !== nearest.item);
+    return {
+      nearest: nearest.index,
+      nearestDistance: nearest.distance,
+      second: second?.index ?? -1,
+      secondDistance: second?.distance ?? Infinity,
+    };
+  });
+}
+
+const cases = fc.record({
+  // Above 64 the early stop of a row comes into play.
+  dimension: fc.constantFrom(1, 2, 63, 64, 65, 130, 200),
+  count: fc.integer({ min: 1, max: 30 }),
+  rows: fc.integer({ min: 1, max: 6 }),
+  // Few levels make ties and duplicates frequent.
+  levels: fc.constantFrom(2, 3, 200),
+  bytes: fc.boolean(),
+  seed: fc.integer({ min: 1, max: 1 << 30 }),
+});
+
+function makeCase(
+  { dimension, count, rows, levels, bytes, seed }: {
+    dimension: number;
+    count: number;
+    rows: number;
+    levels: number;
+    bytes: boolean;
+    seed: number;
+  },
+): { samples: number[]; points: PointSet } {
+  let state = seed;
+  const draw = () => {
+    state = (Math.imul(state, 1103515245) + 12345) & 0x7FFFFFFF;
+    return (state >>> 8) % levels;
+  };
+  const distinct = Array.from(
+    { length: Math.ceil(count / 2) },
+    () => Array.from({ length: dimension }, draw),
+  );
+  const numbers = Array.from(
+    { length: count },
+    () => distinct[(draw() * 7 + draw()) % distinct.length],
+  ).flat();
+  return {
+    samples: Array.from({ length: rows * dimension }, () => draw() / 4 - 1),
+    points: {
+      data: bytes ? Uint8Array.from(numbers) : Float32Array.from(numbers),
+      dimension,
+      range: [-2, 1],
+    },
+  };
+}
+
+Deno.test("nearestItems equals sorting all distances", async () => {
+  await fc.assert(
+    fc.asyncProperty(cases, async (parameters) => {
+      const { samples, points } = makeCase(parameters);
+      const found = await nearestItems(samples, points);
+      bruteForce(samples, points).forEach((expected, q) => {
+        // Both sum the same squares in float64, in the same order: equal to the last bit.
+        assert.deepEqual({
+          nearest: found.nearest[q],
+          nearestDistance: found.nearestDistance[q],
+          second: found.second[q],
+          secondDistance: found.secondDistance[q],
+        }, expected);
+      });
+    }),
+    { seed: 21, numRuns: 300 },
+  );
+});
+
+Deno.test("nearestItems passes over copies of the nearest item, but not over ties", async () => {
+  const data = Float32Array.of(0, 0, 2, 0, 2, 0, 0, 2, 5, 0);
+  const found = await nearestItems([2, 0, 1, 1], { data, dimension: 2 });
+  // (2, 0) lies on a doubled item, whose next other item is (0, 0).
+  assert.deepEqual([found.nearest[0], found.second[0]], [1, 0]);
+  assert.deepEqual([found.nearestDistance[0], found.secondDistance[0]], [0, 2]);
+  // (1, 1) is equally far from (0, 0), (2, 0) and (0, 2): the lower indices win.
+  assert.deepEqual([found.nearest[1], found.second[1]], [0, 1]);
+  assert.equal(found.secondDistance[1], Math.SQRT2);
+});
+
+Deno.test("nearestItems of one item, or of copies of one, has no second", async () => {
+  for (const data of [Float32Array.of(3), Float32Array.of(3, 3, 3)]) {
+    const found = await nearestItems([1], { data, dimension: 1 });
+    assert.equal(found.nearestDistance[0], 2);
+    assert.equal(found.nearest[0], 0);
+    assert.equal(found.second[0], -1);
+    assert.equal(found.secondDistance[0], Infinity);
+    assert.throws(() => memorisedShare(found), {
+      name: "RangeError",
+      message: /one distinct item, wanted at least two/,
+    });
+  }
+});
+
+Deno.test("memorisedShare is 1 for items of a set full of duplicates, in bytes and after float32 rounding", async () => {
+  const items = Array.from({ length: 40 }, (_, i) => [i % 7, 3 * (i % 7), 9]);
+  const data = Uint8Array.from(items.flat());
+  const samples = Float32Array.from(items.flat(), (v) => v / 127.5 - 1);
+  const found = await nearestItems(samples, { data, dimension: 3 });
+  assert.equal(memorisedShare(found), 1);
+  assert.deepEqual([...found.nearest], items.map((_, i) => i % 7));
+  // One float32 rounding of numbers up to 1, over three coordinates.
+  assert.ok(found.nearestDistance.every((d) => d <= Math.sqrt(3) * 2 ** -25));
+});
+
+Deno.test("memorisedShare counts d1 < d2/3 and nothing else", async () => {
+  const points = { data: Float32Array.of(0, 8, 8), dimension: 1 };
+  // Distances: 1 and 7; exactly 2 and 6, which is a third; 3 and 5; 4 and 4.
+  const found = await nearestItems([1, 2, 3, 4], points);
+  assert.equal(memorisedShare(found), 0.25);
+  assert.equal(memorisedShare(found, 0.35), 0.5);
+  assert.equal(memorisedShare(found, 1), 0.75);
+});
+
+Deno.test("memorisedShare of new samples is 0 though the data hold duplicates", async () => {
+  // Midpoints of the edges of a grid of doubled points.
+  const grid = [0, 1, 2, 3].flatMap((x) => [0, 1, 2, 3].map((y) => [x, y]));
+  const data = Float32Array.from([...grid, ...grid].flat());
+  const midpoints = grid.filter(([x]) => x < 3).flatMap((
+    [x, y],
+  ) => [x + 0.5, y]);
+  const found = await nearestItems(midpoints, { data, dimension: 2 });
+  assert.equal(memorisedShare(found), 0);
+});
+
+Deno.test("nearestItems can be cancelled, before and during the search", async () => {
+  const points = { data: new Uint8Array(20_000 * 256), dimension: 256 };
+  points.data.forEach((_, i) => points.data[i] = (i * i) >>> 3);
+  const samples = Float32Array.from(
+    { length: 40 * 256 },
+    (_, i) => Math.sin(i),
+  );
+  await assert.rejects(
+    nearestItems(samples, points, { signal: AbortSignal.abort() }),
+    { name: "AbortError" },
+  );
+  const controller = new AbortController();
+  setTimeout(() => controller.abort(), 1);
+  await assert.rejects(
+    nearestItems(samples, points, { signal: controller.signal }),
+    { name: "AbortError" },
+  );
+});
+
+Deno.test("nearestItems and memorisedShare refuse bad arguments", async () => {
+  const points = { data: Float32Array.of(0, 1), dimension: 2 };
+  await assert.rejects(nearestItems([], points), TypeError);
+  await assert.rejects(nearestItems([1, 2, 3], points), TypeError);
+  await assert.rejects(nearestItems([1, NaN], points), RangeError);
+  await assert.rejects(
+    nearestItems([1, 2], { data: Float32Array.of(0, NaN), dimension: 2 }),
+    RangeError,
+  );
+  const found = await nearestItems([4], {
+    data: Float32Array.of(0, 1),
+    dimension: 1,
+  });
+  assert.throws(() => memorisedShare(found, 0), RangeError);
+  assert.throws(() => memorisedShare(found, 1.5), RangeError);
+});
