@@ -1,0 +1,262 @@
+/** Reading files, gzipped or not, in bounded memory and with errors that name them. */
+import { join } from "@std/path";
+import { DatasetError } from "../errors.ts";
+
+/** Deflate makes at most 1,032 bytes of one, so a gzipped file cannot hold more than this times its size. */
+const GZIP_MOST = 1032;
+
+/** The error that a failed file operation means to a reader of data sets. */
+export function fileError(
+  file: string,
+  wanted: string,
+  cause: unknown,
+): unknown {
+  const found = cause instanceof Deno.errors.NotFound
+    ? "nothing there"
+    : cause instanceof Deno.errors.PermissionDenied ||
+        cause instanceof Deno.errors.NotCapable
+    ? "no permission to read it"
+    : cause instanceof Deno.errors.IsADirectory
+    ? "a folder"
+    : cause instanceof Deno.errors.NotADirectory
+    ? "a file where a folder should be"
+    : cause instanceof Error && "code" in cause
+    ? `an error of the file system, ${cause.message}`
+    : undefined;
+  return found ? new DatasetError(file, found, wanted, { cause }) : cause;
+}
+
+/** What lies at a path, links followed. */
+export async function stat(
+  path: string,
+  wanted: string,
+): Promise<Deno.FileInfo> {
+  try {
+    return await Deno.stat(path);
+  } catch (error) {
+    throw fileError(path, wanted, error);
+  }
+}
+
+/** Whether a path exists. */
+export async function exists(path: string): Promise<boolean> {
+  try {
+    await Deno.stat(path);
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw fileError(path, "a readable path", error);
+  }
+}
+
+/** The first of `names`, each with or without `.gz`, that exists in a folder. */
+export async function findFile(
+  folder: string,
+  ...names: string[]
+): Promise<string> {
+  const { isDirectory } = await stat(folder, `a folder with ${names[0]}`);
+  if (!isDirectory) {
+    throw new DatasetError(folder, "a file", `a folder with ${names[0]}`);
+  }
+  for (const name of names.flatMap((name) => [name, `${name}.gz`])) {
+    if (await exists(join(folder, name))) return join(folder, name);
+  }
+  throw new DatasetError(
+    folder,
+    `no file ${names.join(" or ")}`,
+    "one, gzipped or not",
+  );
+}
+
+/** Zeroed bytes, or an error that blames the file which asks for them. */
+export function allocate(file: string, size: number): Uint8Array {
+  try {
+    return new Uint8Array(size);
+  } catch (cause) {
+    throw new DatasetError(
+      file,
+      `${size.toLocaleString("en")} bytes of data`,
+      "as many as fit in memory",
+      { cause },
+    );
+  }
+}
+
+/** A file read from start to end, decompressed if it begins with the magic of gzip. */
+export class ByteReader implements AsyncDisposable {
+  /** The file's path. */
+  readonly file: string;
+  /** Bytes that are certainly not exceeded by the content. */
+  readonly most: number;
+  readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
+  readonly #signal?: AbortSignal;
+  #chunk = new Uint8Array(0);
+
+  private constructor(
+    file: string,
+    most: number,
+    stream: ReadableStream<Uint8Array>,
+    signal?: AbortSignal,
+  ) {
+    this.file = file;
+    this.most = most;
+    this.#reader = stream.getReader();
+    this.#signal = signal;
+  }
+
+  /** Opens a regular file. */
+  static async open(file: string, signal?: AbortSignal): Promise<ByteReader> {
+    signal?.throwIfAborted();
+    const { isFile, isDirectory, size } = await stat(file, "a file");
+    if (!isFile) {
+      const found = isDirectory ? "a folder" : "a device or pipe";
+      throw new DatasetError(file, found, "a file");
+    }
+    const opened = await Deno.open(file).catch((error) => {
+      throw fileError(file, "a file", error);
+    });
+    const magic = new Uint8Array(2);
+    try {
+      await opened.read(magic);
+      await opened.seek(0, Deno.SeekMode.Start);
+    } catch (error) {
+      opened.close();
+      throw fileError(file, "a readable file", error);
+    }
+    return magic[0] === 0x1F && magic[1] === 0x8B
+      ? new ByteReader(
+        file,
+        size * GZIP_MOST,
+        opened.readable.pipeThrough(new DecompressionStream("gzip")),
+        signal,
+      )
+      : new ByteReader(file, size, opened.readable, signal);
+  }
+
+  /** Fills `target` as far as the content reaches; the number of bytes read. */
+  async fill(target: Uint8Array): Promise<number> {
+    let filled = 0;
+    while (filled < target.length && await this.#refill()) {
+      const part = this.#chunk.subarray(0, target.length - filled);
+      target.set(part, filled);
+      filled += part.length;
+      this.#chunk = this.#chunk.subarray(part.length);
+    }
+    return filled;
+  }
+
+  /** Fills `target`, or fails because the content ends before it is full. */
+  async fillAll(target: Uint8Array, what: string): Promise<void> {
+    const filled = await this.fill(target);
+    if (filled < target.length) {
+      throw new DatasetError(
+        this.file,
+        `an end after ${filled.toLocaleString("en")} bytes of ${what}`,
+        `${target.length.toLocaleString("en")} bytes`,
+      );
+    }
+  }
+
+  /** Fails unless everything has been read. */
+  async expectEnd(after: string): Promise<void> {
+    if (await this.#refill()) {
+      throw new DatasetError(
+        this.file,
+        `more bytes after ${after}`,
+        "the end of the file",
+      );
+    }
+  }
+
+  /** Everything that is left, if it is at most `most` bytes. */
+  async rest(most: number): Promise<Uint8Array> {
+    const chunks: Uint8Array[] = [];
+    let size = 0;
+    while (await this.#refill()) {
+      size += this.#chunk.length;
+      if (size > most) {
+        throw new DatasetError(
+          this.file,
+          `more than ${most.toLocaleString("en")} bytes`,
+          "at most as many",
+        );
+      }
+      chunks.push(this.#chunk);
+      this.#chunk = new Uint8Array(0);
+    }
+    const bytes = allocate(this.file, size);
+    let at = 0;
+    for (const chunk of chunks) {
+      bytes.set(chunk, at);
+      at += chunk.length;
+    }
+    return bytes;
+  }
+
+  /** Closes the file. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    // A stream that failed has closed its file already.
+    await this.#reader.cancel().catch(() => {});
+  }
+
+  async #refill(): Promise<boolean> {
+    while (this.#chunk.length === 0) {
+      this.#signal?.throwIfAborted();
+      const { value, done } = await this.#reader.read().catch((error) => {
+        throw error instanceof TypeError
+          ? new DatasetError(
+            this.file,
+            "a damaged or truncated gzip stream",
+            "an intact one with nothing after it",
+            { cause: error },
+          )
+          : fileError(this.file, "a readable file", error);
+      });
+      if (done) return false;
+      this.#chunk = value as Uint8Array<ArrayBuffer>;
+    }
+    return true;
+  }
+}
+
+/** The whole content of a file, decompressed if it is gzipped, of at most `most` bytes. */
+export async function readBytes(
+  file: string,
+  most: number,
+  signal?: AbortSignal,
+): Promise<Uint8Array> {
+  await using reader = await ByteReader.open(file, signal);
+  return await reader.rest(most);
+}
+
+/** The whole content of a text file in UTF-8. */
+export async function readText(
+  file: string,
+  signal?: AbortSignal,
+): Promise<string> {
+  return decodeText(await readBytes(file, 2 ** 28, signal), file);
+}
+
+/** Text from bytes in UTF-8. */
+export function decodeText(bytes: Uint8Array, file: string): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch (cause) {
+    throw new DatasetError(
+      file,
+      "bytes that are no UTF-8 text",
+      "a text file",
+      { cause },
+    );
+  }
+}
+
+/** A whole number of items to read at most, or all. */
+export function checkLimit(limit: number = Infinity): number {
+  if (limit !== Infinity && !(Number.isInteger(limit) && limit >= 1)) {
+    throw new RangeError(
+      `Cannot read a data set: limit is ${limit}, wanted a whole number >= 1`,
+    );
+  }
+  return limit;
+}

@@ -1,0 +1,15 @@
+/**
+ * Options that all readers share.
+ *
+ * @module
+ */
+
+/** Options that every reader of files takes. */
+export interface ReadOptions {
+  /** Reads only the first items, in file order. Default: all. What lies beyond is neither read nor checked. */
+  readonly limit?: number;
+  /** Cancels the reading, which then rejects with `signal.reason`. */
+  readonly signal?: AbortSignal;
+  /** Told how many items of how many are read, now and then. */
+  readonly onProgress?: (done: number, total: number) => void;
+}
