@@ -92,6 +92,36 @@ export function sigmaPerRow(
   return sigmas;
 }
 
+/**
+ * Checks the shape of a batch of queries.
+ *
+ * @param shape The shape, `[B, …]`.
+ * @param dimension The numbers per row that are wanted.
+ * @returns The number of queries, `B`.
+ * @throws {RangeError} If there are no queries.
+ * @throws {TypeError} If the rows do not hold `dimension` numbers.
+ */
+export function checkQueryShape(
+  shape: readonly number[],
+  dimension: number,
+): number {
+  const [rows, ...rest] = shape;
+  if (rows === 0) {
+    throw new RangeError(
+      "Cannot compute the posterior mean: received 0 queries, wanted at least 1",
+    );
+  }
+  if (
+    shape.length < 2 ||
+    rest.reduce((product, n) => product * n, 1) !== dimension
+  ) {
+    throw new TypeError(
+      `Cannot compute the posterior mean: the queries have shape [${shape}], wanted rows of ${dimension} numbers`,
+    );
+  }
+  return rows;
+}
+
 /** The affine map from stored numbers to data units: `value = stored · scale + offset`. */
 export interface Affine {
   /** Data units per stored unit. */

@@ -1,0 +1,69 @@
+/**
+ * The choice of a device.
+ *
+ * @module
+ */
+import { DeviceError } from "../errors.ts";
+import type { Device, DeviceKind } from "./device.ts";
+
+/**
+ * Opens a device and makes its tfjs backend the active one.
+ *
+ * `"auto"` takes WebGPU when there is a hardware adapter, else the CPU: a
+ * software adapter computes the same, many times slower. Only what the chosen
+ * device needs is loaded.
+ *
+ * @param kind Which device. Default `"auto"`.
+ * @returns The device; its `reason` says in one line which one it is and why.
+ * @throws {DeviceError} If the device asked for is not there.
+ * @throws {RangeError} If there is no such kind.
+ *
+ * @example
+ * ```ts
+ * import { openDevice } from "@closedform/diffusion";
+ * import assert from "node:assert/strict";
+ *
+ * using device = await openDevice("wasm");
+ * assert.equal(device.kind, "wasm");
+ * ```
+ */
+export async function openDevice(
+  kind: DeviceKind | "auto" = "auto",
+): Promise<Device> {
+  switch (kind) {
+    case "wasm":
+      return await openCpu("asked for");
+    case "reference": {
+      const { openReference } = await import("./reference_device.ts");
+      return await openReference("asked for");
+    }
+    case "webgpu":
+    case "auto": {
+      const { findAdapter, openWebGpu } = await import("./webgpu.ts");
+      const found = await findAdapter();
+      if (kind === "webgpu") {
+        if (found) return await openWebGpu(found, "asked for");
+        throw new DeviceError(
+          'Cannot open the device webgpu: found no WebGPU adapter, wanted a graphics driver (or device "wasm", which needs none)',
+        );
+      }
+      if (found && !found.software) {
+        return await openWebGpu(found, "a GPU is there");
+      }
+      return await openCpu(
+        found
+          ? `the only WebGPU adapter, ${found.name}, is a software one`
+          : "no WebGPU adapter was found",
+      );
+    }
+    default:
+      throw new RangeError(
+        `Cannot open the device ${kind}: wanted one of auto, webgpu, wasm, reference`,
+      );
+  }
+}
+
+async function openCpu(reason: string): Promise<Device> {
+  const { openWasm } = await import("./wasm/device.ts");
+  return await openWasm(reason);
+}

@@ -1,0 +1,546 @@
+/**
+ * The WGSL kernels of the posterior mean, as pure functions from a plan to text.
+ *
+ * @module
+ */
+
+/** Work-group size of every kernel but the statistics; 64 suits software drivers and GPUs alike. */
+export const WORKGROUP = 64;
+/** Work-group size of the statistics kernel, which has only one work-group per query. */
+export const STATISTICS_WORKGROUP = 256;
+/** Rows whose distances one thread keeps in registers. */
+const ROWS = 4;
+/** A finite stand-in for an infinite distance: WGSL compilers may assume that infinities do not occur. */
+export const NO_DISTANCE = 3e38;
+/** 32-bit words that the statistics kernel writes per chunk and query. */
+export const PARTIAL_WORDS = 8;
+
+/** How the data of one store are cut, all of it independent of the queries. */
+export interface PosteriorPlan {
+  /** Whether the data are bytes: four to a word, else four floats to a vector. */
+  readonly bytes: boolean;
+  /** Vectors of four numbers per row, `⌈d/4⌉`; what is missing to four is 0. */
+  readonly vectors: number;
+  /** Bytes per row. */
+  readonly rowBytes: number;
+  /** Rows per chunk, such that chunks start at multiples of 256 bytes. */
+  readonly chunkRows: number;
+  /** Rows per GPU buffer, a multiple of `chunkRows`. */
+  readonly shardRows: number;
+  /** Threads that share a row in the distance kernel, a power of two. */
+  readonly lanes: number;
+  /** Vectors of a row that one work-group of the weighted sum covers, a power of two. */
+  readonly columns: number;
+  /** Parts of a chunk that are summed separately. */
+  readonly splits: number;
+  /** Queries that are worked on at once, a multiple of 4. */
+  readonly block: number;
+}
+
+/** What limits a plan: the device, and sizes in bytes that tests make small. */
+export interface PlanLimits {
+  /** The largest buffer. */
+  readonly maxBufferSize: number;
+  /** The largest range of a buffer that a kernel may see. */
+  readonly maxStorageBufferBindingSize: number;
+  /** The wanted size of a chunk. Default 4 MiB: its second read comes from the cache. */
+  readonly chunkBytes?: number;
+  /** The wanted size of a shard. Default: the largest buffer. */
+  readonly shardBytes?: number;
+}
+
+const CHUNK_BYTES = 2 ** 22;
+const MAX_CHUNK_ROWS = 2 ** 14;
+const MAX_BLOCK = 64;
+const ALIGNMENT = 256;
+/** Work-groups that a weighted sum of one query should give the device. */
+const WANTED_GROUPS = 64;
+
+function powerOfTwoBelow(x: number): number {
+  return 2 ** Math.floor(Math.log2(Math.max(1, x)));
+}
+
+/**
+ * Cuts a data set for a device. The cut depends on the data and the device
+ * only, so that the arithmetic of one query is the same in every batch.
+ *
+ * @param dimension Numbers per row.
+ * @param bytes Whether they are bytes.
+ * @param limits The limits of the device.
+ * @returns The plan, or undefined if a single row is larger than the device allows.
+ */
+export function planPosterior(
+  dimension: number,
+  bytes: boolean,
+  limits: PlanLimits,
+): PosteriorPlan | undefined {
+  const vectors = Math.ceil(dimension / 4);
+  const rowBytes = vectors * (bytes ? 4 : 16);
+  const largest = Math.min(
+    limits.maxBufferSize,
+    limits.maxStorageBufferBindingSize,
+  );
+  // The fewest rows that end on the alignment of a binding.
+  let unit = 1;
+  while ((unit * rowBytes) % ALIGNMENT !== 0) unit *= 2;
+  const units = (bytes: number) => Math.floor(bytes / (unit * rowBytes));
+  if (units(largest) < 1) return undefined;
+  const wanted = Math.min(limits.chunkBytes ?? CHUNK_BYTES, largest);
+  const chunkRows = unit *
+    Math.max(1, Math.min(units(wanted), Math.floor(MAX_CHUNK_ROWS / unit)));
+  const shard = Math.min(
+    limits.shardBytes ?? Infinity,
+    limits.maxBufferSize,
+  );
+  const shardRows = chunkRows *
+    Math.max(1, Math.floor(shard / (chunkRows * rowBytes)));
+  const columns = Math.min(WORKGROUP, 2 * powerOfTwoBelow(vectors - 1));
+  const covered = vectors === 1 ? 1 : columns;
+  const splits = Math.max(
+    1,
+    Math.floor(WANTED_GROUPS / Math.ceil(vectors / covered)),
+  );
+  const sumsBytes = splits * vectors * 16;
+  const fitting = Math.floor(largest / Math.max(sumsBytes, chunkRows * 4));
+  if (fitting < 4) return undefined;
+  return {
+    bytes,
+    vectors,
+    rowBytes,
+    chunkRows,
+    shardRows,
+    lanes: Math.min(WORKGROUP, powerOfTwoBelow(vectors / 8)),
+    columns: covered,
+    splits,
+    block: Math.min(MAX_BLOCK, fitting - fitting % 4),
+  };
+}
+
+/** The uniform that tells a kernel which chunk it works on; `chunkUniform` fills it. */
+const CHUNK = /* wgsl */ `
+struct Chunk {
+  rows: u32,       // rows in this chunk
+  first: u32,      // index of its first row in the data set
+  index: u32,      // number of the chunk
+  stride: u32,     // rows in a full chunk
+  vectors: u32,    // vectors per row
+  splitRows: u32,  // rows in one split
+  negligible: f32, // weights below this are not summed
+}`;
+
+/** Bytes from one chunk's uniform to the next. */
+export const CHUNK_UNIFORM_STRIDE = 256;
+
+/**
+ * The uniform of one chunk.
+ *
+ * @param plan The plan.
+ * @param count Rows in the data set.
+ * @param index Number of the chunk.
+ * @returns The words of the uniform.
+ */
+export function chunkUniform(
+  plan: PosteriorPlan,
+  count: number,
+  index: number,
+): Uint32Array {
+  const first = index * plan.chunkRows;
+  const rows = Math.min(plan.chunkRows, count - first);
+  const words = Uint32Array.of(
+    rows,
+    first,
+    index,
+    plan.chunkRows,
+    plan.vectors,
+    Math.ceil(rows / plan.splits),
+    0,
+    0,
+  );
+  // Together the neglected weights are at most 2⁻²⁶ of the largest one.
+  new Float32Array(words.buffer)[6] = 2 ** -26 / count;
+  return words;
+}
+
+function dataBinding(plan: PosteriorPlan): string {
+  return plan.bytes
+    ? `@group(0) @binding(0) var<storage, read> data: array<u32>;
+fn load(at: u32) -> vec4f { return vec4f(unpack4xU8(data[at])); }`
+    : `@group(0) @binding(0) var<storage, read> data: array<vec4f>;
+fn load(at: u32) -> vec4f { return data[at]; }`;
+}
+
+function each(n: number, line: (i: number) => string): string {
+  return Array.from({ length: n }, (_, i) => line(i)).join("\n");
+}
+
+/**
+ * Kernel 1, prepare: queries in data units become padded rows in stored units.
+ *
+ * - Computes `q = x/scale − offset/scale`, so that the data need no conversion.
+ * - Layout: one thread per vector, work-groups `(⌈vectors/64⌉, queries)`, one pass.
+ *   Rows from `count` on, which fill the last block of queries, become 0.
+ * - Memory: reads `[count, d]` words, writes `[queries, vectors]` vectors.
+ * - `flags[query]` becomes 1 if a number of the query is not finite, which is
+ *   decided on its bits: compilers may assume that floats are finite.
+ * - Error: one rounding of `q`, as if `x` had been rounded once more.
+ *
+ * @returns The shader.
+ */
+export function prepareShader(): string {
+  return /* wgsl */ `
+struct Affine { dimension: u32, vectors: u32, count: u32, inverse: f32, bias: f32 }
+@group(0) @binding(0) var<storage, read> raw: array<u32>;
+@group(0) @binding(1) var<storage, read_write> queries: array<vec4f>;
+@group(0) @binding(2) var<storage, read_write> flags: array<atomic<u32>>;
+@group(0) @binding(3) var<uniform> affine: Affine;
+
+@compute @workgroup_size(${WORKGROUP})
+fn main(@builtin(global_invocation_id) id: vec3u) {
+  let column = id.x;
+  let query = id.y;
+  if (column >= affine.vectors) { return; }
+  var q = vec4f();
+  if (query < affine.count) {
+    for (var j = 0u; j < 4u; j++) {
+      let c = column * 4u + j;
+      if (c < affine.dimension) {
+        let bits = raw[query * affine.dimension + c];
+        if ((bits & 0x7f800000u) == 0x7f800000u) {
+          atomicOr(&flags[query], 1u);
+        } else {
+          q[j] = fma(bitcast<f32>(bits), affine.inverse, affine.bias);
+        }
+      }
+    }
+  }
+  queries[query * affine.vectors + column] = q;
+}`;
+}
+
+/**
+ * Kernel 2, distances: `D[q, i] = ‖q − xᵢ‖²` in stored units for the rows of one chunk.
+ *
+ * - Algorithm: direct differences, never the expanded square, which cancels at
+ *   low noise. A row is read once for `perGroup` queries.
+ * - Layout: `lanes` threads share a row, each sums every `lanes`-th vector of 4 rows
+ *   for `perGroup` queries in registers; then a tree over the lanes in work-group
+ *   memory. Work-groups `(⌈rows / (4·64/lanes)⌉, ⌈queries/perGroup⌉)`, one pass.
+ * - Memory: reads the chunk once per `perGroup` queries, writes `[queries, chunkRows]`
+ *   floats; 16 KiB of work-group memory at most, which every device has.
+ * - Output: `D` as `[queries/perGroup, chunkRows, perGroup]`; rows beyond the chunk are not written.
+ * - Error: relative, about `√(d/(4·lanes))` roundings and never above `d/lanes + 8`.
+ *
+ * The operations on one pair of query and row are the same for every `perGroup`.
+ *
+ * @param plan The plan.
+ * @param perGroup Queries per work-group, 1 or 4.
+ * @returns The shader.
+ */
+export function distanceShader(plan: PosteriorPlan, perGroup: 1 | 4): string {
+  const { lanes } = plan;
+  const groups = WORKGROUP / lanes;
+  const values = ROWS * perGroup;
+  const type = perGroup === 1 ? "f32" : "vec4f";
+  const sums = (r: number) =>
+    perGroup === 1 ? `s0_${r}` : `vec4f(s0_${r}, s1_${r}, s2_${r}, s3_${r})`;
+  const tree = lanes === 1 ? "" : /* wgsl */ `
+  ${each(ROWS, (r) => `partial[${r * WORKGROUP}u + thread] = ${sums(r)};`)}
+  for (var half = ${lanes / 2}u; half > 0u; half >>= 1u) {
+    workgroupBarrier();
+    if (lane < half) {
+      for (var at = thread; at < ${ROWS * WORKGROUP}u; at += ${WORKGROUP}u) {
+        partial[at] += partial[at + half];
+      }
+    }
+  }`;
+  const sum = (r: number) =>
+    lanes === 1 ? sums(r) : `partial[${r * WORKGROUP}u + thread]`;
+  return /* wgsl */ `
+// ${values} sums per thread
+${CHUNK}
+${dataBinding(plan)}
+@group(0) @binding(1) var<storage, read> queries: array<vec4f>;
+@group(0) @binding(2) var<storage, read_write> distances: array<${type}>;
+@group(0) @binding(3) var<uniform> chunk: Chunk;
+${
+    lanes === 1
+      ? ""
+      : `var<workgroup> partial: array<${type}, ${ROWS * WORKGROUP}>;`
+  }
+
+fn add(sum: f32, a: vec4f) -> f32 {
+  return fma(a.w, a.w, fma(a.z, a.z, fma(a.y, a.y, fma(a.x, a.x, sum))));
+}
+
+@compute @workgroup_size(${WORKGROUP})
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
+  let lane = thread % ${lanes}u;
+  let row = (group.x * ${groups}u + thread / ${lanes}u) * ${ROWS}u;
+  let last = chunk.rows - 1u;
+  let vectors = chunk.vectors;
+  let query = group.y * ${perGroup}u;
+  ${each(ROWS, (r) => `let row${r} = min(row + ${r}u, last) * vectors;`)}
+  ${
+    each(ROWS, (r) =>
+      each(perGroup, (q) => `var s${q}_${r} = 0.0;`))
+  }
+  for (var c = lane; c < vectors; c += ${lanes}u) {
+    ${each(ROWS, (r) => `let x${r} = load(row${r} + c);`)}
+    ${
+    each(perGroup, (q) => `
+    let q${q} = queries[(query + ${q}u) * vectors + c];
+    ${each(ROWS, (r) => `s${q}_${r} = add(s${q}_${r}, q${q} - x${r});`)}`)
+  }
+  }
+  ${tree}
+  if (lane == 0u) {
+    let base = group.y * chunk.stride + row;
+    ${
+    each(
+      ROWS,
+      (r) => `if (row + ${r}u <= last) { distances[base + ${r}u] = ${sum(r)}; }`,
+    )
+  }
+  }
+}`;
+}
+
+/**
+ * Kernel 3, statistics: the distances of a chunk become weights, and their sums.
+ *
+ * - Computes per query, with the running minimum `m` over all chunks so far and
+ *   `rate = scale²/2σ²`: the weights `w = exp(−(D − m)·rate)` in place, and over the chunk the least and
+ *   second least distance, the row of the least, `Z = Σ w`, `Z₂ = Σ w²`, `A = Σ w·log w`.
+ * - Keeping a minimum distance rather than a maximum logit keeps logit differences
+ *   exact at low noise: distances are subtracted before they are divided by 2σ².
+ * - Layout: one work-group of 256 threads per query, two passes over the distances
+ *   of the chunk, a tree over the threads after each.
+ * - Memory: `chunkRows` floats per query, read twice and written once; 5 KiB of work-group memory.
+ * - Output: `partials[chunk, query]`, merged in float64 by the caller. Ties
+ *   take the lowest row; without a second row the second distance is 3e38. `state.factor` is what earlier
+ *   sums must be multiplied by. Weights below `negligible` become 0, but count in `Z`.
+ * - Error: of `w`, about two roundings plus one rounding of the exponent; of the sums, `log₂` of their length roundings.
+ *
+ * @param perGroup Queries per work-group of the distance kernel, 1 or 4.
+ * @returns The shader.
+ */
+export function statisticsShader(perGroup: 1 | 4): string {
+  const size = STATISTICS_WORKGROUP;
+  return /* wgsl */ `
+${CHUNK}
+struct State { least: f32, factor: f32 }
+struct Partial {
+  least: f32, second: f32, row: u32, reference: f32,
+  z: f32, z2: f32, a: f32, unused: f32,
+}
+struct Least { least: f32, second: f32, row: u32 }
+@group(0) @binding(0) var<storage, read_write> distances: array<f32>;
+@group(0) @binding(1) var<storage, read_write> state: array<State>;
+@group(0) @binding(2) var<storage, read_write> partials: array<Partial>;
+@group(0) @binding(3) var<uniform> chunk: Chunk;
+@group(0) @binding(4) var<storage, read> rates: array<f32>;
+var<workgroup> leasts: array<Least, ${size}>;
+var<workgroup> sums: array<vec3f, ${size}>;
+
+fn merge(a: Least, b: Least) -> Least {
+  let first = a.least < b.least || (a.least == b.least && a.row < b.row);
+  if (first) { return Least(a.least, min(a.second, b.least), a.row); }
+  return Least(b.least, min(b.second, a.least), b.row);
+}
+
+// exp(-e) to about one rounding: exp(-r) 2^-n with e = n log 2 + r. The leading
+// part of log 2 has 9 bits, so that its product with n is exact.
+fn decay(e: f32) -> f32 {
+  if (!(e < 87.0)) { return 0.0; }
+  let n = floor(fma(e, 1.44269504, 0.5));
+  let r = fma(n, 2.12194440e-4, fma(n, -0.693359375, e));
+  var p = fma(r, -${1 / 5040}, ${1 / 720});
+  p = fma(r, -p, ${1 / 120});
+  p = fma(r, -p, ${1 / 24});
+  p = fma(r, -p, ${1 / 6});
+  p = fma(r, -p, 0.5);
+  return fma(r * r, p, 1.0 - r) * bitcast<f32>((127u - u32(n)) << 23u);
+}
+
+@compute @workgroup_size(${size})
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) thread: u32,
+) {
+  let query = group.x;
+  let base = query / ${perGroup}u * chunk.stride * ${perGroup}u + query % ${perGroup}u;
+  var mine = Least(${NO_DISTANCE}, ${NO_DISTANCE}, 0xffffffffu);
+  for (var row = thread; row < chunk.rows; row += ${size}u) {
+    let d = distances[base + row * ${perGroup}u];
+    mine = merge(mine, Least(d, ${NO_DISTANCE}, row));
+  }
+  leasts[thread] = mine;
+  for (var half = ${size / 2}u; half > 0u; half >>= 1u) {
+    workgroupBarrier();
+    if (thread < half) {
+      leasts[thread] = merge(leasts[thread], leasts[thread + half]);
+    }
+  }
+  workgroupBarrier();
+  let found = leasts[0];
+  let before = state[query].least;
+  storageBarrier();
+  let opening = chunk.index == 0u;
+  let least = select(min(before, found.least), found.least, opening);
+  let rate = abs(rates[query]);
+
+  var sum = vec3f();
+  for (var row = thread; row < chunk.rows; row += ${size}u) {
+    let at = base + row * ${perGroup}u;
+    let e = (distances[at] - least) * rate;
+    let w = decay(e);
+    if (w > 0.0) { sum += w * vec3f(1.0, w, -e); }
+    // A negative rate marks a query that only fills its block.
+    distances[at] = select(0.0, w, w >= chunk.negligible && rates[query] >= 0.0);
+  }
+  sums[thread] = sum;
+  for (var half = ${size / 2}u; half > 0u; half >>= 1u) {
+    workgroupBarrier();
+    if (thread < half) { sums[thread] += sums[thread + half]; }
+  }
+  if (thread == 0u) {
+    let total = sums[0];
+    partials[chunk.index * groups.x + query] = Partial(
+      found.least, found.second, chunk.first + found.row, least,
+      total.x, total.y, total.z, 0.0,
+    );
+    state[query] = State(least, select(decay((before - least) * rate), 0.0, opening));
+  }
+}`;
+}
+
+/**
+ * Kernel 4, weighted sum: adds `Σᵢ wᵢ xᵢ` of a chunk to the running sums.
+ *
+ * - Algorithm: per split of the chunk a sum of its own, so that a single query
+ *   fills the device and sums stay short. Rows without weight are not read.
+ * - Layout: a work-group covers `columns` vectors of a row; its `64/columns`
+ *   groups of threads take turns at the rows and are added by a tree.
+ *   Work-groups `(⌈vectors/columns⌉, splits, ⌈queries/perGroup⌉)`, one pass.
+ * - Memory: reads the chunk once per `perGroup` queries where it has weight; `sums` is
+ *   `[splits, queries, vectors]` vectors; 4 KiB of work-group memory.
+ * - Output: `sums`, stored units, relative to the running minimum.
+ * - Error: one rounding per row of a split and per chunk, of sums of positive weights.
+ *
+ * @param plan The plan.
+ * @param perGroup Queries per work-group, 1 or 4.
+ * @returns The shader.
+ */
+export function weightedSumShader(
+  plan: PosteriorPlan,
+  perGroup: 1 | 4,
+): string {
+  const { columns } = plan;
+  const turns = WORKGROUP / columns;
+  const type = perGroup === 1 ? "f32" : "vec4f";
+  const weight = (q: number) => perGroup === 1 ? "w" : `w[${q}]`;
+  const tree = turns === 1 ? "" : /* wgsl */ `
+  ${each(perGroup, (q) => `partial[${q * WORKGROUP}u + thread] = sum${q};`)}
+  for (var half = ${WORKGROUP / 2}u; half >= ${columns}u; half >>= 1u) {
+    workgroupBarrier();
+    if (thread < half) {
+      for (var at = thread; at < ${perGroup * WORKGROUP}u; at += ${WORKGROUP}u) {
+        partial[at] += partial[at + half];
+      }
+    }
+  }
+  ${each(perGroup, (q) => `sum${q} = partial[${q * WORKGROUP}u + thread];`)}`;
+  return /* wgsl */ `
+${CHUNK}
+struct State { least: f32, factor: f32 }
+${dataBinding(plan)}
+@group(0) @binding(1) var<storage, read> weights: array<${type}>;
+@group(0) @binding(2) var<storage, read> state: array<State>;
+@group(0) @binding(3) var<uniform> chunk: Chunk;
+@group(0) @binding(4) var<storage, read_write> sums: array<vec4f>;
+${
+    turns === 1
+      ? ""
+      : `var<workgroup> partial: array<vec4f, ${perGroup * WORKGROUP}>;`
+  }
+
+fn store(at: u32, factor: f32, sum: vec4f) {
+  if (chunk.index == 0u) { sums[at] = sum; } else { sums[at] = fma(sums[at], vec4f(factor), sum); }
+}
+
+@compute @workgroup_size(${WORKGROUP})
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) thread: u32,
+) {
+  let column = group.x * ${columns}u + thread % ${columns}u;
+  let vectors = chunk.vectors;
+  let end = min((group.y + 1u) * chunk.splitRows, chunk.rows);
+  let base = group.z * chunk.stride;
+  ${each(perGroup, (q) => `var sum${q} = vec4f();`)}
+  if (column < vectors) {
+    for (var row = group.y * chunk.splitRows + thread / ${columns}u; row < end; row += ${turns}u) {
+      let w = weights[base + row];
+      if (any(w != ${type}())) {
+        let x = load(row * vectors + column);
+        ${
+    each(
+      perGroup,
+      (q) => `sum${q} = fma(vec4f(${weight(q)}), x, sum${q});`,
+    )
+  }
+      }
+    }
+  }
+  ${tree}
+  if (thread < ${columns}u && column < vectors) {
+    let query = group.z * ${perGroup}u;
+    let at = (group.y * groups.z * ${perGroup}u + query) * vectors + column;
+    ${
+    each(
+      perGroup,
+      (q) => `store(at + ${q}u * vectors, state[query + ${q}u].factor, sum${q});`,
+    )
+  }
+  }
+}`;
+}
+
+/**
+ * Kernel 5, finish: adds the splits, divides by `Z` and goes back to data units.
+ *
+ * - Computes `mean = (Σ sums)·(1/Z)·scale + offset`; `1/Z` comes from the caller, who merged it in float64.
+ * - Layout: one thread per number, work-groups `(⌈d/64⌉, queries)`, one pass.
+ * - Memory: reads `[splits, queries, vectors]` vectors, writes `[queries, d]` floats without padding.
+ * - Error: one rounding per split and three more.
+ *
+ * @returns The shader.
+ */
+export function finishShader(): string {
+  return /* wgsl */ `
+struct Finish {
+  dimension: u32, vectors: u32, splits: u32, queries: u32, scale: f32, offset: f32,
+}
+@group(0) @binding(0) var<storage, read> sums: array<f32>;
+@group(0) @binding(1) var<storage, read> inverses: array<f32>;
+@group(0) @binding(2) var<storage, read_write> mean: array<f32>;
+@group(0) @binding(3) var<uniform> finish: Finish;
+
+@compute @workgroup_size(${WORKGROUP})
+fn main(@builtin(global_invocation_id) id: vec3u) {
+  let c = id.x;
+  let query = id.y;
+  if (c >= finish.dimension) { return; }
+  let stride = finish.queries * finish.vectors * 4u;
+  var at = query * finish.vectors * 4u + c;
+  var sum = 0.0;
+  for (var split = 0u; split < finish.splits; split++) {
+    sum += sums[at];
+    at += stride;
+  }
+  mean[query * finish.dimension + c] =
+    fma(sum * inverses[query], finish.scale, finish.offset);
+}`;
+}

@@ -1,0 +1,68 @@
+/**
+ * The reference device: the float64 posterior behind the device interface.
+ *
+ * @module
+ */
+import * as tf from "@tensorflow/tfjs-core";
+import { DeviceError } from "../errors.ts";
+import { useCpuBackend } from "./cpu_backend.ts";
+import type { DataStore, Device } from "./device.ts";
+import { checkPoints, checkQueryShape } from "./posterior.ts";
+import type { PointSet } from "./posterior.ts";
+import { referencePosterior } from "./reference.ts";
+
+/**
+ * Opens the reference device: plain float64 TypeScript on one thread, for
+ * checking the others. Tensors going in and out are float32.
+ *
+ * @param reason One line that says why this device was chosen.
+ * @returns The device.
+ */
+export async function openReference(reason: string): Promise<Device> {
+  await useCpuBackend();
+  let open = true;
+  const dispose = () => {
+    open = false;
+  };
+  return {
+    kind: "reference",
+    description: "CPU, float64 TypeScript, 1 thread",
+    reason,
+    store: (points) =>
+      Promise.resolve(points).then((points) => store(points, () => open)),
+    dispose,
+    [Symbol.dispose]: dispose,
+  };
+}
+
+function store(points: PointSet, isOpen: () => boolean): DataStore {
+  const count = checkPoints(points);
+  const { dimension, range } = points;
+  let data: PointSet | undefined = {
+    data: points.data.slice(),
+    dimension,
+    ...(range && { range }),
+  };
+  return {
+    count,
+    dimension,
+    async posterior(x, sigma, options) {
+      checkQueryShape(x.shape, dimension);
+      const values = await x.data<"float32">();
+      options?.signal?.throwIfAborted();
+      if (!data || !isOpen()) {
+        throw new DeviceError(
+          "Cannot compute the posterior mean: its data were disposed",
+        );
+      }
+      const { mean, facts } = referencePosterior(data, values, sigma);
+      return {
+        mean: tf.tensor(Float32Array.from(mean), x.shape, "float32"),
+        facts,
+      };
+    },
+    dispose() {
+      data = undefined;
+    },
+  };
+}
