@@ -5,7 +5,7 @@
  */
 import { affineOf, checkPoints } from "../compute/posterior.ts";
 import type { PointSet } from "../compute/posterior.ts";
-import { checkRows } from "./pairs.ts";
+import { checkRows } from "./_rows.ts";
 
 /** The two nearest items of each sample. Ties go to the lower index. */
 export interface NearestItems {

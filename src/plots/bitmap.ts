@@ -1,0 +1,85 @@
+/**
+ * Pictures as plain bytes, and their way into PNG.
+ *
+ * @module
+ */
+/** A picture: `height` rows of `width` pixels of 4 bytes: red, green, blue, opacity. */
+export interface Bitmap {
+  /** Pixels per row. */
+  readonly width: number;
+  /** Rows. */
+  readonly height: number;
+  /** The bytes, `height · width · 4`, row-major from the top left. */
+  readonly data: Uint8Array;
+}
+
+/** A colour as red, green and blue, 0 to 255. */
+export type Colour = readonly [number, number, number];
+
+/**
+ * An opaque picture of one colour.
+ *
+ * @param width Pixels per row, at least 1.
+ * @param height Rows, at least 1.
+ * @param colour The colour. Default white.
+ * @returns The picture.
+ * @throws {RangeError} If a side is no whole number ≥ 1, or the picture has more than 2²⁷ pixels.
+ *
+ * @example
+ * ```ts
+ * import { blankBitmap } from "@closedform/diffusion";
+ * import assert from "node:assert/strict";
+ *
+ * assert.deepEqual([...blankBitmap(1, 1, [1, 2, 3]).data], [1, 2, 3, 255]);
+ * ```
+ */
+export function blankBitmap(
+  width: number,
+  height: number,
+  colour: Colour = [255, 255, 255],
+): Bitmap {
+  const whole = Number.isInteger(width) && Number.isInteger(height);
+  if (!whole || width < 1 || height < 1 || width * height > 2 ** 27) {
+    throw new RangeError(
+      `Cannot make a picture: its size is ${width}×${height}, wanted whole numbers ≥ 1 and at most 2^27 pixels`,
+    );
+  }
+  const data = new Uint8Array(width * height * 4);
+  for (let at = 0; at < data.length; at += 4) {
+    data.set(colour, at);
+    data[at + 3] = 255;
+  }
+  return { width, height, data };
+}
+
+/**
+ * A picture as the bytes of a PNG file.
+ *
+ * @param bitmap The picture.
+ * @returns The file's bytes.
+ * @throws {TypeError} If the picture does not hold 4 bytes per pixel.
+ *
+ * @example
+ * ```ts
+ * import { blankBitmap, encodePng } from "@closedform/diffusion";
+ * import assert from "node:assert/strict";
+ *
+ * const png = await encodePng(blankBitmap(2, 2));
+ * assert.equal(String.fromCharCode(...png.slice(1, 4)), "PNG");
+ * ```
+ */
+export async function encodePng(bitmap: Bitmap): Promise<Uint8Array> {
+  const { width, height, data } = bitmap;
+  if (data.length !== width * height * 4) {
+    throw new TypeError(
+      `Cannot encode a picture: ${width}×${height} pixels hold ${data.length} bytes, wanted ${
+        width * height * 4
+      }`,
+    );
+  }
+  // Loaded here, so that a program that draws nothing does not wait for it.
+  const { Jimp } = await import("jimp");
+  // A copy, because Jimp takes the whole buffer below a view.
+  const picture = Jimp.fromBitmap({ width, height, data: data.slice() });
+  return new Uint8Array(await picture.getBuffer("image/png"));
+}
