@@ -150,7 +150,7 @@ export function chunkUniform(
     rows,
     first,
     index,
-    plan.chunkRows,
+    Math.min(plan.chunkRows, count),
     plan.vectors,
     Math.ceil(rows / plan.splits),
     0,
@@ -159,6 +159,16 @@ export function chunkUniform(
   // Together the neglected weights are at most 2⁻²⁶ of the largest one.
   new Float32Array(words.buffer)[6] = 2 ** -26 / count;
   return words;
+}
+
+/**
+ * Rows that one work-group of the distance kernel covers.
+ *
+ * @param plan The plan.
+ * @returns Their number.
+ */
+export function rowsPerGroup(plan: PosteriorPlan): number {
+  return WORKGROUP / plan.lanes * ROWS;
 }
 
 function dataBinding(plan: PosteriorPlan): string {
@@ -280,10 +290,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
   let vectors = chunk.vectors;
   let query = group.y * ${perGroup}u;
   ${each(ROWS, (r) => `let row${r} = min(row + ${r}u, last) * vectors;`)}
-  ${
-    each(ROWS, (r) =>
-      each(perGroup, (q) => `var s${q}_${r} = 0.0;`))
-  }
+  ${each(ROWS, (r) => each(perGroup, (q) => `var s${q}_${r} = 0.0;`))}
   for (var c = lane; c < vectors; c += ${lanes}u) {
     ${each(ROWS, (r) => `let x${r} = load(row${r} + c);`)}
     ${
@@ -298,7 +305,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
     ${
     each(
       ROWS,
-      (r) => `if (row + ${r}u <= last) { distances[base + ${r}u] = ${sum(r)}; }`,
+      (r) =>
+        `if (row + ${r}u <= last) { distances[base + ${r}u] = ${sum(r)}; }`,
     )
   }
   }
@@ -445,7 +453,9 @@ export function weightedSumShader(
   for (var half = ${WORKGROUP / 2}u; half >= ${columns}u; half >>= 1u) {
     workgroupBarrier();
     if (thread < half) {
-      for (var at = thread; at < ${perGroup * WORKGROUP}u; at += ${WORKGROUP}u) {
+      for (var at = thread; at < ${
+    perGroup * WORKGROUP
+  }u; at += ${WORKGROUP}u) {
         partial[at] += partial[at + half];
       }
     }
@@ -501,7 +511,8 @@ fn main(
     ${
     each(
       perGroup,
-      (q) => `store(at + ${q}u * vectors, state[query + ${q}u].factor, sum${q});`,
+      (q) =>
+        `store(at + ${q}u * vectors, state[query + ${q}u].factor, sum${q});`,
     )
   }
   }

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Device } from "./device.ts";
+import type { DataStore, Device } from "./device.ts";
 import type { PointSet } from "./posterior.ts";
 import type { StoreSizes } from "./webgpu_store.ts";
 
@@ -74,7 +74,7 @@ export async function openWebGpu(
   const { acquireGpu } = await import("./webgpu_context.ts");
   const { GpuStore } = await import("./webgpu_store.ts");
   const { gpu, release } = await acquireGpu(found.adapter);
-  const stores = new Set<InstanceType<typeof GpuStore>>();
+  const stores = new Set<DataStore>();
   const dispose = () => {
     for (const store of stores) store.dispose();
     release();

@@ -41,9 +41,11 @@ export class Gpu {
     this.backend = new WebGPUBackend(device, info);
     device.addEventListener("uncapturederror", (event) => {
       event.preventDefault();
-      this.end(oneLine(event.error.message));
+      this.end(oneLine((event as GPUUncapturedErrorEvent).error.message));
     });
-    device.lost.then((lost) => this.end(oneLine(`device lost, ${lost.message}`)));
+    device.lost.then((lost) =>
+      this.end(oneLine(`device lost, ${lost.message}`))
+    );
   }
 
   /** Whether it can no longer be used. */
@@ -121,7 +123,9 @@ export class Gpu {
     if (error) {
       this.free(buffer);
       throw new DeviceError(
-        `Cannot hold ${size} bytes on the WebGPU device: ${oneLine(error.message)}`,
+        `Cannot hold ${size} bytes on the WebGPU device: ${
+          oneLine(error.message)
+        }`,
       );
     }
     return buffer;
@@ -229,7 +233,7 @@ async function openGpu(adapter: GPUAdapter): Promise<Gpu> {
 interface Before {
   readonly gpu: Gpu;
   readonly active?: string;
-  readonly factory: ReturnType<typeof tf.findBackendFactory>;
+  readonly factory: ReturnType<typeof tf.findBackendFactory> | null;
   readonly forward: boolean;
 }
 

@@ -1,0 +1,307 @@
+/**
+ * Data on a GPU device and their posterior: the thin caller of the kernels in `posterior_wgsl.ts`.
+ *
+ * @module
+ */
+import { DeviceError } from "../errors.ts";
+import type { AnyTensor } from "../linear_space.ts";
+import type { DataStore } from "./device.ts";
+import {
+  affineOf,
+  checkPoints,
+  checkQueryShape,
+  sigmaPerRow,
+} from "./posterior.ts";
+import type {
+  Affine,
+  EvaluateOptions,
+  PointSet,
+  Posterior,
+  PosteriorFacts,
+  Sigma,
+} from "./posterior.ts";
+import { planPosterior, type PosteriorPlan } from "./posterior_wgsl.ts";
+import type { Gpu } from "./webgpu_context.ts";
+import { concatenateFacts, mergePartials } from "./webgpu_partials.ts";
+import { type Job, PosteriorScratch } from "./webgpu_scratch.ts";
+import { uploadChunks, uploadRows } from "./webgpu_upload.ts";
+
+/** Sizes that tests make small. */
+export interface StoreSizes {
+  /** Bytes per chunk. Default 4 MiB. */
+  readonly chunkBytes?: number;
+  /** Bytes per GPU buffer. Default: as many as the device allows. */
+  readonly shardBytes?: number;
+}
+
+/** Multiplications that one submission may ask for: a fraction of a second on a software driver. */
+const WORK_PER_SUBMISSION = 2 ** 29;
+
+/** Data on a GPU device. */
+export class GpuStore implements DataStore {
+  readonly count: number;
+  readonly dimension: number;
+  readonly #gpu: Gpu;
+  readonly #plan: PosteriorPlan;
+  readonly #affine: Affine;
+  readonly #shards: GPUBuffer[];
+  readonly #chunks: GPUBuffer;
+  readonly #scratch = new Map<1 | 4, PosteriorScratch>();
+  #last: Promise<unknown> = Promise.resolve();
+  #running = 0;
+  #disposed = false;
+
+  private constructor(
+    gpu: Gpu,
+    points: PointSet,
+    plan: PosteriorPlan,
+    shards: GPUBuffer[],
+    chunks: GPUBuffer,
+  ) {
+    this.#gpu = gpu;
+    this.#plan = plan;
+    this.#affine = affineOf(points);
+    this.#shards = shards;
+    this.#chunks = chunks;
+    this.dimension = points.dimension;
+    this.count = points.data.length / points.dimension;
+  }
+
+  /**
+   * Copies data to a GPU device.
+   *
+   * @param gpu The device.
+   * @param points The data.
+   * @param sizes Sizes of chunks and shards.
+   * @returns The store.
+   */
+  static async create(
+    gpu: Gpu,
+    points: PointSet,
+    sizes: StoreSizes,
+  ): Promise<GpuStore> {
+    gpu.check();
+    const count = checkPoints(points);
+    const { maxBufferSize, maxStorageBufferBindingSize } = gpu.device.limits;
+    const bytes = points.data instanceof Uint8Array;
+    const plan = planPosterior(points.dimension, bytes, {
+      maxBufferSize,
+      maxStorageBufferBindingSize,
+      ...sizes,
+    });
+    if (!plan) {
+      throw new DeviceError(
+        `Cannot store the data: rows hold ${points.dimension} numbers, wanted rows that fit a binding of ${maxStorageBufferBindingSize} bytes`,
+      );
+    }
+    const shards = await uploadRows(gpu, points, plan);
+    try {
+      const chunks = await uploadChunks(gpu, plan, count);
+      return new GpuStore(gpu, points, plan, shards, chunks);
+    } catch (error) {
+      gpu.free(...shards);
+      throw error;
+    }
+  }
+
+  async posterior(
+    x: AnyTensor,
+    sigma: Sigma,
+    options: EvaluateOptions = {},
+  ): Promise<Posterior<AnyTensor>> {
+    const queries = checkQueryShape(x.shape, this.dimension);
+    const sigmas = sigmaPerRow(sigma, queries, "compute the posterior mean");
+    options.signal?.throwIfAborted();
+    this.#check();
+    this.#running++;
+    // The queries are taken now; their turn comes when earlier calls are done.
+    const taken = this.#take(x);
+    const turn = this.#last;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#last = promise;
+    try {
+      const raw = await taken;
+      try {
+        await turn;
+        return await this.#evaluate(
+          raw.buffer,
+          x.shape,
+          sigmas,
+          options.signal,
+        );
+      } finally {
+        raw.release();
+      }
+    } finally {
+      this.#running--;
+      if (this.#disposed) this.#free();
+      // A call waits for all earlier ones, also when its own queries came to nothing.
+      turn.then(() => resolve());
+    }
+  }
+
+  dispose(): void {
+    this.#disposed = true;
+    if (this.#running === 0) this.#free();
+  }
+
+  #free(): void {
+    for (const scratch of this.#scratch.values()) scratch.free();
+    this.#scratch.clear();
+    this.#gpu.free(this.#chunks, ...this.#shards.splice(0));
+  }
+
+  #check(): void {
+    if (this.#disposed) {
+      throw new DeviceError(
+        "Cannot compute the posterior mean: its data were disposed",
+      );
+    }
+    this.#gpu.check();
+  }
+
+  /** The queries in a buffer of their own: a copy on the GPU if they lie there, else uploaded. */
+  async #take(
+    x: AnyTensor,
+  ): Promise<{ buffer: GPUBuffer; release: () => void }> {
+    const { backend, device } = this.#gpu;
+    const resident = x.dtype === "float32" && backend.tensorMap.has(x.dataId) &&
+      backend.tensorMap.get(x.dataId).resource;
+    if (resident) {
+      const { tensorRef, buffer } = x.dataToGPU();
+      tensorRef.kept = true;
+      return { buffer: buffer!, release: () => tensorRef.dispose() };
+    }
+    const values = await this.#gpu.wait(x.data());
+    const buffer = await this.#gpu.buffer(
+      x.size * 4,
+      GPUBufferUsage.COPY_DST | GPUBufferUsage.COPY_SRC,
+    );
+    device.queue.writeBuffer(buffer, 0, Float32Array.from(values));
+    return { buffer, release: () => this.#gpu.free(buffer) };
+  }
+
+  async #evaluate(
+    raw: GPUBuffer,
+    shape: number[],
+    sigmas: Float64Array,
+    signal?: AbortSignal,
+  ): Promise<Posterior<AnyTensor>> {
+    const { device, backend } = this.#gpu;
+    const size = sigmas.length * this.dimension * 4;
+    const mean = await this.#gpu.buffer(
+      size,
+      GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC |
+        GPUBufferUsage.COPY_DST,
+    );
+    try {
+      const facts: PosteriorFacts[] = [];
+      for (let from = 0; from < sigmas.length; from += this.#plan.block) {
+        const part = sigmas.subarray(from, from + this.#plan.block);
+        facts.push(await this.#evaluateBlock(raw, from, part, mean, signal));
+      }
+      await this.#gpu.wait(device.queue.onSubmittedWorkDone());
+      return {
+        mean: backend.createTensorFromGPUData(
+          { buffer: mean },
+          shape,
+          "float32",
+        ),
+        facts: concatenateFacts(facts),
+      };
+    } finally {
+      this.#gpu.free(mean);
+    }
+  }
+
+  /** One block of queries: from the raw numbers to their rows of `mean`. */
+  async #evaluateBlock(
+    raw: GPUBuffer,
+    from: number,
+    sigmas: Float64Array,
+    mean: GPUBuffer,
+    signal?: AbortSignal,
+  ): Promise<PosteriorFacts> {
+    const { scale } = this.#affine;
+    const rates = sigmas.map((s) => 0.5 * (scale / s) ** 2);
+    const scratch = await this.#scratchFor(sigmas.length);
+    const job: Job = { raw, from, rates, mean };
+    this.#submit(signal, (encoder) => scratch.prepare(encoder, job));
+    const chunks = Math.ceil(this.count / this.#plan.chunkRows);
+    const work = sigmas.length * this.dimension *
+      Math.min(this.count, this.#plan.chunkRows);
+    const atOnce = Math.max(1, Math.floor(WORK_PER_SUBMISSION / work));
+    for (let first = 0; first < chunks; first += atOnce) {
+      const end = Math.min(chunks, first + atOnce);
+      this.#submit(signal, (encoder) => {
+        for (let i = first; i < end; i++) scratch.chunk(encoder, i, job);
+      });
+      await this.#gpu.wait(this.#gpu.device.queue.onSubmittedWorkDone());
+    }
+    this.#submit(signal, (encoder) => scratch.collect(encoder));
+    const { partials, flags } = await scratch.read(rates.length);
+    this.#check();
+    const bad = flags.indexOf(1);
+    if (bad >= 0) {
+      throw new RangeError(
+        `Cannot compute the posterior mean: query ${
+          from + bad
+        } is not finite, wanted finite numbers`,
+      );
+    }
+    const merged = mergePartials(
+      partials,
+      chunks,
+      scratch.padded(rates.length),
+      rates,
+      this.count,
+    );
+    if (merged.overflow >= 0) {
+      throw new RangeError(
+        `Cannot compute the posterior mean: the squared distances of query ${
+          from + merged.overflow
+        } exceed float32, wanted numbers below 1e18`,
+      );
+    }
+    this.#submit(
+      signal,
+      (encoder) => scratch.finish(encoder, job, merged.inverses),
+    );
+    return merged.facts;
+  }
+
+  #submit(
+    signal: AbortSignal | undefined,
+    record: (encoder: GPUCommandEncoder) => void,
+  ): void {
+    signal?.throwIfAborted();
+    this.#check();
+    const encoder = this.#gpu.device.createCommandEncoder();
+    record(encoder);
+    this.#gpu.device.queue.submit([encoder.finish()]);
+  }
+
+  /** The scratch of single queries or of batches, which grows with them. */
+  async #scratchFor(queries: number): Promise<PosteriorScratch> {
+    const perGroup = queries === 1 ? 1 : 4;
+    const found = this.#scratch.get(perGroup);
+    if (found && found.capacity >= queries) return found;
+    found?.free();
+    this.#scratch.delete(perGroup);
+    const scratch = await PosteriorScratch.create(
+      this.#gpu,
+      {
+        plan: this.#plan,
+        affine: this.#affine,
+        count: this.count,
+        dimension: this.dimension,
+        shards: this.#shards,
+        chunks: this.#chunks,
+      },
+      perGroup,
+      queries,
+    );
+    this.#scratch.set(perGroup, scratch);
+    return scratch;
+  }
+}
