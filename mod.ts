@@ -17,6 +17,7 @@
  * @module
  */
 export * from "./src/compute/device.ts";
+export * from "./src/compute/open_device.ts";
 export * from "./src/compute/posterior.ts";
 export * from "./src/compute/reference.ts";
 export * from "./src/datasets/builtin.ts";
@@ -33,6 +34,7 @@ export * from "./src/linear_space.ts";
 export * from "./src/metrics/nearest.ts";
 export * from "./src/metrics/pairs.ts";
 export * from "./src/noise.ts";
+export * from "./src/notebook.ts";
 export * from "./src/plots/bitmap.ts";
 export * from "./src/plots/chart.ts";
 export * from "./src/plots/image_grid.ts";

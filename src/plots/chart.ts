@@ -19,13 +19,14 @@ export type Json =
  */
 export interface ChartSpec {
   /** The schema it follows. */
-  readonly $schema: typeof CHART_SCHEMA;
+  readonly $schema: "https://vega.github.io/schema/vega-lite/v5.json";
   /** The rest of the specification. */
   readonly [key: string]: Json;
 }
 
 /** The schema of every chart made here. */
-export const CHART_SCHEMA = "https://vega.github.io/schema/vega-lite/v5.json";
+export const CHART_SCHEMA: ChartSpec["$schema"] =
+  "https://vega.github.io/schema/vega-lite/v5.json";
 
 /** What all charts share. */
 export interface ChartOptions {

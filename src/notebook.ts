@@ -1,0 +1,352 @@
+/**
+ * One line shows anything in a Deno notebook: charts, pictures, data sets,
+ * tensors of images, tables, text; outside a notebook it is printed.
+ *
+ * @example
+ * ```ts
+ * import { show } from "@closedform/diffusion/notebook";
+ *
+ * await show("The posterior mean is a *weighted* mean.");
+ * await show([{ steps: 10, error: 0.1 }, { steps: 100, error: 0.01 }]);
+ * ```
+ *
+ * @module
+ */
+import { Buffer } from "node:buffer";
+import { Dataset } from "./datasets/dataset.ts";
+import type { AnyTensor } from "./linear_space.ts";
+import { tableHtml, tableText } from "./plots/_table.ts";
+import type { TableRow } from "./plots/_table.ts";
+import { encodePng } from "./plots/bitmap.ts";
+import type { Bitmap } from "./plots/bitmap.ts";
+import { chartSvg } from "./plots/chart.ts";
+import type { ChartSpec, Json } from "./plots/chart.ts";
+import { imageGrid } from "./plots/image_grid.ts";
+import { scatterImage } from "./plots/scatter_image.ts";
+import { scatterSpec } from "./plots/scatter_spec.ts";
+import type { Progress } from "./samplers/sample.ts";
+
+export type { AnyTensor, Bitmap, ChartSpec, Json, Progress, TableRow };
+export { Dataset };
+
+/**
+ * What {@linkcode show} can show: an SVG document or Markdown, a chart, a
+ * picture, a data set, samples as a tensor or as numbers, a table.
+ */
+export type Showable =
+  | string
+  | ChartSpec
+  | Bitmap
+  | Dataset
+  | AnyTensor
+  | Float32Array
+  | Float64Array
+  | readonly TableRow[];
+
+/** One thing in several formats, by MIME type; the front end takes the best it knows. */
+export type MediaBundle = Readonly<Record<string, unknown>>;
+
+/** Hands a bundle to the front end, as `Deno.jupyter.display` does. */
+export type Display = (
+  bundle: MediaBundle,
+  options: {
+    /** The bundle is sent as it is. */
+    readonly raw: true;
+    /** A name for the place where it is shown. */
+    readonly display_id?: string;
+    /** Whether to replace what is shown under that name. */
+    readonly update?: boolean;
+  },
+) => Promise<void>;
+
+/** Options of {@linkcode show}. */
+export interface ShowOptions {
+  /** The shape of one sample, where it cannot be seen from the thing: `[height, width, channels]`, or `[d]` for points. */
+  readonly shape?: readonly number[];
+  /** The numbers drawn black and white. Default: those of the data set, else `[-1, 1]`. */
+  readonly range?: readonly [number, number];
+  /** Images per row. Default: as square a grid as possible. */
+  readonly columns?: number;
+  /** Pixels per side that one number of an image becomes. Default: so that an image has at least 64. */
+  readonly scale?: number;
+  /** How many items of a data set are shown. Default 32 images or 2,000 points. */
+  readonly items?: number;
+  /** A name for the place where it is shown, to update it later. */
+  readonly id?: string;
+  /** Replace what is shown under `id`. Default `false`. */
+  readonly update?: boolean;
+  /** Where to show it. Default: the notebook's front end, or the console where there is none. */
+  readonly display?: Display;
+}
+
+/** The kernel may send an output after it has said that a cell is done; so long a cell waits for it. */
+const SETTLE = 25;
+
+/**
+ * Shows a thing in the notebook, or prints it where there is none.
+ *
+ * Charts are sent as Vega-Lite with an SVG picture for front ends that draw no
+ * charts, and for the saved file; pictures, data sets and samples as PNG;
+ * tables as HTML; strings as Markdown, or as SVG if they begin with `<svg`. All
+ * have a form in plain text.
+ *
+ * @param thing What to show.
+ * @param options Layout, and where.
+ * @returns When the front end has it.
+ * @throws {TypeError} If it is nothing that can be shown, or the shape of a sample is not known.
+ * @throws {RangeError} If a number in it cannot be drawn.
+ *
+ * @example Every format of a bundle is explicit
+ * ```ts
+ * import { show } from "@closedform/diffusion/notebook";
+ * import assert from "node:assert/strict";
+ *
+ * const shown: unknown[] = [];
+ * const display = (bundle: unknown) => Promise.resolve(void shown.push(bundle));
+ * await show([{ sigma: 0.5, points: 12 }], { display });
+ * assert.deepEqual(Object.keys(shown[0] as object), ["text/html", "text/plain"]);
+ * ```
+ */
+export async function show(
+  thing: Showable,
+  options: ShowOptions = {},
+): Promise<void> {
+  const { id, update } = options;
+  const display = options.display ?? kernelDisplay() ?? print;
+  for (const [suffix, bundle] of await bundlesOf(thing, options)) {
+    await display(bundle, {
+      raw: true,
+      ...(id !== undefined && { display_id: id + suffix }),
+      ...(update && { update }),
+    });
+  }
+  await new Promise((resolve) => setTimeout(resolve, SETTLE));
+}
+
+/** The display of the running Deno kernel, if this is one. */
+function kernelDisplay(): Display | undefined {
+  try {
+    return Deno.jupyter.display;
+  } catch {
+    // Outside a kernel the property is there, but reading it throws.
+    return undefined;
+  }
+}
+
+const print: Display = (bundle) => {
+  console.log(bundle["text/plain"]);
+  return Promise.resolve();
+};
+
+/** The outputs that show a thing, each with what its name has besides the id. */
+async function bundlesOf(
+  thing: Showable,
+  options: ShowOptions,
+): Promise<[suffix: string, MediaBundle][]> {
+  if (thing instanceof Dataset) {
+    return [
+      ["-summary", textBundle(thing.summary())],
+      ["", await datasetBundle(thing, options)],
+    ];
+  }
+  return [["", await bundleOf(thing, options)]];
+}
+
+function bundleOf(
+  thing: Exclude<Showable, Dataset>,
+  options: ShowOptions,
+): MediaBundle | Promise<MediaBundle> {
+  if (typeof thing === "string") return textBundle(thing);
+  if (isNumbers(thing)) return samplesBundle(thing, options.shape, options);
+  if (isTable(thing)) {
+    return { "text/html": tableHtml(thing), "text/plain": tableText(thing) };
+  }
+  if (typeof thing === "object" && thing !== null) {
+    if (isTensor(thing)) return tensorBundle(thing, options);
+    if (isBitmap(thing)) return bitmapBundle(thing);
+    if (isChart(thing)) return chartBundle(thing);
+  }
+  throw new TypeError(
+    `Cannot show ${
+      Object.prototype.toString.call(thing)
+    }: wanted text, a chart, a picture, a data set, samples or a table of at least one row`,
+  );
+}
+
+function isNumbers(thing: unknown): thing is Float32Array | Float64Array {
+  return thing instanceof Float32Array || thing instanceof Float64Array;
+}
+
+function isTable(thing: unknown): thing is readonly TableRow[] {
+  return Array.isArray(thing) && thing.length > 0 &&
+    thing.every((row) => typeof row === "object" && row !== null);
+}
+
+function isTensor(thing: object): thing is AnyTensor {
+  return "dtype" in thing && "shape" in thing && "dataSync" in thing;
+}
+
+function isBitmap(thing: object): thing is Bitmap {
+  return "width" in thing && "height" in thing && "data" in thing &&
+    thing.data instanceof Uint8Array;
+}
+
+function isChart(thing: object): thing is ChartSpec {
+  return "$schema" in thing && String(thing.$schema).includes("vega-lite");
+}
+
+function textBundle(text: string): MediaBundle {
+  return text.startsWith("<svg")
+    ? { "image/svg+xml": text, "text/plain": "[drawing]" }
+    : { "text/markdown": text, "text/plain": text };
+}
+
+async function chartBundle(spec: ChartSpec): Promise<MediaBundle> {
+  return {
+    "application/vnd.vegalite.v5+json": spec,
+    "image/svg+xml": await chartSvg(spec),
+    "text/plain": typeof spec.title === "string"
+      ? `[chart: ${spec.title}]`
+      : "[chart]",
+  };
+}
+
+async function bitmapBundle(bitmap: Bitmap): Promise<MediaBundle> {
+  const png = await encodePng(bitmap);
+  return {
+    "image/png": Buffer.from(png).toString("base64"),
+    "text/plain": `[picture of ${bitmap.width}×${bitmap.height} pixels]`,
+  };
+}
+
+function datasetBundle(
+  dataset: Dataset,
+  options: ShowOptions,
+): Promise<MediaBundle> {
+  const images = dataset.shape.length > 1;
+  const first = dataset.take(options.items ?? (images ? 32 : 2000));
+  const values = new Float32Array(first.count * first.dimension);
+  for (let i = 0; i < first.count; i++) {
+    values.set(first.values(i), i * first.dimension);
+  }
+  return samplesBundle(values, dataset.shape, {
+    range: dataset.range,
+    columns: images ? Math.min(8, first.count) : undefined,
+    ...options,
+  });
+}
+
+async function tensorBundle(
+  tensor: AnyTensor,
+  options: ShowOptions,
+): Promise<MediaBundle> {
+  const values = Float32Array.from(await tensor.data());
+  // The first axis of a batch counts samples.
+  return samplesBundle(values, options.shape ?? tensor.shape.slice(1), options);
+}
+
+function samplesBundle(
+  values: Float32Array | Float64Array,
+  shape: readonly number[] | undefined,
+  options: ShowOptions,
+): Promise<MediaBundle> {
+  if (!shape?.length) {
+    throw new TypeError(
+      "Cannot show samples: their shape is not known, wanted the option shape",
+    );
+  }
+  if (shape.length > 1) {
+    return bitmapBundle(imageGrid(values, { ...options, shape }));
+  }
+  return shape[0] === 2
+    ? chartBundle(scatterSpec([{ label: "samples", points: values }]))
+    : bitmapBundle(scatterImage(values, { dimension: shape[0] }));
+}
+
+/** Options of {@linkcode notebookProgress}. */
+export interface NotebookProgressOptions {
+  /** Where to show it. Default: the notebook's front end, or the console where there is none. */
+  readonly display?: Display;
+}
+
+/** Milliseconds between two updates: more often than this nobody sees. */
+const UPDATE = 100;
+
+/**
+ * A progress callback for `sample()` that updates one line in place: a bar, the
+ * step, the noise level, the time gone and the time left. Outside a notebook
+ * it prints a line per quarter.
+ *
+ * @param label What is going on, in a word or two.
+ * @param options Where to show it.
+ * @returns A callback; a new one for each run.
+ *
+ * @example
+ * ```ts
+ * import { notebookProgress } from "@closedform/diffusion/notebook";
+ * import assert from "node:assert/strict";
+ *
+ * const lines: unknown[] = [];
+ * const display = (bundle: Record<string, unknown>) => Promise.resolve(void lines.push(bundle["text/plain"]));
+ * const onProgress = notebookProgress("sampling", { display });
+ * await onProgress({ fraction: 1, done: 10, total: 10, sigma: 0, elapsed: 2.5, remaining: 0 });
+ * assert.deepEqual(lines, ["sampling ████████████████████ 100 % · step 10 of 10 · σ 0 · 2.5 s"]);
+ * ```
+ */
+export function notebookProgress(
+  label: string,
+  options: NotebookProgressOptions = {},
+): (progress: Progress) => Promise<void> {
+  const display = options.display ?? kernelDisplay();
+  return display ? updatingProgress(label, display) : printedProgress(label);
+}
+
+function updatingProgress(
+  label: string,
+  display: Display,
+): (progress: Progress) => Promise<void> {
+  const id = `progress-${crypto.randomUUID()}`;
+  let last = -Infinity;
+  return async (progress) => {
+    const now = performance.now();
+    if (progress.fraction < 1 && now - last < UPDATE) return;
+    await display(
+      { "text/plain": progressLine(label, progress) },
+      { raw: true, display_id: id, update: last > -Infinity },
+    );
+    last = now;
+    // Only the end is at risk of coming after the end of the cell.
+    if (progress.fraction >= 1) {
+      await new Promise((resolve) => setTimeout(resolve, SETTLE));
+    }
+  };
+}
+
+function printedProgress(
+  label: string,
+): (progress: Progress) => Promise<void> {
+  let quarter = 0;
+  return (progress) => {
+    const reached = Math.floor(progress.fraction * 4);
+    if (reached > quarter) console.log(progressLine(label, progress));
+    quarter = Math.max(quarter, reached);
+    return Promise.resolve();
+  };
+}
+
+function progressLine(label: string, progress: Progress): string {
+  const { fraction, done, total, sigma, elapsed, remaining } = progress;
+  const full = Math.round(20 * fraction);
+  const bar = "█".repeat(full) + "░".repeat(20 - full);
+  const left = fraction < 1 && remaining !== undefined
+    ? `, ${seconds(remaining)} left`
+    : "";
+  return `${label} ${bar} ${Math.round(100 * fraction)} % · step ${done} of ` +
+    `${total} · σ ${Number(sigma.toPrecision(3))} · ${seconds(elapsed)}${left}`;
+}
+
+function seconds(time: number): string {
+  return time < 60
+    ? `${time.toFixed(1)} s`
+    : `${Math.floor(time / 60)} min ${Math.round(time % 60)} s`;
+}

@@ -1,0 +1,66 @@
+/**
+ * Tables of records, as HTML and as text.
+ *
+ * @module
+ */
+
+/** One row of a table: a value per column name. */
+export type TableRow = Readonly<
+  Record<string, string | number | boolean | null | undefined>
+>;
+
+type Cell = TableRow[string];
+
+/** The column names of all rows, in the order of their first appearance. */
+function columnsOf(rows: readonly TableRow[]): string[] {
+  return [...new Set(rows.flatMap((row) => Object.keys(row)))];
+}
+
+function cellText(value: Cell): string {
+  if (value === undefined || value === null) return "";
+  if (typeof value !== "number" || Number.isInteger(value)) {
+    return String(value);
+  }
+  return String(Number(value.toPrecision(4)));
+}
+
+function escape(text: string): string {
+  return text.replace(/[&<>"]/g, (c) => `&#${c.charCodeAt(0)};`);
+}
+
+/** The rows as an HTML table; numbers to four digits, to the right. */
+export function tableHtml(rows: readonly TableRow[]): string {
+  const columns = columnsOf(rows);
+  const cell = (value: Cell) =>
+    `<td style="text-align:${typeof value === "number" ? "right" : "left"}">${
+      escape(cellText(value))
+    }</td>`;
+  const head = columns.map((name) => `<th>${escape(name)}</th>`).join("");
+  const body = rows.map((row) =>
+    `<tr>${columns.map((name) => cell(row[name])).join("")}</tr>`
+  );
+  return `<table><thead><tr>${head}</tr></thead><tbody>${
+    body.join("")
+  }</tbody></table>`;
+}
+
+/** The rows as lines of text in columns; numbers to four digits, to the right. */
+export function tableText(rows: readonly TableRow[]): string {
+  const columns = columnsOf(rows);
+  const widths = columns.map((name) =>
+    Math.max(name.length, ...rows.map((row) => cellText(row[name]).length))
+  );
+  const lines = [
+    columns.map((name, i) => name.padEnd(widths[i])),
+    widths.map((width) => "-".repeat(width)),
+    ...rows.map((row) =>
+      columns.map((name, i) => {
+        const text = cellText(row[name]);
+        return typeof row[name] === "number"
+          ? text.padStart(widths[i])
+          : text.padEnd(widths[i]);
+      })
+    ),
+  ];
+  return lines.map((line) => line.join("  ").trimEnd()).join("\n");
+}
