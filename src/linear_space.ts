@@ -29,6 +29,8 @@ export interface StateSpace<X> extends LinearSpace<X> {
   from(values: ArrayLike<number>, shape: readonly number[]): X;
   /** The numbers of a state, row-major, as a copy. */
   values(x: X): Promise<Float32Array | Float64Array>;
+  /** Room for `length` numbers in the precision of the states, zeros at first. */
+  numbers(length: number): Float32Array | Float64Array;
 }
 
 function checkCombination(
@@ -86,6 +88,9 @@ export const arraySpace: StateSpace<Float64Array> = {
   values(x) {
     return Promise.resolve(x.slice());
   },
+  numbers(length) {
+    return new Float64Array(length);
+  },
 };
 
 /**
@@ -118,9 +123,7 @@ export const tensorSpace: StateSpace<AnyTensor> = {
       const terms = states.flatMap((state, j) =>
         coefficients[j] === 0 ? [] : [tf.mul(state, coefficients[j])]
       );
-      return terms.length === 0
-        ? tf.zeros(shape)
-        : terms.reduce((sum, term) => tf.add(sum, term));
+      return terms.length === 0 ? tf.zeros(shape) : terms.reduce((sum, term) => tf.add(sum, term));
     });
   },
   dispose(...states) {
@@ -131,5 +134,8 @@ export const tensorSpace: StateSpace<AnyTensor> = {
   },
   async values(x) {
     return Float32Array.from(await x.data());
+  },
+  numbers(length) {
+    return new Float32Array(length);
   },
 };

@@ -316,9 +316,7 @@ export function uniformTGrid(steps: number = 20): SigmaGrid {
 export function gridByName(name: string, steps?: number): SigmaGrid {
   if (!Object.hasOwn(GRIDS, name)) {
     throw new RangeError(
-      `Cannot make the grid ${name}: wanted one of ${
-        Object.keys(GRIDS).join(", ")
-      }`,
+      `Cannot make the grid ${name}: wanted one of ${Object.keys(GRIDS).join(", ")}`,
     );
   }
   return GRIDS[name as GridName](steps);
@@ -351,9 +349,7 @@ export function checkSigmas(sigmas: readonly number[]): void {
   );
   if (sigmas.length < 2 || !falls) {
     throw new RangeError(
-      `Cannot walk the grid [${sigmas.slice(0, 8).join(", ")}${
-        sigmas.length > 8 ? ", …" : ""
-      }]: ` +
+      `Cannot walk the grid [${sigmas.slice(0, 8).join(", ")}${sigmas.length > 8 ? ", …" : ""}]: ` +
         "wanted at least two strictly decreasing noise levels, the last one >= 0",
     );
   }
@@ -366,9 +362,7 @@ function checkSteps(
   most: number = Infinity,
 ): void {
   if (!Number.isInteger(steps) || steps < least || steps > most) {
-    const wanted = most === Infinity
-      ? `>= ${least}`
-      : `from ${least} to ${most}`;
+    const wanted = most === Infinity ? `>= ${least}` : `from ${least} to ${most}`;
     throw new RangeError(
       `Cannot make the grid ${grid}: steps is ${steps}, wanted a whole number ${wanted}`,
     );

@@ -3,11 +3,7 @@
  *
  * @module
  */
-import type {
-  EvaluateOptions,
-  Posterior,
-  Sigma,
-} from "../compute/posterior.ts";
+import type { EvaluateOptions, Posterior, Sigma } from "../compute/posterior.ts";
 import type { StateSpace } from "../linear_space.ts";
 
 /**

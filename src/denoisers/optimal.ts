@@ -123,7 +123,5 @@ export function optimalFloat64(
 }
 
 function restricted(dataset: Dataset, options: OptimalOptions): Dataset {
-  return options.class === undefined
-    ? dataset
-    : dataset.classSubset(options.class);
+  return options.class === undefined ? dataset : dataset.classSubset(options.class);
 }

@@ -5,6 +5,7 @@
  */
 import type { PosteriorFacts } from "../compute/posterior.ts";
 import type { Denoiser } from "../denoisers/denoiser.ts";
+import type { StateSpace } from "../linear_space.ts";
 import { checkSigmas, ddpmGrid } from "../noise.ts";
 import type { SigmaGrid } from "../noise.ts";
 import { startNoise } from "../random.ts";
@@ -251,27 +252,23 @@ function startState<X>(
     )
     : startNoise(seed, offset + first, rows, dimension);
   const mean = grid.startAtMean ? denoiser.mean!() : undefined;
-  return noise.map((e, i) =>
-    grid.startScale * e + (mean ? mean[i % dimension] : 0)
-  );
+  return noise.map((e, i) => grid.startScale * e + (mean ? mean[i % dimension] : 0));
 }
+
+type Numbers = Float32Array | Float64Array;
 
 /** Collects states, times and facts over the batches of a run. */
 class Recorder {
-  readonly x: Float64Array;
-  readonly denoised: Float64Array;
-  readonly trajectory?: {
-    sigma: number;
-    x: Float64Array;
-    denoised?: Float64Array;
-  }[];
+  readonly x: Numbers;
+  readonly denoised: Numbers;
+  readonly trajectory?: { sigma: number; x: Numbers; denoised?: Numbers }[];
   readonly #seconds: number[];
   readonly #evaluations: number[];
-  readonly #facts:
-    (Record<keyof PosteriorFacts, Float64Array | Uint32Array> | undefined)[];
+  readonly #facts: (Record<keyof PosteriorFacts, Float64Array | Uint32Array> | undefined)[];
   #step = 0;
 
   constructor(
+    space: StateSpace<unknown>,
     readonly count: number,
     readonly dimension: number,
     readonly sigmas: readonly number[],
@@ -279,16 +276,16 @@ class Recorder {
   ) {
     const steps = sigmas.length - 1;
     const numbers = count * dimension;
-    this.x = new Float64Array(numbers);
-    this.denoised = new Float64Array(numbers);
+    this.x = space.numbers(numbers);
+    this.denoised = space.numbers(numbers);
     this.#seconds = new Array(steps).fill(0);
     this.#evaluations = new Array(steps).fill(0);
     this.#facts = new Array(steps).fill(undefined);
     if (trajectory) {
       this.trajectory = sigmas.map((sigma, i) => ({
         sigma,
-        x: new Float64Array(numbers),
-        ...(i > 0 && { denoised: new Float64Array(numbers) }),
+        x: space.numbers(numbers),
+        ...(i > 0 && { denoised: space.numbers(numbers) }),
       }));
     }
   }
@@ -298,7 +295,10 @@ class Recorder {
     if (!denoiser.posterior) return denoiser;
     let seen = -1;
     return {
-      ...denoiser,
+      label: denoiser.label,
+      references: denoiser.references,
+      shape: denoiser.shape,
+      space: denoiser.space,
       denoise: async (x, sigma, options) => {
         const { mean, facts } = await denoiser.posterior!(x, sigma, options);
         if (seen !== this.#step) this.#keepFacts(this.#step, facts, first);
@@ -336,9 +336,9 @@ class Recorder {
       const bad = x.findIndex((v) => !Number.isFinite(v));
       if (bad >= 0) {
         throw new RangeError(
-          `Cannot sample: sample ${
-            first + Math.floor(bad / this.dimension)
-          } ended at ${x[bad]}, wanted finite numbers`,
+          `Cannot sample: sample ${first + Math.floor(bad / this.dimension)} ended at ${
+            x[bad]
+          }, wanted finite numbers`,
         );
       }
       this.#place(this.x, x, first);
@@ -361,7 +361,7 @@ class Recorder {
     }));
   }
 
-  #place(target: Float64Array, values: ArrayLike<number>, first: number): void {
+  #place(target: Numbers, values: ArrayLike<number>, first: number): void {
     target.set(values, first * this.dimension);
   }
 
@@ -369,9 +369,7 @@ class Recorder {
     const kept = this.#facts[step] ??= Object.fromEntries(
       Object.entries(facts).map(([name, values]) => [
         name,
-        values instanceof Uint32Array
-          ? new Uint32Array(this.count)
-          : new Float64Array(this.count),
+        values instanceof Uint32Array ? new Uint32Array(this.count) : new Float64Array(this.count),
       ]),
     ) as Record<keyof PosteriorFacts, Float64Array | Uint32Array>;
     for (const [name, values] of Object.entries(facts)) {

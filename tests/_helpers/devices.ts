@@ -12,7 +12,9 @@ export interface TestDevice {
 /** All devices; WebGPU is left out where there is no adapter, unless `REQUIRE_WEBGPU` is set. */
 export async function testDevices(): Promise<TestDevice[]> {
   const skip = await webGpuMissing();
-  if (skip && Deno.env.get("REQUIRE_WEBGPU")) throw new DeviceError(`tests require WebGPU: ${skip}`);
+  if (skip && Deno.env.get("REQUIRE_WEBGPU")) {
+    throw new DeviceError(`tests require WebGPU: ${skip}`);
+  }
   return [
     { kind: "reference", open: () => openDevice("reference") },
     { kind: "wasm", open: () => openDevice("wasm") },

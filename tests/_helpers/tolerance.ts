@@ -20,13 +20,16 @@ const SEQUENCE = 64;
 const DEVIATIONS = 8;
 
 /**
- * A distance `d² = Σ (q − v)²` over n numbers, each term rounded about
- * √SEQUENCE times on its way, is off by about `ε d² √(SEQUENCE/n)`; the
- * rounding of `q` itself, relative to the stored origin, adds `2 ε |d| ‖q‖/√n`.
- * A logit is off by that over `2σ²`. If all logits that weigh are off by at
- * most δ, every weight is off by a factor within `e^{±2δ}`, and coordinate c of
- * the mean by at most `(e^{2δ} − 1) Σ wᵢ |xᵢc − D_c|`. Summing and scaling the
- * mean costs 32 ε of the largest stored value.
+ * First order in the errors of the logits, `ΔD = Σ wᵢ δᵢ (xᵢ − D)`. They have two sources:
+ *
+ * - each row by itself: a distance `d²` of n terms, each rounded about
+ *   √SEQUENCE times on its way and the total a few times, is off by about
+ *   `δ = ε d² (√(SEQUENCE/n) + 2)/2σ²`, independently from row to row;
+ * - all rows together: the query is rounded relative to the stored origin o, by
+ *   `ε |q_c − o|` in coordinate c, so `δᵢ ≈ ε √Σ_c (x_ic − D_c)² (q_c − o)² / σ²`.
+ *
+ * A logit itself is also off by the common part of the latter, `2ε √Σ (q_c − v_c)² (q_c − o)² / 2σ²`.
+ * Summing and scaling the mean costs 32 ε of the largest stored value.
  */
 export function posteriorTolerance(
   points: PointSet,
@@ -36,37 +39,60 @@ export function posteriorTolerance(
   const { data, dimension } = points;
   const { scale, offset } = affineOf(points);
   const count = data.length / dimension;
+  const row = (i: number) =>
+    Float64Array.from(
+      { length: dimension },
+      (_, c) => data[i * dimension + c] * scale + offset,
+    );
+  const origin = Float64Array.from(
+    { length: dimension },
+    (_, c) => query[c] - offset,
+  );
   const squares = new Float64Array(count);
-  let least = Infinity, largest = 0, norm = 0;
-  for (let c = 0; c < dimension; c++) norm += (query[c] - offset) ** 2;
-  for (let i = 0, at = 0; i < count; i++) {
-    for (let c = 0; c < dimension; c++, at++) {
-      squares[i] += (query[c] - data[at] * scale - offset) ** 2;
-      largest = Math.max(largest, Math.abs(data[at] * scale), Math.abs(offset));
-    }
-    least = Math.min(least, squares[i]);
-  }
-  // Rows further off than this weigh less than 1e-12 of the nearest one.
-  const square = least + 56 * sigma * sigma;
-  const error = EPS32 * (square * Math.sqrt(SEQUENCE / dimension) + square +
-    2 * Math.sqrt(square * norm / dimension));
-  const logit = DEVIATIONS * error / (2 * sigma * sigma);
-  const mean = new Float64Array(dimension), spread = new Float64Array(dimension);
-  let z = 0;
-  const weight = (i: number) => Math.exp((least - squares[i]) / (2 * sigma * sigma));
+  let least = Infinity, largest = Math.abs(offset), common = 0;
   for (let i = 0; i < count; i++) {
-    const w = weight(i);
-    z += w;
-    if (w > 0) for (let c = 0; c < dimension; c++) mean[c] += w * (data[i * dimension + c] * scale + offset);
-  }
-  for (let i = 0; i < count; i++) {
-    const w = weight(i) / z;
-    if (w === 0) continue;
+    const x = row(i);
+    let moved = 0;
     for (let c = 0; c < dimension; c++) {
-      spread[c] += w * Math.abs(data[i * dimension + c] * scale + offset - mean[c] / z);
+      squares[i] += (query[c] - x[c]) ** 2;
+      moved += ((query[c] - x[c]) * origin[c]) ** 2;
+      largest = Math.max(largest, Math.abs(x[c] - offset));
     }
+    if (squares[i] < least) [least, common] = [squares[i], Math.sqrt(moved)];
   }
-  return { logit, mean: Math.expm1(2 * logit) * spread.reduce((a, b) => Math.max(a, b), 0) + 32 * EPS32 * largest };
+  const variance = sigma * sigma;
+  // Rows further off than this weigh less than 1e-12 of the nearest one.
+  const square = least + 56 * variance;
+  const own = EPS32 * square * (Math.sqrt(SEQUENCE / dimension) + 2) /
+    (2 * variance);
+  const logit = DEVIATIONS * (own + EPS32 * common / variance);
+
+  const weights = squares.map((d) => Math.exp((least - d) / (2 * variance)));
+  const z = weights.reduce((a, b) => a + b, 0);
+  const mean = new Float64Array(dimension);
+  const heavy = [...weights.keys()].filter((i) => weights[i] > 1e-12 * z);
+  for (const i of heavy) {
+    row(i).forEach((v, c) => mean[c] += weights[i] / z * v);
+  }
+  const alone = new Float64Array(dimension),
+    together = new Float64Array(dimension);
+  for (const i of heavy) {
+    const away = row(i).map((v, c) => v - mean[c]);
+    const w = weights[i] / z;
+    const shared = EPS32 * Math.hypot(...away.map((v, c) => v * origin[c])) /
+      variance;
+    away.forEach((v, c) => {
+      alone[c] += (w * v) ** 2;
+      together[c] += w * shared * Math.abs(v);
+    });
+  }
+  let worst = 0;
+  for (let c = 0; c < dimension; c++) {
+    worst = Math.max(worst, own * Math.sqrt(alone[c]) + together[c]);
+  }
+  // Second order: weights move by e^{±2δ}, not by 1 ± 2δ.
+  const curvature = Math.expm1(2 * DEVIATIONS * own) / (2 * DEVIATIONS * own);
+  return { logit, mean: DEVIATIONS * worst * curvature + 32 * EPS32 * largest };
 }
 
 /** Fails with the worst element if two arrays differ by more than `tolerance` anywhere. */
@@ -85,6 +111,8 @@ export function assertClose(
   }
   assert.ok(
     error <= tolerance,
-    `${what}: element ${worst} is ${actual[worst]}, expected ${expected[worst]}, off by ${error}, tolerance ${tolerance}`,
+    `${what}: element ${worst} is ${actual[worst]}, expected ${
+      expected[worst]
+    }, off by ${error}, tolerance ${tolerance}`,
   );
 }

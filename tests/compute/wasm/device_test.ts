@@ -1,0 +1,103 @@
+import { startNoise, tensorSpace } from "@closedform/diffusion";
+import assert from "node:assert/strict";
+import { buildModules } from "../../../src/compute/wasm/build.ts";
+import { hasRelaxedSimd, openWasm } from "../../../src/compute/wasm/device.ts";
+import type { WasmOptions } from "../../../src/compute/wasm/device.ts";
+import { RELAXED, STRICT } from "../../../src/compute/wasm/modules.ts";
+import { referencePosterior } from "../../../src/compute/reference.ts";
+import { assertClose, posteriorTolerance } from "../../_helpers/tolerance.ts";
+
+const dimension = 100;
+const points = {
+  data: Uint8Array.from(
+    startNoise(1, 0, 700, dimension),
+    (e) => Math.max(0, Math.min(255, 128 + 60 * e)),
+  ),
+  dimension,
+};
+
+async function run(options: WasmOptions, sigma: number, batch = 5) {
+  using device = await openWasm("a test", options);
+  const store = await device.store(points);
+  const x = tensorSpace.from(
+    startNoise(2, 0, batch, dimension).map((e) => sigma * e),
+    [batch, dimension],
+  );
+  const { mean } = await store.posterior(x, sigma);
+  const result = {
+    queries: await tensorSpace.values(x),
+    mean: await tensorSpace.values(mean),
+  };
+  tensorSpace.dispose(x, mean);
+  return result;
+}
+
+Deno.test("the committed modules are what the source compiles to", async () => {
+  const committed = await Deno.readTextFile(
+    new URL("../../../src/compute/wasm/modules.ts", import.meta.url),
+  );
+  assert.equal(await buildModules(), committed);
+});
+
+Deno.test("both modules keep their constants below the data", async () => {
+  for (const text of [RELAXED, STRICT]) {
+    if (text === RELAXED && !hasRelaxedSimd()) continue;
+    const memory = new WebAssembly.Memory({
+      initial: 1,
+      maximum: 65536,
+      shared: true,
+    });
+    const { instance } = await WebAssembly.instantiate(
+      Uint8Array.fromBase64(text),
+      {
+        env: { memory, abort: () => {} },
+      },
+    );
+    assert.ok((instance.exports.heapBase as () => number)() <= 65536);
+  }
+});
+
+for (const relaxed of hasRelaxedSimd() ? [true, false] : [false]) {
+  Deno.test(`openWasm() agrees with the reference for any shards and blocks, relaxed SIMD ${relaxed}`, async () => {
+    for (const sigma of [50, 2, 0.1]) {
+      const queries = Float32Array.from(
+        startNoise(2, 0, 5, dimension),
+        (e) => sigma * e,
+      );
+      const expected = referencePosterior(points, queries, sigma).mean;
+      const tolerances = Array.from(
+        { length: 5 },
+        (_, q) =>
+          posteriorTolerance(
+            points,
+            queries.slice(q * dimension, (q + 1) * dimension),
+            sigma,
+          ).mean,
+      );
+      for (const shards of [1, 3, 700]) {
+        for (const blockRows of [1, 7, 64]) {
+          const { mean } = await run(
+            { relaxed, shards, blockRows, threads: 2 },
+            sigma,
+          );
+          for (let q = 0; q < 5; q++) {
+            const [from, to] = [q * dimension, (q + 1) * dimension];
+            assertClose(
+              mean.slice(from, to),
+              expected.slice(from, to),
+              tolerances[q],
+              "mean",
+            );
+          }
+        }
+      }
+    }
+  });
+}
+
+Deno.test("openWasm() gives the same bits for any number of threads", async () => {
+  const one = await run({ threads: 1 }, 3, 9);
+  for (const threads of [2, 5]) {
+    assert.deepEqual(await run({ threads }, 3, 9), one);
+  }
+});
