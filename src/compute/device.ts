@@ -4,12 +4,7 @@
  * @module
  */
 import type { AnyTensor } from "../linear_space.ts";
-import type {
-  EvaluateOptions,
-  PointSet,
-  Posterior,
-  Sigma,
-} from "./posterior.ts";
+import type { EvaluateOptions, PointSet, Posterior, Sigma } from "./posterior.ts";
 
 /** The kinds of device. */
 export type DeviceKind = "webgpu" | "wasm" | "reference";

@@ -110,9 +110,7 @@ export function checkQueries(queries: ArrayLike<number>): void {
   for (let i = 0; i < queries.length; i++) {
     if (!Number.isFinite(queries[i])) {
       throw new RangeError(
-        `Cannot compute the posterior mean: the queries hold ${
-          queries[i]
-        }, wanted finite numbers`,
+        `Cannot compute the posterior mean: the queries hold ${queries[i]}, wanted finite numbers`,
       );
     }
   }

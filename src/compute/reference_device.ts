@@ -28,8 +28,7 @@ export async function openReference(reason: string): Promise<Device> {
     kind: "reference",
     description: "CPU, float64 TypeScript, 1 thread",
     reason,
-    store: (points) =>
-      Promise.resolve(points).then((points) => store(points, () => open)),
+    store: (points) => Promise.resolve(points).then((points) => store(points, () => open)),
     dispose,
     [Symbol.dispose]: dispose,
   };

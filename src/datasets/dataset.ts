@@ -111,9 +111,7 @@ export class Dataset {
     if (classNames && !labels) {
       throw new TypeError(`${action}: received class names without labels`);
     }
-    const classes = labels
-      ? labels.reduce((most, label) => Math.max(most, label + 1), 0)
-      : 0;
+    const classes = labels ? labels.reduce((most, label) => Math.max(most, label + 1), 0) : 0;
     if (classNames && classNames.length < classes) {
       throw new TypeError(
         `${action}: received ${classNames.length} class names, wanted at least ${classes}`,
@@ -163,9 +161,7 @@ export class Dataset {
       for (let c = 0; c < dimension; c++, at++) sum[c] += data[at];
     }
     const [lo, hi] = this.range;
-    const [scale, offset] = data instanceof Uint8Array
-      ? [(hi - lo) / 255, lo]
-      : [1, 0];
+    const [scale, offset] = data instanceof Uint8Array ? [(hi - lo) / 255, lo] : [1, 0];
     this.#mean = sum.map((v) => v / count * scale + offset);
     return this.#mean.slice();
   }
@@ -259,9 +255,7 @@ export class Dataset {
    */
   summary(): string {
     const type = this.data instanceof Uint8Array ? "bytes" : "floats";
-    const classes = this.classNames
-      ? ` in ${this.classNames.length} classes`
-      : "";
+    const classes = this.classNames ? ` in ${this.classNames.length} classes` : "";
     const items = this.count === 1 ? "item" : "items";
     return `${this.name}: ${this.count.toLocaleString("en")} ${items} of ${
       this.shape.join("×")

@@ -8,18 +8,8 @@ import { DeviceError } from "../../errors.ts";
 import type { AnyTensor } from "../../linear_space.ts";
 import { useCpuBackend } from "../cpu_backend.ts";
 import type { DataStore, Device } from "../device.ts";
-import {
-  affineOf,
-  checkPoints,
-  checkQueryShape,
-  sigmaPerRow,
-} from "../posterior.ts";
-import type {
-  EvaluateOptions,
-  PointSet,
-  Posterior,
-  Sigma,
-} from "../posterior.ts";
+import { affineOf, checkPoints, checkQueryShape, sigmaPerRow } from "../posterior.ts";
+import type { EvaluateOptions, PointSet, Posterior, Sigma } from "../posterior.ts";
 import { checkQueries } from "../reference.ts";
 import { RELAXED, STRICT } from "./modules.ts";
 import { scratchBytes, STATE_BYTES, ThreadPool } from "./pool.ts";
@@ -77,8 +67,7 @@ export async function openWasm(
   const dispose = () => pool.dispose();
   return {
     kind: "wasm",
-    description:
-      `CPU, SIMD WebAssembly${relaxed ? " with fused multiply-add" : ""}, ` +
+    description: `CPU, SIMD WebAssembly${relaxed ? " with fused multiply-add" : ""}, ` +
       `${threads} thread${threads === 1 ? "" : "s"}`,
     reason,
     store: (points) => {
@@ -345,9 +334,7 @@ function grow(memory: WebAssembly.Memory, bytes: number): void {
     memory.grow(missing);
   } catch (cause) {
     throw new DeviceError(
-      `Cannot compute the posterior mean: data and queries take ${
-        (bytes / 1e9).toFixed(1)
-      } GB, ` +
+      `Cannot compute the posterior mean: data and queries take ${(bytes / 1e9).toFixed(1)} GB, ` +
         "wanted at most 4.2 GB of WebAssembly memory",
       { cause },
     );
