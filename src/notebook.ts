@@ -205,9 +205,7 @@ async function chartBundle(spec: ChartSpec): Promise<MediaBundle> {
   return {
     "application/vnd.vegalite.v5+json": spec,
     "image/svg+xml": await chartSvg(spec),
-    "text/plain": typeof spec.title === "string"
-      ? `[chart: ${spec.title}]`
-      : "[chart]",
+    "text/plain": typeof spec.title === "string" ? `[chart: ${spec.title}]` : "[chart]",
   };
 }
 
@@ -338,9 +336,7 @@ function progressLine(label: string, progress: Progress): string {
   const { fraction, done, total, sigma, elapsed, remaining } = progress;
   const full = Math.round(20 * fraction);
   const bar = "█".repeat(full) + "░".repeat(20 - full);
-  const left = fraction < 1 && remaining !== undefined
-    ? `, ${seconds(remaining)} left`
-    : "";
+  const left = fraction < 1 && remaining !== undefined ? `, ${seconds(remaining)} left` : "";
   return `${label} ${bar} ${Math.round(100 * fraction)} % · step ${done} of ` +
     `${total} · σ ${Number(sigma.toPrecision(3))} · ${seconds(elapsed)}${left}`;
 }

@@ -6,13 +6,7 @@ import {
   show,
   tensorSpace,
 } from "@closedform/diffusion";
-import type {
-  Display,
-  MediaBundle,
-  Progress,
-  Showable,
-  ShowOptions,
-} from "@closedform/diffusion";
+import type { Display, MediaBundle, Progress, Showable, ShowOptions } from "@closedform/diffusion";
 import * as tf from "@tensorflow/tfjs-core";
 import "@tensorflow/tfjs-backend-cpu";
 import { Buffer } from "node:buffer";

@@ -126,9 +126,7 @@ class Search {
     if (square < this.#nearestSquare[q]) {
       this.#secondSquare[q] = this.#nearestSquare[q];
       // Before the first item there is no nearest one to move down.
-      this.#second[q] = this.#secondSquare[q] === Infinity
-        ? -1
-        : this.#nearest[q];
+      this.#second[q] = this.#secondSquare[q] === Infinity ? -1 : this.#nearest[q];
       this.#nearestSquare[q] = square;
       this.#nearest[q] = item;
     } else if (
@@ -223,8 +221,6 @@ export function memorisedShare(
       "Cannot compute the memorised share: the data hold one distinct item, wanted at least two",
     );
   }
-  const memorised = nearestDistance.filter((d, i) =>
-    d < ratio * secondDistance[i]
-  );
+  const memorised = nearestDistance.filter((d, i) => d < ratio * secondDistance[i]);
   return memorised.length / nearestDistance.length;
 }

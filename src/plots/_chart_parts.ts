@@ -181,9 +181,10 @@ export function squareDomain(
     reach: number,
   ): [number, number] => {
     const middle = (low + high) / 2;
-    return [middle - reach, middle + reach].map((v) =>
-      Number(v.toPrecision(4))
-    ) as [number, number];
+    return [middle - reach, middle + reach].map((v) => Number(v.toPrecision(4))) as [
+      number,
+      number,
+    ];
   };
   return [around(ends[0], half * aspect), around(ends[1], half)];
 }

@@ -36,12 +36,8 @@ export function tableHtml(rows: readonly TableRow[]): string {
       escape(cellText(value))
     }</td>`;
   const head = columns.map((name) => `<th>${escape(name)}</th>`).join("");
-  const body = rows.map((row) =>
-    `<tr>${columns.map((name) => cell(row[name])).join("")}</tr>`
-  );
-  return `<table><thead><tr>${head}</tr></thead><tbody>${
-    body.join("")
-  }</tbody></table>`;
+  const body = rows.map((row) => `<tr>${columns.map((name) => cell(row[name])).join("")}</tr>`);
+  return `<table><thead><tr>${head}</tr></thead><tbody>${body.join("")}</tbody></table>`;
 }
 
 /** The rows as lines of text in columns; numbers to four digits, to the right. */
@@ -56,9 +52,7 @@ export function tableText(rows: readonly TableRow[]): string {
     ...rows.map((row) =>
       columns.map((name, i) => {
         const text = cellText(row[name]);
-        return typeof row[name] === "number"
-          ? text.padStart(widths[i])
-          : text.padEnd(widths[i]);
+        return typeof row[name] === "number" ? text.padStart(widths[i]) : text.padEnd(widths[i]);
       })
     ),
   ];

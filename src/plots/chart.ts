@@ -25,8 +25,7 @@ export interface ChartSpec {
 }
 
 /** The schema of every chart made here. */
-export const CHART_SCHEMA: ChartSpec["$schema"] =
-  "https://vega.github.io/schema/vega-lite/v5.json";
+export const CHART_SCHEMA: ChartSpec["$schema"] = "https://vega.github.io/schema/vega-lite/v5.json";
 
 /** What all charts share. */
 export interface ChartOptions {
@@ -77,8 +76,7 @@ export async function chartSvg(spec: ChartSpec): Promise<string> {
 
 /** Without the text of single points, and with paths and places rounded. */
 function lighter(svg: string): string {
-  const round = (digits: string) =>
-    String(Math.round(Number(digits) * 100) / 100);
+  const round = (digits: string) => String(Math.round(Number(digits) * 100) / 100);
   return svg
     .replace(
       / aria-label="[^"]*" role="graphics-symbol" aria-roledescription="[^"]*"/g,

@@ -167,9 +167,7 @@ function blend(
 }
 
 function drawHistograms(picture: Bitmap, layers: readonly Layer[]): void {
-  const all = layers.flatMap(({ values }) =>
-    Array.from(values, (v) => [v, 0] as const)
-  );
+  const all = layers.flatMap(({ values }) => Array.from(values, (v) => [v, 0] as const));
   const [low, high] = bounds(all, 0);
   const width = picture.width - 4 * MARGIN;
   const bins = Math.floor(width / 8);

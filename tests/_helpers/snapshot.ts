@@ -7,7 +7,7 @@ import assert from "node:assert/strict";
  * written instead: look at the difference before it is committed.
  */
 export function assertSnapshot(value: unknown, file: URL): void {
-  const text = JSON.stringify(value, null, 1) + "\n";
+  const text = JSON.stringify(value, null, 2) + "\n";
   const path = fromFileUrl(file);
   if (Deno.env.get("UPDATE_SNAPSHOTS")) Deno.writeTextFileSync(path, text);
   assert.deepEqual(JSON.parse(text), JSON.parse(Deno.readTextFileSync(path)));

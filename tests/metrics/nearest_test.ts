@@ -7,9 +7,7 @@ import fc from "fast-check";
 function bruteForce(samples: readonly number[], points: PointSet) {
   const { data, dimension, range = [-1, 1] } = points;
   const value = (v: number) =>
-    data instanceof Uint8Array
-      ? v * ((range[1] - range[0]) / 255) + range[0]
-      : v;
+    data instanceof Uint8Array ? v * ((range[1] - range[0]) / 255) + range[0] : v;
   const items = Array.from(
     { length: data.length / dimension },
     (_, i) =>

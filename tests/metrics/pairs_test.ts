@@ -65,9 +65,7 @@ Deno.test("toUnit maps [-1, 1] to [0, 1] and clamps", () => {
 Deno.test("mse in [0, 1] is a quarter of mse in [-1, 1], and rSquared the same, where nothing is clamped", () => {
   fc.assert(
     fc.property(pairs, ({ a, b, dimension }) => {
-      const [raw, unit] = [false, true].map((toUnit) =>
-        mse(a, b, dimension, { toUnit }).mean
-      );
+      const [raw, unit] = [false, true].map((toUnit) => mse(a, b, dimension, { toUnit }).mean);
       // Mapping rounds each number once, by at most epsilon/2; a difference of at most 1 is squared.
       assert.ok(Math.abs(raw / 4 - unit) <= 4 * EPSILON, `${raw} ${unit}`);
     }),

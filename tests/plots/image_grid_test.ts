@@ -31,9 +31,7 @@ Deno.test("imageGrid puts every number where it belongs", () => {
         background: [1, 2, 3],
       });
       const columns = Math.min(p.columns, p.count);
-      const [stepX, stepY] = [p.width, p.height].map((side) =>
-        side * p.scale + p.padding
-      );
+      const [stepX, stepY] = [p.width, p.height].map((side) => side * p.scale + p.padding);
       assert.equal(grid.width, columns * stepX + p.padding);
       assert.equal(
         grid.height,
@@ -52,9 +50,7 @@ Deno.test("imageGrid puts every number where it belongs", () => {
           const inside = x >= p.padding && y >= p.padding &&
             column < p.width && row < p.height && image < p.count;
           const at = image * size + (row * p.width + column) * p.channels;
-          const expected = inside
-            ? [0, 1, 2].map((c) => bytes[at + c % p.channels])
-            : [1, 2, 3];
+          const expected = inside ? [0, 1, 2].map((c) => bytes[at + c % p.channels]) : [1, 2, 3];
           assert.deepEqual(pixel(grid, x, y), [...expected, 255]);
         }
       }

@@ -22,8 +22,7 @@ function boxOf(
 }
 
 const isBlue = (red: number, _: number, blue: number) => blue > red + 60;
-const isGrey = (red: number, _: number, blue: number) =>
-  red > 170 && red < 230 && blue - red < 30;
+const isGrey = (red: number, _: number, blue: number) => red > 170 && red < 230 && blue - red < 30;
 
 Deno.test("scatterImage draws points where they are, y upwards, with equal axes", () => {
   // A 2 by 1 rectangle, and a sample in its upper right corner.

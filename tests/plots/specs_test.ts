@@ -1,9 +1,4 @@
-import {
-  chartSvg,
-  lineSpec,
-  posteriorSpec,
-  scatterSpec,
-} from "@closedform/diffusion";
+import { chartSvg, lineSpec, posteriorSpec, scatterSpec } from "@closedform/diffusion";
 import type { ChartSpec } from "@closedform/diffusion";
 import assert from "node:assert/strict";
 import { assertSnapshot } from "../_helpers/snapshot.ts";
