@@ -1,6 +1,7 @@
 /** Reading files, gzipped or not, in bounded memory and with errors that name them. */
 import { join } from "@std/path";
 import { DatasetError } from "../errors.ts";
+import { decodeText } from "./_text.ts";
 
 /** Deflate makes at most 1,032 bytes of one, so a gzipped file cannot hold more than this times its size. */
 const GZIP_MOST = 1032;
@@ -235,20 +236,6 @@ export async function readText(
   signal?: AbortSignal,
 ): Promise<string> {
   return decodeText(await readBytes(file, 2 ** 28, signal), file);
-}
-
-/** Text from bytes in UTF-8. */
-export function decodeText(bytes: Uint8Array, file: string): string {
-  try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
-  } catch (cause) {
-    throw new DatasetError(
-      file,
-      "bytes that are no UTF-8 text",
-      "a text file",
-      { cause },
-    );
-  }
 }
 
 /** A whole number of items to read at most, or all. */

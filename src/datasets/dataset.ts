@@ -63,6 +63,8 @@ export class Dataset {
   #mean?: Float64Array;
 
   /**
+   * Makes a data set of rows that are in memory.
+   *
    * @param init The rows and what they mean.
    * @throws {TypeError} If data, shape, labels and class names do not fit together.
    * @throws {RangeError} If there are no items, or the range does not rise.

@@ -302,9 +302,9 @@ function checkMixture(
   const sizes = [means, weights, covariances].map((list) => list.length);
   if (sizes[0] === 0 || sizes.some((size) => size !== sizes[0])) {
     throw new TypeError(
-      `Cannot generate gaussians: received ${sizes[0]} means, ${
-        sizes[1]
-      } weights and ${sizes[2]} covariances, wanted one of each per component`,
+      `Cannot generate gaussians: received ${sizes[0]} means, ${sizes[1]} weights and ${
+        sizes[2]
+      } covariances, wanted one of each per component`,
     );
   }
   const dimension = means[0].length;
@@ -334,9 +334,7 @@ function cholesky(
   dimension: number,
 ): Float64Array[] {
   const at = (r: number, c: number): number =>
-    typeof covariance === "number"
-      ? (r === c ? covariance : 0)
-      : covariance[r]?.[c];
+    typeof covariance === "number" ? (r === c ? covariance : 0) : covariance[r]?.[c];
   const factor = Array.from(
     { length: dimension },
     () => new Float64Array(dimension),

@@ -57,8 +57,7 @@ export function encodeNpy(
     ? "<f4"
     : "<f8";
   const tuple = shape.length === 1 ? `${shape[0]},` : shape.join(", ");
-  const header =
-    `{'descr': '${descr}', 'fortran_order': False, 'shape': (${tuple}), }`;
+  const header = `{'descr': '${descr}', 'fortran_order': False, 'shape': (${tuple}), }`;
   // The numbers start at a multiple of 64, so that they can be viewed in place.
   const start = Math.ceil((10 + header.length + 1) / 64) * 64;
   const bytes = new Uint8Array(start + array.byteLength);
@@ -198,9 +197,7 @@ function decodeNumbers(
   if (dtype === "u1") return bytes;
   const itemSize = DTYPES[dtype];
   const swapped = bigEndian ? reverseItems(bytes, itemSize) : bytes;
-  const aligned = swapped.byteOffset % itemSize === 0
-    ? swapped
-    : swapped.slice();
+  const aligned = swapped.byteOffset % itemSize === 0 ? swapped : swapped.slice();
   const { buffer, byteOffset } = aligned;
   const length = bytes.length / itemSize;
   if (dtype === "i4") return new Int32Array(buffer, byteOffset, length);

@@ -25,8 +25,7 @@ type Colour = readonly [number, number, number];
 const CLASSES: Record<string, (r: number, random: RandomStream) => Distance> = {
   disc: (r) => (x, y) => length(x, y) - 0.9 * r,
   square: (r) => (x, y) => box(x, y, 0.75 * r, 0.75 * r),
-  triangle: (r) => (x, y) =>
-    Math.max(-y, ROOT3_HALF * x + y / 2, y / 2 - ROOT3_HALF * x) - r / 2,
+  triangle: (r) => (x, y) => Math.max(-y, ROOT3_HALF * x + y / 2, y / 2 - ROOT3_HALF * x) - r / 2,
   ring: (r, random) => {
     const half = r * between(random, 0.12, 0.2);
     return (x, y) => Math.abs(length(x, y) - (r - half)) - half;

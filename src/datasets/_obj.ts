@@ -1,0 +1,57 @@
+/** The OBJ format, as far as surfaces need it. */
+import { DatasetError } from "../errors.ts";
+import { fan } from "./_fan.ts";
+import { decodeText, parseNumber } from "./_text.ts";
+
+const CORNER = /^([+-]?\d+)(\/[+-]?\d*){0,2}$/;
+/** Statements without influence on the surface's geometry. */
+const IGNORED = new Set(
+  ("vt vn vp g o s usemtl mtllib usemap maplib l p mg bevel c_interp d_interp lod " +
+    "shadow_obj trace_obj").split(" "),
+);
+
+/** Vertices and fan triangles of an OBJ file. Lines it does not know are errors: a lost vertex would shift all others. */
+export function parseObj(
+  bytes: Uint8Array,
+  file: string,
+): { vertices: Float64Array; triangles: Uint32Array } {
+  const vertices: number[] = [];
+  const triangles: number[] = [];
+  const lines = decodeText(bytes, file).split(/\r?\n/);
+  for (const [k, line] of lines.entries()) {
+    const [keyword, ...fields] = line.split("#", 1)[0].trim().split(/\s+/);
+    const bad = (wanted: string): DatasetError =>
+      new DatasetError(
+        file,
+        `${JSON.stringify(line.slice(0, 60))} in line ${k + 1}`,
+        wanted,
+      );
+    if (keyword === "v") {
+      // A fourth number is a weight, four to seven are colours; neither moves the point.
+      const right = fields.length >= 3 && fields.length <= 7 &&
+        !fields.some((field) => Number.isNaN(parseNumber(field)));
+      if (!right) throw bad("a vertex of three numbers");
+      vertices.push(...fields.slice(0, 3).map(Number));
+    } else if (keyword === "f") {
+      const corners = fields.map((field) => resolveCorner(field, vertices.length / 3));
+      if (corners.length < 3 || corners.includes(-1)) {
+        throw bad("a face of at least three vertices");
+      }
+      fan(corners, triangles);
+    } else if (keyword !== "" && !IGNORED.has(keyword)) {
+      throw bad("a statement of the OBJ format");
+    }
+  }
+  return {
+    vertices: Float64Array.from(vertices),
+    triangles: Uint32Array.from(triangles),
+  };
+}
+
+/** The vertex of a face's corner, counted from 0; -1 if there is none. Negative numbers count back from the last vertex. */
+function resolveCorner(field: string, count: number): number {
+  const number = Number(CORNER.exec(field)?.[1] ?? 0);
+  const index = number > 0 ? number - 1 : count + number;
+  // A number above the count may be defined further down; the caller checks in the end.
+  return number === 0 || index < 0 || index > 0xFFFFFFFF ? -1 : index;
+}

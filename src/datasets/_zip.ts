@@ -1,0 +1,284 @@
+/**
+ * Reading zip archives strictly: by their central directory, in bounded memory,
+ * with sizes and checksums verified. Nothing is ever written to disk.
+ */
+import { crc32, inflateRawSync } from "node:zlib";
+import { isAbsolute } from "@std/path";
+import { DatasetError } from "../errors.ts";
+import { allocate, fileError, stat } from "./_files.ts";
+
+/** A file within an archive, as the central directory declares it. */
+export interface ZipEntry {
+  /** Its path within the archive, with `/` between folders. */
+  readonly name: string;
+  /** Bytes when decompressed. */
+  readonly size: number;
+  /** The checksum of the decompressed bytes. */
+  readonly crc: number;
+  readonly compressedSize: number;
+  readonly deflated: boolean;
+  readonly offset: number;
+}
+
+const END_SIZE = 22;
+const DIRECTORY_SIZE = 46;
+const LOCAL_SIZE = 30;
+
+/** An open zip archive. */
+export class ZipArchive implements Disposable {
+  /** The archive's path. */
+  readonly file: string;
+  /** Its files, without folders, in the order of the directory. */
+  readonly entries: readonly ZipEntry[];
+  readonly #open: Deno.FsFile;
+  /** Where the directory begins, and so the files end. */
+  readonly #end: number;
+
+  private constructor(
+    file: string,
+    open: Deno.FsFile,
+    entries: ZipEntry[],
+    end: number,
+  ) {
+    this.file = file;
+    this.entries = entries;
+    this.#open = open;
+    this.#end = end;
+  }
+
+  /** Opens an archive whose files, decompressed, have at most `most` bytes each and `total` in all. */
+  static async open(
+    file: string,
+    most: number,
+    total: number,
+  ): Promise<ZipArchive> {
+    const { isFile, isDirectory, size } = await stat(file, "a zip archive");
+    if (!isFile) {
+      throw new DatasetError(
+        file,
+        isDirectory ? "a folder" : "a device or pipe",
+        "a zip archive",
+      );
+    }
+    const open = await Deno.open(file).catch((error) => {
+      throw fileError(file, "a zip archive", error);
+    });
+    try {
+      const [directory, start] = await readDirectory(open, file, size);
+      const entries = parseDirectory(directory, file);
+      checkEntries(entries, file, most, total);
+      return new ZipArchive(file, open, entries, start);
+    } catch (error) {
+      open.close();
+      throw error;
+    }
+  }
+
+  /** The decompressed bytes of one file. */
+  async read(entry: ZipEntry): Promise<Uint8Array> {
+    const name = `${this.file}/${entry.name}`;
+    const header = await readAt(this.#open, name, entry.offset, LOCAL_SIZE);
+    const view = viewOf(header);
+    const start = entry.offset + LOCAL_SIZE + view.getUint16(26, true) +
+      view.getUint16(28, true);
+    if (
+      view.getUint32(0, true) !== 0x04034B50 ||
+      start + entry.compressedSize > this.#end
+    ) {
+      throw new DatasetError(
+        name,
+        "no header and data where the directory says",
+        "an intact archive",
+      );
+    }
+    const stored = await readAt(this.#open, name, start, entry.compressedSize);
+    const bytes = entry.deflated ? inflate(stored, entry.size, name) : stored;
+    const crc = crc32(bytes);
+    if (crc !== entry.crc) {
+      throw new DatasetError(
+        name,
+        `the checksum ${crc.toString(16)}`,
+        `${entry.crc.toString(16)}, as the archive says`,
+      );
+    }
+    return bytes;
+  }
+
+  /** Closes the archive. */
+  [Symbol.dispose](): void {
+    this.#open.close();
+  }
+}
+
+function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+}
+
+async function readAt(
+  open: Deno.FsFile,
+  file: string,
+  offset: number,
+  size: number,
+): Promise<Uint8Array> {
+  const bytes = allocate(file, size);
+  try {
+    await open.seek(offset, Deno.SeekMode.Start);
+    let filled = 0;
+    while (filled < size) {
+      const read = await open.read(bytes.subarray(filled));
+      if (read === null) {
+        throw new DatasetError(
+          file,
+          `an end after ${offset + filled} bytes`,
+          `${offset + size} bytes`,
+        );
+      }
+      filled += read;
+    }
+  } catch (error) {
+    throw fileError(file, "a readable file", error);
+  }
+  return bytes;
+}
+
+/** The central directory and where it starts, by the record at the end of the archive. */
+async function readDirectory(
+  open: Deno.FsFile,
+  file: string,
+  size: number,
+): Promise<[Uint8Array, number]> {
+  // The record is followed by a comment of at most 65,535 bytes.
+  const tail = Math.min(size, END_SIZE + 0xFFFF);
+  const view = viewOf(await readAt(open, file, size - tail, tail));
+  for (let at = tail - END_SIZE; at >= 0; at--) {
+    if (view.getUint32(at, true) !== 0x06054B50) continue;
+    if (at + END_SIZE + view.getUint16(at + 20, true) !== tail) continue;
+    const length = view.getUint32(at + 12, true);
+    const start = view.getUint32(at + 16, true);
+    if (start === 0xFFFFFFFF || view.getUint16(at + 10, true) === 0xFFFF) {
+      throw new DatasetError(
+        file,
+        "a zip64 archive",
+        "a zip archive below 4 GiB",
+      );
+    }
+    if (start + length !== size - tail + at) {
+      throw new DatasetError(
+        file,
+        `a directory of ${length} bytes at ${start}`,
+        `one that ends at ${size - tail + at}`,
+      );
+    }
+    return [await readAt(open, file, start, length), start];
+  }
+  throw new DatasetError(
+    file,
+    "no end of a zip directory",
+    "a complete zip archive",
+  );
+}
+
+function parseDirectory(directory: Uint8Array, file: string): ZipEntry[] {
+  const view = viewOf(directory);
+  const entries: ZipEntry[] = [];
+  for (let at = 0; at < directory.length;) {
+    const left = directory.length - at;
+    if (left < DIRECTORY_SIZE || view.getUint32(at, true) !== 0x02014B50) {
+      throw new DatasetError(
+        file,
+        `no entry at byte ${at} of its directory`,
+        "an intact directory",
+      );
+    }
+    const nameEnd = at + DIRECTORY_SIZE + view.getUint16(at + 28, true);
+    const next = nameEnd + view.getUint16(at + 30, true) +
+      view.getUint16(at + 32, true);
+    const name = new TextDecoder().decode(
+      directory.subarray(at + DIRECTORY_SIZE, nameEnd),
+    );
+    const method = view.getUint16(at + 10, true);
+    const encrypted = view.getUint16(at + 8, true) & 1;
+    if (encrypted || (method !== 0 && method !== 8)) {
+      throw new DatasetError(
+        `${file}/${name}`,
+        encrypted ? "encryption" : `compression method ${method}`,
+        "stored or deflated bytes",
+      );
+    }
+    if (!name.endsWith("/")) {
+      entries.push({
+        name,
+        crc: view.getUint32(at + 16, true),
+        compressedSize: view.getUint32(at + 20, true),
+        size: view.getUint32(at + 24, true),
+        deflated: method === 8,
+        offset: view.getUint32(at + 42, true),
+      });
+    }
+    at = next;
+  }
+  return entries;
+}
+
+function checkEntries(
+  entries: ZipEntry[],
+  file: string,
+  most: number,
+  total: number,
+): void {
+  const names = new Set<string>();
+  let sum = 0;
+  for (const { name, size, compressedSize, deflated } of entries) {
+    const path = `${file}/${name}`;
+    if (
+      isAbsolute(name) || /^[A-Za-z]:|\\|\0/.test(name) ||
+      name.split("/").includes("..")
+    ) {
+      throw new DatasetError(
+        path,
+        "a path that leaves the archive",
+        "one within",
+      );
+    }
+    if (names.has(name)) {
+      throw new DatasetError(path, "two files of this name", "one");
+    }
+    names.add(name);
+    // Deflate makes at most 1,032 bytes of one.
+    const possible = deflated ? 1032 * compressedSize : compressedSize;
+    if (size > most || size > possible || (!deflated && size < possible)) {
+      throw new DatasetError(
+        path,
+        `${size.toLocaleString("en")} bytes from ${compressedSize.toLocaleString("en")}`,
+        `at most ${most.toLocaleString("en")} and a possible ratio`,
+      );
+    }
+    sum += size;
+  }
+  if (sum > total) {
+    throw new DatasetError(
+      file,
+      `${sum.toLocaleString("en")} bytes when decompressed`,
+      `at most ${total.toLocaleString("en")}`,
+    );
+  }
+}
+
+/** Inflates to exactly `size` bytes; stops as soon as there are more. */
+function inflate(stored: Uint8Array, size: number, file: string): Uint8Array {
+  let bytes: Uint8Array;
+  try {
+    bytes = inflateRawSync(stored, { maxOutputLength: Math.max(1, size) });
+  } catch (cause) {
+    throw new DatasetError(
+      file,
+      "damaged compressed bytes",
+      `${size} intact ones`,
+      { cause },
+    );
+  }
+  if (bytes.length !== size) {
+    throw new DatasetError(file, `${bytes.length} bytes`, `${size} bytes`);
+  }
+  return bytes;
+}

@@ -1,0 +1,167 @@
+/**
+ * Folders and zip archives of PNG and JPEG images.
+ *
+ * @module
+ */
+import { DatasetError } from "../errors.ts";
+import { decodeImage, type Pixels } from "./_decode_image.ts";
+import { allocate, checkLimit } from "./_files.ts";
+import { cacheKey, type ImageArray, readCache, writeCache } from "./_image_cache.ts";
+import { type ImageFile, openImages } from "./_image_source.ts";
+import { Dataset } from "./dataset.ts";
+import type { ReadOptions } from "./read_options.ts";
+
+/** Options of {@linkcode readImages}. */
+export interface ImagesOptions extends ReadOptions {
+  /** Resizes all images: `[height, width]`, or one number for both. Default: no resizing, and all must be of one size. */
+  readonly size?: number | readonly [height: number, width: number];
+  /** 1 for grey, by the luma of Rec. 601, 3 for colour. Default: 1 if every image is grey, else 3. */
+  readonly channels?: 1 | 3;
+  /**
+   * Keeps the decoded images for the next time: in the folder as `.closedform.cache`, or
+   * beside the archive. Where that cannot be written there is no cache. Default: true for folders, false for archives.
+   */
+  readonly cache?: boolean;
+  /** The data set's name. Default: the path. */
+  readonly name?: string;
+}
+
+/**
+ * Reads a folder or zip archive of PNG and JPEG images.
+ *
+ * If the images lie in sub-folders, those are the classes. The order is that of the
+ * sorted names. Hidden files, other files and deeper folders are passed over;
+ * transparent images are laid on white.
+ *
+ * @param path The folder or archive.
+ * @param options Size, channels, cache, limit.
+ * @returns Byte images of shape `[height, width, channels]`, with labels if there are sub-folders.
+ * @throws {DatasetError} If there are no images, one is damaged or absurdly large, or their sizes differ.
+ * @throws {RangeError} If an option is out of range.
+ *
+ * @example
+ * ```ts
+ * import { readImages } from "@closedform/diffusion";
+ * import { Jimp } from "jimp";
+ * import assert from "node:assert/strict";
+ *
+ * const folder = await Deno.makeTempDir();
+ * for (const [name, color] of [["black", 0x000000ff], ["white", 0xffffffff]] as const) {
+ *   await Deno.mkdir(`${folder}/${name}`);
+ *   await new Jimp({ width: 2, height: 1, color }).write(`${folder}/${name}/a.png`);
+ * }
+ * const set = await readImages(folder);
+ * assert.deepEqual(set.classNames, ["black", "white"]);
+ * assert.deepEqual([...set.values(1)], [1, 1]);
+ * await Deno.remove(folder, { recursive: true });
+ * ```
+ */
+export async function readImages(
+  path: string,
+  options: ImagesOptions = {},
+): Promise<Dataset> {
+  const { name = path, channels, signal } = options;
+  const size = checkSize(path, options.size);
+  if (channels !== undefined && channels !== 1 && channels !== 3) {
+    throw new RangeError(
+      `Cannot read ${path}: channels is ${channels}, wanted 1 or 3`,
+    );
+  }
+  signal?.throwIfAborted();
+  using source = await openImages(path);
+  const { cacheFile, classNames, labels, isFolder } = source;
+  const files = source.files.slice(0, checkLimit(options.limit));
+  const decode = () => decodeAll(files, size, options);
+  // A part of the images is not worth a cache, and would replace that of the whole.
+  const cached = (options.cache ?? isFolder) &&
+    files.length === source.files.length;
+  const { data, shape } = cached
+    ? await throughCache(cacheFile, files, [size, channels], decode)
+    : await decode();
+  return new Dataset({
+    data,
+    shape,
+    name,
+    labels: labels?.subarray(0, files.length),
+    classNames,
+  });
+}
+
+async function throughCache(
+  cacheFile: string,
+  files: readonly ImageFile[],
+  options: unknown,
+  decode: () => Promise<ImageArray>,
+): Promise<ImageArray> {
+  const key = await cacheKey(files, options);
+  const cached = await readCache(cacheFile, key, files.length);
+  if (cached) return cached;
+  const images = await decode();
+  await writeCache(cacheFile, key, images);
+  return images;
+}
+
+async function decodeAll(
+  files: readonly ImageFile[],
+  wanted: readonly [number, number] | undefined,
+  { channels, signal, onProgress }: ImagesOptions,
+): Promise<ImageArray> {
+  let size = wanted;
+  let data: Uint8Array = new Uint8Array(0);
+  let grey = true;
+  for (const [i, file] of files.entries()) {
+    signal?.throwIfAborted();
+    const image = await decodeImage(await file.read(), file.file, wanted);
+    size ??= [image.height, image.width];
+    if (image.height !== size[0] || image.width !== size[1]) {
+      throw new DatasetError(
+        file.file,
+        `an image of ${image.width} × ${image.height} pixels`,
+        `${size[1]} × ${size[0]}, the size of ${files[0].file}, or the option size to resize all`,
+      );
+    }
+    if (i === 0) data = allocate(file.file, files.length * image.data.length);
+    data.set(image.data, i * image.data.length);
+    grey &&= isGrey(image);
+    onProgress?.(i + 1, files.length);
+  }
+  const depth = channels ?? (grey ? 1 : 3);
+  return {
+    data: depth === 1 ? luma(data) : data,
+    shape: [...size!, depth],
+  };
+}
+
+function isGrey({ data }: Pixels): boolean {
+  for (let at = 0; at < data.length; at += 3) {
+    if (data[at] !== data[at + 1] || data[at] !== data[at + 2]) return false;
+  }
+  return true;
+}
+
+/** `Y = 0.299 R + 0.587 G + 0.114 B`, which leaves grey as it is. */
+function luma(rgb: Uint8Array): Uint8Array {
+  const grey = new Uint8Array(rgb.length / 3);
+  for (let i = 0; i < grey.length; i++) {
+    grey[i] = Math.round(
+      (299 * rgb[3 * i] + 587 * rgb[3 * i + 1] + 114 * rgb[3 * i + 2]) / 1000,
+    );
+  }
+  return grey;
+}
+
+function checkSize(
+  path: string,
+  size: ImagesOptions["size"],
+): readonly [number, number] | undefined {
+  if (size === undefined) return undefined;
+  const [height, width] = typeof size === "number" ? [size, size] : size;
+  for (const side of [height, width]) {
+    if (!Number.isInteger(side) || side < 1 || side > 8192) {
+      throw new RangeError(
+        `Cannot read ${path}: size is ${size}, wanted whole numbers from 1 to 8192`,
+      );
+    }
+  }
+  return [height, width];
+}

@@ -1,0 +1,90 @@
+/**
+ * Data sets by a short text, as on the command line.
+ *
+ * @module
+ */
+import { checkLimit } from "./_files.ts";
+import { builtinShapes } from "./builtin.ts";
+import { readCifar10, readCifar100 } from "./cifar.ts";
+import type { Dataset } from "./dataset.ts";
+import { checkerboard, circle, gaussianMixture, moons, spirals } from "./generators.ts";
+import { readMnist } from "./idx.ts";
+import { readImages } from "./images.ts";
+import { readMesh } from "./mesh.ts";
+import { readCsv } from "./points.ts";
+import { readNpy, readNpz } from "./read_npy.ts";
+import type { ReadOptions } from "./read_options.ts";
+import { shapes } from "./shapes.ts";
+
+type Reader = (path: string, options: ReadOptions) => Promise<Dataset>;
+
+const READERS: Record<string, Reader> = {
+  mnist: readMnist,
+  cifar10: readCifar10,
+  cifar100: readCifar100,
+  images: readImages,
+  npy: readNpy,
+  npz: readNpz,
+  csv: readCsv,
+  mesh: readMesh,
+};
+
+const GENERATORS: Record<string, (n: number) => Dataset> = {
+  moons,
+  circle,
+  checkerboard,
+  spirals,
+  gaussians: gaussianMixture,
+  shapes,
+};
+
+/** What {@linkcode loadDataset} understands, one form per entry. */
+export const DATASET_SPECS: readonly string[] = [
+  "builtin:shapes",
+  ...Object.keys(READERS).map((scheme) => `${scheme}:PATH`),
+  ...Object.keys(GENERATORS).map((scheme) => `${scheme}:N`),
+];
+
+/**
+ * Loads or generates a data set by a text like `mnist:PATH` or `moons:1000`.
+ *
+ * @param spec One of {@linkcode DATASET_SPECS}, with a path or a number of items.
+ * @param options Limit, signal, progress.
+ * @returns The data set.
+ * @throws {RangeError} If there is no such form, or the number is out of range.
+ * @throws {DatasetError} If the path cannot be read as this kind of data.
+ *
+ * @example
+ * ```ts
+ * import { loadDataset } from "@closedform/diffusion";
+ * import assert from "node:assert/strict";
+ *
+ * assert.equal((await loadDataset("moons:500")).count, 500);
+ * assert.equal((await loadDataset("builtin:shapes", { limit: 64 })).count, 64);
+ * await assert.rejects(loadDataset("suns:500"), RangeError);
+ * ```
+ */
+export async function loadDataset(
+  spec: string,
+  options: ReadOptions = {},
+): Promise<Dataset> {
+  const limit = checkLimit(options.limit);
+  options.signal?.throwIfAborted();
+  if (spec === "builtin:shapes") return await builtinShapes(options);
+  const [scheme, rest] = split(spec);
+  if (Object.hasOwn(READERS, scheme) && rest !== "") {
+    return await READERS[scheme](rest, options);
+  }
+  if (Object.hasOwn(GENERATORS, scheme) && /^[1-9]\d*$/.test(rest)) {
+    return GENERATORS[scheme](Math.min(Number(rest), limit));
+  }
+  throw new RangeError(
+    `Cannot load the data set ${spec}: wanted one of ${DATASET_SPECS.join(", ")}`,
+  );
+}
+
+/** The parts before and after the first colon; paths may hold more of them. */
+function split(spec: string): [string, string] {
+  const colon = spec.indexOf(":");
+  return colon < 0 ? [spec, ""] : [spec.slice(0, colon), spec.slice(colon + 1)];
+}

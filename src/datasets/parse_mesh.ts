@@ -1,0 +1,62 @@
+/**
+ * Triangle meshes from OBJ and PLY files.
+ *
+ * @module
+ */
+import { DatasetError } from "../errors.ts";
+import { parseObj } from "./_obj.ts";
+import { parsePly } from "./_ply.ts";
+
+/** Vertices and the triangles between them. */
+export interface TriangleMesh {
+  /** Rows of `x, y, z`. */
+  readonly vertices: Float64Array;
+  /** Rows of three indices of vertices. */
+  readonly triangles: Uint32Array;
+}
+
+/**
+ * Parses a mesh: PLY (text, or binary of either byte order) if it begins so, else OBJ.
+ * Polygons are split into the fan of triangles around their first corner.
+ *
+ * @param bytes The bytes of the file.
+ * @param file The file's name, for messages.
+ * @returns At least one vertex, and the triangles, which may be none.
+ * @throws {DatasetError} If the file is damaged, of another format, or without vertices.
+ *
+ * @example A square, as two triangles
+ * ```ts
+ * import { parseMesh } from "@closedform/diffusion";
+ * import assert from "node:assert/strict";
+ *
+ * const text = "v 0 0 0\nv 1 0 0\nv 1 1 0\nv 0 1 0\nf 1 2 3 4\n";
+ * const { triangles } = parseMesh(new TextEncoder().encode(text), "square.obj");
+ * assert.deepEqual([...triangles], [0, 1, 2, 0, 2, 3]);
+ * ```
+ */
+export function parseMesh(bytes: Uint8Array, file: string): TriangleMesh {
+  const ply = [0x70, 0x6C, 0x79].every((byte, i) => bytes[i] === byte);
+  const mesh = ply ? parsePly(bytes, file) : parseObj(bytes, file);
+  const { vertices, triangles } = mesh;
+  const count = vertices.length / 3;
+  if (count === 0) {
+    throw new DatasetError(file, "no vertices", "a mesh in OBJ or PLY format");
+  }
+  const bad = vertices.findIndex((v) => !Number.isFinite(Math.fround(v)));
+  if (bad >= 0) {
+    throw new DatasetError(
+      file,
+      `the coordinate ${vertices[bad]} of vertex ${Math.floor(bad / 3)}`,
+      "finite numbers of float32",
+    );
+  }
+  const beyond = triangles.find((index) => index >= count);
+  if (beyond !== undefined) {
+    throw new DatasetError(
+      file,
+      `a face with vertex ${beyond}, counted from 0`,
+      `vertices below ${count}`,
+    );
+  }
+  return mesh;
+}
