@@ -133,6 +133,7 @@ export async function sample<X>(
   const batches = Math.ceil(count / batchSize);
   const dimension = denoiser.shape.reduce((product, n) => product * n, 1);
   const record = new Recorder(
+    denoiser.space,
     count,
     dimension,
     grid.sigmas,

@@ -1,0 +1,142 @@
+import {
+  alphaBarOfSigma,
+  arraySpace,
+  checkSigmas,
+  ddpmGrid,
+  flowTimeOfSigma,
+  gridByName,
+  karrasGrid,
+  logSnrGrid,
+  sigmaOfAlphaBar,
+  sigmaOfFlowTime,
+  startNoise,
+  uniformTGrid,
+} from "@closedform/diffusion";
+import fc from "fast-check";
+import assert from "node:assert/strict";
+import { assertClose } from "./_helpers/tolerance.ts";
+
+Deno.test("the DDIM, the Euler and the flow step are one update", () => {
+  const sigma = fc.double({ min: 1e-3, max: 160, noNaN: true });
+  const share = fc.double({ min: 0, max: 0.999, noNaN: true });
+  fc.assert(
+    fc.property(sigma, share, fc.nat(1000), (sigma, rho, seed) => {
+      const next = rho * sigma;
+      const [x, d] = [0, 1].map((sample) =>
+        startNoise(seed, sample, 1, 8).map((e) => e * (1 + sigma))
+      );
+      const update = arraySpace.combine([next / sigma, 1 - next / sigma], [x, d]);
+
+      // The noise share √(1 − ᾱ) = σ√ᾱ, written so that nothing cancels at small σ.
+      const [a, a2] = [sigma, next].map(alphaBarOfSigma).map(Math.sqrt);
+      const [s, s2] = [sigma * a, next * a2];
+      const z = x.map((v) => a * v);
+      const eps = z.map((v, i) => (v - a * d[i]) / s);
+      const ddim = d.map((v, i) => (a2 * v + s2 * eps[i]) / a2);
+
+      const euler = x.map((v, i) => v + (next - sigma) * (v - d[i]) / sigma);
+
+      const [t, t2] = [sigma, next].map(flowTimeOfSigma);
+      const flow = x.map((v, i) => (t * v + (t2 - t) * (d[i] - t * v) / (1 - t)) / t2);
+
+      // A dozen float64 roundings of numbers up to |x| + |D|; 1 − t loses 1/sigma more near clean data.
+      const size = Math.max(...x.map(Math.abs), ...d.map(Math.abs));
+      const tolerance = 32 * 2 ** -53 * size;
+      assertClose(euler, update, tolerance, "Euler");
+      assertClose(ddim, update, tolerance, "DDIM");
+      assertClose(flow, update, tolerance * (1 + 1 / sigma), "flow");
+    }),
+    { seed: 1, numRuns: 500 },
+  );
+});
+
+Deno.test("conversions invert each other and refuse what they cannot convert", () => {
+  for (const sigma of [0, 1e-3, 0.5, 3, 157]) {
+    assertClose([sigmaOfAlphaBar(alphaBarOfSigma(sigma))], [sigma], 1e-9 * (1 + sigma), "alphaBar");
+    assertClose(
+      [sigmaOfFlowTime(flowTimeOfSigma(sigma))],
+      [sigma],
+      1e-12 * (1 + sigma),
+      "flow time",
+    );
+  }
+  for (const bad of [0, -1, 1.5, NaN]) {
+    assert.throws(() => sigmaOfAlphaBar(bad), RangeError);
+    assert.throws(() => sigmaOfFlowTime(bad), RangeError);
+  }
+  for (const bad of [-1, NaN]) {
+    assert.throws(() => alphaBarOfSigma(bad), RangeError);
+    assert.throws(() => flowTimeOfSigma(bad), RangeError);
+  }
+});
+
+Deno.test("ddpmGrid(10) is the published table", () => {
+  const table = [
+    60.8223,
+    25.7360,
+    12.0248,
+    6.17351,
+    3.44297,
+    2.04109,
+    1.24016,
+    0.723591,
+    0.342260,
+    0.0100005,
+    0,
+  ];
+  const { sigmas, startScale } = ddpmGrid(10);
+  // Half a unit of the last printed digit.
+  sigmas.forEach((s, i) => assertClose([s], [table[i]], 5e-6 * table[i] + 1e-12, `sigma ${i}`));
+  assert.equal(startScale, Math.sqrt(1 + sigmas[0] ** 2));
+  assertClose([ddpmGrid(1000).sigmas[0]], [157.407], 5e-4, "the noisiest level of training");
+});
+
+Deno.test("karrasGrid(10) is the published table, and its tail is a grid of its own", () => {
+  const table = [
+    80,
+    42.4152,
+    21.1087,
+    9.72320,
+    4.06612,
+    1.50174,
+    0.469979,
+    0.116639,
+    0.0204353,
+    0.002,
+    0,
+  ];
+  const { sigmas } = karrasGrid(10);
+  sigmas.forEach((s, i) => assertClose([s], [table[i]], 6e-6 * table[i], `sigma ${i}`));
+  const tail = karrasGrid(7, { sigmaMax: sigmas[3], sigmaMin: 0.002 }).sigmas;
+  tail.forEach((s, i) => assertClose([s], [sigmas[i + 3]], 1e-12 * s, `tail ${i}`));
+});
+
+Deno.test("uniformTGrid() starts where the Euler step from pure noise leads", () => {
+  const { sigmas, startScale, startAtMean } = uniformTGrid(8);
+  const [mean, eps] = [0.3, -1.7];
+  // Euler from t = 0 to t = 1/8 on dz/dt = D - eps, D = mean, then x = z/t.
+  const t = 1 / 8;
+  const x = (eps + t * (mean - eps)) / t;
+  assert.ok(startAtMean);
+  assertClose([mean + startScale * eps], [x], 1e-12, "start");
+  assertClose([sigmas[0]], [sigmaOfFlowTime(t)], 1e-12, "first level");
+});
+
+Deno.test("every grid falls, ends as documented, and refuses impossible steps", () => {
+  for (const name of ["ddpm", "karras", "log-snr", "uniform-t"]) {
+    for (const steps of [2, 3, 10, 50, 1000]) {
+      const { sigmas } = gridByName(name, steps);
+      checkSigmas(sigmas);
+      assert.equal(sigmas.at(-1), name === "log-snr" ? 0.002 : 0);
+      assert.equal(sigmas.length, name === "uniform-t" ? steps : steps + 1);
+    }
+    for (const bad of [0, -1, 1.5, NaN]) assert.throws(() => gridByName(name, bad), RangeError);
+  }
+  assert.throws(() => ddpmGrid(1001), RangeError);
+  assert.throws(() => gridByName("linear"), /wanted one of ddpm, karras, log-snr, uniform-t/);
+  assert.throws(() => gridByName("toString"), RangeError);
+  assert.throws(() => logSnrGrid(5, { sigmaMin: 2, sigmaMax: 1 }), RangeError);
+  for (const bad of [[1], [1, 1], [1, 2], [1, -1], [1, NaN], [Infinity, 1], []]) {
+    assert.throws(() => checkSigmas(bad), RangeError);
+  }
+});

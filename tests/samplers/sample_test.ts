@@ -1,0 +1,141 @@
+import type { Device, Progress } from "@closedform/diffusion";
+import {
+  ddpmGrid,
+  gridByName,
+  karrasGrid,
+  logSnrGrid,
+  moons,
+  optimal,
+  optimalFloat64,
+  sample,
+  startNoise,
+  tensorSpace,
+  uniformTGrid,
+} from "@closedform/diffusion";
+import assert from "node:assert/strict";
+import { testDevices, testOnDevices } from "../_helpers/devices.ts";
+import { withoutLeaks } from "../_helpers/leaks.ts";
+import { assertClose } from "../_helpers/tolerance.ts";
+
+const devices = await testDevices();
+const set = moons(400);
+
+async function draw(device: Device, options: Parameters<typeof sample>[1]) {
+  using denoiser = await optimal(set, device);
+  const result = await sample(denoiser, options);
+  const values = await tensorSpace.values(result.x);
+  tensorSpace.dispose(result.x, result.denoised);
+  return { ...result, values };
+}
+
+testOnDevices(
+  devices,
+  "sample() gives a sample that is the same alone and in a batch of 64",
+  async (device) => {
+    await withoutLeaks(async () => {
+      const grid = ddpmGrid(10);
+      const many = (await draw(device, { count: 64, seed: 9, grid })).values;
+      for (const first of [0, 1, 17, 63]) {
+        const alone = (await draw(device, { count: 1, seed: 9, first, grid })).values;
+        assert.deepEqual(alone, many.slice(2 * first, 2 * first + 2));
+      }
+      assert.deepEqual(
+        (await draw(device, { count: 64, seed: 9, grid, batchSize: 7 })).values,
+        many,
+      );
+      assert.notDeepEqual((await draw(device, { count: 64, seed: 10, grid })).values, many);
+    });
+  },
+);
+
+testOnDevices(devices, "sample() agrees with the float64 sampler", async (device) => {
+  // At few steps float32 rounding is amplified little; the worst of 64 trajectories was seen to stay below 1e-4.
+  for (const name of ["ddpm", "uniform-t"]) {
+    const options = { count: 64, seed: 2, grid: gridByName(name, 10) };
+    const exact = await sample(optimalFloat64(set), options);
+    const { values } = await draw(device, options);
+    const errors = Array.from(values, (v, i) => Math.abs(v - exact.x[i])).sort((a, b) => a - b);
+    assert.ok(
+      errors[Math.floor(errors.length * 0.9)] < 1e-5,
+      `90 % of errors below 1e-5: ${errors.at(-13)}`,
+    );
+    assert.ok(errors.at(-1)! < 1e-3, `worst error ${errors.at(-1)}`);
+  }
+});
+
+Deno.test("sample() starts each grid by its own law", async () => {
+  const eps = startNoise(0, 0, 3, 2);
+  const mean = set.mean();
+  for (
+    const [grid, start] of [
+      [ddpmGrid(4), (e: number) => Math.sqrt(1 + ddpmGrid(4).sigmas[0] ** 2) * e],
+      [karrasGrid(4), (e: number) => 80 * e],
+      [logSnrGrid(4), (e: number) => 80 * e],
+      [uniformTGrid(4), (e: number, c: number) => mean[c] + 3 * e],
+    ] as const
+  ) {
+    const { trajectory } = await sample(optimalFloat64(set), { count: 3, grid, trajectory: true });
+    assert.deepEqual(trajectory![0].x, eps.map((e, i) => start(e, i % 2)));
+    assert.deepEqual(trajectory!.map(({ sigma }) => sigma), grid.sigmas);
+  }
+});
+
+Deno.test("sample() takes start noise and then ignores the seed", async () => {
+  const init = startNoise(5, 0, 4, 2);
+  const [a, b] = [1, 2].map((seed) => sample(optimalFloat64(set), { count: 4, init, seed }));
+  assert.deepEqual((await a).x, (await b).x);
+  assert.deepEqual((await a).x, (await sample(optimalFloat64(set), { count: 4, seed: 5 })).x);
+});
+
+Deno.test("sample() returns the state and the denoised estimate, both named", async () => {
+  const toZero = await sample(optimalFloat64(set), { count: 4, grid: karrasGrid(6) });
+  assert.deepEqual(toZero.x, toZero.denoised);
+  const toSigmaMin = await sample(optimalFloat64(set), { count: 4, grid: logSnrGrid(6) });
+  assert.notDeepEqual(toSigmaMin.x, toSigmaMin.denoised);
+});
+
+Deno.test("sample() reports progress and the facts of each step", async () => {
+  const seen: Progress[] = [];
+  const { steps, evaluations, calls } = await sample(optimalFloat64(set), {
+    count: 5,
+    batchSize: 2,
+    grid: karrasGrid(8),
+    onProgress: (p) => void seen.push(p),
+  });
+  assert.deepEqual([evaluations, calls], [8, 24]);
+  assert.deepEqual(seen.map(({ done }) => done), Array.from({ length: 24 }, (_, i) => i + 1));
+  assert.equal(seen.at(-1)!.fraction, 1);
+  assert.equal(seen.at(-1)!.remaining, 0);
+  assert.deepEqual(steps.map(({ sigma }) => sigma), karrasGrid(8).sigmas.slice(0, -1));
+  for (const { facts } of steps) assert.equal(facts!.effectiveSampleSize.length, 5);
+  const sizes = steps.map(({ facts }) => facts!.effectiveSampleSize[4]);
+  assert.ok(sizes[0] > 390, "at sigma 80 all points weigh");
+  assertClose([sizes.at(-1)!], [1], 1e-6, "at sigma 0.002 one point weighs");
+});
+
+Deno.test("sample() stops when its signal says so, in the middle of a run", async () => {
+  const controller = new AbortController();
+  const reason = new RangeError("enough");
+  let steps = 0;
+  const run = sample(optimalFloat64(set), {
+    count: 4,
+    signal: controller.signal,
+    onProgress: () => {
+      if (++steps === 3) controller.abort(reason);
+    },
+  });
+  await assert.rejects(run, (error) => error === reason);
+  assert.equal(steps, 3);
+});
+
+Deno.test("sample() refuses impossible options", async () => {
+  const denoiser = optimalFloat64(set);
+  await assert.rejects(sample(denoiser, { count: 0 }), RangeError);
+  await assert.rejects(sample(denoiser, { count: 1.5 }), RangeError);
+  await assert.rejects(sample(denoiser, { batchSize: 0 }), RangeError);
+  await assert.rejects(sample(denoiser, { seed: -1 }), RangeError);
+  await assert.rejects(sample(denoiser, { count: 2, init: [1, 2, 3] }), TypeError);
+  await assert.rejects(sample(denoiser, { count: 1, init: [1, NaN] }), RangeError);
+  const { mean: _, ...meanless } = denoiser;
+  await assert.rejects(sample(meanless, { grid: uniformTGrid(4) }), RangeError);
+});
