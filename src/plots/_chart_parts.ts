@@ -67,7 +67,7 @@ export function weightChannels(
     size: {
       field,
       type: "quantitative",
-      scale: { ...scale, range: [0, size] },
+      scale: { ...scale, range: [6, size] },
       legend: null,
     },
     opacity: {

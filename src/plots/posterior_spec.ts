@@ -36,13 +36,13 @@ export interface PosteriorOptions extends ChartOptions {
   readonly columns?: number;
 }
 
-/** Weights below this share of the largest are not drawn: they would be smaller than a pixel. */
+/** Points whose weight is below this share of the largest are drawn grey. */
 const VISIBLE = 0.002;
 
 /**
  * Panels side by side: data points as circles whose area is their posterior
- * weight, relative to the largest of the panel; the query as a plus, its
- * denoised point as a diamond, and the line between them.
+ * weight, relative to the largest of the panel, and grey where it is below 0.2 % of
+ * that; the query as a plus, its denoised point as a diamond, and the line between them.
  *
  * All panels show the neighbourhood of the data. A query outside of it is drawn
  * at the edge, in its direction from the middle.
@@ -132,7 +132,8 @@ function panelLayers(
   return [
     {
       data: { name: "points" },
-      mark: { type: "circle", size: 4, color: BACKGROUND_GREY, opacity: 0.7 },
+      transform: [{ filter: `datum.${field} < ${VISIBLE}` }],
+      mark: { type: "circle", size: 6, color: BACKGROUND_GREY, opacity: 0.7 },
       encoding: axes,
     },
     {
@@ -151,8 +152,9 @@ function panelLayers(
       mark: {
         type: "point",
         filled: false,
-        strokeWidth: 2,
-        size: 70,
+        strokeWidth: 1.5,
+        size: 130,
+        opacity: 1,
         color: PALETTE[1],
       },
       encoding: {

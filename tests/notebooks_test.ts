@@ -1,0 +1,86 @@
+/** The committed notebooks: executed in order, with all their outputs, and well typed. */
+import { fromFileUrl, join } from "@std/path";
+import assert from "node:assert/strict";
+
+interface Output {
+  readonly output_type: string;
+  readonly data?: Readonly<Record<string, unknown>>;
+}
+
+interface Cell {
+  readonly cell_type: string;
+  readonly source: string | readonly string[];
+  readonly execution_count?: number | null;
+  readonly outputs?: readonly Output[];
+}
+
+const PROJECT = fromFileUrl(new URL("..", import.meta.url));
+const FOLDER = join(PROJECT, "notebooks");
+const VEGA_LITE = "application/vnd.vegalite.v5+json";
+
+function codeCells(name: string): (Cell & { readonly code: string })[] {
+  const { cells } = JSON.parse(Deno.readTextFileSync(join(FOLDER, name)));
+  return (cells as Cell[]).filter(({ cell_type }) => cell_type === "code")
+    .map((cell) => ({ ...cell, code: [cell.source].flat().join("") }));
+}
+
+const names = [...Deno.readDirSync(FOLDER)].map(({ name }) => name)
+  .filter((name) => name.endsWith(".ipynb")).sort();
+
+Deno.test("notebooks are numbered from 01 without a gap", () => {
+  assert.ok(names.length > 0);
+  names.forEach((name, i) => {
+    assert.match(name, new RegExp(`^${String(i + 1).padStart(2, "0")}-[a-z0-9-]+\\.ipynb$`));
+  });
+});
+
+for (const name of names) {
+  Deno.test(`${name} was executed from the top, without an error`, () => {
+    codeCells(name).forEach(({ execution_count, outputs }, i) => {
+      assert.equal(execution_count, i + 1, `cell ${i + 1} of ${name}`);
+      for (const { output_type } of outputs!) {
+        assert.notEqual(output_type, "error", `cell ${i + 1} of ${name}`);
+      }
+    });
+  });
+
+  Deno.test(`${name} kept an output of every show()`, () => {
+    codeCells(name).forEach(({ code, outputs }, i) => {
+      const shows = [...code.matchAll(/\bshow\(/g)].length;
+      assert.ok(
+        outputs!.length >= shows,
+        `cell ${i + 1} of ${name} shows ${shows} things and has ${outputs!.length} outputs`,
+      );
+    });
+  });
+
+  Deno.test(`${name} shows its charts and pictures anywhere`, () => {
+    const bundles = codeCells(name).flatMap(({ outputs }) => outputs!)
+      .flatMap(({ data }) => data ? [data] : []);
+    for (const bundle of bundles) {
+      assert.ok("text/plain" in bundle, Object.keys(bundle).join());
+      if (VEGA_LITE in bundle) assert.ok("image/svg+xml" in bundle);
+    }
+  });
+
+  Deno.test(`${name} imports by package name and is well typed`, async () => {
+    // Declarations of all cells share one scope, so the cells are one module.
+    const code = codeCells(name).map((cell) => cell.code).join("\n");
+    for (const [, from] of code.matchAll(/from "([^"]+)"/g)) {
+      assert.match(from, /^@closedform\/diffusion(\/notebook)?$/);
+    }
+    assert.doesNotMatch(code, /^(?:let|var) /m);
+    const folder = await Deno.makeTempDir();
+    try {
+      const file = join(folder, "notebook.ts");
+      await Deno.writeTextFile(file, code);
+      const { success, stderr } = await new Deno.Command(Deno.execPath(), {
+        args: ["check", "--quiet", "--config", join(PROJECT, "deno.json"), file],
+        env: { NO_COLOR: "1" },
+      }).output();
+      assert.ok(success, new TextDecoder().decode(stderr));
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
+  });
+}
