@@ -9,7 +9,11 @@ export const WORKGROUP = 64;
 /** Work-group size of the statistics kernel, which has only one work-group per query. */
 export const STATISTICS_WORKGROUP = 256;
 /** Rows whose distances one thread keeps in registers. */
-const ROWS = 4;
+const ROWS = 8;
+/** Vectors that a thread sums in one run, so that no sum is long. */
+const RUN = 16;
+/** Threads that share a row in the distance kernel, at most. */
+const MAX_LANES = 16;
 /** A finite stand-in for an infinite distance: WGSL compilers may assume that infinities do not occur. */
 export const NO_DISTANCE = 3e38;
 /** 32-bit words that the statistics kernel writes per chunk and query. */
@@ -109,7 +113,7 @@ export function planPosterior(
     rowBytes,
     chunkRows,
     shardRows,
-    lanes: Math.min(WORKGROUP, powerOfTwoBelow(vectors / 8)),
+    lanes: Math.min(MAX_LANES, powerOfTwoBelow(vectors / 8)),
     columns: covered,
     splits,
     block: Math.min(MAX_BLOCK, fitting - fitting % 4),
@@ -126,6 +130,14 @@ struct Chunk {
   vectors: u32,    // vectors per row
   splitRows: u32,  // rows in one split
   negligible: f32, // weights below this are not summed
+  centre: f32,     // the middle of the range of the data
+}`;
+
+/** What the kernels know about a query; `queryWords` fills it. */
+const QUERY = /* wgsl */ `
+struct Query {
+  rate: f32,    // scale²/2σ²; negative for a query that only fills its work-group
+  shifted: u32, // whether its distances are taken relative to that of the centre
 }`;
 
 /** Bytes from one chunk's uniform to the next. */
@@ -137,12 +149,14 @@ export const CHUNK_UNIFORM_STRIDE = 256;
  * @param plan The plan.
  * @param count Rows in the data set.
  * @param index Number of the chunk.
+ * @param centre The middle of the range of the data, stored units.
  * @returns The words of the uniform.
  */
 export function chunkUniform(
   plan: PosteriorPlan,
   count: number,
   index: number,
+  centre: number,
 ): Uint32Array {
   const first = index * plan.chunkRows;
   const rows = Math.min(plan.chunkRows, count - first);
@@ -157,7 +171,7 @@ export function chunkUniform(
     0,
   );
   // Together the neglected weights are at most 2⁻²⁶ of the largest one.
-  new Float32Array(words.buffer)[6] = 2 ** -26 / count;
+  new Float32Array(words.buffer).set([2 ** -26 / count, centre], 6);
   return words;
 }
 
@@ -179,66 +193,87 @@ fn load(at: u32) -> vec4f { return vec4f(unpack4xU8(data[at])); }`
 fn load(at: u32) -> vec4f { return data[at]; }`;
 }
 
-function each(n: number, line: (i: number) => string): string {
+function repeat(n: number, line: (i: number) => string): string {
   return Array.from({ length: n }, (_, i) => line(i)).join("\n");
 }
 
 /**
  * Kernel 1, prepare: queries in data units become padded rows in stored units.
  *
- * - Computes `q = x/scale − offset/scale`, so that the data need no conversion.
- * - Layout: one thread per vector, work-groups `(⌈vectors/64⌉, queries)`, one pass.
+ * - Computes `q = x/scale − offset/scale`, so that the data need no conversion, and
+ *   for queries that are far from all data (`shifted`, see kernel 2) `2q − c` and `‖q − c‖²`.
+ * - Layout: one work-group of 64 threads per query, one pass, a tree over the threads.
  *   Rows from `count` on, which fill the last block of queries, become 0.
  * - Memory: reads `[count, d]` words, writes `[queries, vectors]` vectors.
- * - `flags[query]` becomes 1 if a number of the query is not finite, which is
- *   decided on its bits: compilers may assume that floats are finite.
+ * - Output: `found[query]` holds `‖q − c‖²`, or 0 for a query that is not shifted, and
+ *   in `bad` whether a number of the query is not finite, which is decided
+ *   on its bits: compilers may assume that floats are finite. Such a number is taken as 0.
  * - Error: one rounding of `q`, as if `x` had been rounded once more.
  *
  * @returns The shader.
  */
 export function prepareShader(): string {
   return /* wgsl */ `
-struct Affine { dimension: u32, vectors: u32, count: u32, inverse: f32, bias: f32 }
+${QUERY}
+struct Affine {
+  dimension: u32, vectors: u32, count: u32, inverse: f32, bias: f32, centre: f32,
+}
+struct Found { squared: f32, bad: u32 }
 @group(0) @binding(0) var<storage, read> raw: array<u32>;
-@group(0) @binding(1) var<storage, read_write> queries: array<vec4f>;
-@group(0) @binding(2) var<storage, read_write> flags: array<atomic<u32>>;
-@group(0) @binding(3) var<uniform> affine: Affine;
+@group(0) @binding(1) var<storage, read> each: array<Query>;
+@group(0) @binding(2) var<storage, read_write> queries: array<vec4f>;
+@group(0) @binding(3) var<storage, read_write> found: array<Found>;
+@group(0) @binding(4) var<uniform> affine: Affine;
+var<workgroup> squares: array<f32, ${WORKGROUP}>;
+var<workgroup> bad: atomic<u32>;
 
 @compute @workgroup_size(${WORKGROUP})
-fn main(@builtin(global_invocation_id) id: vec3u) {
-  let column = id.x;
-  let query = id.y;
-  if (column >= affine.vectors) { return; }
-  var q = vec4f();
-  if (query < affine.count) {
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
+  let query = group.x;
+  let shifted = each[query].shifted == 1u;
+  var square = 0.0;
+  for (var column = thread; column < affine.vectors; column += ${WORKGROUP}u) {
+    var q = vec4f();
     for (var j = 0u; j < 4u; j++) {
       let c = column * 4u + j;
-      if (c < affine.dimension) {
-        let bits = raw[query * affine.dimension + c];
-        if ((bits & 0x7f800000u) == 0x7f800000u) {
-          atomicOr(&flags[query], 1u);
-        } else {
-          q[j] = fma(bitcast<f32>(bits), affine.inverse, affine.bias);
-        }
+      if (c >= affine.dimension || query >= affine.count) { break; }
+      let bits = raw[query * affine.dimension + c];
+      if ((bits & 0x7f800000u) == 0x7f800000u) {
+        atomicOr(&bad, 1u);
+      } else {
+        let value = fma(bitcast<f32>(bits), affine.inverse, affine.bias);
+        let a = value - affine.centre;
+        square = select(0.0, fma(a, a, square), shifted);
+        q[j] = select(value, value + a, shifted);
       }
     }
+    queries[query * affine.vectors + column] = q;
   }
-  queries[query * affine.vectors + column] = q;
+  squares[thread] = square;
+  for (var half = ${WORKGROUP / 2}u; half > 0u; half >>= 1u) {
+    workgroupBarrier();
+    if (thread < half) { squares[thread] += squares[thread + half]; }
+  }
+  if (thread == 0u) { found[query] = Found(squares[0], atomicLoad(&bad)); }
 }`;
 }
 
 /**
- * Kernel 2, distances: `D[q, i] = ‖q − xᵢ‖²` in stored units for the rows of one chunk.
+ * Kernel 2, distances: `D[q, i] = ‖q − xᵢ‖²` in stored units for the rows of one chunk,
+ * up to a number per query that is the same for all rows.
  *
- * - Algorithm: direct differences, never the expanded square, which cancels at
- *   low noise. A row is read once for `perGroup` queries.
- * - Layout: `lanes` threads share a row, each sums every `lanes`-th vector of 4 rows
- *   for `perGroup` queries in registers; then a tree over the lanes in work-group
- *   memory. Work-groups `(⌈rows / (4·64/lanes)⌉, ⌈queries/perGroup⌉)`, one pass.
+ * - Algorithm: direct differences, never the expanded square, which cancels at low
+ *   noise. At high noise all distances are large and nearly equal, and their own rounding, `d/2` nats
+ *   times epsilon, would hide the differences; such a query is `shifted`: with `c` the middle of the data's range,
+ *   `‖q − xᵢ‖² − ‖q − c‖² = Σ (c − xᵢ)(2q − c − xᵢ)`, whose terms are smaller by about the
+ *   ratio of noise to range. Both are `Σ (p − xᵢ)(q′ − xᵢ)`, with `p = q′ = q` or with `p = c`, `q′ = 2q − c`.
+ * - Layout: `lanes` threads share a row, each sums every `lanes`-th vector of 8 rows
+ *   for `perGroup` queries in registers, in runs of 64 numbers; then a tree over the lanes in work-group
+ *   memory. Work-groups `(⌈rows / (8·64/lanes)⌉, ⌈queries/perGroup⌉)`, one pass.
  * - Memory: reads the chunk once per `perGroup` queries, writes `[queries, chunkRows]`
- *   floats; 16 KiB of work-group memory at most, which every device has.
+ *   floats; 8 KiB of work-group memory at most, half of what every device has.
  * - Output: `D` as `[queries/perGroup, chunkRows, perGroup]`; rows beyond the chunk are not written.
- * - Error: relative, about `√(d/(4·lanes))` roundings and never above `d/lanes + 8`.
+ * - Error: relative to `Σ |terms|`, at most `64 + d/(64·lanes) + log₂ lanes` roundings, in practice one or two.
  *
  * The operations on one pair of query and row are the same for every `perGroup`.
  *
@@ -248,13 +283,14 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
  */
 export function distanceShader(plan: PosteriorPlan, perGroup: 1 | 4): string {
   const { lanes } = plan;
-  const groups = WORKGROUP / lanes;
-  const values = ROWS * perGroup;
   const type = perGroup === 1 ? "f32" : "vec4f";
-  const sums = (r: number) =>
-    perGroup === 1 ? `s0_${r}` : `vec4f(s0_${r}, s1_${r}, s2_${r}, s3_${r})`;
-  const tree = lanes === 1 ? "" : /* wgsl */ `
-  ${each(ROWS, (r) => `partial[${r * WORKGROUP}u + thread] = ${sums(r)};`)}
+  const rows = (line: (r: number) => string) => repeat(ROWS, line);
+  const queries = (line: (q: number) => string) => repeat(perGroup, line);
+  const pairs = (line: (q: number, r: number) => string) => queries((q) => rows((r) => line(q, r)));
+  const total = (r: number) =>
+    perGroup === 1 ? `t0_${r}` : `vec4f(t0_${r}, t1_${r}, t2_${r}, t3_${r})`;
+  const tree = /* wgsl */ `
+  ${rows((r) => `partial[${r * WORKGROUP}u + thread] = ${total(r)};`)}
   for (var half = ${lanes / 2}u; half > 0u; half >>= 1u) {
     workgroupBarrier();
     if (lane < half) {
@@ -263,55 +299,78 @@ export function distanceShader(plan: PosteriorPlan, perGroup: 1 | 4): string {
       }
     }
   }`;
-  const sum = (r: number) =>
-    lanes === 1 ? sums(r) : `partial[${r * WORKGROUP}u + thread]`;
+  const sum = (r: number) => lanes === 1 ? total(r) : `partial[${r * WORKGROUP}u + thread]`;
   return /* wgsl */ `
-// ${values} sums per thread
 ${CHUNK}
+${QUERY}
 ${dataBinding(plan)}
-@group(0) @binding(1) var<storage, read> queries: array<vec4f>;
-@group(0) @binding(2) var<storage, read_write> distances: array<${type}>;
-@group(0) @binding(3) var<uniform> chunk: Chunk;
-${
-    lanes === 1
-      ? ""
-      : `var<workgroup> partial: array<${type}, ${ROWS * WORKGROUP}>;`
-  }
+@group(0) @binding(1) var<storage, read> each: array<Query>;
+@group(0) @binding(2) var<storage, read> queries: array<vec4f>;
+@group(0) @binding(3) var<storage, read_write> distances: array<${type}>;
+@group(0) @binding(4) var<uniform> chunk: Chunk;
+var<workgroup> partial: array<${type}, ${lanes === 1 ? 1 : ROWS * WORKGROUP}>;
 
-fn add(sum: f32, a: vec4f) -> f32 {
-  return fma(a.w, a.w, fma(a.z, a.z, fma(a.y, a.y, fma(a.x, a.x, sum))));
+fn add(sum: f32, a: vec4f, b: vec4f) -> f32 {
+  return fma(a.w, b.w, fma(a.z, b.z, fma(a.y, b.y, fma(a.x, b.x, sum))));
 }
 
 @compute @workgroup_size(${WORKGROUP})
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
   let lane = thread % ${lanes}u;
-  let row = (group.x * ${groups}u + thread / ${lanes}u) * ${ROWS}u;
+  let row = (group.x * ${WORKGROUP / lanes}u + thread / ${lanes}u) * ${ROWS}u;
   let last = chunk.rows - 1u;
   let vectors = chunk.vectors;
   let query = group.y * ${perGroup}u;
-  ${each(ROWS, (r) => `let row${r} = min(row + ${r}u, last) * vectors;`)}
-  ${each(ROWS, (r) => each(perGroup, (q) => `var s${q}_${r} = 0.0;`))}
-  for (var c = lane; c < vectors; c += ${lanes}u) {
-    ${each(ROWS, (r) => `let x${r} = load(row${r} + c);`)}
-    ${
-    each(perGroup, (q) => `
-    let q${q} = queries[(query + ${q}u) * vectors + c];
-    ${each(ROWS, (r) => `s${q}_${r} = add(s${q}_${r}, q${q} - x${r});`)}`)
+  let centre = vec4f(chunk.centre);
+  ${rows((r) => `let row${r} = min(row + ${r}u, last) * vectors;`)}
+  ${queries((q) => `let shifted${q} = each[query + ${q}u].shifted == 1u;`)}
+  ${pairs((q, r) => `var t${q}_${r} = 0.0;`)}
+  for (var start = lane; start < vectors; start += ${RUN * lanes}u) {
+    ${pairs((q, r) => `var s${q}_${r} = 0.0;`)}
+    let end = min(start + ${RUN * lanes}u, vectors);
+    for (var c = start; c < end; c += ${lanes}u) {
+      ${rows((r) => `let x${r} = load(row${r} + c);`)}
+      ${
+    queries((q) => `
+      let q${q} = queries[(query + ${q}u) * vectors + c];
+      let p${q} = select(q${q}, centre, shifted${q});
+      ${rows((r) => `s${q}_${r} = add(s${q}_${r}, p${q} - x${r}, q${q} - x${r});`)}`)
   }
+    }
+    ${pairs((q, r) => `t${q}_${r} += s${q}_${r};`)}
   }
-  ${tree}
+  ${lanes === 1 ? "" : tree}
   if (lane == 0u) {
     let base = group.y * chunk.stride + row;
-    ${
-    each(
-      ROWS,
-      (r) =>
-        `if (row + ${r}u <= last) { distances[base + ${r}u] = ${sum(r)}; }`,
-    )
-  }
+    ${rows((r) => `if (row + ${r}u <= last) { distances[base + ${r}u] = ${sum(r)}; }`)}
   }
 }`;
 }
+
+/** What the statistics kernel writes per chunk and query. */
+const PARTIAL = /* wgsl */ `
+struct Partial {
+  least: f32,     // the least distance in the chunk
+  second: f32,    // the second least
+  row: u32,       // the row of the least, in the data set
+  reference: f32, // the distance that the sums are relative to
+  z: f32, z2: f32, a: f32, unused: f32,
+}`;
+
+const DECAY = /* wgsl */ `
+// exp(-e) to about one rounding: exp(-r) 2^-n with e = n log 2 + r. The leading
+// part of log 2 has 9 bits, so that its product with n is exact.
+fn decay(e: f32) -> f32 {
+  if (!(e < 87.0)) { return 0.0; }
+  let n = floor(fma(e, 1.44269504, 0.5));
+  let r = fma(n, 2.12194440e-4, fma(n, -0.693359375, e));
+  var p = fma(r, -${1 / 5040}, ${1 / 720});
+  p = fma(r, -p, ${1 / 120});
+  p = fma(r, -p, ${1 / 24});
+  p = fma(r, -p, ${1 / 6});
+  p = fma(r, -p, 0.5);
+  return fma(r * r, p, 1.0 - r) * bitcast<f32>((127u - u32(n)) << 23u);
+}`;
 
 /**
  * Kernel 3, statistics: the distances of a chunk become weights, and their sums.
@@ -336,17 +395,16 @@ export function statisticsShader(perGroup: 1 | 4): string {
   const size = STATISTICS_WORKGROUP;
   return /* wgsl */ `
 ${CHUNK}
+${QUERY}
+${PARTIAL}
+${DECAY}
 struct State { least: f32, factor: f32 }
-struct Partial {
-  least: f32, second: f32, row: u32, reference: f32,
-  z: f32, z2: f32, a: f32, unused: f32,
-}
 struct Least { least: f32, second: f32, row: u32 }
 @group(0) @binding(0) var<storage, read_write> distances: array<f32>;
 @group(0) @binding(1) var<storage, read_write> state: array<State>;
 @group(0) @binding(2) var<storage, read_write> partials: array<Partial>;
 @group(0) @binding(3) var<uniform> chunk: Chunk;
-@group(0) @binding(4) var<storage, read> rates: array<f32>;
+@group(0) @binding(4) var<storage, read> each: array<Query>;
 var<workgroup> leasts: array<Least, ${size}>;
 var<workgroup> sums: array<vec3f, ${size}>;
 
@@ -354,20 +412,6 @@ fn merge(a: Least, b: Least) -> Least {
   let first = a.least < b.least || (a.least == b.least && a.row < b.row);
   if (first) { return Least(a.least, min(a.second, b.least), a.row); }
   return Least(b.least, min(b.second, a.least), b.row);
-}
-
-// exp(-e) to about one rounding: exp(-r) 2^-n with e = n log 2 + r. The leading
-// part of log 2 has 9 bits, so that its product with n is exact.
-fn decay(e: f32) -> f32 {
-  if (!(e < 87.0)) { return 0.0; }
-  let n = floor(fma(e, 1.44269504, 0.5));
-  let r = fma(n, 2.12194440e-4, fma(n, -0.693359375, e));
-  var p = fma(r, -${1 / 5040}, ${1 / 720});
-  p = fma(r, -p, ${1 / 120});
-  p = fma(r, -p, ${1 / 24});
-  p = fma(r, -p, ${1 / 6});
-  p = fma(r, -p, 0.5);
-  return fma(r * r, p, 1.0 - r) * bitcast<f32>((127u - u32(n)) << 23u);
 }
 
 @compute @workgroup_size(${size})
@@ -396,7 +440,7 @@ fn main(
   storageBarrier();
   let opening = chunk.index == 0u;
   let least = select(min(before, found.least), found.least, opening);
-  let rate = abs(rates[query]);
+  let rate = abs(each[query].rate);
 
   var sum = vec3f();
   for (var row = thread; row < chunk.rows; row += ${size}u) {
@@ -405,7 +449,7 @@ fn main(
     let w = decay(e);
     if (w > 0.0) { sum += w * vec3f(1.0, w, -e); }
     // A negative rate marks a query that only fills its block.
-    distances[at] = select(0.0, w, w >= chunk.negligible && rates[query] >= 0.0);
+    distances[at] = select(0.0, w, w >= chunk.negligible && each[query].rate >= 0.0);
   }
   sums[thread] = sum;
   for (var half = ${size / 2}u; half > 0u; half >>= 1u) {
@@ -449,18 +493,16 @@ export function weightedSumShader(
   const type = perGroup === 1 ? "f32" : "vec4f";
   const weight = (q: number) => perGroup === 1 ? "w" : `w[${q}]`;
   const tree = turns === 1 ? "" : /* wgsl */ `
-  ${each(perGroup, (q) => `partial[${q * WORKGROUP}u + thread] = sum${q};`)}
+  ${repeat(perGroup, (q) => `partial[${q * WORKGROUP}u + thread] = sum${q};`)}
   for (var half = ${WORKGROUP / 2}u; half >= ${columns}u; half >>= 1u) {
     workgroupBarrier();
     if (thread < half) {
-      for (var at = thread; at < ${
-    perGroup * WORKGROUP
-  }u; at += ${WORKGROUP}u) {
+      for (var at = thread; at < ${perGroup * WORKGROUP}u; at += ${WORKGROUP}u) {
         partial[at] += partial[at + half];
       }
     }
   }
-  ${each(perGroup, (q) => `sum${q} = partial[${q * WORKGROUP}u + thread];`)}`;
+  ${repeat(perGroup, (q) => `sum${q} = partial[${q * WORKGROUP}u + thread];`)}`;
   return /* wgsl */ `
 ${CHUNK}
 struct State { least: f32, factor: f32 }
@@ -469,11 +511,7 @@ ${dataBinding(plan)}
 @group(0) @binding(2) var<storage, read> state: array<State>;
 @group(0) @binding(3) var<uniform> chunk: Chunk;
 @group(0) @binding(4) var<storage, read_write> sums: array<vec4f>;
-${
-    turns === 1
-      ? ""
-      : `var<workgroup> partial: array<vec4f, ${perGroup * WORKGROUP}>;`
-  }
+${turns === 1 ? "" : `var<workgroup> partial: array<vec4f, ${perGroup * WORKGROUP}>;`}
 
 fn store(at: u32, factor: f32, sum: vec4f) {
   if (chunk.index == 0u) { sums[at] = sum; } else { sums[at] = fma(sums[at], vec4f(factor), sum); }
@@ -489,14 +527,14 @@ fn main(
   let vectors = chunk.vectors;
   let end = min((group.y + 1u) * chunk.splitRows, chunk.rows);
   let base = group.z * chunk.stride;
-  ${each(perGroup, (q) => `var sum${q} = vec4f();`)}
+  ${repeat(perGroup, (q) => `var sum${q} = vec4f();`)}
   if (column < vectors) {
     for (var row = group.y * chunk.splitRows + thread / ${columns}u; row < end; row += ${turns}u) {
       let w = weights[base + row];
       if (any(w != ${type}())) {
         let x = load(row * vectors + column);
         ${
-    each(
+    repeat(
       perGroup,
       (q) => `sum${q} = fma(vec4f(${weight(q)}), x, sum${q});`,
     )
@@ -509,10 +547,9 @@ fn main(
     let query = group.z * ${perGroup}u;
     let at = (group.y * groups.z * ${perGroup}u + query) * vectors + column;
     ${
-    each(
+    repeat(
       perGroup,
-      (q) =>
-        `store(at + ${q}u * vectors, state[query + ${q}u].factor, sum${q});`,
+      (q) => `store(at + ${q}u * vectors, state[query + ${q}u].factor, sum${q});`,
     )
   }
   }
@@ -520,9 +557,54 @@ fn main(
 }
 
 /**
- * Kernel 5, finish: adds the splits, divides by `Z` and goes back to data units.
+ * Kernel 5, normalise: `1/Z` over all chunks, as the weighted sums need it.
  *
- * - Computes `mean = (Σ sums)·(1/Z)·scale + offset`; `1/Z` comes from the caller, who merged it in float64.
+ * - Algorithm: partial sums are brought to the last reference and added.
+ * - Layout: one work-group of 64 threads per query, one pass, a tree over the threads.
+ * - Memory: reads `[chunks, queries]` partial states.
+ * - Output: `inverses[query]`.
+ * - Error: that of a weight and of a sum of `⌈chunks/64⌉` terms, and a division.
+ *
+ * @returns The shader.
+ */
+export function normaliseShader(): string {
+  return /* wgsl */ `
+${QUERY}
+${PARTIAL}
+${DECAY}
+@group(0) @binding(0) var<storage, read> partials: array<Partial>;
+@group(0) @binding(1) var<storage, read> each: array<Query>;
+@group(0) @binding(2) var<storage, read_write> inverses: array<f32>;
+var<workgroup> sums: array<f32, ${WORKGROUP}>;
+
+@compute @workgroup_size(${WORKGROUP})
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) thread: u32,
+) {
+  let query = group.x;
+  let rate = abs(each[query].rate);
+  let chunks = arrayLength(&partials) / groups.x;
+  let reference = partials[(chunks - 1u) * groups.x + query].reference;
+  var sum = 0.0;
+  for (var chunk = thread; chunk < chunks; chunk += ${WORKGROUP}u) {
+    let found = partials[chunk * groups.x + query];
+    sum = fma(decay((found.reference - reference) * rate), found.z, sum);
+  }
+  sums[thread] = sum;
+  for (var half = ${WORKGROUP / 2}u; half > 0u; half >>= 1u) {
+    workgroupBarrier();
+    if (thread < half) { sums[thread] += sums[thread + half]; }
+  }
+  if (thread == 0u) { inverses[query] = 1.0 / sums[0]; }
+}`;
+}
+
+/**
+ * Kernel 6, finish: adds the splits, divides by `Z` and goes back to data units.
+ *
+ * - Computes `mean = (Σ sums)·(1/Z)·scale + offset`.
  * - Layout: one thread per number, work-groups `(⌈d/64⌉, queries)`, one pass.
  * - Memory: reads `[splits, queries, vectors]` vectors, writes `[queries, d]` floats without padding.
  * - Error: one rounding per split and three more.

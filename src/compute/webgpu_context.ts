@@ -43,9 +43,7 @@ export class Gpu {
       event.preventDefault();
       this.end(oneLine((event as GPUUncapturedErrorEvent).error.message));
     });
-    device.lost.then((lost) =>
-      this.end(oneLine(`device lost, ${lost.message}`))
-    );
+    device.lost.then((lost) => this.end(oneLine(`device lost, ${lost.message}`)));
   }
 
   /** Whether it can no longer be used. */
@@ -123,9 +121,7 @@ export class Gpu {
     if (error) {
       this.free(buffer);
       throw new DeviceError(
-        `Cannot hold ${size} bytes on the WebGPU device: ${
-          oneLine(error.message)
-        }`,
+        `Cannot hold ${size} bytes on the WebGPU device: ${oneLine(error.message)}`,
       );
     }
     return buffer;

@@ -10,8 +10,6 @@ import { NO_DISTANCE, PARTIAL_WORDS } from "./posterior_wgsl.ts";
 export interface Merged {
   /** The facts. */
   readonly facts: PosteriorFacts;
-  /** `1/Z` per query, relative to the least distance. */
-  readonly inverses: Float32Array;
   /** The first query whose distances are too large for float32, or -1. */
   readonly overflow: number;
 }
@@ -26,6 +24,7 @@ export interface Merged {
  * @param chunks The number of chunks.
  * @param stride Queries per chunk in `words`.
  * @param rates `scale²/2σ²` per query, nats per squared stored unit.
+ * @param bases What is to be added to the distances of each query, squared stored units.
  * @param count The number of rows, `N`.
  * @returns Facts of the first `rates.length` queries.
  */
@@ -34,6 +33,7 @@ export function mergePartials(
   chunks: number,
   stride: number,
   rates: Float64Array,
+  bases: ArrayLike<number>,
   count: number,
 ): Merged {
   const floats = new Float32Array(words);
@@ -47,7 +47,6 @@ export function mergePartials(
     effectiveSampleSize: new Float64Array(queries),
     entropy: new Float64Array(queries),
   };
-  const inverses = new Float32Array(queries);
   let overflow = -1;
   for (let q = 0; q < queries; q++) {
     const at = (chunk: number) => (chunk * stride + q) * PARTIAL_WORDS;
@@ -58,7 +57,7 @@ export function mergePartials(
       // Chunks come in the order of their rows, so that a tie keeps the lowest one.
       if (d < least) [least, row] = [d, integers[at(chunk) + 2]];
     }
-    if (!(least < NO_DISTANCE)) {
+    if (!(least < NO_DISTANCE && bases[q] < NO_DISTANCE)) {
       if (overflow < 0) overflow = q;
       continue;
     }
@@ -74,18 +73,15 @@ export function mergePartials(
       a += r * (a1 + shift * z1);
     }
     const logZ = Math.log(z);
-    facts.topLogit[q] = -least * rate;
-    facts.logNormaliser[q] = logZ - least * rate;
-    facts.logitGap[q] = second < Math.fround(NO_DISTANCE)
-      ? (second - least) * rate
-      : Infinity;
+    facts.topLogit[q] = -(bases[q] + least) * rate;
+    facts.logNormaliser[q] = logZ + facts.topLogit[q];
+    facts.logitGap[q] = second < Math.fround(NO_DISTANCE) ? (second - least) * rate : Infinity;
     facts.topIndex[q] = row;
     // Rounding must not push them out of the range that they have by definition.
     facts.effectiveSampleSize[q] = clamp(z * z / z2, 1, count);
     facts.entropy[q] = clamp(logZ - a / z, 0, Math.log(count));
-    inverses[q] = 1 / z;
   }
-  return { facts, inverses, overflow };
+  return { facts, overflow };
 }
 
 function clamp(x: number, low: number, high: number): number {

@@ -8,6 +8,7 @@ import {
   CHUNK_UNIFORM_STRIDE,
   distanceShader,
   finishShader,
+  normaliseShader,
   PARTIAL_WORDS,
   type PosteriorPlan,
   prepareShader,
@@ -24,6 +25,8 @@ export interface StoredRows {
   readonly plan: PosteriorPlan;
   /** From stored units to data units. */
   readonly affine: Affine;
+  /** The middle of the range of the data, stored units. */
+  readonly centre: number;
   /** Rows. */
   readonly count: number;
   /** Numbers per row. */
@@ -42,6 +45,8 @@ export interface Job {
   readonly from: number;
   /** `scale²/2σ²` of each. */
   readonly rates: Float64Array;
+  /** Whether the distances of each are taken relative to that of the centre. */
+  readonly shifted: readonly boolean[];
   /** The means of the batch, `[B, d]` floats. */
   readonly mean: GPUBuffer;
 }
@@ -52,8 +57,8 @@ type Scratch = Record<
   | "distances"
   | "state"
   | "partials"
-  | "flags"
-  | "rates"
+  | "each"
+  | "found"
   | "sums"
   | "inverses"
   | "mean"
@@ -75,7 +80,7 @@ export class PosteriorScratch {
   readonly #perGroup: 1 | 4;
   readonly #buffers: Scratch;
   readonly #pipelines: Record<
-    "prepare" | "distance" | "statistics" | "sum" | "finish",
+    "prepare" | "distance" | "statistics" | "sum" | "normalise" | "finish",
     GPUComputePipeline
   >;
   readonly #groups: GPUBindGroup[][] = [];
@@ -97,6 +102,7 @@ export class PosteriorScratch {
       distance: gpu.pipeline(distanceShader(rows.plan, perGroup)),
       statistics: gpu.pipeline(statisticsShader(perGroup)),
       sum: gpu.pipeline(weightedSumShader(rows.plan, perGroup)),
+      normalise: gpu.pipeline(normaliseShader()),
       finish: gpu.pipeline(finishShader()),
     };
   }
@@ -128,14 +134,14 @@ export class PosteriorScratch {
       distances: [capacity * Math.min(plan.chunkRows, count) * 4, STORAGE],
       state: [capacity * 8, STORAGE],
       partials: [partials, STORAGE | COPY_SRC],
-      flags: [capacity * 4, STORAGE | COPY_SRC | COPY_DST],
-      rates: [capacity * 4, STORAGE | COPY_DST],
+      each: [capacity * 8, STORAGE | COPY_DST],
+      found: [capacity * 8, STORAGE | COPY_SRC],
       sums: [plan.splits * capacity * plan.vectors * 16, STORAGE],
-      inverses: [capacity * 4, STORAGE | COPY_DST],
+      inverses: [capacity * 4, STORAGE],
       mean: [capacity * dimension * 4, STORAGE | COPY_SRC],
       affine: [32, UNIFORM | COPY_DST],
       finish: [32, UNIFORM | COPY_DST],
-      staging: [partials + capacity * 4, MAP_READ | COPY_DST],
+      staging: [partials + capacity * 8, MAP_READ | COPY_DST],
     };
     const buffers: Partial<Scratch> = {};
     try {
@@ -177,21 +183,18 @@ export class PosteriorScratch {
    * @param job What.
    */
   prepare(encoder: GPUCommandEncoder, job: Job): void {
-    const { dimension, plan, affine } = this.#rows;
-    const { raw, queries, flags, rates, affine: uniform } = this.#buffers;
+    const { dimension, plan, affine, centre } = this.#rows;
+    const { raw, each, queries, found, affine: uniform } = this.#buffers;
     const { queue } = this.#gpu.device;
     const count = job.rates.length;
-    // A negative rate marks a query that only fills its work-group.
-    const padded = new Float32Array(this.padded(count)).fill(-1);
-    job.rates.forEach((rate, q) => padded[q] = Math.min(rate, MAX_RATE));
-    queue.writeBuffer(rates, 0, padded);
-    const words = Uint32Array.of(dimension, plan.vectors, count, 0, 0);
+    const padded = this.padded(count);
+    queue.writeBuffer(each, 0, queryWords(job, padded));
+    const words = Uint32Array.of(dimension, plan.vectors, count, 0, 0, 0);
     new Float32Array(words.buffer).set(
-      [1 / affine.scale, -affine.offset / affine.scale],
+      [1 / affine.scale, -affine.offset / affine.scale, centre],
       3,
     );
     queue.writeBuffer(uniform, 0, words);
-    encoder.clearBuffer(flags);
     encoder.copyBufferToBuffer(
       job.raw,
       job.from * dimension * 4,
@@ -201,10 +204,8 @@ export class PosteriorScratch {
     );
     const pass = encoder.beginComputePass();
     const { prepare } = this.#pipelines;
-    dispatch(pass, prepare, this.#bind(prepare, raw, queries, flags, uniform), [
-      Math.ceil(plan.vectors / WORKGROUP),
-      padded.length,
-    ]);
+    const group = this.#bind(prepare, raw, each, queries, found, uniform);
+    dispatch(pass, prepare, group, [padded]);
     pass.end();
   }
 
@@ -239,7 +240,7 @@ export class PosteriorScratch {
   /** The bind groups of one chunk, whose rows lie in one shard. */
   #chunkGroups(chunk: number, rows: number): GPUBindGroup[] {
     const { plan, shards, chunks } = this.#rows;
-    const { queries, distances, state, partials, rates, sums } = this.#buffers;
+    const { each, queries, distances, state, partials, sums } = this.#buffers;
     const first = chunk * plan.chunkRows;
     const data = {
       buffer: shards[Math.floor(first / plan.shardRows)],
@@ -253,80 +254,82 @@ export class PosteriorScratch {
     };
     const { distance, statistics, sum } = this.#pipelines;
     return [
-      this.#bind(distance, data, queries, distances, uniform),
-      this.#bind(statistics, distances, state, partials, uniform, rates),
+      this.#bind(distance, data, each, queries, distances, uniform),
+      this.#bind(statistics, distances, state, partials, uniform, each),
       this.#bind(sum, data, distances, state, uniform, sums),
     ];
   }
 
   /**
-   * Records the copy of what {@linkcode PosteriorScratch.read} reads.
+   * Records the end: means in data units, copied to their rows of `job.mean`,
+   * and the copy of what {@linkcode PosteriorScratch.read} reads.
    *
    * @param encoder Where.
+   * @param job What.
    */
-  collect(encoder: GPUCommandEncoder): void {
-    const { partials, flags, staging } = this.#buffers;
+  finish(encoder: GPUCommandEncoder, job: Job): void {
+    const { dimension, plan, affine, count } = this.#rows;
+    const buffers = this.#buffers;
+    const queries = this.padded(job.rates.length);
+    const chunks = Math.ceil(count / plan.chunkRows);
+    const words = Uint32Array.of(
+      dimension,
+      plan.vectors,
+      plan.splits,
+      queries,
+      0,
+      0,
+    );
+    new Float32Array(words.buffer).set([affine.scale, affine.offset], 4);
+    this.#gpu.device.queue.writeBuffer(buffers.finish, 0, words);
+    const { normalise, finish } = this.#pipelines;
+    const { partials, found, each, inverses, sums, mean, staging } = buffers;
+    const size = chunks * queries * PARTIAL_WORDS * 4;
+    const states = { buffer: partials, size };
+    const pass = encoder.beginComputePass();
+    dispatch(pass, normalise, this.#bind(normalise, states, each, inverses), [
+      queries,
+    ]);
+    dispatch(
+      pass,
+      finish,
+      this.#bind(finish, sums, inverses, mean, buffers.finish),
+      [Math.ceil(dimension / WORKGROUP), job.rates.length],
+    );
+    pass.end();
+    const bytes = dimension * 4;
+    encoder.copyBufferToBuffer(
+      mean,
+      0,
+      job.mean,
+      job.from * bytes,
+      job.rates.length * bytes,
+    );
     encoder.copyBufferToBuffer(partials, 0, staging, 0, partials.size);
-    encoder.copyBufferToBuffer(flags, 0, staging, partials.size, flags.size);
+    encoder.copyBufferToBuffer(found, 0, staging, partials.size, found.size);
   }
 
   /**
    * Reads what the kernels found.
    *
    * @param queries The number of queries.
-   * @returns The partial states of all chunks, and 1 for each query that is not finite.
+   * @returns What is to be merged, and the first query that is not finite, or -1.
    * @throws {DeviceError} If the device was lost.
    */
   async read(
     queries: number,
-  ): Promise<{ partials: ArrayBuffer; flags: Uint32Array }> {
+  ): Promise<{ partials: ArrayBuffer; bases: number[]; bad: number }> {
     const { partials, staging } = this.#buffers;
     await this.#gpu.wait(staging.mapAsync(GPUMapMode.READ));
     const words = staging.getMappedRange().slice(0);
     staging.unmap();
+    const squared = new Float32Array(words, partials.size);
+    const flags = new Uint32Array(words, partials.size, 2 * queries);
     return {
       partials: words.slice(0, partials.size),
-      flags: new Uint32Array(words, partials.size, queries),
+      bases: Array.from({ length: queries }, (_, q) => squared[2 * q]),
+      bad: flags.findIndex((flag, i) => i % 2 === 1 && flag !== 0) >> 1,
     };
-  }
-
-  /**
-   * Records the end: means in data units, copied to their rows of `job.mean`.
-   *
-   * @param encoder Where.
-   * @param job What.
-   * @param inverse `1/Z` of each query.
-   */
-  finish(encoder: GPUCommandEncoder, job: Job, inverse: Float32Array): void {
-    const { dimension, plan, affine } = this.#rows;
-    const { sums, inverses, mean, finish: uniform } = this.#buffers;
-    const { queue } = this.#gpu.device;
-    const count = job.rates.length;
-    queue.writeBuffer(inverses, 0, inverse as Float32Array<ArrayBuffer>);
-    const words = Uint32Array.of(
-      dimension,
-      plan.vectors,
-      plan.splits,
-      this.padded(count),
-      0,
-      0,
-    );
-    new Float32Array(words.buffer).set([affine.scale, affine.offset], 4);
-    queue.writeBuffer(uniform, 0, words);
-    const pass = encoder.beginComputePass();
-    const { finish } = this.#pipelines;
-    dispatch(pass, finish, this.#bind(finish, sums, inverses, mean, uniform), [
-      Math.ceil(dimension / WORKGROUP),
-      count,
-    ]);
-    pass.end();
-    encoder.copyBufferToBuffer(
-      mean,
-      0,
-      job.mean,
-      job.from * dimension * 4,
-      count * dimension * 4,
-    );
   }
 
   #bind(
@@ -341,6 +344,17 @@ export class PosteriorScratch {
       })),
     });
   }
+}
+
+/** The kernels' `Query` of each query, and of those that fill the last work-group. */
+function queryWords({ rates, shifted }: Job, padded: number): Uint32Array<ArrayBuffer> {
+  const words = new Uint32Array(2 * padded);
+  const floats = new Float32Array(words.buffer);
+  for (let q = 0; q < padded; q++) {
+    floats[2 * q] = q < rates.length ? Math.min(rates[q], MAX_RATE) : -1;
+    words[2 * q + 1] = shifted[q] ? 1 : 0;
+  }
+  return words;
 }
 
 function dispatch(

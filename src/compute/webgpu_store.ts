@@ -6,12 +6,7 @@
 import { DeviceError } from "../errors.ts";
 import type { AnyTensor } from "../linear_space.ts";
 import type { DataStore } from "./device.ts";
-import {
-  affineOf,
-  checkPoints,
-  checkQueryShape,
-  sigmaPerRow,
-} from "./posterior.ts";
+import { affineOf, checkPoints, checkQueryShape, sigmaPerRow } from "./posterior.ts";
 import type {
   Affine,
   EvaluateOptions,
@@ -34,8 +29,49 @@ export interface StoreSizes {
   readonly shardBytes?: number;
 }
 
-/** Multiplications that one submission may ask for: a fraction of a second on a software driver. */
-const WORK_PER_SUBMISSION = 2 ** 29;
+/** The middle of the range of the stored numbers, and their largest distance from it. */
+function rangeOf(data: Uint8Array | Float32Array): Range {
+  if (data instanceof Uint8Array) return { centre: 127.5, spread: 127.5 };
+  let low = Infinity, high = -Infinity;
+  for (const value of data) {
+    if (value < low) low = value;
+    if (value > high) high = value;
+  }
+  return { centre: (low + high) / 2, spread: (high - low) / 2 };
+}
+
+interface Range {
+  readonly centre: number;
+  readonly spread: number;
+}
+
+/**
+ * How much to submit at once: so little that a signal is heard and no driver
+ * takes the GPU for hung, so much that waiting does not count.
+ */
+class Pace {
+  readonly #gpu: Gpu;
+  /** Multiplications per submission; the first is a fraction of a second on a software driver. */
+  #work = 2 ** 29;
+
+  constructor(gpu: Gpu) {
+    this.#gpu = gpu;
+  }
+
+  /** Chunks to submit, each of so many multiplications. */
+  chunks(work: number): number {
+    return Math.max(1, Math.floor(this.#work / work));
+  }
+
+  /** Waits for what was submitted. */
+  async wait(): Promise<void> {
+    const start = performance.now();
+    await this.#gpu.wait(this.#gpu.device.queue.onSubmittedWorkDone());
+    const elapsed = performance.now() - start;
+    if (elapsed < 60) this.#work *= 2;
+    if (elapsed > 400) this.#work /= 2;
+  }
+}
 
 /** Data on a GPU device. */
 export class GpuStore implements DataStore {
@@ -44,6 +80,8 @@ export class GpuStore implements DataStore {
   readonly #gpu: Gpu;
   readonly #plan: PosteriorPlan;
   readonly #affine: Affine;
+  readonly #range: Range;
+  readonly #pace: Pace;
   readonly #shards: GPUBuffer[];
   readonly #chunks: GPUBuffer;
   readonly #scratch = new Map<1 | 4, PosteriorScratch>();
@@ -55,12 +93,15 @@ export class GpuStore implements DataStore {
     gpu: Gpu,
     points: PointSet,
     plan: PosteriorPlan,
+    range: Range,
     shards: GPUBuffer[],
     chunks: GPUBuffer,
   ) {
     this.#gpu = gpu;
     this.#plan = plan;
     this.#affine = affineOf(points);
+    this.#range = range;
+    this.#pace = new Pace(gpu);
     this.#shards = shards;
     this.#chunks = chunks;
     this.dimension = points.dimension;
@@ -94,10 +135,11 @@ export class GpuStore implements DataStore {
         `Cannot store the data: rows hold ${points.dimension} numbers, wanted rows that fit a binding of ${maxStorageBufferBindingSize} bytes`,
       );
     }
+    const range = rangeOf(points.data);
     const shards = await uploadRows(gpu, points, plan);
     try {
-      const chunks = await uploadChunks(gpu, plan, count);
-      return new GpuStore(gpu, points, plan, shards, chunks);
+      const chunks = await uploadChunks(gpu, plan, count, range.centre);
+      return new GpuStore(gpu, points, plan, range, shards, chunks);
     } catch (error) {
       gpu.free(...shards);
       throw error;
@@ -187,7 +229,7 @@ export class GpuStore implements DataStore {
     sigmas: Float64Array,
     signal?: AbortSignal,
   ): Promise<Posterior<AnyTensor>> {
-    const { device, backend } = this.#gpu;
+    const { backend } = this.#gpu;
     const size = sigmas.length * this.dimension * 4;
     const mean = await this.#gpu.buffer(
       size,
@@ -200,7 +242,6 @@ export class GpuStore implements DataStore {
         const part = sigmas.subarray(from, from + this.#plan.block);
         facts.push(await this.#evaluateBlock(raw, from, part, mean, signal));
       }
-      await this.#gpu.wait(device.queue.onSubmittedWorkDone());
       return {
         mean: backend.createTensorFromGPUData(
           { buffer: mean },
@@ -224,24 +265,24 @@ export class GpuStore implements DataStore {
   ): Promise<PosteriorFacts> {
     const { scale } = this.#affine;
     const rates = sigmas.map((s) => 0.5 * (scale / s) ** 2);
+    const shifted = Array.from(sigmas, (s) => s / scale > this.#range.spread);
     const scratch = await this.#scratchFor(sigmas.length);
-    const job: Job = { raw, from, rates, mean };
+    const job: Job = { raw, from, rates, shifted, mean };
     this.#submit(signal, (encoder) => scratch.prepare(encoder, job));
     const chunks = Math.ceil(this.count / this.#plan.chunkRows);
-    const work = sigmas.length * this.dimension *
-      Math.min(this.count, this.#plan.chunkRows);
-    const atOnce = Math.max(1, Math.floor(WORK_PER_SUBMISSION / work));
-    for (let first = 0; first < chunks; first += atOnce) {
-      const end = Math.min(chunks, first + atOnce);
+    for (let first = 0; first < chunks;) {
+      const work = sigmas.length * this.#plan.chunkRows * this.dimension;
+      const end = Math.min(chunks, first + this.#pace.chunks(work));
       this.#submit(signal, (encoder) => {
         for (let i = first; i < end; i++) scratch.chunk(encoder, i, job);
       });
-      await this.#gpu.wait(this.#gpu.device.queue.onSubmittedWorkDone());
+      first = end;
+      if (first < chunks) await this.#pace.wait();
     }
-    this.#submit(signal, (encoder) => scratch.collect(encoder));
-    const { partials, flags } = await scratch.read(rates.length);
+    this.#submit(signal, (encoder) => scratch.finish(encoder, job));
+    const { partials, bases, bad } = await scratch.read(rates.length);
+    signal?.throwIfAborted();
     this.#check();
-    const bad = flags.indexOf(1);
     if (bad >= 0) {
       throw new RangeError(
         `Cannot compute the posterior mean: query ${
@@ -249,25 +290,23 @@ export class GpuStore implements DataStore {
         } is not finite, wanted finite numbers`,
       );
     }
-    const merged = mergePartials(
+    const stride = scratch.padded(rates.length);
+    const { facts, overflow } = mergePartials(
       partials,
       chunks,
-      scratch.padded(rates.length),
+      stride,
       rates,
+      bases,
       this.count,
     );
-    if (merged.overflow >= 0) {
+    if (overflow >= 0) {
       throw new RangeError(
         `Cannot compute the posterior mean: the squared distances of query ${
-          from + merged.overflow
+          from + overflow
         } exceed float32, wanted numbers below 1e18`,
       );
     }
-    this.#submit(
-      signal,
-      (encoder) => scratch.finish(encoder, job, merged.inverses),
-    );
-    return merged.facts;
+    return facts;
   }
 
   #submit(
@@ -293,6 +332,7 @@ export class GpuStore implements DataStore {
       {
         plan: this.#plan,
         affine: this.#affine,
+        centre: this.#range.centre,
         count: this.count,
         dimension: this.dimension,
         shards: this.#shards,

@@ -4,11 +4,7 @@
  * @module
  */
 import type { PointSet } from "./posterior.ts";
-import {
-  CHUNK_UNIFORM_STRIDE,
-  chunkUniform,
-  type PosteriorPlan,
-} from "./posterior_wgsl.ts";
+import { CHUNK_UNIFORM_STRIDE, chunkUniform, type PosteriorPlan } from "./posterior_wgsl.ts";
 import type { Gpu } from "./webgpu_context.ts";
 
 /** Bytes that are copied at once; the driver holds a copy of them until they have arrived. */
@@ -96,18 +92,20 @@ function pad<T extends Uint8Array | Float32Array>(
  * @param gpu The device.
  * @param plan How the data are cut.
  * @param count Rows in the data set.
+ * @param centre The middle of the range of the data, stored units.
  * @returns The buffer.
  */
 export async function uploadChunks(
   gpu: Gpu,
   plan: PosteriorPlan,
   count: number,
+  centre: number,
 ): Promise<GPUBuffer> {
   const chunks = Math.ceil(count / plan.chunkRows);
   const stride = CHUNK_UNIFORM_STRIDE / 4;
   const words = new Uint32Array(chunks * stride);
   for (let i = 0; i < chunks; i++) {
-    words.set(chunkUniform(plan, count, i), i * stride);
+    words.set(chunkUniform(plan, count, i, centre), i * stride);
   }
   const buffer = await gpu.buffer(
     words.byteLength,
