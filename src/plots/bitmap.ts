@@ -83,3 +83,44 @@ export async function encodePng(bitmap: Bitmap): Promise<Uint8Array> {
   const picture = Jimp.fromBitmap({ width, height, data: data.slice() });
   return new Uint8Array(await picture.getBuffer("image/png"));
 }
+
+/**
+ * Pictures of equal height side by side.
+ *
+ * @param bitmaps The pictures, from left to right, at least one.
+ * @returns One picture.
+ * @throws {TypeError} If there are none, or their heights differ.
+ *
+ * @example
+ * ```ts
+ * import { blankBitmap, joinBitmaps } from "@closedform/diffusion";
+ * import assert from "node:assert/strict";
+ *
+ * const { width, data } = joinBitmaps([blankBitmap(1, 1, [1, 2, 3]), blankBitmap(1, 1, [4, 5, 6])]);
+ * assert.equal(width, 2);
+ * assert.deepEqual([...data], [1, 2, 3, 255, 4, 5, 6, 255]);
+ * ```
+ */
+export function joinBitmaps(bitmaps: readonly Bitmap[]): Bitmap {
+  const heights = new Set(bitmaps.map(({ height }) => height));
+  if (heights.size !== 1) {
+    throw new TypeError(
+      `Cannot join pictures: heights are [${[
+        ...heights,
+      ]}], wanted at least one picture and equal heights`,
+    );
+  }
+  const [height] = heights;
+  const joined = blankBitmap(bitmaps.reduce((sum, { width }) => sum + width, 0), height);
+  let left = 0;
+  for (const { width, data } of bitmaps) {
+    for (let y = 0; y < height; y++) {
+      joined.data.set(
+        data.subarray(y * width * 4, (y + 1) * width * 4),
+        (y * joined.width + left) * 4,
+      );
+    }
+    left += width;
+  }
+  return joined;
+}

@@ -1,0 +1,184 @@
+/**
+ * The options of the command line: their text, their parsing, their errors.
+ *
+ * @module
+ */
+import { parseArgs } from "node:util";
+import type { DeviceKind } from "../compute/device.ts";
+import { DATASET_SPECS } from "../datasets/load.ts";
+import { gridByName } from "../noise.ts";
+import type { SigmaGrid } from "../noise.ts";
+import { ddim } from "../samplers/ddim.ts";
+import type { Sampler } from "../samplers/sampler.ts";
+
+/** An option that cannot be followed; its message is one line that says what would be right. */
+export class UsageError extends RangeError {
+  /** The name of this kind of error. */
+  override readonly name = "UsageError";
+}
+
+/** What a run of the command line does. */
+export interface RunOptions {
+  /** The data set, as `loadDataset` reads it. */
+  readonly data: string;
+  /** Restriction to one class, by name or number. */
+  readonly class?: string;
+  /** Only the first items of the data set. */
+  readonly limit?: number;
+  /** The denoiser. */
+  readonly denoiser: "optimal";
+  /** The sampler. */
+  readonly sampler: Sampler;
+  /** The noise levels. */
+  readonly grid: SigmaGrid;
+  /** The number of steps asked for. */
+  readonly steps: number;
+  /** The number of samples; with start noise from a file, its number of rows. */
+  readonly count?: number;
+  /** The seed. */
+  readonly seed: number;
+  /** The device. */
+  readonly device: DeviceKind | "auto";
+  /** A file of start noise. */
+  readonly init?: string;
+  /** The folder to write to. */
+  readonly out: string;
+  /** Whether to draw the way of some samples. */
+  readonly trajectory: boolean;
+  /** Whether to print nothing but errors. */
+  readonly quiet: boolean;
+  /** Whether to print the run record instead of text. */
+  readonly json: boolean;
+}
+
+const SAMPLERS: Record<string, () => Sampler> = { ddim };
+const DENOISERS = ["optimal"];
+const DEVICES = ["auto", "webgpu", "wasm", "reference"];
+const GRIDS = ["ddpm", "karras", "log-snr", "uniform-t"];
+
+/** The text of `--help`. */
+export const HELP = `Draws samples from a data set, by its closed-form diffusion: no training.
+
+Usage: deno task sample [options]
+
+  --data SPEC       the data set                                 [builtin:shapes]
+                    ${wrap(DATASET_SPECS)}
+  --class NAME      only one class, by name or number
+  --limit N         only the first N items
+  --denoiser NAME   ${DENOISERS.join(" | ").padEnd(45)}[optimal]
+  --sampler NAME    ${Object.keys(SAMPLERS).join(" | ").padEnd(45)}[ddim]
+  --grid NAME       ${GRIDS.join(" | ").padEnd(45)}[ddpm]
+  --steps N         steps down the grid                          [10]
+  --count N         samples                                      [64]
+  --seed N          seed of the start noise                      [0]
+  --init FILE.npy   start noise of unit variance instead of the seed: float32, one row per sample
+  --device NAME     ${DEVICES.join(" | ").padEnd(45)}[auto]
+  --out DIR         where to write samples.png, samples.npy, run.json  [out]
+  --trajectory      also write trajectory.png, the way of the first samples
+  --quiet           print nothing but errors
+  --json            print the run record instead of text
+  --help            print this
+
+Examples:
+  deno task sample --data mnist:PATH --class 3 --grid karras --steps 18
+  deno task sample --data images:my-photos --count 16 --seed 1 --out mine
+`;
+
+function wrap(words: readonly string[]): string {
+  let line = "";
+  const lines: string[] = [];
+  for (const word of words) {
+    if (line.length + word.length > 64) {
+      lines.push(line);
+      line = "";
+    }
+    line += (line || lines.length === 0 ? (line ? " | " : "") : "| ") + word;
+  }
+  return [...lines, line].join("\n                    ");
+}
+
+/**
+ * Parses the arguments of `deno task sample`.
+ *
+ * @param args The arguments.
+ * @returns What to do, or `"help"`.
+ * @throws {UsageError} If an option is unknown or its value is no good.
+ */
+export function parseOptions(args: readonly string[]): RunOptions | "help" {
+  const values = parse(args);
+  if (values.help) return "help";
+  const steps = whole("steps", values.steps, 1) ?? 10;
+  return {
+    data: values.data ?? "builtin:shapes",
+    class: values.class,
+    limit: whole("limit", values.limit, 1),
+    denoiser: oneOf("denoiser", values.denoiser ?? "optimal", DENOISERS) as "optimal",
+    sampler: SAMPLERS[oneOf("sampler", values.sampler ?? "ddim", Object.keys(SAMPLERS))](),
+    grid: grid(values.grid ?? "ddpm", steps),
+    steps,
+    count: whole("count", values.count, 1),
+    seed: whole("seed", values.seed, 0) ?? 0,
+    device: oneOf("device", values.device ?? "auto", DEVICES) as DeviceKind | "auto",
+    init: values.init,
+    out: values.out ?? "out",
+    trajectory: values.trajectory ?? false,
+    quiet: values.quiet ?? false,
+    json: values.json ?? false,
+  };
+}
+
+const TEXT = { type: "string" } as const;
+const FLAG = { type: "boolean" } as const;
+const OPTIONS = {
+  data: TEXT,
+  class: TEXT,
+  limit: TEXT,
+  denoiser: TEXT,
+  sampler: TEXT,
+  grid: TEXT,
+  steps: TEXT,
+  count: TEXT,
+  seed: TEXT,
+  init: TEXT,
+  device: TEXT,
+  out: TEXT,
+  trajectory: FLAG,
+  quiet: FLAG,
+  json: FLAG,
+  help: FLAG,
+} as const;
+
+function parse(args: readonly string[]) {
+  try {
+    return parseArgs({ args: [...args], options: OPTIONS }).values;
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+    const names = Object.keys(OPTIONS).map((name) => `--${name}`).join(", ");
+    const known = (error as { code?: string }).code !== "ERR_PARSE_ARGS_UNKNOWN_OPTION";
+    const problem = error.message.split(/\. |\n/)[0].replace(/\.$/, "");
+    throw new UsageError(known ? `${problem}; see --help` : `${problem}, wanted one of ${names}`);
+  }
+}
+
+function whole(name: string, text: string | undefined, least: number): number | undefined {
+  if (text === undefined) return undefined;
+  const value = Number(text);
+  if (!/^\d+$/.test(text) || value < least || value > Number.MAX_SAFE_INTEGER) {
+    throw new UsageError(`Cannot use --${name} ${text}: wanted a whole number >= ${least}`);
+  }
+  return value;
+}
+
+function oneOf(name: string, value: string, wanted: readonly string[]): string {
+  if (wanted.includes(value)) return value;
+  throw new UsageError(`Cannot use --${name} ${value}: wanted one of ${wanted.join(", ")}`);
+}
+
+function grid(name: string, steps: number): SigmaGrid {
+  oneOf("grid", name, GRIDS);
+  try {
+    return gridByName(name, steps);
+  } catch (error) {
+    throw new UsageError(`Cannot use --steps ${steps}: ${(error as RangeError).message}`);
+  }
+}
