@@ -237,13 +237,3 @@ export async function readText(
 ): Promise<string> {
   return decodeText(await readBytes(file, 2 ** 28, signal), file);
 }
-
-/** A whole number of items to read at most, or all. */
-export function checkLimit(limit: number = Infinity): number {
-  if (limit !== Infinity && !(Number.isInteger(limit) && limit >= 1)) {
-    throw new RangeError(
-      `Cannot read a data set: limit is ${limit}, wanted a whole number >= 1`,
-    );
-  }
-  return limit;
-}

@@ -15,9 +15,12 @@ export interface ZipEntry {
   readonly size: number;
   /** The checksum of the decompressed bytes. */
   readonly crc: number;
+  /** Bytes in the archive. */
   readonly compressedSize: number;
+  /** Whether they are deflated; else they are stored as they are. */
   readonly deflated: boolean;
-  readonly offset: number;
+  /** Where they begin. */
+  readonly start: number;
 }
 
 const END_SIZE = 22;
@@ -31,19 +34,15 @@ export class ZipArchive implements Disposable {
   /** Its files, without folders, in the order of the directory. */
   readonly entries: readonly ZipEntry[];
   readonly #open: Deno.FsFile;
-  /** Where the directory begins, and so the files end. */
-  readonly #end: number;
 
   private constructor(
     file: string,
     open: Deno.FsFile,
     entries: ZipEntry[],
-    end: number,
   ) {
     this.file = file;
     this.entries = entries;
     this.#open = open;
-    this.#end = end;
   }
 
   /** Opens an archive whose files, decompressed, have at most `most` bytes each and `total` in all. */
@@ -64,10 +63,12 @@ export class ZipArchive implements Disposable {
       throw fileError(file, "a zip archive", error);
     });
     try {
-      const [directory, start] = await readDirectory(open, file, size);
-      const entries = parseDirectory(directory, file);
+      const [directory, end] = await readDirectory(open, file, size);
+      const entries = parseDirectory(directory, file).map(
+        (entry) => ({ ...entry, start: locate(open, file, entry, end) }),
+      );
       checkEntries(entries, file, most, total);
-      return new ZipArchive(file, open, entries, start);
+      return new ZipArchive(file, open, entries);
     } catch (error) {
       open.close();
       throw error;
@@ -77,21 +78,8 @@ export class ZipArchive implements Disposable {
   /** The decompressed bytes of one file. */
   async read(entry: ZipEntry): Promise<Uint8Array> {
     const name = `${this.file}/${entry.name}`;
-    const header = await readAt(this.#open, name, entry.offset, LOCAL_SIZE);
-    const view = viewOf(header);
-    const start = entry.offset + LOCAL_SIZE + view.getUint16(26, true) +
-      view.getUint16(28, true);
-    if (
-      view.getUint32(0, true) !== 0x04034B50 ||
-      start + entry.compressedSize > this.#end
-    ) {
-      throw new DatasetError(
-        name,
-        "no header and data where the directory says",
-        "an intact archive",
-      );
-    }
-    const stored = await readAt(this.#open, name, start, entry.compressedSize);
+    const { start, compressedSize } = entry;
+    const stored = await readAt(this.#open, name, start, compressedSize);
     const bytes = entry.deflated ? inflate(stored, entry.size, name) : stored;
     const crc = crc32(bytes);
     if (crc !== entry.crc) {
@@ -178,9 +166,18 @@ async function readDirectory(
   );
 }
 
-function parseDirectory(directory: Uint8Array, file: string): ZipEntry[] {
+/** An entry of the directory, which knows where the file's own header is. */
+interface DirectoryEntry extends Omit<ZipEntry, "start"> {
+  readonly offset: number;
+  readonly nameSize: number;
+}
+
+function parseDirectory(
+  directory: Uint8Array,
+  file: string,
+): DirectoryEntry[] {
   const view = viewOf(directory);
-  const entries: ZipEntry[] = [];
+  const entries: DirectoryEntry[] = [];
   for (let at = 0; at < directory.length;) {
     const left = directory.length - at;
     if (left < DIRECTORY_SIZE || view.getUint32(at, true) !== 0x02014B50) {
@@ -213,11 +210,43 @@ function parseDirectory(directory: Uint8Array, file: string): ZipEntry[] {
         size: view.getUint32(at + 24, true),
         deflated: method === 8,
         offset: view.getUint32(at + 42, true),
+        nameSize: nameEnd - at - DIRECTORY_SIZE,
       });
     }
     at = next;
   }
   return entries;
+}
+
+/**
+ * Where a file's bytes begin, after its own header. The name in that must be the one
+ * in the directory: the directory has no checksum, and a file whose name changed could go missing unseen.
+ */
+function locate(
+  open: Deno.FsFile,
+  file: string,
+  { name, nameSize, compressedSize, offset }: DirectoryEntry,
+  end: number,
+): number {
+  const header = new Uint8Array(LOCAL_SIZE + nameSize);
+  // Synchronous, since archives may hold many thousand small files.
+  open.seekSync(offset, Deno.SeekMode.Start);
+  open.readSync(header);
+  const view = viewOf(header);
+  const start = offset + LOCAL_SIZE + nameSize + view.getUint16(28, true);
+  if (
+    view.getUint32(0, true) !== 0x04034B50 ||
+    view.getUint16(26, true) !== nameSize ||
+    new TextDecoder().decode(header.subarray(LOCAL_SIZE)) !== name ||
+    start + compressedSize > end
+  ) {
+    throw new DatasetError(
+      `${file}/${name}`,
+      "no header of this name, or no data, where the directory says",
+      "an intact archive",
+    );
+  }
+  return start;
 }
 
 function checkEntries(

@@ -5,7 +5,8 @@
  */
 import { join } from "@std/path";
 import { DatasetError } from "../errors.ts";
-import { allocate, ByteReader, checkLimit, exists, findFile, readText } from "./_files.ts";
+import { checkLimit, checkOneOf, checkWhole } from "./_checks.ts";
+import { allocate, ByteReader, exists, findFile, readText } from "./_files.ts";
 import { Dataset } from "./dataset.ts";
 import type { ReadOptions } from "./read_options.ts";
 
@@ -70,7 +71,8 @@ export async function readCifar10(
   folder: string,
   options: Cifar10Options = {},
 ): Promise<Dataset> {
-  const split = checkSplit(folder, options.split);
+  const { split = "train" } = options;
+  checkOneOf(`read ${folder}`, "split", split, ["train", "test"]);
   const files = split === "train"
     ? [1, 2, 3, 4, 5].map((k) => `data_batch_${k}.bin`)
     : ["test_batch.bin"];
@@ -110,13 +112,9 @@ export async function readCifar100(
   folder: string,
   options: Cifar100Options = {},
 ): Promise<Dataset> {
-  const split = checkSplit(folder, options.split);
-  const { labels = "fine" } = options;
-  if (labels !== "fine" && labels !== "coarse") {
-    throw new RangeError(
-      `Cannot read ${folder}: labels is ${labels}, wanted "fine" or "coarse"`,
-    );
-  }
+  const { split = "train", labels = "fine" } = options;
+  checkOneOf(`read ${folder}`, "split", split, ["train", "test"]);
+  checkOneOf(`read ${folder}`, "labels", labels, ["fine", "coarse"]);
   const inner = await descend(folder, "cifar-100-binary");
   return await readCifar(
     inner,
@@ -142,11 +140,7 @@ async function readCifar(
 ): Promise<Dataset> {
   const { files, classNames, name } = layout;
   const { imagesPerFile = layout.imagesPerFile, signal, onProgress } = options;
-  if (!Number.isInteger(imagesPerFile) || imagesPerFile < 1) {
-    throw new RangeError(
-      `Cannot read ${folder}: imagesPerFile is ${imagesPerFile}, wanted a whole number >= 1`,
-    );
-  }
+  checkWhole(`read ${folder}`, "imagesPerFile", imagesPerFile, 1);
   const total = Math.min(
     checkLimit(options.limit),
     files.length * imagesPerFile,
@@ -242,16 +236,4 @@ async function readClassNames(file: string, count: number): Promise<string[]> {
     throw new DatasetError(file, `${names.length} class names`, `${count}`);
   }
   return names;
-}
-
-function checkSplit(
-  folder: string,
-  split: string = "train",
-): "train" | "test" {
-  if (split !== "train" && split !== "test") {
-    throw new RangeError(
-      `Cannot read ${folder}: split is ${split}, wanted "train" or "test"`,
-    );
-  }
-  return split;
 }

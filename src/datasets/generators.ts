@@ -5,6 +5,7 @@
  * @module
  */
 import { RandomStream } from "../random.ts";
+import { checkWhole } from "./_checks.ts";
 import { Dataset } from "./dataset.ts";
 
 /** Options of every generated point set. */
@@ -133,7 +134,7 @@ export function checkerboard(
   options: CheckerboardOptions = {},
 ): Dataset {
   const { seed, cells = 4 } = options;
-  checkWhole("checkerboard", "cells", cells, 1);
+  checkWhole("generate checkerboard", "cells", cells, 1, 2 ** 24);
   const dark = Math.ceil(cells * cells / 2);
   return planar("checkerboard", n, seed, undefined, (_, random) => {
     const square = 2 * random.below(dark);
@@ -170,7 +171,7 @@ export function checkerboard(
 export function spirals(n: number, options: SpiralsOptions = {}): Dataset {
   const { seed, arms = 2, turns = 1.5 } = options;
   const noise = checkNoise("spirals", options.noise ?? 0.02);
-  checkWhole("spirals", "arms", arms, 1);
+  checkWhole("generate spirals", "arms", arms, 1, 2 ** 24);
   if (!Number.isFinite(turns)) {
     throw new RangeError(
       `Cannot generate spirals: turns is ${turns}, wanted a finite number`,
@@ -268,21 +269,8 @@ function planar(
 }
 
 function checkCount(name: string, n: number): number {
-  checkWhole(name, "n", n, 1);
+  checkWhole(`generate ${name}`, "n", n, 1, 2 ** 30);
   return n;
-}
-
-function checkWhole(
-  name: string,
-  argument: string,
-  value: number,
-  least: number,
-): void {
-  if (!Number.isInteger(value) || value < least || value > 2 ** 30) {
-    throw new RangeError(
-      `Cannot generate ${name}: ${argument} is ${value}, wanted a whole number from ${least} to 2^30`,
-    );
-  }
 }
 
 function checkNoise(name: string, noise: number): number {

@@ -4,7 +4,8 @@
  * @module
  */
 import { DatasetError } from "../errors.ts";
-import { allocate, ByteReader, checkLimit, findFile } from "./_files.ts";
+import { checkLimit, checkOneOf } from "./_checks.ts";
+import { allocate, ByteReader, findFile } from "./_files.ts";
 import { Dataset } from "./dataset.ts";
 import type { ReadOptions } from "./read_options.ts";
 
@@ -91,11 +92,7 @@ export async function readMnist(
   options: MnistOptions = {},
 ): Promise<Dataset> {
   const { split = "train", ...rest } = options;
-  if (split !== "train" && split !== "test") {
-    throw new RangeError(
-      `Cannot read ${folder}: split is ${split}, wanted "train" or "test"`,
-    );
-  }
+  checkOneOf(`read ${folder}`, "split", split, ["train", "test"]);
   const part = split === "train" ? "train" : "t10k";
   return await readIdx(await findFile(folder, `${part}-images-idx3-ubyte`), {
     ...rest,

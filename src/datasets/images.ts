@@ -4,8 +4,9 @@
  * @module
  */
 import { DatasetError } from "../errors.ts";
+import { checkLimit, checkOneOf, checkWhole } from "./_checks.ts";
 import { decodeImage, type Pixels } from "./_decode_image.ts";
-import { allocate, checkLimit } from "./_files.ts";
+import { allocate } from "./_files.ts";
 import { cacheKey, type ImageArray, readCache, writeCache } from "./_image_cache.ts";
 import { type ImageFile, openImages } from "./_image_source.ts";
 import { Dataset } from "./dataset.ts";
@@ -62,11 +63,7 @@ export async function readImages(
 ): Promise<Dataset> {
   const { name = path, channels, signal } = options;
   const size = checkSize(path, options.size);
-  if (channels !== undefined && channels !== 1 && channels !== 3) {
-    throw new RangeError(
-      `Cannot read ${path}: channels is ${channels}, wanted 1 or 3`,
-    );
-  }
+  checkOneOf(`read ${path}`, "channels", channels, [1, 3, undefined]);
   signal?.throwIfAborted();
   using source = await openImages(path);
   const { cacheFile, classNames, labels, isFolder } = source;
@@ -157,11 +154,7 @@ function checkSize(
   if (size === undefined) return undefined;
   const [height, width] = typeof size === "number" ? [size, size] : size;
   for (const side of [height, width]) {
-    if (!Number.isInteger(side) || side < 1 || side > 8192) {
-      throw new RangeError(
-        `Cannot read ${path}: size is ${size}, wanted whole numbers from 1 to 8192`,
-      );
-    }
+    checkWhole(`read ${path}`, "size", side, 1, 8192);
   }
   return [height, width];
 }

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { checkLimit } from "./_files.ts";
+import { checkLimit } from "./_checks.ts";
 import { builtinShapes } from "./builtin.ts";
 import { readCifar10, readCifar100 } from "./cifar.ts";
 import type { Dataset } from "./dataset.ts";

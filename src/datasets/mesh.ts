@@ -5,7 +5,8 @@
  */
 import { DatasetError } from "../errors.ts";
 import { RandomStream } from "../random.ts";
-import { checkLimit, readBytes } from "./_files.ts";
+import { checkLimit, checkOneOf, checkWhole } from "./_checks.ts";
+import { readBytes } from "./_files.ts";
 import { Dataset } from "./dataset.ts";
 import { parseMesh, type TriangleMesh } from "./parse_mesh.ts";
 import type { ReadOptions } from "./read_options.ts";
@@ -66,11 +67,7 @@ export async function readMesh(
   options: MeshOptions = {},
 ): Promise<Dataset> {
   const { vertices = false, normalise = "unit-cube", name = path } = options;
-  if (normalise !== "unit-cube" && normalise !== "none") {
-    throw new RangeError(
-      `Cannot read ${path}: normalise is ${normalise}, wanted "unit-cube" or "none"`,
-    );
-  }
+  checkOneOf(`read ${path}`, "normalise", normalise, ["unit-cube", "none"]);
   const limit = checkLimit(options.limit);
   const bytes = await readBytes(path, 2 ** 29, options.signal);
   const mesh = parseMesh(bytes, path);
@@ -124,16 +121,8 @@ export function sampleMesh(
   options: SampleMeshOptions = {},
 ): Float64Array {
   const { count = 2048, method = "area", seed = 0 } = options;
-  if (!Number.isInteger(count) || count < 1 || count > 2 ** 24) {
-    throw new RangeError(
-      `Cannot sample a mesh: count is ${count}, wanted a whole number from 1 to 2^24`,
-    );
-  }
-  if (method !== "area" && method !== "farthest") {
-    throw new RangeError(
-      `Cannot sample a mesh: method is ${method}, wanted "area" or "farthest"`,
-    );
-  }
+  checkWhole("sample a mesh", "count", count, 1, 2 ** 24);
+  checkOneOf("sample a mesh", "method", method, ["area", "farthest"]);
   const cumulative = cumulativeAreas(mesh);
   const total = cumulative[cumulative.length - 1];
   if (!(total > 0 && total < Infinity)) {

@@ -4,7 +4,8 @@
  * @module
  */
 import { DatasetError } from "../errors.ts";
-import { checkLimit, readText } from "./_files.ts";
+import { checkLimit } from "./_checks.ts";
+import { readText } from "./_files.ts";
 import { parseNumber } from "./_text.ts";
 import { Dataset } from "./dataset.ts";
 import type { ReadOptions } from "./read_options.ts";

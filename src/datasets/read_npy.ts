@@ -4,7 +4,8 @@
  * @module
  */
 import { DatasetError } from "../errors.ts";
-import { checkLimit, readBytes } from "./_files.ts";
+import { checkLimit } from "./_checks.ts";
+import { readBytes } from "./_files.ts";
 import { ZipArchive } from "./_zip.ts";
 import { Dataset } from "./dataset.ts";
 import { decodeNpy, type NpyArray } from "./npy.ts";

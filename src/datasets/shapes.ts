@@ -7,6 +7,7 @@
  * @module
  */
 import { RandomStream } from "../random.ts";
+import { checkWhole } from "./_checks.ts";
 import { Dataset } from "./dataset.ts";
 
 /** Options of {@linkcode shapes}. */
@@ -70,8 +71,8 @@ const ROOT3_HALF = 0.8660254037844386;
  */
 export function shapes(n: number = 4096, options: ShapesOptions = {}): Dataset {
   const { seed = 0, size = 32 } = options;
-  checkWhole("n", n, 1, 2 ** 24);
-  checkWhole("size", size, 8, 1024);
+  checkWhole("draw shapes", "n", n, 1, 2 ** 24);
+  checkWhole("draw shapes", "size", size, 8, 1024);
   const data = new Uint8Array(n * size * size * 3);
   const labels = Uint32Array.from(
     { length: n },
@@ -184,17 +185,4 @@ function length(x: number, y: number): number {
 
 function between(random: RandomStream, low: number, high: number): number {
   return low + (high - low) * random.uniform();
-}
-
-function checkWhole(
-  argument: string,
-  value: number,
-  least: number,
-  most: number,
-): void {
-  if (!Number.isInteger(value) || value < least || value > most) {
-    throw new RangeError(
-      `Cannot draw shapes: ${argument} is ${value}, wanted a whole number from ${least} to ${most}`,
-    );
-  }
 }
