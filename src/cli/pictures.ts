@@ -13,6 +13,7 @@ import type { TrajectoryPoint } from "../samplers/sample.ts";
 // More points than this only make a picture darker.
 const MOST_POINTS = 5000;
 const TRAJECTORY_IMAGES = 6;
+const TRAJECTORY_LEVELS = 11;
 
 /** Whether items of this shape are images. */
 export function isImage(shape: readonly number[]): boolean {
@@ -29,9 +30,13 @@ export function samplesPicture(values: ArrayLike<number>, dataset: Dataset): Bit
 /**
  * The way down the grid, from left to right. Images: for each of the first
  * samples the state, rescaled to unit variance, and below it what the denoiser
- * made of it. Points: all states at each level.
+ * made of it. Points: all states at each level. Long ways are thinned out.
  */
-export function trajectoryPicture(points: readonly TrajectoryPoint[], dataset: Dataset): Bitmap {
+export function trajectoryPicture(
+  trajectory: readonly TrajectoryPoint[],
+  dataset: Dataset,
+): Bitmap {
+  const points = spread(trajectory);
   const { shape, range, dimension } = dataset;
   if (!isImage(shape)) {
     const data = someData(dataset);
@@ -55,6 +60,15 @@ export function trajectoryPicture(points: readonly TrajectoryPoint[], dataset: D
     }
   }
   return imageGrid(rows, { shape, range, columns: points.length });
+}
+
+/** At most so many levels, evenly spread, the first and the last among them. */
+function spread(points: readonly TrajectoryPoint[]): readonly TrajectoryPoint[] {
+  const most = Math.min(points.length, TRAJECTORY_LEVELS);
+  return Array.from(
+    { length: most },
+    (_, i) => points[Math.round(i * (points.length - 1) / (most - 1))],
+  );
 }
 
 /** States are drawn with the variance that a variance-preserving process keeps. */

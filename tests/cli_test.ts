@@ -1,0 +1,253 @@
+import {
+  blankBitmap,
+  ddpmGrid,
+  decodeNpy,
+  encodeNpy,
+  encodePng,
+  karrasGrid,
+  loadDataset,
+  memorisedShare,
+  nearestItems,
+  optimalFloat64,
+  sample,
+  startNoise,
+} from "@closedform/diffusion";
+import { main } from "@closedform/diffusion/cli";
+import { join } from "@std/path";
+import assert from "node:assert/strict";
+import { runSample, startSample } from "./_helpers/command.ts";
+import { dataPath, hasData } from "./_helpers/data.ts";
+import { testDevices } from "./_helpers/devices.ts";
+
+const webgpu = (await testDevices()).find(({ kind }) => kind === "webgpu")!;
+
+async function inFolder(body: (folder: string) => Promise<void>): Promise<void> {
+  const folder = await Deno.makeTempDir();
+  try {
+    await body(folder);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+async function samplesOf(folder: string): Promise<Float32Array> {
+  const file = join(folder, "samples.npy");
+  return decodeNpy(await Deno.readFile(file), file).data as Float32Array;
+}
+
+Deno.test("sample writes a picture, an array and a record, and says where they are", () =>
+  inFolder(async (folder) => {
+    const out = join(folder, "out");
+    const { code, stdout } = await runSample(
+      "--count",
+      "5",
+      "--limit",
+      "100",
+      "--out",
+      out,
+      "--trajectory",
+    );
+    assert.equal(code, 0);
+    const names = ["run.json", "samples.npy", "samples.png", "trajectory.png"];
+    assert.deepEqual([...Deno.readDirSync(out)].map(({ name }) => name).sort(), names);
+    for (const name of names) assert.ok(stdout.includes(join(out, name)), name);
+    for (const name of ["samples.png", "trajectory.png"]) {
+      const png = await Deno.readFile(join(out, name));
+      assert.deepEqual([...png.subarray(0, 4)], [0x89, 0x50, 0x4e, 0x47]);
+    }
+    const { shape } = decodeNpy(await Deno.readFile(join(out, "samples.npy")), "samples.npy");
+    assert.deepEqual(shape, [5, 32, 32, 3]);
+    const record = JSON.parse(await Deno.readTextFile(join(out, "run.json")));
+    assert.equal(record.options.count, 5);
+    assert.equal(record.evaluations, 10);
+    assert.deepEqual(record.sigmas, ddpmGrid(10).sigmas);
+    assert.equal(record.steps.length, 10);
+    assert.ok(record.steps[0].posterior.effectiveSampleSize.median > 50);
+    assert.ok(record.references.length >= 2);
+  }));
+
+Deno.test("sample with start noise from a file agrees with the float64 sampler", () =>
+  inFolder(async (folder) => {
+    const init = Float32Array.from(startNoise(3, 0, 4, 3072));
+    const file = join(folder, "init.npy");
+    await Deno.writeFile(file, encodeNpy(init, [4, 32, 32, 3]));
+    const { code, stderr } = await runSample(
+      "--init",
+      file,
+      "--limit",
+      "300",
+      "--out",
+      folder,
+      "--quiet",
+    );
+    assert.equal(code, 0, stderr);
+    const set = await loadDataset("builtin:shapes", { limit: 300 });
+    const exact = await sample(optimalFloat64(set), { count: 4, init });
+    const samples = await samplesOf(folder);
+    // Samples end on training images; float32 rounding on the way must not change which.
+    samples.forEach((v, i) =>
+      assert.ok(Math.abs(v - exact.x[i]) < 1e-5, `number ${i}: ${v}, ${exact.x[i]}`)
+    );
+  }));
+
+Deno.test("sample gives the same bytes twice, and more samples begin with the same ones", () =>
+  inFolder(async (folder) => {
+    const draw = async (name: string, ...args: string[]) => {
+      const out = join(folder, name);
+      const { code, stderr } = await runSample("--limit", "500", "--quiet", "--out", out, ...args);
+      assert.deepEqual([code, stderr], [0, ""]);
+      return await Deno.readFile(join(out, "samples.npy"));
+    };
+    const [a, b, c] = [
+      await draw("a", "--count", "3", "--seed", "4"),
+      await draw("b", "--count", "3", "--seed", "4"),
+      await draw("c", "--count", "70", "--seed", "4"),
+    ];
+    assert.deepEqual(a, b);
+    const [few, many] = [a, c].map((bytes) => decodeNpy(bytes, "samples.npy").data);
+    assert.deepEqual(few, many.slice(0, few.length));
+  }));
+
+Deno.test({
+  name: `sample agrees between webgpu and wasm${webgpu.skip ? `, skipped: ${webgpu.skip}` : ""}`,
+  ignore: webgpu.skip !== undefined,
+  fn: () =>
+    inFolder(async (folder) => {
+      const draw = async (device: string) => {
+        const { code, stderr } = await runSample(
+          ...["--device", device, "--limit", "500", "--count", "8", "--quiet", "--out", folder],
+        );
+        assert.deepEqual([code, stderr], [0, ""]);
+        return await samplesOf(folder);
+      };
+      const [a, b] = [await draw("wasm"), await draw("webgpu")];
+      // The last step returns images, up to the rounding of a mean of values up to 1.
+      a.forEach((v, i) => assert.ok(Math.abs(v - b[i]) < 1e-5, `number ${i}: ${v}, ${b[i]}`));
+    }),
+});
+
+Deno.test("sample prints the record with --json, nothing with --quiet, and help with --help", () =>
+  inFolder(async (folder) => {
+    const args = ["--data", "moons:50", "--count", "3", "--out", folder];
+    const json = await runSample(...args, "--json", "--quiet");
+    assert.equal(JSON.parse(json.stdout).data.count, 50);
+    assert.equal(json.stderr, "");
+    assert.deepEqual(await runSample(...args, "--quiet"), { code: 0, stdout: "", stderr: "" });
+    const help = await runSample("--help");
+    assert.equal(help.code, 0);
+    assert.match(help.stdout, /--data SPEC/);
+  }));
+
+Deno.test("sample answers what it cannot do in one line, with exit code 2 and no file", () =>
+  inFolder(async (folder) => {
+    const truncated = join(folder, "truncated");
+    await Deno.mkdir(truncated);
+    const header = Uint8Array.of(0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 4, 0, 0, 0, 4, 1, 2, 3);
+    await Deno.writeFile(join(truncated, "train-images-idx3-ubyte"), header);
+    await Deno.writeFile(
+      join(truncated, "train-labels-idx1-ubyte"),
+      Uint8Array.of(0, 0, 8, 1, 0, 0, 0, 2, 0, 1),
+    );
+    const mixed = join(folder, "mixed");
+    await Deno.mkdir(mixed);
+    await Deno.writeFile(join(mixed, "a.png"), await encodePng(blankBitmap(8, 8)));
+    await Deno.writeFile(join(mixed, "b.png"), await encodePng(blankBitmap(9, 8)));
+    const noise = join(folder, "noise.npy");
+    await Deno.writeFile(noise, encodeNpy(new Float32Array(6), [2, 3]));
+    const file = join(folder, "file");
+    await Deno.writeTextFile(file, "not a folder");
+
+    const cases: [string[], RegExp][] = [
+      [["--bogus"], /'--bogus'.*wanted one of --data/],
+      [["--steps", "ten"], /--steps ten: wanted a whole number/],
+      [["--steps", "0"], /--steps 0/],
+      [["--steps", "2000"], /--steps 2000/],
+      [["--steps"], /--steps/],
+      [["--count", "-3"], /--count/],
+      [["--grid", "linear"], /wanted one of ddpm, karras/],
+      [["--sampler", "magic"], /wanted one of ddim/],
+      [["--denoiser", "magic"], /wanted one of optimal/],
+      [["--device", "abacus"], /wanted one of auto, webgpu/],
+      [["extra"], /extra/],
+      [["--data", "suns:5"], /suns:5.*wanted one of builtin:shapes/],
+      [["--data", "moons:0"], /moons:0/],
+      [["--data", `mnist:${join(folder, "nowhere")}`], /nowhere/],
+      [["--data", `mnist:${truncated}`], /train-images-idx3-ubyte.*wanted/],
+      [["--data", `images:${mixed}`], /b\.png.*9.*8/],
+      [["--class", "hexagon"], /hexagon.*wanted one of/],
+      [["--data", "circle:10", "--class", "1"], /class 1/],
+      [["--init", join(folder, "nowhere.npy")], /nowhere\.npy/],
+      [["--init", noise], /noise\.npy.*\[2, 3\].*wanted float32 numbers/],
+      [["--out", join(file, "below")], /Cannot write to/],
+    ];
+    for (const [args, message] of cases) {
+      const out = join(folder, "out");
+      const { code, stdout, stderr } = await runSample("--out", out, ...args);
+      const lines = stderr.trim().split("\n");
+      assert.deepEqual([code, stdout, lines.length], [2, "", 1], `${args}: ${stderr}`);
+      assert.match(lines[0], message);
+      assert.throws(() => Deno.statSync(out), Deno.errors.NotFound, `${args} left a folder`);
+    }
+  }));
+
+Deno.test("sample interrupted in mid-run exits 130 and leaves no file", () =>
+  inFolder(async (folder) => {
+    const out = join(folder, "out");
+    const child = startSample(["--count", "500", "--steps", "500", "--out", out]);
+    // Interrupt once the first quarter or the device line shows that it runs.
+    const reader = child.stderr.getReader();
+    await reader.read();
+    child.kill("SIGINT");
+    const status = await child.status;
+    let rest = "";
+    for (let part = await reader.read(); !part.done; part = await reader.read()) {
+      rest += new TextDecoder().decode(part.value);
+    }
+    await child.stdout.cancel();
+    assert.equal(status.code, 130, rest);
+    assert.match(rest, /Interrupted: nothing was written/);
+    assert.throws(() => Deno.statSync(out), Deno.errors.NotFound);
+  }));
+
+Deno.test("main() returns the exit code", async () => {
+  assert.equal(await main(["--grid", "none"]), 2);
+});
+
+for (
+  const [name, spec, folder] of [
+    ["MNIST", "mnist", "mnist"],
+    ["CIFAR-10", "cifar10", "cifar-10-batches-bin"],
+  ]
+) {
+  const present = hasData(folder);
+  Deno.test({
+    name: `the exact sampler memorises ${name}${present ? "" : ", skipped: no data"}`,
+    ignore: !present,
+    fn: () =>
+      inFolder(async (out) => {
+        const data = `${spec}:${dataPath(folder)}`;
+        const { code, stderr } = await runSample(
+          ...[
+            "--data",
+            data,
+            "--grid",
+            "karras",
+            "--steps",
+            "50",
+            "--count",
+            "8",
+            "--quiet",
+            "--out",
+            out,
+          ],
+        );
+        assert.deepEqual([code, stderr], [0, ""]);
+        assert.equal(karrasGrid(50).sigmas.at(-2), 0.002);
+        const set = await loadDataset(data);
+        const found = await nearestItems(await samplesOf(out), set);
+        assert.equal(memorisedShare(found), 1);
+        const { topItem } = JSON.parse(await Deno.readTextFile(join(out, "run.json")));
+        assert.deepEqual([...found.nearest], topItem);
+      }),
+  });
+}
