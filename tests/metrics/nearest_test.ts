@@ -1,7 +1,8 @@
-import { memorisedShare, nearestItems } from "@closedform/diffusion";
-import type { PointSet } from "@closedform/diffusion";
+import { memorisedShare, nearestItems, readMnist } from "@closedform/diffusion";
+import type { Dataset, PointSet } from "@closedform/diffusion";
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import { dataPath, hasData } from "../_helpers/data.ts";
 
 /** What {@linkcode nearestItems} should find, by sorting all distances. */
 function bruteForce(samples: readonly number[], points: PointSet) {
@@ -74,7 +75,8 @@ function makeCase(
     points: {
       data: bytes ? Uint8Array.from(numbers) : Float32Array.from(numbers),
       dimension,
-      range: [-2, 1],
+      // A byte is then a multiple of 1/64, and all squares are exact.
+      range: [-2, -2 + 255 / 64],
     },
   };
 }
@@ -85,7 +87,7 @@ Deno.test("nearestItems equals sorting all distances", async () => {
       const { samples, points } = makeCase(parameters);
       const found = await nearestItems(samples, points);
       bruteForce(samples, points).forEach((expected, q) => {
-        // Both sum the same squares in float64, in the same order: equal to the last bit.
+        // Sums of exact squares have no rounding, whatever their order: equal to the last bit.
         assert.deepEqual({
           nearest: found.nearest[q],
           nearestDistance: found.nearestDistance[q],
@@ -188,4 +190,19 @@ Deno.test("nearestItems and memorisedShare refuse bad arguments", async () => {
   });
   assert.throws(() => memorisedShare(found, 0), RangeError);
   assert.throws(() => memorisedShare(found, 1.5), RangeError);
+});
+
+const mnist = hasData("mnist");
+Deno.test({
+  name: `memorisedShare is 1 for training digits and 0 for test digits${
+    mnist ? "" : " (skipped: ../shared/data/mnist is not there)"
+  }`,
+  ignore: !mnist,
+  fn: async () => {
+    const train = await readMnist(dataPath("mnist"));
+    const test = await readMnist(dataPath("mnist"), { split: "test", limit: 40 });
+    const first = (set: Dataset) => Array.from({ length: 40 }, (_, i) => [...set.values(i)]).flat();
+    assert.equal(memorisedShare(await nearestItems(first(train), train)), 1);
+    assert.equal(memorisedShare(await nearestItems(first(test), train)), 0);
+  },
 });
