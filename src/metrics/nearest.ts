@@ -40,7 +40,7 @@ const SLICE = 50;
  * d₁ = min_i ‖s − x_i‖,   d₂ = min { ‖s − x_i‖ : x_i ≠ x_nearest }
  * ```
  *
- * Data sets hold duplicates (MNIST and CIFAR-10 do). Copies of the nearest item
+ * Data sets may hold duplicates. Copies of the nearest item
  * say nothing about how far the next *other* item is, so the second nearest is
  * the nearest item whose numbers differ from those of the nearest.
  *
