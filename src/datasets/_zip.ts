@@ -309,5 +309,6 @@ function inflate(stored: Uint8Array, size: number, file: string): Uint8Array {
   if (bytes.length !== size) {
     throw new DatasetError(file, `${bytes.length} bytes`, `${size} bytes`);
   }
-  return bytes;
+  // A plain array: the slices of a Buffer would share its memory.
+  return new Uint8Array(bytes.buffer, bytes.byteOffset, size);
 }

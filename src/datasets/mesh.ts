@@ -195,13 +195,15 @@ function farthestPoints(candidates: Float64Array, count: number): Float64Array {
   for (let k = 0, farthest = 0; k < count; k++) {
     const [x, y, z] = candidates.subarray(3 * farthest, 3 * farthest + 3);
     chosen.set([x, y, z], 3 * k);
+    let next = 0;
     for (let i = 0; i < nearest.length; i++) {
       const dx = candidates[3 * i] - x,
         dy = candidates[3 * i + 1] - y,
         dz = candidates[3 * i + 2] - z;
       nearest[i] = Math.min(nearest[i], dx * dx + dy * dy + dz * dz);
-      if (nearest[i] > nearest[farthest]) farthest = i;
+      if (nearest[i] > nearest[next]) next = i;
     }
+    farthest = next;
   }
   return chosen;
 }

@@ -107,7 +107,9 @@ export function decodeNpy(bytes: Uint8Array, file: string): NpyArray {
       `${size * itemSize} for shape [${shape}] of ${descr}`,
     );
   }
-  const stored = decodeNumbers(bytes.subarray(start), dtype, order === ">");
+  // A plain array, whatever kind came in: the slices of a Buffer would share its memory.
+  const body = new Uint8Array(bytes.buffer, bytes.byteOffset + start, size * itemSize);
+  const stored = decodeNumbers(body, dtype, order === ">");
   const data = fortran ? toRowMajor(stored, shape) : stored;
   checkNumbers(data, dtype, file);
   return { data, shape, dtype };
