@@ -47,6 +47,8 @@ export interface PlanLimits {
   readonly maxBufferSize: number;
   /** The largest range of a buffer that a kernel may see. */
   readonly maxStorageBufferBindingSize: number;
+  /** The most work-groups along one axis. */
+  readonly maxComputeWorkgroupsPerDimension: number;
   /** The wanted size of a chunk. Default 4 MiB: its second read comes from the cache. */
   readonly chunkBytes?: number;
   /** The wanted size of a shard. Default: the largest buffer. */
@@ -88,7 +90,10 @@ export function planPosterior(
   let unit = 1;
   while ((unit * rowBytes) % ALIGNMENT !== 0) unit *= 2;
   const units = (bytes: number) => Math.floor(bytes / (unit * rowBytes));
-  if (units(largest) < 1) return undefined;
+  const groups = Math.ceil(dimension / WORKGROUP);
+  if (units(largest) < 1 || groups > limits.maxComputeWorkgroupsPerDimension) {
+    return undefined;
+  }
   const wanted = Math.min(limits.chunkBytes ?? CHUNK_BYTES, largest);
   const chunkRows = unit *
     Math.max(1, Math.min(units(wanted), Math.floor(MAX_CHUNK_ROWS / unit)));

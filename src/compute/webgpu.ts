@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { DeviceError } from "../errors.ts";
 import type { DataStore, Device } from "./device.ts";
 import type { PointSet } from "./posterior.ts";
 import type { StoreSizes } from "./webgpu_store.ts";
@@ -75,7 +76,9 @@ export async function openWebGpu(
   const { GpuStore } = await import("./webgpu_store.ts");
   const { gpu, release } = await acquireGpu(found.adapter);
   const stores = new Set<DataStore>();
+  let open = true;
   const dispose = () => {
+    open = false;
     for (const store of stores) store.dispose();
     release();
   };
@@ -84,9 +87,13 @@ export async function openWebGpu(
     description: found.name,
     reason,
     async store(points: PointSet) {
-      const store = await GpuStore.create(gpu, points, sizes);
-      stores.add(store);
-      return store;
+      if (open) {
+        const store = await GpuStore.create(gpu, points, sizes);
+        stores.add(store);
+        if (open) return store;
+        store.dispose();
+      }
+      throw new DeviceError("Cannot store the data: the device was disposed");
     },
     dispose,
     [Symbol.dispose]: dispose,

@@ -21,12 +21,28 @@ const LIMITS = [
   "maxComputeWorkgroupsPerDimension",
 ] as const;
 
+/**
+ * tfjs's backend, with reads that reject when the device has failed. tfjs
+ * itself returns zeros, for example of a tensor larger than a binding may be.
+ */
+class CheckedBackend extends WebGPUBackend {
+  /** The device; set right after construction. */
+  gpu?: Gpu;
+
+  override read(
+    dataId: Parameters<WebGPUBackend["read"]>[0],
+  ): ReturnType<WebGPUBackend["read"]> {
+    const values = super.read(dataId);
+    return this.gpu ? this.gpu.wait(values) : values;
+  }
+}
+
 /** A GPU device and what was made on it. Its failure ends every wait. */
 export class Gpu {
   /** The GPU device. */
   readonly device: GPUDevice;
   /** tfjs's backend on it. */
-  readonly backend: WebGPUBackend;
+  readonly backend: CheckedBackend;
   #buffers = new Set<GPUBuffer>();
   #pipelines = new Map<string, GPUComputePipeline>();
   #waiting = new Set<(reason: DeviceError) => void>();
@@ -38,7 +54,8 @@ export class Gpu {
    */
   constructor(device: GPUDevice, info: GPUAdapterInfo) {
     this.device = device;
-    this.backend = new WebGPUBackend(device, info);
+    this.backend = new CheckedBackend(device, info);
+    this.backend.gpu = this;
     device.addEventListener("uncapturederror", (event) => {
       event.preventDefault();
       this.end(oneLine((event as GPUUncapturedErrorEvent).error.message));
@@ -86,6 +103,8 @@ export class Gpu {
    * @throws {DeviceError} If the device ended first.
    */
   async wait<T>(promise: Promise<T>): Promise<T> {
+    // Whoever stops waiting must not leave a rejection unhandled.
+    promise.catch(() => {});
     this.check();
     const { promise: ended, reject } = Promise.withResolvers<never>();
     this.#waiting.add(reject);
@@ -114,6 +133,12 @@ export class Gpu {
    */
   async buffer(size: number, usage: GPUBufferUsageFlags): Promise<GPUBuffer> {
     this.check();
+    const { maxBufferSize } = this.device.limits;
+    if (size > maxBufferSize) {
+      throw new DeviceError(
+        `Cannot hold ${size} bytes on the WebGPU device: its buffers hold at most ${maxBufferSize}`,
+      );
+    }
     this.device.pushErrorScope("out-of-memory");
     const buffer = this.device.createBuffer({ size, usage });
     this.#buffers.add(buffer);

@@ -123,11 +123,16 @@ export class GpuStore implements DataStore {
   ): Promise<GpuStore> {
     gpu.check();
     const count = checkPoints(points);
-    const { maxBufferSize, maxStorageBufferBindingSize } = gpu.device.limits;
+    const {
+      maxBufferSize,
+      maxStorageBufferBindingSize,
+      maxComputeWorkgroupsPerDimension,
+    } = gpu.device.limits;
     const bytes = points.data instanceof Uint8Array;
     const plan = planPosterior(points.dimension, bytes, {
       maxBufferSize,
       maxStorageBufferBindingSize,
+      maxComputeWorkgroupsPerDimension,
       ...sizes,
     });
     if (!plan) {
