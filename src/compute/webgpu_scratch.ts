@@ -6,16 +6,18 @@
 import type { Affine } from "./posterior.ts";
 import {
   CHUNK_UNIFORM_STRIDE,
+  type PosteriorPlan,
+  rowsPerGroup,
+  WORKGROUP,
+} from "./posterior_plan.ts";
+import {
   distanceShader,
   finishShader,
   normaliseShader,
   PARTIAL_WORDS,
-  type PosteriorPlan,
   prepareShader,
-  rowsPerGroup,
   statisticsShader,
   weightedSumShader,
-  WORKGROUP,
 } from "./posterior_wgsl.ts";
 import type { Gpu } from "./webgpu_context.ts";
 

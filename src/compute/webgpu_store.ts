@@ -15,7 +15,7 @@ import type {
   PosteriorFacts,
   Sigma,
 } from "./posterior.ts";
-import { planPosterior, type PosteriorPlan } from "./posterior_wgsl.ts";
+import { planPosterior, type PosteriorPlan } from "./posterior_plan.ts";
 import type { Gpu } from "./webgpu_context.ts";
 import { concatenateFacts, mergePartials } from "./webgpu_partials.ts";
 import { type Job, PosteriorScratch } from "./webgpu_scratch.ts";
@@ -30,6 +30,11 @@ export interface StoreSizes {
 }
 
 /** The middle of the range of the stored numbers, and their largest distance from it. */
+interface Range {
+  readonly centre: number;
+  readonly spread: number;
+}
+
 function rangeOf(data: Uint8Array | Float32Array): Range {
   if (data instanceof Uint8Array) return { centre: 127.5, spread: 127.5 };
   let low = Infinity, high = -Infinity;
@@ -38,11 +43,6 @@ function rangeOf(data: Uint8Array | Float32Array): Range {
     if (value > high) high = value;
   }
   return { centre: (low + high) / 2, spread: (high - low) / 2 };
-}
-
-interface Range {
-  readonly centre: number;
-  readonly spread: number;
 }
 
 /**
@@ -75,7 +75,9 @@ class Pace {
 
 /** Data on a GPU device. */
 export class GpuStore implements DataStore {
+  /** Rows. */
   readonly count: number;
+  /** Numbers per row. */
   readonly dimension: number;
   readonly #gpu: Gpu;
   readonly #plan: PosteriorPlan;
@@ -115,6 +117,9 @@ export class GpuStore implements DataStore {
    * @param points The data.
    * @param sizes Sizes of chunks and shards.
    * @returns The store.
+   * @throws {TypeError} If the data are no whole number of rows.
+   * @throws {RangeError} If a number is not finite.
+   * @throws {DeviceError} If the device cannot hold them.
    */
   static async create(
     gpu: Gpu,
@@ -151,6 +156,7 @@ export class GpuStore implements DataStore {
     }
   }
 
+  /** The posterior mean, see {@linkcode DataStore.posterior}; calls take turns. */
   async posterior(
     x: AnyTensor,
     sigma: Sigma,
@@ -181,12 +187,13 @@ export class GpuStore implements DataStore {
       }
     } finally {
       this.#running--;
-      if (this.#disposed) this.#free();
+      if (this.#disposed && this.#running === 0) this.#free();
       // A call waits for all earlier ones, also when its own queries came to nothing.
       turn.then(() => resolve());
     }
   }
 
+  /** Releases the data, at once or when the calls in progress have ended. */
   dispose(): void {
     this.#disposed = true;
     if (this.#running === 0) this.#free();

@@ -4,7 +4,7 @@
  * @module
  */
 import type { PointSet } from "./posterior.ts";
-import { CHUNK_UNIFORM_STRIDE, chunkUniform, type PosteriorPlan } from "./posterior_wgsl.ts";
+import { CHUNK_UNIFORM_STRIDE, chunkUniform, type PosteriorPlan } from "./posterior_plan.ts";
 import type { Gpu } from "./webgpu_context.ts";
 
 /** Bytes that are copied at once; the driver holds a copy of them until they have arrived. */

@@ -366,6 +366,15 @@ test("posterior() rejects when the device is lost in the middle, and a new one w
   });
 });
 
+test("no wait outlives the device", async () => {
+  await withGpu(async (_, gpu) => {
+    const never = gpu.wait(new Promise(() => {}));
+    gpu.device.destroy();
+    await within(1000, never);
+    await within(1000, gpu.wait(Promise.reject(new RangeError("late"))));
+  });
+});
+
 test("posterior() rejects when the device is disposed in the middle", async () => {
   const device = await open();
   const { store, x } = await longRun(device);

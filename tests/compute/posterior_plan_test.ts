@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import assert from "node:assert/strict";
-import { chunkUniform, planPosterior, rowsPerGroup } from "../../src/compute/posterior_wgsl.ts";
+import { chunkUniform, planPosterior, rowsPerGroup } from "../../src/compute/posterior_plan.ts";
 
 const dimensions = fc.oneof(
   fc.integer({ min: 1, max: 70 }),
