@@ -53,3 +53,8 @@ export * from "./src/random.ts";
 export * from "./src/samplers/ddim.ts";
 export * from "./src/samplers/sample.ts";
 export * from "./src/samplers/sampler.ts";
+export * from "./src/theory/gaussian_limit.ts";
+export * from "./src/theory/one_update.ts";
+export * from "./src/theory/posterior_limits.ts";
+export * from "./src/theory/statement.ts";
+export * from "./src/theory/statements.ts";

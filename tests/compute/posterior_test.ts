@@ -159,8 +159,10 @@ for (const { kind, skip, open } of devices) {
     ignore: skip !== undefined || !present,
     fn: async () => {
       using device = await open();
-      const { data, dimension } = (await readCifar10(dataPath("cifar-10-batches-bin"))).take(1500);
-      await compare(device, { data, dimension }, 3, SIGMAS);
+      const set = await readCifar10(dataPath("cifar-10-batches-bin"));
+      await compare(device, set.take(500), 3, SIGMAS);
+      // The whole set takes more than one buffer of 128 MiB.
+      if (kind !== "reference") await compare(device, set, 1, [20, 0.3]);
     },
   });
 }
@@ -169,14 +171,14 @@ testOnDevices(
   devices,
   "posterior() separates near-duplicates at sigma 0.01",
   async (device) => {
-    // A8 of the specification: rivals 0.002 apart per pixel, whose squared distances an expanded form cannot tell apart.
+    // A8 of the specification: rivals 0.0003 apart per pixel, whose squared distances an expanded form cannot tell apart.
     const dimension = 3072, count = 40;
     const base = startNoise(1, 0, 1, dimension);
     const data = Float32Array.from(
       startNoise(2, 0, count, dimension),
       (e, at) => {
         const value = Math.max(-1, Math.min(1, 0.5 * base[at % dimension]));
-        return value + 0.002 * e;
+        return value + 0.0003 * e;
       },
     );
     const points = { data, dimension };

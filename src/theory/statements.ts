@@ -1,0 +1,55 @@
+/**
+ * All statements, and the command that evaluates them: `deno task theory`.
+ *
+ * @module
+ */
+import { gaussianLimit } from "./gaussian_limit.ts";
+import { oneUpdate } from "./one_update.ts";
+import { meanLimit, nearestLimit } from "./posterior_limits.ts";
+import type { Report } from "./statement.ts";
+
+/** Every statement of the theory, by its name. */
+export const STATEMENTS: Readonly<Record<string, () => Report | Promise<Report>>> = {
+  oneUpdate,
+  meanLimit,
+  nearestLimit,
+  gaussianLimit,
+};
+
+/**
+ * A table of reports: statement, measured, bound, margin, holds.
+ *
+ * @param reports The reports.
+ * @returns The table as text.
+ *
+ * @example
+ * ```ts
+ * import { report, theoryTable } from "@closedform/diffusion";
+ * import assert from "node:assert/strict";
+ *
+ * assert.match(theoryTable([report("one is at most two", 1, 2)]), /one is at most two.*yes/);
+ * ```
+ */
+export function theoryTable(reports: readonly Report[]): string {
+  const number = (v: number) => v.toExponential(2);
+  const rows = reports.map(({ statement, measured, bound, holds }) => [
+    statement,
+    number(measured),
+    number(bound),
+    number(bound - measured),
+    holds ? "yes" : "NO",
+  ]);
+  const table = [["statement", "measured", "bound", "margin", "holds"], ...rows];
+  const widths = table[0].map((_, c) => Math.max(...table.map((row) => row[c].length)));
+  return table.map((row) =>
+    row.map((cell, c) => c ? cell.padStart(widths[c]) : cell.padEnd(widths[c])).join("  ")
+  )
+    .join("\n");
+}
+
+if (import.meta.main) {
+  const reports: Report[] = [];
+  for (const statement of Object.values(STATEMENTS)) reports.push(await statement());
+  console.log(theoryTable(reports));
+  Deno.exit(reports.every(({ holds }) => holds) ? 0 : 1);
+}
