@@ -63,12 +63,14 @@ export class ZipArchive implements Disposable {
       throw fileError(file, "a zip archive", error);
     });
     try {
-      const [directory, end] = await readDirectory(open, file, size);
-      const entries = parseDirectory(directory, file).map(
-        (entry) => ({ ...entry, start: locate(open, file, entry, end) }),
-      );
+      const directory = await readDirectory(open, file, size);
+      const entries = parseDirectory(directory, file).map((entry) => ({
+        ...entry,
+        start: locate(open, file, entry, directory.start),
+      }));
       checkEntries(entries, file, most, total);
-      return new ZipArchive(file, open, entries);
+      const files = entries.filter(({ name }) => !name.endsWith("/"));
+      return new ZipArchive(file, open, files);
     } catch (error) {
       open.close();
       throw error;
@@ -129,12 +131,21 @@ async function readAt(
   return bytes;
 }
 
-/** The central directory and where it starts, by the record at the end of the archive. */
+/** The central directory. */
+interface Directory {
+  readonly bytes: Uint8Array;
+  /** Where it starts, and so the files end. */
+  readonly start: number;
+  /** How many entries it should have. */
+  readonly count: number;
+}
+
+/** Finds the central directory by the record at the end of the archive. */
 async function readDirectory(
   open: Deno.FsFile,
   file: string,
   size: number,
-): Promise<[Uint8Array, number]> {
+): Promise<Directory> {
   // The record is followed by a comment of at most 65,535 bytes.
   const tail = Math.min(size, END_SIZE + 0xFFFF);
   const view = viewOf(await readAt(open, file, size - tail, tail));
@@ -143,7 +154,8 @@ async function readDirectory(
     if (at + END_SIZE + view.getUint16(at + 20, true) !== tail) continue;
     const length = view.getUint32(at + 12, true);
     const start = view.getUint32(at + 16, true);
-    if (start === 0xFFFFFFFF || view.getUint16(at + 10, true) === 0xFFFF) {
+    const count = view.getUint16(at + 10, true);
+    if (start === 0xFFFFFFFF || count === 0xFFFF) {
       throw new DatasetError(
         file,
         "a zip64 archive",
@@ -157,7 +169,7 @@ async function readDirectory(
         `one that ends at ${size - tail + at}`,
       );
     }
-    return [await readAt(open, file, start, length), start];
+    return { bytes: await readAt(open, file, start, length), start, count };
   }
   throw new DatasetError(
     file,
@@ -173,25 +185,20 @@ interface DirectoryEntry extends Omit<ZipEntry, "start"> {
 }
 
 function parseDirectory(
-  directory: Uint8Array,
+  { bytes, count }: Directory,
   file: string,
 ): DirectoryEntry[] {
-  const view = viewOf(directory);
+  const view = viewOf(bytes);
   const entries: DirectoryEntry[] = [];
-  for (let at = 0; at < directory.length;) {
-    const left = directory.length - at;
-    if (left < DIRECTORY_SIZE || view.getUint32(at, true) !== 0x02014B50) {
-      throw new DatasetError(
-        file,
-        `no entry at byte ${at} of its directory`,
-        "an intact directory",
-      );
-    }
-    const nameEnd = at + DIRECTORY_SIZE + view.getUint16(at + 28, true);
-    const next = nameEnd + view.getUint16(at + 30, true) +
-      view.getUint16(at + 32, true);
+  let at = 0;
+  while (
+    at + DIRECTORY_SIZE <= bytes.length &&
+    view.getUint32(at, true) === 0x02014B50
+  ) {
+    const nameSize = view.getUint16(at + 28, true);
+    const nameStart = at + DIRECTORY_SIZE;
     const name = new TextDecoder().decode(
-      directory.subarray(at + DIRECTORY_SIZE, nameEnd),
+      bytes.subarray(nameStart, nameStart + nameSize),
     );
     const method = view.getUint16(at + 10, true);
     const encrypted = view.getUint16(at + 8, true) & 1;
@@ -202,18 +209,24 @@ function parseDirectory(
         "stored or deflated bytes",
       );
     }
-    if (!name.endsWith("/")) {
-      entries.push({
-        name,
-        crc: view.getUint32(at + 16, true),
-        compressedSize: view.getUint32(at + 20, true),
-        size: view.getUint32(at + 24, true),
-        deflated: method === 8,
-        offset: view.getUint32(at + 42, true),
-        nameSize: nameEnd - at - DIRECTORY_SIZE,
-      });
-    }
-    at = next;
+    entries.push({
+      name,
+      nameSize,
+      crc: view.getUint32(at + 16, true),
+      compressedSize: view.getUint32(at + 20, true),
+      size: view.getUint32(at + 24, true),
+      deflated: method === 8,
+      offset: view.getUint32(at + 42, true),
+    });
+    at = nameStart + nameSize + view.getUint16(at + 30, true) +
+      view.getUint16(at + 32, true);
+  }
+  if (at !== bytes.length || entries.length !== count) {
+    throw new DatasetError(
+      file,
+      `${entries.length} entries in ${Math.min(at, bytes.length)} bytes of its directory`,
+      `${count} in ${bytes.length}`,
+    );
   }
   return entries;
 }

@@ -1,0 +1,430 @@
+import { type Dataset, type ImagesOptions, readImages } from "@closedform/diffusion";
+import { fromFileUrl } from "@std/path";
+import { zipSync } from "fflate";
+import { Jimp } from "jimp";
+import assert from "node:assert/strict";
+import { deflateSync } from "node:zlib";
+import { someBytes } from "../_helpers/encode.ts";
+import { rejectsAbout, withFolder, write } from "../_helpers/files.ts";
+import { ihdr, png, withOrientation } from "../_helpers/images.ts";
+
+type Pixel = (x: number, y: number) => [number, number, number, number];
+
+async function encode(
+  width: number,
+  height: number,
+  pixel: Pixel,
+  type: "image/png" | "image/jpeg" = "image/png",
+): Promise<Uint8Array> {
+  const data = Uint8Array.from(
+    Array.from({ length: width * height }, (_, i) => pixel(i % width, Math.floor(i / width)))
+      .flat(),
+  );
+  return new Uint8Array(await Jimp.fromBitmap({ width, height, data }).getBuffer(type));
+}
+
+const RED: Pixel = () => [255, 0, 0, 255];
+const GREY: Pixel = (x, y) => [40 * x + y, 40 * x + y, 40 * x + y, 255];
+
+const NONE = new Uint8Array(0);
+
+Deno.test("readImages() takes sub-folders as classes, in the order of the sorted names", async () => {
+  await withFolder(async (folder) => {
+    const value = (v: number): Pixel => () => [v, 0, 255 - v, 255];
+    await write(folder, "b/2.png", await encode(3, 2, value(2)));
+    await write(folder, "b/10.PNG", await encode(3, 2, value(1)));
+    await write(folder, "a-b/x.png", await encode(3, 2, value(0)));
+    await write(folder, "read.me", "text");
+    await write(folder, "b/notes", "text");
+    await write(folder, "b/.hidden.png", "text");
+    await write(folder, ".git/x.png", "text");
+    await write(folder, "b/deeper/x.png", "text");
+    await Deno.mkdir(`${folder}/empty`);
+    const set = await readImages(folder);
+    assert.deepEqual(set.shape, [2, 3, 3]);
+    assert.deepEqual(set.classNames, ["a-b", "b"]);
+    assert.deepEqual([...set.labels!], [0, 1, 1]);
+    assert.deepEqual([0, 1, 2].map((i) => set.data[18 * i]), [0, 1, 2]);
+  });
+});
+
+Deno.test("readImages() decodes PNG exactly: grey stays grey, with one channel", async () => {
+  await withFolder(async (folder) => {
+    const path = await write(folder, "x.png", await encode(4, 3, GREY));
+    const expected = Array.from({ length: 12 }, (_, i) => GREY(i % 4, Math.floor(i / 4))[0]);
+    const set = await readImages(folder);
+    assert.deepEqual([set.shape, [...set.data], set.labels], [[3, 4, 1], expected, undefined]);
+    const colour = await readImages(folder, { channels: 3 });
+    assert.deepEqual([...colour.data], expected.flatMap((v) => [v, v, v]));
+    await write(folder, "y.png", await encode(4, 3, RED));
+    assert.deepEqual((await readImages(folder)).shape, [3, 4, 3]);
+    const luma = await readImages(folder, { channels: 1 });
+    // 0.299 × 255 = 76.2.
+    assert.deepEqual([...luma.data.subarray(12)], new Array(12).fill(76));
+    await Deno.remove(path);
+  });
+});
+
+Deno.test("readImages() decodes JPEG to within its loss, grey exactly grey", async () => {
+  await withFolder(async (folder) => {
+    const smooth: Pixel = (x, y) => [8 * x, 8 * y, 128, 255];
+    await write(folder, "x.jpeg", await encode(16, 16, smooth, "image/jpeg"));
+    const { data } = await readImages(folder);
+    let worst = 0;
+    data.forEach((v, at) => {
+      const p = Math.floor(at / 3);
+      worst = Math.max(worst, Math.abs(v - smooth(p % 16, p >> 4)[at % 3]));
+    });
+    // At quality 100 steps are 1 in each of 64 coefficients; a smooth ramp comes back within a few levels.
+    assert.ok(worst <= 8, `${worst}`);
+  });
+});
+
+Deno.test("readImages() turns photographs as their orientation says", async () => {
+  await withFolder(async (folder) => {
+    const left: Pixel = (x) => x < 8 ? [0, 0, 0, 255] : [255, 255, 255, 255];
+    const jpeg = await encode(16, 8, left, "image/jpeg");
+    await write(folder, "x.jpg", jpeg);
+    assert.deepEqual((await readImages(folder)).shape, [8, 16, 1]);
+    // Orientation 6: the stored left is the top of what was seen.
+    await write(folder, "x.jpg", withOrientation(jpeg, 6));
+    const set = await readImages(folder);
+    assert.deepEqual(set.shape, [16, 8, 1]);
+    // Blocks of one colour come back within a level or two.
+    assert.ok(set.data.every((v, i) => Math.abs(v - (i < 64 ? 0 : 255)) <= 2));
+  });
+});
+
+Deno.test("readImages() lays transparent images on white", async () => {
+  await withFolder(async (folder) => {
+    await write(folder, "x.png", await encode(1, 3, (_, y) => [100, 50, 0, [0, 51, 255][y]]));
+    // 51/255 = 1/5: 100/5 + 255·4/5 = 224, 50/5 + 204 = 214, 204.
+    assert.deepEqual([...(await readImages(folder)).data], [
+      255,
+      255,
+      255,
+      224,
+      214,
+      204,
+      100,
+      50,
+      0,
+    ]);
+  });
+});
+
+Deno.test("readImages() resizes if asked, else names the first image of another size", async () => {
+  await withFolder(async (folder) => {
+    await write(folder, "a/x.png", await encode(4, 2, RED));
+    const path = await write(folder, "b/y.png", await encode(3, 2, RED));
+    await rejectsAbout(
+      readImages(folder),
+      path,
+      /found an image of 3 × 2 pixels, wanted 4 × 2, the size of .*a\/x.png, or the option size/,
+    );
+    for (const [size, shape] of [[8, [8, 8, 3]], [[1, 5], [1, 5, 3]]] as const) {
+      const set = await readImages(folder, { size });
+      assert.deepEqual(set.shape, shape);
+      assert.ok(set.data.every((v, at) => v === (at % 3 === 0 ? 255 : 0)));
+    }
+    assert.equal((await readImages(folder, { limit: 1 })).count, 1);
+  });
+});
+
+Deno.test("readImages() averages when it shrinks", async () => {
+  await withFolder(async (folder) => {
+    const stripes: Pixel = (x) => x % 2 ? [255, 255, 255, 255] : [0, 0, 0, 255];
+    await write(folder, "x.png", await encode(16, 16, stripes));
+    const set = await readImages(folder, { size: 4 });
+    // Each new pixel covers two black and two white columns.
+    assert.ok(set.data.every((v) => Math.abs(v - 127.5) <= 1), `${set.data}`);
+  });
+});
+
+Deno.test("readImages() reads zip archives, with or without a folder around the classes", async () => {
+  await withFolder(async (folder) => {
+    const [red, grey] = [await encode(2, 2, RED), await encode(2, 2, GREY)];
+    const layouts: [Record<string, Uint8Array>, string[] | undefined][] = [
+      [{ "y.png": grey, "x.png": red }, undefined],
+      [{ "b/x.png": grey, "a/x.png": red, "b/": NONE, "__MACOSX/b/._x.png": NONE }, ["a", "b"]],
+      [{ "set/b/x.png": grey, "set/a/x.png": red, "set/info.txt": NONE }, ["a", "b"]],
+    ];
+    for (const [files, classNames] of layouts) {
+      const path = await write(folder, "x.zip", zipSync(files));
+      const set = await readImages(path);
+      assert.deepEqual(set.classNames, classNames);
+      assert.deepEqual([...set.data.subarray(0, 3)], [255, 0, 0]);
+      assert.deepEqual(Array.from(Deno.readDirSync(folder), ({ name }) => name), ["x.zip"]);
+    }
+  });
+});
+
+Deno.test("readImages() refuses archives that are damaged, unsafe or absurd", async () => {
+  await withFolder(async (folder) => {
+    const image = await encode(2, 2, RED);
+    const refuse = async (bytes: Uint8Array, message: RegExp) => {
+      const path = await write(folder, "bad.zip", bytes);
+      await rejectsAbout(readImages(path), path, message);
+    };
+    const good = zipSync({ "x.png": image });
+    for (const name of ["../x.png", "/x.png", "a/../../x.png", "C:x.png", "a\\x.png"]) {
+      await refuse(zipSync({ [name]: image }), /a path that leaves the archive/);
+    }
+    await refuse(good.subarray(0, -1), /no end of a zip directory/);
+    await refuse(Uint8Array.of(...good, 0), /no end of a zip directory/);
+    await refuse(Uint8Array.of(0, ...good), /a directory of/);
+    await refuse(zipSync({ "x.txt": image }), /found no image/);
+    const directory = new DataView(good.buffer, good.byteOffset).getUint32(good.length - 6, true);
+    /** The archive with one number of its only directory entry replaced. */
+    const patched = (at: number, value: number, size: 2 | 4) => {
+      const view = new DataView(good.slice().buffer);
+      if (size === 2) view.setUint16(directory + at, value, true);
+      else view.setUint32(directory + at, value, true);
+      return new Uint8Array(view.buffer);
+    };
+    await refuse(patched(24, 2 ** 32 - 1, 4), /4,294,967,295 bytes from/);
+    await refuse(
+      patched(24, image.length + 1, 4),
+      /found \d+ bytes, wanted \d+ bytes|damaged compressed|bytes from/,
+    );
+    await refuse(patched(24, image.length - 1, 4), /damaged compressed|bytes from/);
+    await refuse(patched(16, 1, 4), /the checksum/);
+    await refuse(patched(10, 12, 2), /compression method 12/);
+    await refuse(patched(8, 1, 2), /encryption/);
+    await refuse(patched(42, 1, 4), /no header of this name/);
+    await refuse(patched(20, 2 ** 31, 4), /no header of this name, or no data/);
+    await refuse(patched(46, 0x7979, 2), /no header of this name/);
+    const damaged = good.slice();
+    damaged[40] ^= 1;
+    await refuse(damaged, /checksum|damaged compressed/);
+  });
+});
+
+Deno.test("readImages() refuses PNG files that are damaged or absurd, before decoding", async () => {
+  await withFolder(async (folder) => {
+    const refuse = async (bytes: Uint8Array, message: RegExp) => {
+      const path = await write(folder, "x.png", bytes);
+      await rejectsAbout(readImages(folder, { cache: false }), path, message);
+    };
+    const good = await encode(5, 4, GREY);
+    const raw = (n: number): [string, Uint8Array] => ["IDAT", deflateSync(new Uint8Array(n))];
+    const end: [string, Uint8Array] = ["IEND", NONE];
+    await refuse(good.subarray(0, -1), /which end in the chunk/);
+    await refuse(good.subarray(0, -12), /which end in the chunk/);
+    await refuse(NONE, /first bytes \[\]/);
+    const flipped = good.slice();
+    flipped[20] ^= 1;
+    await refuse(flipped, /a wrong checksum in the chunk "IHDR"/);
+    await refuse(
+      png(["IHDR", ihdr(100_000, 100_000)], raw(1), end),
+      /an image of 100000 × 100000 pixels/,
+    );
+    await refuse(png(["IHDR", ihdr(9_999, 9_999)], raw(1), end), /in a file of this length/);
+    await refuse(png(["IHDR", ihdr(0, 1)], raw(0), end), /an image of 0 × 1 pixels/);
+    await refuse(png(["IHDR", ihdr(2, 2, 3)], raw(6), end), /the PNG header/);
+    await refuse(png(["IHDR", ihdr(2, 2, 8, 3)], raw(6), end), /does not decode/);
+    await refuse(png(["IHDR", ihdr(2, 2)], raw(5), end), /found 5 bytes of pixels, wanted 6 bytes/);
+    await refuse(
+      png(["IHDR", ihdr(2, 2)], raw(2 ** 24), end),
+      /pixels that do not decompress, wanted 6 bytes/,
+    );
+    await refuse(png(["IHDR", ihdr(2, 2, 8, 0, 1)], raw(2 ** 24), end), /do not decompress/);
+    await refuse(png(["IHDR", ihdr(2, 2)], end), /do not decompress/);
+    await refuse(png(raw(6), end), /the chunk IDAT at byte 8, wanted IHDR first/);
+    await refuse(
+      png(["IHDR", ihdr(2, 2)], ["IHDR", ihdr(2, 2)], raw(6), end),
+      /wanted IHDR first and once/,
+    );
+    await refuse(await encode(5, 4, GREY, "image/jpeg").then((b) => b.subarray(0, -2)), /JPEG/);
+  });
+});
+
+Deno.test("readImages() reads interlaced, palette and 16-bit PNG files", async () => {
+  await withFolder(async (folder) => {
+    const read = async (bytes: Uint8Array) => {
+      await write(folder, "x.png", bytes);
+      return [...(await readImages(folder, { cache: false })).data];
+    };
+    const end: [string, Uint8Array] = ["IEND", NONE];
+    const idat = (
+      ...rows: number[]
+    ): [string, Uint8Array] => ["IDAT", deflateSync(Uint8Array.from(rows))];
+    // Adam7 of 2 × 2: the passes hold (0,0), then (1,0), then (0,1) and (1,1).
+    const interlaced = png(["IHDR", ihdr(2, 2, 8, 0, 1)], idat(0, 10, 0, 20, 0, 30, 40), end);
+    assert.deepEqual(await read(interlaced), [10, 20, 30, 40]);
+    const palette: [string, Uint8Array] = ["PLTE", Uint8Array.of(1, 2, 3, 4, 5, 6)];
+    const indexed = png(["IHDR", ihdr(2, 1, 1, 3)], palette, idat(0, 0b01000000), end);
+    assert.deepEqual(await read(indexed), [1, 2, 3, 4, 5, 6]);
+    const deep = png(["IHDR", ihdr(1, 1, 16, 0)], idat(0, 0x80, 0x80), end);
+    assert.deepEqual(await read(deep), [128]);
+  });
+});
+
+Deno.test("readImages() refuses JPEG files that are damaged or absurd, before decoding", async () => {
+  await withFolder(async (folder) => {
+    const good = await encode(16, 16, GREY, "image/jpeg");
+    const frame = good.findIndex((byte, i) => byte === 0xFF && good[i + 1] === 0xC0);
+    const scan = good.findIndex((byte, i) => byte === 0xFF && good[i + 1] === 0xDA);
+    const patched = (changes: Record<number, number>) => good.map((byte, i) => changes[i] ?? byte);
+    const refuse = async (bytes: Uint8Array, message: RegExp) => {
+      const path = await write(folder, "x.jpg", bytes);
+      await rejectsAbout(readImages(folder, { cache: false }), path, message);
+    };
+    await refuse(good.subarray(0, -1), /no whole JPEG segment/);
+    await refuse(good.subarray(0, scan), /no whole JPEG segment/);
+    await refuse(good.subarray(0, scan + 40), /no whole JPEG segment/);
+    const tall = { [frame + 5]: 255, [frame + 6]: 255, [frame + 7]: 255, [frame + 8]: 255 };
+    await refuse(patched(tall), /an image of 65535 × 65535 pixels/);
+    await refuse(patched({ [frame + 5]: 0, [frame + 6]: 0 }), /an image of 16 × 0 pixels/);
+    await refuse(patched({ [frame + 4]: 12 }), /12 bits/);
+    await refuse(patched({ [frame + 1]: 0xC3 }), /the JPEG frame c3/);
+    await refuse(patched({ [frame + 6]: 64 }), /does not decode/);
+    await refuse(Uint8Array.of(0xFF, 0xD8, 0xFF, 0xD9), /without an image/);
+  });
+});
+
+Deno.test("readImages() refuses folders without images, or with images beside classes", async () => {
+  await withFolder(async (folder) => {
+    await rejectsAbout(readImages(folder), folder, /found no image/);
+    await write(folder, "a/x.png", await encode(2, 2, RED));
+    const path = await write(folder, "x.png", await encode(2, 2, RED));
+    await rejectsAbout(readImages(folder), path, /an image beside folders of images/);
+    await rejectsAbout(readImages(`${folder}/no`), `${folder}/no`, /nothing there/);
+  });
+});
+
+Deno.test("readImages() refuses options out of range", async () => {
+  for (
+    const options of [{ size: 0 }, { size: [4, 1.5] }, { channels: 2 }, {
+      limit: 0,
+    }] as ImagesOptions[]
+  ) {
+    await withFolder(async (folder) => {
+      await write(folder, "x.png", await encode(2, 2, RED));
+      await assert.rejects(readImages(folder, options), RangeError);
+    });
+  }
+});
+
+Deno.test("readImages() reports progress and stops when aborted", async () => {
+  await withFolder(async (folder) => {
+    for (const k of [0, 1, 2]) await write(folder, `${k}.png`, await encode(2, 2, RED));
+    const controller = new AbortController();
+    const seen: number[][] = [];
+    const reading = readImages(folder, {
+      signal: controller.signal,
+      onProgress: (done, total) => {
+        seen.push([done, total]);
+        if (done === 2) controller.abort(new RangeError("enough"));
+      },
+    });
+    await assert.rejects(reading, /enough/);
+    assert.deepEqual(seen, [[1, 3], [2, 3]]);
+    assert.deepEqual(Array.from(Deno.readDirSync(folder), ({ name }) => name).sort(), [
+      "0.png",
+      "1.png",
+      "2.png",
+    ]);
+  });
+});
+
+/** Reads and tells how many images were decoded. */
+async function decoded(folder: string, options: ImagesOptions = {}): Promise<[Dataset, number]> {
+  let count = 0;
+  const set = await readImages(folder, { ...options, onProgress: () => count++ });
+  return [set, count];
+}
+
+Deno.test("readImages() caches a folder until a file or an option changes", async () => {
+  await withFolder(async (folder) => {
+    const red = await encode(2, 2, RED);
+    await write(folder, "a/x.png", red);
+    await write(folder, "b/y.png", await encode(2, 2, GREY));
+    const [first, slow] = await decoded(folder);
+    const [second, fast] = await decoded(folder);
+    assert.deepEqual([slow, fast], [2, 0]);
+    assert.deepEqual(second, first);
+    assert.equal((await decoded(folder, { size: 3 }))[1], 2);
+    assert.equal((await decoded(folder, { size: 3 }))[1], 0);
+    assert.equal((await decoded(folder, { size: 3, channels: 1 }))[1], 2);
+    assert.equal((await decoded(folder, { size: 3, channels: 1, cache: false }))[1], 2);
+    // A part is decoded without the cache, which stays that of the whole.
+    assert.equal((await decoded(folder, { size: 3, channels: 1, limit: 1 }))[1], 1);
+    assert.equal((await decoded(folder, { size: 3, channels: 1 }))[1], 0);
+    await Deno.utime(`${folder}/a/x.png`, 1, 1);
+    assert.equal((await decoded(folder, { size: 3, channels: 1 }))[1], 2);
+    await Deno.rename(`${folder}/a/x.png`, `${folder}/a/z.png`);
+    assert.equal((await decoded(folder, { size: 3, channels: 1 }))[1], 2);
+    await write(folder, "a/w.png", red);
+    const [third, all] = await decoded(folder, { size: 3, channels: 1 });
+    assert.deepEqual([third.count, all], [3, 3]);
+    const names = Array.from(Deno.readDirSync(folder), ({ name }) => name).sort();
+    assert.deepEqual(names, [".closedform.cache", "a", "b"]);
+  });
+});
+
+Deno.test("readImages() rebuilds a damaged cache", async () => {
+  await withFolder(async (folder) => {
+    await write(folder, "x.png", await encode(4, 3, GREY));
+    const [expected] = await decoded(folder);
+    const cache = `${folder}/.closedform.cache`;
+    const bytes = await Deno.readFile(cache);
+    const damages: Uint8Array[] = [
+      NONE,
+      bytes.subarray(0, -1),
+      Uint8Array.of(...bytes, 0),
+      someBytes(bytes.length),
+    ];
+    for (let at = 0; at < bytes.length; at++) {
+      damages.push(bytes.map((byte, i) => i === at ? byte ^ 1 : byte));
+    }
+    for (const damage of damages) {
+      await Deno.writeFile(cache, damage);
+      const [set, count] = await decoded(folder);
+      assert.deepEqual([set.data, count], [expected.data, 1]);
+      assert.deepEqual(await Deno.readFile(cache), bytes);
+    }
+  });
+});
+
+Deno.test("readImages() does without a cache where none can be written, and keeps one beside an archive if asked", async () => {
+  await withFolder(async (folder) => {
+    const image = await encode(2, 2, RED);
+    await write(folder, "images/x.png", image);
+    // A folder in the cache's place cannot be read or replaced by a file.
+    await Deno.mkdir(`${folder}/images/.closedform.cache/full`, { recursive: true });
+    assert.equal((await decoded(`${folder}/images`))[1], 1);
+    assert.equal((await decoded(`${folder}/images`))[1], 1);
+    const names = Array.from(Deno.readDirSync(`${folder}/images`), ({ name }) => name).sort();
+    assert.deepEqual(names, [".closedform.cache", "x.png"]);
+    const path = await write(folder, "x.zip", zipSync({ "x.png": image }));
+    assert.equal((await decoded(path, { cache: true }))[1], 1);
+    assert.equal((await decoded(path, { cache: true }))[1], 0);
+    assert.ok((await Deno.stat(`${path}.closedform.cache`)).isFile);
+  });
+});
+
+Deno.test("readImages() does without a cache, and without asking, when it may not write", async () => {
+  await withFolder(async (folder) => {
+    await write(folder, "x.png", await encode(2, 2, RED));
+    const root = new URL("../../", import.meta.url);
+    const code = `import { readImages } from "${root}src/datasets/images.ts";
+      console.log((await readImages(Deno.args[0])).count);`;
+    const script = await write(folder, "read.ts", code);
+    const { stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: [
+        "run",
+        "--no-check",
+        "--allow-read",
+        "--allow-env",
+        "--config",
+        `${fromFileUrl(root)}deno.json`,
+        script,
+        folder,
+      ],
+    }).output();
+    assert.equal(new TextDecoder().decode(stdout), "1\n", new TextDecoder().decode(stderr));
+    const names = Array.from(Deno.readDirSync(folder), ({ name }) => name).sort();
+    assert.deepEqual(names, ["read.ts", "x.png"]);
+  });
+});
