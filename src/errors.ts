@@ -28,6 +28,8 @@ export class DatasetError extends Error {
   readonly expected: string;
 
   /**
+   * Makes the error and its message.
+   *
    * @param file The file or folder, as the caller wrote it.
    * @param found What was found there.
    * @param expected What was expected instead.

@@ -98,6 +98,8 @@ export class RandomStream {
   #spare: number | undefined;
 
   /**
+   * Opens the stream of a key at its beginning.
+   *
    * @param key Which stream.
    * @throws {RangeError} If the seed, sample or step is not a whole number in range.
    */

@@ -39,52 +39,49 @@ export function posteriorTolerance(
   const { data, dimension } = points;
   const { scale, offset } = affineOf(points);
   const count = data.length / dimension;
-  const row = (i: number) =>
-    Float64Array.from(
-      { length: dimension },
-      (_, c) => data[i * dimension + c] * scale + offset,
-    );
-  const origin = Float64Array.from(
-    { length: dimension },
-    (_, c) => query[c] - offset,
-  );
+  const origin = Float64Array.from({ length: dimension }, (_, c) => query[c] - offset);
   const squares = new Float64Array(count);
   let least = Infinity, largest = Math.abs(offset), common = 0;
-  for (let i = 0; i < count; i++) {
-    const x = row(i);
-    let moved = 0;
-    for (let c = 0; c < dimension; c++) {
-      squares[i] += (query[c] - x[c]) ** 2;
-      moved += ((query[c] - x[c]) * origin[c]) ** 2;
-      largest = Math.max(largest, Math.abs(x[c] - offset));
+  for (let i = 0, at = 0; i < count; i++) {
+    let square = 0, moved = 0;
+    for (let c = 0; c < dimension; c++, at++) {
+      const stored = data[at] * scale;
+      const away = query[c] - stored - offset;
+      square += away * away;
+      moved += (away * origin[c]) ** 2;
+      if (Math.abs(stored) > largest) largest = Math.abs(stored);
     }
-    if (squares[i] < least) [least, common] = [squares[i], Math.sqrt(moved)];
+    squares[i] = square;
+    if (square < least) [least, common] = [square, Math.sqrt(moved)];
   }
   const variance = sigma * sigma;
   // Rows further off than this weigh less than 1e-12 of the nearest one.
   const square = least + 56 * variance;
-  const own = EPS32 * square * (Math.sqrt(SEQUENCE / dimension) + 2) /
-    (2 * variance);
+  const own = EPS32 * square * (Math.sqrt(SEQUENCE / dimension) + 2) / (2 * variance);
   const logit = DEVIATIONS * (own + EPS32 * common / variance);
 
   const weights = squares.map((d) => Math.exp((least - d) / (2 * variance)));
   const z = weights.reduce((a, b) => a + b, 0);
-  const mean = new Float64Array(dimension);
   const heavy = [...weights.keys()].filter((i) => weights[i] > 1e-12 * z);
+  const mean = new Float64Array(dimension);
   for (const i of heavy) {
-    row(i).forEach((v, c) => mean[c] += weights[i] / z * v);
-  }
-  const alone = new Float64Array(dimension),
-    together = new Float64Array(dimension);
-  for (const i of heavy) {
-    const away = row(i).map((v, c) => v - mean[c]);
     const w = weights[i] / z;
-    const shared = EPS32 * Math.hypot(...away.map((v, c) => v * origin[c])) /
-      variance;
-    away.forEach((v, c) => {
-      alone[c] += (w * v) ** 2;
-      together[c] += w * shared * Math.abs(v);
-    });
+    for (let c = 0; c < dimension; c++) mean[c] += w * (data[i * dimension + c] * scale + offset);
+  }
+  const alone = new Float64Array(dimension), together = new Float64Array(dimension);
+  const away = new Float64Array(dimension);
+  for (const i of heavy) {
+    let moved = 0;
+    for (let c = 0; c < dimension; c++) {
+      away[c] = data[i * dimension + c] * scale + offset - mean[c];
+      moved += (away[c] * origin[c]) ** 2;
+    }
+    const w = weights[i] / z;
+    const shared = EPS32 * Math.sqrt(moved) / variance;
+    for (let c = 0; c < dimension; c++) {
+      alone[c] += (w * away[c]) ** 2;
+      together[c] += w * shared * Math.abs(away[c]);
+    }
   }
   let worst = 0;
   for (let c = 0; c < dimension; c++) {
