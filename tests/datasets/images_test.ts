@@ -194,6 +194,9 @@ Deno.test("readImages() refuses archives that are damaged, unsafe or absurd", as
     await refuse(patched(42, 1, 4), /no header of this name/);
     await refuse(patched(20, 2 ** 31, 4), /no header of this name, or no data/);
     await refuse(patched(46, 0x7979, 2), /no header of this name/);
+    const miscounted = good.slice();
+    miscounted[good.length - 12] = 2;
+    await refuse(miscounted, /found 1 entries in \d+ bytes of its directory, wanted 2/);
     const damaged = good.slice();
     damaged[40] ^= 1;
     await refuse(damaged, /checksum|damaged compressed/);
@@ -275,6 +278,11 @@ Deno.test("readImages() refuses JPEG files that are damaged or absurd, before de
     await refuse(good.subarray(0, scan + 40), /no whole JPEG segment/);
     const tall = { [frame + 5]: 255, [frame + 6]: 255, [frame + 7]: 255, [frame + 8]: 255 };
     await refuse(patched(tall), /an image of 65535 × 65535 pixels/);
+    const large = { [frame + 5]: 20, [frame + 7]: 20 };
+    await refuse(
+      patched(large),
+      /an image of 5136 × 5136 pixels, wanted 1 to [\d,]+ pixels in a file of this length/,
+    );
     await refuse(patched({ [frame + 5]: 0, [frame + 6]: 0 }), /an image of 16 × 0 pixels/);
     await refuse(patched({ [frame + 4]: 12 }), /12 bits/);
     await refuse(patched({ [frame + 1]: 0xC3 }), /the JPEG frame c3/);
