@@ -12,19 +12,18 @@ export function fileError(
   wanted: string,
   cause: unknown,
 ): unknown {
-  const found = cause instanceof Deno.errors.NotFound
-    ? "nothing there"
-    : cause instanceof Deno.errors.PermissionDenied ||
-        cause instanceof Deno.errors.NotCapable
-    ? "no permission to read it"
-    : cause instanceof Deno.errors.IsADirectory
-    ? "a folder"
-    : cause instanceof Deno.errors.NotADirectory
-    ? "a file where a folder should be"
-    : cause instanceof Error && "code" in cause
-    ? `an error of the file system, ${cause.message}`
-    : undefined;
-  return found ? new DatasetError(file, found, wanted, { cause }) : cause;
+  if (!(cause instanceof Error) || cause instanceof DatasetError) return cause;
+  const { NotFound, PermissionDenied, NotCapable, IsADirectory, NotADirectory } = Deno.errors;
+  const failures: [new (message: string) => Error, string][] = [
+    [NotFound, "nothing there"],
+    [PermissionDenied, "no permission to read it"],
+    [NotCapable, "no permission to read it"],
+    [IsADirectory, "a folder"],
+    [NotADirectory, "a file where a folder should be"],
+  ];
+  const [, found] = failures.find(([Type]) => cause instanceof Type) ??
+    [Error, `an error of the file system, ${cause.message}`];
+  return new DatasetError(file, found, wanted, { cause });
 }
 
 /** What lies at a path, links followed. */
