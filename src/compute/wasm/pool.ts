@@ -1,49 +1,42 @@
 /**
- * Threads that scan shards of a data set in shared WebAssembly memory.
+ * Threads that work through the shards of a data set in shared WebAssembly memory.
  *
  * @module
  */
 import { Worker } from "node:worker_threads";
 import { DeviceError } from "../../errors.ts";
 
-/** One scan: the arguments of the kernel, and where each shard's results lie. */
-export interface ScanTask {
-  /** The shared memory that holds the data, the queries and the results. */
+/**
+ * An argument of a kernel, as a function of the shard it is called for:
+ * `base + row · (first row) + rows · (number of rows) + shard · (shard) + thread · (thread)`.
+ */
+export interface Argument {
+  /** The constant part. Default 0. */
+  readonly base?: number;
+  /** Times the first row of the shard. Default 0. */
+  readonly row?: number;
+  /** Times the number of rows of the shard. Default 0. */
+  readonly rows?: number;
+  /** Times the number of the shard. Default 0. */
+  readonly shard?: number;
+  /** Times the number of the thread. Default 0. */
+  readonly thread?: number;
+}
+
+/** One call of a kernel per shard. */
+export interface ShardTask {
+  /** The exported function to call. */
+  readonly kernel: string;
+  /** The shared memory it works in. */
   readonly memory: WebAssembly.Memory;
-  /** 1 if the rows are bytes, 0 if float32. */
-  readonly bytes: number;
-  /** Address of the rows. */
-  readonly data: number;
   /** Number of rows in all. */
   readonly rows: number;
   /** Number of shards; shard `s` starts at row `⌊s · rows / shards⌋`. */
   readonly shards: number;
-  /** Rows per cache block. */
-  readonly blockRows: number;
-  /** Numbers per row and query, padding included. */
-  readonly stride: number;
-  /** Address of the queries. */
-  readonly queries: number;
-  /** Number of queries. */
-  readonly batch: number;
-  /** Address of the parameters of each query. */
-  readonly parameters: number;
-  /** Address of the states, one per shard and query. */
-  readonly states: number;
-  /** Address of the weighted sums, one per shard and query. */
-  readonly sums: number;
-  /** Address of the scratch space, one per thread. */
-  readonly scratch: number;
+  /** The kernel's arguments. */
+  readonly arguments: readonly Argument[];
   /** Address of two int32: the next shard to take, and the stop flag. */
   readonly control: number;
-}
-
-/** Bytes of the state of one query in one shard. */
-export const STATE_BYTES = 64;
-
-/** Bytes of scratch space per thread. */
-export function scratchBytes(blockRows: number): number {
-  return 48 * blockRows;
 }
 
 /** Runs in each thread. It is passed on as text, so it refers to nothing outside of it. */
@@ -52,58 +45,41 @@ function threadMain(): void {
   const { parentPort, workerData } = (globalThis as any).process
     .getBuiltinModule("node:worker_threads");
   const instances = new WeakMap<WebAssembly.Memory, WebAssembly.Instance>();
-  parentPort.on("message", (t: ScanTask) => {
-    let instance = instances.get(t.memory);
+  parentPort.on("message", (task: ShardTask) => {
+    let instance = instances.get(task.memory);
     if (!instance) {
       instance = new WebAssembly.Instance(workerData.module, {
-        env: { memory: t.memory, abort: () => {} },
+        env: { memory: task.memory, abort: () => {} },
       });
-      instances.set(t.memory, instance);
+      instances.set(task.memory, instance);
     }
-    const scan = instance.exports.scan as (...numbers: number[]) => void;
-    const buffer = t.memory.buffer;
-    const control = new Int32Array(buffer, t.control, 2);
-    const stateBytes = t.batch * 64, sumBytes = t.batch * t.stride * 4;
+    const kernel = instance.exports[task.kernel] as (...numbers: number[]) => void;
+    const control = new Int32Array(task.memory.buffer, task.control, 2);
     for (;;) {
-      const s = Atomics.add(control, 0, 1);
-      if (s >= t.shards || Atomics.load(control, 1) !== 0) break;
-      const first = Math.floor(s * t.rows / t.shards);
-      const rows = Math.floor((s + 1) * t.rows / t.shards) - first;
-      const state = t.states + s * stateBytes, sum = t.sums + s * sumBytes;
-      const numbers = new Float64Array(buffer, state, t.batch * 8).fill(0);
-      for (let q = 0; q < t.batch; q++) {
-        numbers[q * 8] = numbers[q * 8 + 1] = Infinity;
-      }
-      new Float32Array(buffer, sum, t.batch * t.stride).fill(0);
-      scan(
-        t.bytes,
-        t.data + first * t.stride * (t.bytes ? 1 : 4),
-        rows,
-        first,
-        t.blockRows,
-        t.stride,
-        t.queries,
-        t.batch,
-        t.parameters,
-        state,
-        sum,
-        t.scratch + workerData.thread * 48 * t.blockRows,
-        t.control + 4,
+      const shard = Atomics.add(control, 0, 1);
+      if (shard >= task.shards || Atomics.load(control, 1) !== 0) break;
+      const first = Math.floor(shard * task.rows / task.shards);
+      const count = Math.floor((shard + 1) * task.rows / task.shards) - first;
+      kernel(
+        ...task.arguments.map(({ base = 0, row = 0, rows = 0, shard: each = 0, thread = 0 }) =>
+          base + row * first + rows * count + each * shard + thread * workerData.thread
+        ),
       );
     }
     parentPort.postMessage("done");
   });
 }
 
-/** A fixed number of threads that share the work of one scan at a time. */
+/** A fixed number of threads that share the work of one task at a time. */
 export class ThreadPool {
   readonly #workers: Worker[];
   #failure: DeviceError | undefined;
   #fail: (error: DeviceError) => void = () => {};
+  #queue: Promise<unknown> = Promise.resolve();
 
   /**
    * @param threads How many.
-   * @param module The compiled kernel.
+   * @param module The compiled kernels.
    */
   constructor(threads: number, module: WebAssembly.Module) {
     this.#workers = Array.from({ length: threads }, (_, thread) => {
@@ -111,10 +87,7 @@ export class ThreadPool {
         eval: true,
         workerData: { module, thread },
       });
-      worker.on(
-        "error",
-        (error) => this.#lose(`a thread failed: ${String(error)}`),
-      );
+      worker.on("error", (error) => this.#lose(`a thread failed: ${String(error)}`));
       worker.on("exit", () => this.#lose("a thread ended"));
       // Idle threads must not keep a program from ending.
       worker.unref();
@@ -128,13 +101,19 @@ export class ThreadPool {
   }
 
   /**
-   * Runs one scan on all threads.
+   * Has all threads work through the shards of a task. Tasks wait for their turn.
    *
-   * @param task The scan; its control words are reset here.
-   * @param signal Stops the scan after the blocks in hand.
+   * @param task The task; its control words are reset here.
+   * @param signal Stops the work after the blocks in hand.
    * @throws {DeviceError} If a thread failed or the pool was disposed.
    */
-  async run(task: ScanTask, signal?: AbortSignal): Promise<void> {
+  async run(task: ShardTask, signal?: AbortSignal): Promise<void> {
+    const turn = this.#queue.then(() => this.#run(task, signal));
+    this.#queue = turn.catch(() => {});
+    await turn;
+  }
+
+  async #run(task: ShardTask, signal?: AbortSignal): Promise<void> {
     if (this.#failure) throw this.#failure;
     signal?.throwIfAborted();
     const control = new Int32Array(task.memory.buffer, task.control, 2).fill(0);
@@ -162,7 +141,7 @@ export class ThreadPool {
     signal?.throwIfAborted();
   }
 
-  /** Ends the threads; later scans are refused. */
+  /** Ends the threads; later tasks are refused. */
   dispose(): void {
     this.#lose("the device was disposed");
     for (const worker of this.#workers) void worker.terminate();

@@ -1,30 +1,52 @@
-// The posterior kernel for CPUs, in AssemblyScript; `deno task wasm` compiles it.
+// The kernels for CPUs, in AssemblyScript; `deno task wasm` compiles them.
 //
-// What it computes, for each query q and the rows x_i of one shard, in stored
-// units (bytes 0..255 or floats):
+// nearest(): the rows nearest to each query, exactly, by the same distances.
+//
+// scan(): the posterior. For each query q and the rows x_i of one shard, in stored units,
 //   d_i = |q - x_i|^2,  w_i = exp(-(d_i - d_min) g),  g = scale^2 / 2 sigma^2,
 //   Z = sum w_i,  Z2 = sum w_i^2,  A = sum w_i log w_i,  Y = sum w_i x_i,
-// with a running minimum d_min: the streaming softmax, the state of which
-// merges with the states of other shards.
+// with a running minimum d_min: the streaming softmax, whose states merge over shards.
 //
-// Algorithm: blocks of rows that fit the L2 cache are read twice, first for the
-// distances (4 queries x 2 rows in registers, direct differences), then for the
-// weighted sums (4 queries x 8 columns in registers); nothing of size
-// queries x rows is kept beyond one block.
+// Algorithm: blocks of rows that fit the L2 cache are used twice, first for the
+// distances (4 queries x 2 rows in registers), then for the weighted sums
+// (4 queries x 8 columns in registers); nothing of size queries x rows is kept
+// beyond one block.
 //
-// Precision: a distance is a sum of float32 partial sums over 256 numbers each,
-// added in float64; weights and their sums are float64; Y is float32, summed
-// over a block from zero and then added. The arithmetic of one query does not
-// depend on the others, so a query has the same bits alone and in a batch: a
-// weight is either accumulated or exactly 0, and 0 * x adds nothing.
+// Distances to floats are direct differences: float32 partial sums over 256
+// numbers each, added in float64.
 //
-// Rows with a weight below exp(-cut) of the running maximum are left out of Y
-// (not of Z); the caller chooses the cut so that their total mass is below
-// float32 rounding.
+// Distances to bytes are integer arithmetic. Rows are stored as signed bytes v,
+// and a query, relative to the same origin, as two digits of 16 bits,
+//   q = s1 h + s2 l + rest,  |rest| <= s2 / 2,  s1 = max|q| / 32767,  s2 = s1 / 65534,
+// so that d = |q|^2 + |v|^2 - 2 s1 <h,v> - 2 s2 <l,v>, where both products are
+// exact sums of integers (8 multiply-adds per instruction). The first digit
+// alone leaves an error of at most
+//   e = s1 sqrt(dim) |v|max,  because |2 <q - s1 h, v>| <= s1 |v|_1.
+// A row whose distance by the first digit is above max(d_min + cut/g, d_second) + e
+// can neither weigh nor be the second nearest, and is dropped; all others get
+// the second digit, after which the error is that of a query rounded to 31 bits.
+// Where the first digit is already as good as float32 (high noise), e = 0 is
+// passed in and there is no second digit.
+//
+// Dropped rows are in none of the sums; together they weigh at most exp(-cut) N
+// of the total, which the caller makes less than float32 rounding.
+//
+// Weights and their sums are float64; Y is float32, summed over a block from
+// zero and then added. The arithmetic of one query does not depend on the
+// others, so a query has the same bits alone and in a batch: a weight is either
+// accumulated or exactly 0, and 0 * x adds nothing.
 
 // Float64 numbers in the state of one query.
 const STATE: usize = 8; // d_min, d_second, index, Z, Z2, A, -, -
+// Float64 numbers in the parameters of one query.
+const PARAMETERS: usize = 8; // g, cut, |q|^2, s1, s2, e, -, -
 const BLOCK_SUM: usize = 256;
+// |v h| <= 2^7 2^15; two of them per 32-bit lane and step, so 2^23 * 128 steps = 2^30.
+const BLOCK_DOT: usize = 1024;
+// v v <= 2^14; two of them per lane and step of 8, so 2^15 * 2^14 steps = 2^29.
+const BLOCK_NORM: usize = 131072;
+// Columns that are converted to float32 at a time: 64 rows of them are 128 KiB.
+const BLOCK_COLUMNS: usize = 512;
 
 // @ts-ignore: decorator
 @inline function madd(a: v128, b: v128, c: v128): v128 {
@@ -34,7 +56,7 @@ const BLOCK_SUM: usize = 256;
 // @ts-ignore: decorator
 @inline function load4<T>(at: usize): v128 {
   if (sizeof<T>() == 1) {
-    return f32x4.convert_i32x4_u(i32x4.extend_low_i16x8_u(i16x8.extend_low_i8x16_u(v128.load32_zero(at))));
+    return f32x4.convert_i32x4_s(i32x4.extend_low_i16x8_s(i16x8.extend_low_i8x16_s(v128.load32_zero(at))));
   }
   return v128.load(at);
 }
@@ -45,8 +67,21 @@ const BLOCK_SUM: usize = 256;
     (<f64>f32x4.extract_lane(v, 2) + <f64>f32x4.extract_lane(v, 3));
 }
 
-// Distances of 4 queries to 2 rows.
-function distances4x2<T>(row: usize, rowBytes: usize, q: usize, stride: usize, out: usize, outStride: usize): void {
+// Exact: each lane is below 2^31.
+// @ts-ignore: decorator
+@inline function sum4i(v: v128): f64 {
+  return <f64>i32x4.extract_lane(v, 0) + <f64>i32x4.extract_lane(v, 1) +
+    (<f64>i32x4.extract_lane(v, 2) + <f64>i32x4.extract_lane(v, 3));
+}
+
+// @ts-ignore: decorator
+@inline function add64(at: usize, v: f64): void {
+  store<f64>(at, load<f64>(at) + v);
+}
+
+// ---- floats: direct differences ----
+
+function distances4x2(row: usize, rowBytes: usize, q: usize, stride: usize, out: usize, outStride: usize): void {
   const qb = stride << 2;
   const row1 = row + rowBytes;
   let d00: f64 = 0, d10: f64 = 0, d20: f64 = 0, d30: f64 = 0;
@@ -55,26 +90,25 @@ function distances4x2<T>(row: usize, rowBytes: usize, q: usize, stride: usize, o
     const to = min(stride, from + BLOCK_SUM);
     let s00 = f32x4.splat(0), s10 = s00, s20 = s00, s30 = s00;
     let s01 = s00, s11 = s00, s21 = s00, s31 = s00;
-    let qp = q + (from << 2);
-    for (let c = from; c < to; c += 4, qp += 16) {
-      const x0 = load4<T>(row + c * sizeof<T>());
-      const x1 = load4<T>(row1 + c * sizeof<T>());
-      const q0 = v128.load(qp);
+    for (let c = from << 2; c < to << 2; c += 16) {
+      const x0 = v128.load(row + c);
+      const x1 = v128.load(row1 + c);
+      const q0 = v128.load(q + c);
       const e00 = f32x4.sub(q0, x0);
       s00 = madd(e00, e00, s00);
       const e01 = f32x4.sub(q0, x1);
       s01 = madd(e01, e01, s01);
-      const q1 = v128.load(qp + qb);
+      const q1 = v128.load(q + qb + c);
       const e10 = f32x4.sub(q1, x0);
       s10 = madd(e10, e10, s10);
       const e11 = f32x4.sub(q1, x1);
       s11 = madd(e11, e11, s11);
-      const q2 = v128.load(qp + 2 * qb);
+      const q2 = v128.load(q + 2 * qb + c);
       const e20 = f32x4.sub(q2, x0);
       s20 = madd(e20, e20, s20);
       const e21 = f32x4.sub(q2, x1);
       s21 = madd(e21, e21, s21);
-      const q3 = v128.load(qp + 3 * qb);
+      const q3 = v128.load(q + 3 * qb + c);
       const e30 = f32x4.sub(q3, x0);
       s30 = madd(e30, e30, s30);
       const e31 = f32x4.sub(q3, x1);
@@ -89,46 +123,182 @@ function distances4x2<T>(row: usize, rowBytes: usize, q: usize, stride: usize, o
   store<f64>(out, d30); store<f64>(out + 8, d31);
 }
 
-// Distance of 1 query to 1 row: the same arithmetic per pair as the blocked form.
-function distance1<T>(row: usize, q: usize, stride: usize): f64 {
-  let d: f64 = 0;
-  for (let from: usize = 0; from < stride; from += BLOCK_SUM) {
-    const to = min(stride, from + BLOCK_SUM);
-    let s = f32x4.splat(0);
-    for (let c = from; c < to; c += 4) {
-      const e = f32x4.sub(v128.load(q + (c << 2)), load4<T>(row + c * sizeof<T>()));
-      s = madd(e, e, s);
-    }
-    d += sum4(s);
-  }
-  return d;
-}
-
-// Distances of 1 query to 2 rows, so that one query keeps two chains of additions busy.
-function distances1x2<T>(row: usize, rowBytes: usize, q: usize, stride: usize, out: usize): void {
-  const row1 = row + rowBytes;
+// The same arithmetic per pair as the blocked form.
+function distances1x2(row: usize, row1: usize, q: usize, stride: usize, out: usize, out1: usize): void {
   let d0: f64 = 0, d1: f64 = 0;
   for (let from: usize = 0; from < stride; from += BLOCK_SUM) {
     const to = min(stride, from + BLOCK_SUM);
     let s0 = f32x4.splat(0), s1 = s0;
-    for (let c = from; c < to; c += 4) {
-      const qv = v128.load(q + (c << 2));
-      const e0 = f32x4.sub(qv, load4<T>(row + c * sizeof<T>()));
+    for (let c = from << 2; c < to << 2; c += 16) {
+      const qv = v128.load(q + c);
+      const e0 = f32x4.sub(qv, v128.load(row + c));
       s0 = madd(e0, e0, s0);
-      const e1 = f32x4.sub(qv, load4<T>(row1 + c * sizeof<T>()));
+      const e1 = f32x4.sub(qv, v128.load(row1 + c));
       s1 = madd(e1, e1, s1);
     }
     d0 += sum4(s0); d1 += sum4(s1);
   }
-  store<f64>(out, d0); store<f64>(out + 8, d1);
+  store<f64>(out, d0);
+  store<f64>(out1, d1);
 }
 
-// Replaces the distances of one query to a block of rows by weights (float32), and updates its state and sums.
+function floatDistances(block: usize, n: usize, stride: usize, q: usize, many: usize, out: usize, outStride: usize): void {
+  const rowBytes = stride << 2;
+  let r: usize = 0;
+  if (many == 4) {
+    for (; r + 1 < n; r += 2) distances4x2(block + r * rowBytes, rowBytes, q, stride, out + (r << 3), outStride);
+  }
+  for (; r < n; r += 2) {
+    // An odd last row is its own partner.
+    const r1 = min(r + 1, n - 1);
+    for (let k: usize = 0; k < many; k++) {
+      const o = out + k * outStride;
+      distances1x2(block + r * rowBytes, block + r1 * rowBytes, q + k * rowBytes, stride, o + (r << 3), o + (r1 << 3));
+    }
+  }
+}
+
+// ---- bytes: integer products ----
+
+// Adds the products of 4 digit rows with 2 byte rows over columns from..to.
+function dots4x2(row: usize, row1: usize, q: usize, qb: usize, from: usize, to: usize, out: usize, outStride: usize): void {
+  let s00 = i32x4.splat(0), s10 = s00, s20 = s00, s30 = s00;
+  let s01 = s00, s11 = s00, s21 = s00, s31 = s00;
+  const q1 = q + qb, q2 = q + 2 * qb, q3 = q + 3 * qb;
+  for (let c = from; c < to; c += 8) {
+    const x0 = v128.load8x8_s(row + c);
+    const x1 = v128.load8x8_s(row1 + c);
+    const a = v128.load(q + (c << 1));
+    s00 = i32x4.add(s00, i32x4.dot_i16x8_s(a, x0));
+    s01 = i32x4.add(s01, i32x4.dot_i16x8_s(a, x1));
+    const b = v128.load(q1 + (c << 1));
+    s10 = i32x4.add(s10, i32x4.dot_i16x8_s(b, x0));
+    s11 = i32x4.add(s11, i32x4.dot_i16x8_s(b, x1));
+    const d = v128.load(q2 + (c << 1));
+    s20 = i32x4.add(s20, i32x4.dot_i16x8_s(d, x0));
+    s21 = i32x4.add(s21, i32x4.dot_i16x8_s(d, x1));
+    const e = v128.load(q3 + (c << 1));
+    s30 = i32x4.add(s30, i32x4.dot_i16x8_s(e, x0));
+    s31 = i32x4.add(s31, i32x4.dot_i16x8_s(e, x1));
+  }
+  add64(out, sum4i(s00)); add64(out + 8, sum4i(s01)); out += outStride;
+  add64(out, sum4i(s10)); add64(out + 8, sum4i(s11)); out += outStride;
+  add64(out, sum4i(s20)); add64(out + 8, sum4i(s21)); out += outStride;
+  add64(out, sum4i(s30)); add64(out + 8, sum4i(s31));
+}
+
+// Adds the products of 1 digit row with 4 byte rows.
+function dots1x4(row: usize, rowBytes: usize, q: usize, from: usize, to: usize, out: usize): void {
+  const row1 = row + rowBytes, row2 = row1 + rowBytes, row3 = row2 + rowBytes;
+  let s0 = i32x4.splat(0), s1 = s0, s2 = s0, s3 = s0;
+  for (let c = from; c < to; c += 8) {
+    const a = v128.load(q + (c << 1));
+    s0 = i32x4.add(s0, i32x4.dot_i16x8_s(a, v128.load8x8_s(row + c)));
+    s1 = i32x4.add(s1, i32x4.dot_i16x8_s(a, v128.load8x8_s(row1 + c)));
+    s2 = i32x4.add(s2, i32x4.dot_i16x8_s(a, v128.load8x8_s(row2 + c)));
+    s3 = i32x4.add(s3, i32x4.dot_i16x8_s(a, v128.load8x8_s(row3 + c)));
+  }
+  add64(out, sum4i(s0)); add64(out + 8, sum4i(s1)); add64(out + 16, sum4i(s2)); add64(out + 24, sum4i(s3));
+}
+
+function dot1(row: usize, q: usize, from: usize, to: usize): f64 {
+  let s = i32x4.splat(0);
+  for (let c = from; c < to; c += 8) s = i32x4.add(s, i32x4.dot_i16x8_s(v128.load(q + (c << 1)), v128.load8x8_s(row + c)));
+  return sum4i(s);
+}
+
+// The products of one digit of `many` queries with all rows of a block.
+function blockDots(block: usize, n: usize, stride: usize, q: usize, many: usize, out: usize, outStride: usize): void {
+  const qb = stride << 1;
+  for (let k: usize = 0; k < many; k++) memory.fill(out + k * outStride, 0, n << 3);
+  for (let from: usize = 0; from < stride; from += BLOCK_DOT) {
+    const to = min(stride, from + BLOCK_DOT);
+    let r: usize = 0;
+    if (many == 4) {
+      for (; r + 1 < n; r += 2) {
+        const row = block + r * stride;
+        dots4x2(row, row + stride, q, qb, from, to, out + (r << 3), outStride);
+      }
+    }
+    for (let k: usize = 0; k < many; k++) {
+      let t = r;
+      const o = out + k * outStride;
+      for (; t + 3 < n; t += 4) dots1x4(block + t * stride, stride, q + k * qb, from, to, o + (t << 3));
+      for (; t < n; t++) add64(o + (t << 3), dot1(block + t * stride, q + k * qb, from, to));
+    }
+  }
+}
+
+// Turns products by the first digit into distances, and drops rows that cannot matter by setting theirs to infinity.
+function screen(distances: usize, n: usize, norms: usize, p: usize, state: usize): void {
+  const square = load<f64>(p, 16), s1 = load<f64>(p, 24), e = load<f64>(p, 40);
+  // The two smallest upper bounds of distances so far.
+  let least = load<f64>(state), second = load<f64>(state, 8);
+  for (let r: usize = 0; r < n; r++) {
+    const at = distances + (r << 3);
+    const d = square + load<f64>(norms + (r << 3)) - 2 * s1 * load<f64>(at);
+    store<f64>(at, d);
+    const u = d + e;
+    if (u < least) {
+      second = least;
+      least = u;
+    } else if (u < second) second = u;
+  }
+  const most = max(least + load<f64>(p, 8) / load<f64>(p), second) + e;
+  for (let r: usize = 0; r < n; r++) {
+    if (load<f64>(distances + (r << 3)) > most) store<f64>(distances + (r << 3), Infinity);
+  }
+}
+
+// Adds the second digit to the rows that are left.
+function refine(block: usize, n: usize, stride: usize, low: usize, many: usize, parameters: usize, distances: usize, ds: usize, scratch: usize): void {
+  const qb = stride << 1;
+  for (let r: usize = 0; r < n; r += 2) {
+    const r1 = min(r + 1, n - 1);
+    const row = block + r * stride, row1 = block + r1 * stride;
+    let left = 0;
+    for (let k: usize = 0; k < many; k++) {
+      left += <i32>(load<f64>(distances + k * ds + (r << 3)) < Infinity);
+      left += <i32>(r1 > r && load<f64>(distances + k * ds + (r1 << 3)) < Infinity);
+    }
+    if (left == 0) continue;
+    if (many == 4 && left > 3) {
+      memory.fill(scratch, 0, 64);
+      for (let from: usize = 0; from < stride; from += BLOCK_DOT) {
+        dots4x2(row, row1, low, qb, from, min(stride, from + BLOCK_DOT), scratch, 16);
+      }
+      for (let k: usize = 0; k < 4; k++) {
+        const s2 = load<f64>(parameters + k * PARAMETERS * 8, 32);
+        const at = distances + k * ds;
+        // Infinity stays what it is.
+        add64(at + (r << 3), -2 * s2 * load<f64>(scratch + (k << 4)));
+        if (r1 > r) add64(at + (r1 << 3), -2 * s2 * load<f64>(scratch + (k << 4) + 8));
+      }
+      continue;
+    }
+    for (let k: usize = 0; k < many; k++) {
+      for (let t = r; t <= r1; t++) {
+        const at = distances + k * ds + (t << 3);
+        if (load<f64>(at) == Infinity) continue;
+        let dot: f64 = 0;
+        for (let from: usize = 0; from < stride; from += BLOCK_DOT) {
+          dot += dot1(block + t * stride, low + k * qb, from, min(stride, from + BLOCK_DOT));
+        }
+        add64(at, -2 * load<f64>(parameters + k * PARAMETERS * 8, 32) * dot);
+      }
+    }
+  }
+}
+
+// ---- weights and sums ----
+
+// Turns the distances of one query to a block of rows into weights (float32), and updates its state and sums.
 // Returns whether any weight is not 0.
-function weigh(distances: usize, weights: usize, rows: usize, firstRow: usize, g: f64, cut: f64, state: usize, y: usize, stride: usize): bool {
+function weigh(distances: usize, weights: usize, n: usize, firstRow: usize, p: usize, state: usize, y: usize, stride: usize): bool {
+  const g = load<f64>(p), cut = load<f64>(p, 8);
   let least = load<f64>(state), second = load<f64>(state, 8), index = load<f64>(state, 16);
   const before = least;
-  for (let r: usize = 0; r < rows; r++) {
+  for (let r: usize = 0; r < n; r++) {
     const d = load<f64>(distances + (r << 3));
     if (d < least) {
       second = least;
@@ -147,18 +317,16 @@ function weigh(distances: usize, weights: usize, rows: usize, firstRow: usize, g
     for (let c: usize = 0; c < stride << 2; c += 16) v128.store(y + c, f32x4.mul(v128.load(y + c), splat));
   }
   let any = false;
-  for (let r: usize = 0; r < rows; r++) {
+  for (let r: usize = 0; r < n; r++) {
     const l = (least - load<f64>(distances + (r << 3))) * g;
     let kept: f32 = 0;
-    if (l > -700) {
+    if (l > -cut) {
       const w = Math.exp(l);
       z += w;
       z2 += w * w;
       a += w * l;
-      if (l > -cut) {
-        kept = <f32>w;
-        any = true;
-      }
+      kept = <f32>w;
+      any = true;
     }
     store<f32>(weights + (r << 2), kept);
   }
@@ -167,113 +335,246 @@ function weigh(distances: usize, weights: usize, rows: usize, firstRow: usize, g
   return any;
 }
 
-// Y += weights x rows, for 4 queries.
-function accumulate4<T>(row: usize, rowBytes: usize, rows: usize, weights: usize, ws: usize, y: usize, stride: usize): void {
-  const yb = stride << 2;
-  for (let c: usize = 0; c < stride; c += 8) {
-    // The last tile of an odd number of vectors takes its vector twice and stores it once.
-    const wide = c + 4 < stride;
-    const c1 = wide ? c + 4 : c;
+// @ts-ignore: decorator
+@inline function add4(at: usize, v: v128): void {
+  v128.store(at, f32x4.add(v128.load(at), v));
+}
+
+// Y += weights x rows over `width` columns, for 4 queries.
+function accumulate4<T>(row: usize, rowBytes: usize, n: usize, weights: usize, ws: usize, y: usize, yb: usize, width: usize): void {
+  for (let c: usize = 0; c < width; c += 8) {
     let a00 = f32x4.splat(0), a01 = a00, a10 = a00, a11 = a00;
     let a20 = a00, a21 = a00, a30 = a00, a31 = a00;
-    let at = row;
-    for (let r: usize = 0; r < rows; r++, at += rowBytes) {
-      const w = weights + (r << 2);
+    let at = row + c * sizeof<T>();
+    for (let w = weights; w < weights + (n << 2); w += 4, at += rowBytes) {
       const w0 = v128.load32_splat(w), w1 = v128.load32_splat(w + ws);
       const w2 = v128.load32_splat(w + 2 * ws), w3 = v128.load32_splat(w + 3 * ws);
       if (!v128.any_true(v128.or(v128.or(w0, w1), v128.or(w2, w3)))) continue;
-      const x0 = load4<T>(at + c * sizeof<T>());
-      const x1 = load4<T>(at + c1 * sizeof<T>());
+      const x0 = load4<T>(at);
+      const x1 = load4<T>(at + 4 * sizeof<T>());
       a00 = madd(w0, x0, a00); a01 = madd(w0, x1, a01);
       a10 = madd(w1, x0, a10); a11 = madd(w1, x1, a11);
       a20 = madd(w2, x0, a20); a21 = madd(w2, x1, a21);
       a30 = madd(w3, x0, a30); a31 = madd(w3, x1, a31);
     }
     let p = y + (c << 2);
-    add4(p, a00); if (wide) add4(p + 16, a01); p += yb;
-    add4(p, a10); if (wide) add4(p + 16, a11); p += yb;
-    add4(p, a20); if (wide) add4(p + 16, a21); p += yb;
-    add4(p, a30); if (wide) add4(p + 16, a31);
+    add4(p, a00); add4(p + 16, a01); p += yb;
+    add4(p, a10); add4(p + 16, a11); p += yb;
+    add4(p, a20); add4(p + 16, a21); p += yb;
+    add4(p, a30); add4(p + 16, a31);
   }
-}
-
-// @ts-ignore: decorator
-@inline function add4(at: usize, v: v128): void {
-  v128.store(at, f32x4.add(v128.load(at), v));
 }
 
 // Y += weights x rows, for 1 query: the same order of additions per column.
-function accumulate1<T>(row: usize, rowBytes: usize, rows: usize, weights: usize, y: usize, stride: usize): void {
-  for (let c: usize = 0; c < stride; c += 16) {
-    const c1 = min(c + 4, stride - 4), c2 = min(c + 8, stride - 4), c3 = min(c + 12, stride - 4);
+function accumulate1<T>(row: usize, rowBytes: usize, n: usize, weights: usize, y: usize, width: usize): void {
+  let c: usize = 0;
+  for (; c + 16 <= width; c += 16) {
     let a0 = f32x4.splat(0), a1 = a0, a2 = a0, a3 = a0;
-    let at = row;
-    for (let r: usize = 0; r < rows; r++, at += rowBytes) {
-      if (load<f32>(weights + (r << 2)) == 0) continue;
-      const w = v128.load32_splat(weights + (r << 2));
-      a0 = madd(w, load4<T>(at + c * sizeof<T>()), a0);
-      a1 = madd(w, load4<T>(at + c1 * sizeof<T>()), a1);
-      a2 = madd(w, load4<T>(at + c2 * sizeof<T>()), a2);
-      a3 = madd(w, load4<T>(at + c3 * sizeof<T>()), a3);
+    let at = row + c * sizeof<T>();
+    for (let w = weights; w < weights + (n << 2); w += 4, at += rowBytes) {
+      if (load<f32>(w) == 0) continue;
+      const v = v128.load32_splat(w);
+      a0 = madd(v, load4<T>(at), a0);
+      a1 = madd(v, load4<T>(at + 4 * sizeof<T>()), a1);
+      a2 = madd(v, load4<T>(at + 8 * sizeof<T>()), a2);
+      a3 = madd(v, load4<T>(at + 12 * sizeof<T>()), a3);
     }
-    add4(y + (c << 2), a0);
-    if (c + 4 < stride) add4(y + ((c + 4) << 2), a1);
-    if (c + 8 < stride) add4(y + ((c + 8) << 2), a2);
-    if (c + 12 < stride) add4(y + ((c + 12) << 2), a3);
+    const p = y + (c << 2);
+    add4(p, a0); add4(p + 16, a1); add4(p + 32, a2); add4(p + 48, a3);
+  }
+  for (; c < width; c += 4) {
+    let a = f32x4.splat(0);
+    let at = row + c * sizeof<T>();
+    for (let w = weights; w < weights + (n << 2); w += 4, at += rowBytes) {
+      if (load<f32>(w) != 0) a = madd(v128.load32_splat(w), load4<T>(at), a);
+    }
+    add4(y + (c << 2), a);
   }
 }
 
-function scanRows<T>(data: usize, rows: usize, firstRow: usize, blockRows: usize, stride: usize, queries: usize, batch: usize, parameters: usize, state: usize, y: usize, distances: usize, weights: usize, stop: usize): void {
-  const rowBytes = stride * sizeof<T>();
-  const qb = stride << 2;
+// Converts columns of the rows that any query keeps to float32.
+function convert(block: usize, rowBytes: usize, n: usize, kept: usize, width: usize, out: usize): void {
+  for (let r: usize = 0; r < n; r++) {
+    if (!load<u8>(kept + r)) continue;
+    const from = block + r * rowBytes, to = out + r * BLOCK_COLUMNS * 4;
+    for (let c: usize = 0; c < width; c += 4) v128.store(to + (c << 2), load4<u8>(from + c));
+  }
+}
+
+// Scans the rows of one shard for a batch of queries.
+//   bytes      1 if the rows are signed bytes, 0 if float32
+//   stride     numbers per row and query, a multiple of 8, the padding being 0 in both
+//   norms      for bytes: the squared norm of each row, float64
+//   queries    for bytes: `batch` rows of first digits, then as many of second digits, int16; else `batch` rows of float32
+//   parameters per query 8 float64
+//   state      out: per query 8 float64
+//   y          out: per query `stride` float32
+//   scratch    see scanScratch in device.ts
+//   stop       an int32 that another thread may set to 1 to end the scan early
+export function scan(bytes: i32, data: usize, rows: usize, firstRow: usize, blockRows: usize, stride: usize, norms: usize, queries: usize, batch: usize, parameters: usize, state: usize, y: usize, scratch: usize, stop: usize): void {
+  const rowBytes = bytes ? stride : stride << 2;
+  const qb = bytes ? stride << 1 : stride << 2;
+  const yb = stride << 2;
   const ds = blockRows << 3, ws = blockRows << 2;
+  const distances = scratch + 64;
+  const weights = distances + 4 * ds;
+  const kept = weights + batch * ws;
+  const groups = kept + blockRows;
+  const columns = (groups + batch + 15) & ~15;
+  memory.fill(state, 0, batch * STATE * 8);
+  memory.fill(y, 0, batch * yb);
+  for (let q: usize = 0; q < batch; q++) {
+    store<f64>(state + q * STATE * 8, Infinity);
+    store<f64>(state + q * STATE * 8, Infinity, 8);
+  }
+  for (let from: usize = 0; from < rows; from += blockRows) {
+    if (atomic.load<i32>(stop)) return;
+    const n = min(blockRows, rows - from);
+    const block = data + from * rowBytes;
+    let busy = 0;
+    for (let q: usize = 0; q < batch; q += 4) {
+      const many = min<usize>(4, batch - q);
+      const p = parameters + q * PARAMETERS * 8;
+      if (bytes) {
+        blockDots(block, n, stride, queries + q * qb, many, distances, ds);
+        let rough = false;
+        for (let k: usize = 0; k < many; k++) {
+          screen(distances + k * ds, n, norms + (from << 3), p + k * PARAMETERS * 8, state + (q + k) * STATE * 8);
+          rough = rough || load<f64>(p + k * PARAMETERS * 8, 32) != 0;
+        }
+        if (rough) refine(block, n, stride, queries + (batch + q) * qb, many, p, distances, ds, scratch);
+      } else floatDistances(block, n, stride, queries + q * qb, many, distances, ds);
+      let any = false;
+      for (let k: usize = 0; k < many; k++) {
+        const some = weigh(distances + k * ds, weights + (q + k) * ws, n, firstRow + from, p + k * PARAMETERS * 8, state + (q + k) * STATE * 8, y + (q + k) * yb, stride);
+        any = any || some;
+      }
+      store<u8>(groups + (q >> 2), <u8>any);
+      busy += <i32>any;
+    }
+    if (busy == 0) continue;
+    // Bytes are converted once for all queries, unless there are too few of those to share.
+    const shared = bytes && busy > 1;
+    if (shared) {
+      memory.fill(kept, 0, n);
+      for (let q: usize = 0; q < batch; q++) {
+        if (!load<u8>(groups + (q >> 2))) continue;
+        for (let r: usize = 0; r < n; r++) {
+          if (load<f32>(weights + q * ws + (r << 2)) != 0) store<u8>(kept + r, 1);
+        }
+      }
+    }
+    const step = shared ? BLOCK_COLUMNS : stride;
+    for (let c: usize = 0; c < stride; c += step) {
+      const width = min(step, stride - c);
+      if (shared) convert(block + c, rowBytes, n, kept, width, columns);
+      for (let q: usize = 0; q < batch; q += 4) {
+        if (!load<u8>(groups + (q >> 2))) continue;
+        const many = min<usize>(4, batch - q);
+        const w = weights + q * ws, to = y + q * yb + (c << 2);
+        if (many == 4) {
+          if (shared) accumulate4<f32>(columns, BLOCK_COLUMNS * 4, n, w, ws, to, yb, width);
+          else if (bytes) accumulate4<u8>(block, rowBytes, n, w, ws, to, yb, width);
+          else accumulate4<f32>(block, rowBytes, n, w, ws, to, yb, width);
+        } else {
+          for (let k: usize = 0; k < many; k++) {
+            if (shared) accumulate1<f32>(columns, BLOCK_COLUMNS * 4, n, w + k * ws, to + k * yb, width);
+            else if (bytes) accumulate1<u8>(block, rowBytes, n, w + k * ws, to + k * yb, width);
+            else accumulate1<f32>(block, rowBytes, n, w + k * ws, to + k * yb, width);
+          }
+        }
+      }
+    }
+  }
+}
+
+// The squared norm of each byte row, float64.
+export function squaredNorms(data: usize, rows: usize, stride: usize, out: usize): void {
+  for (let r: usize = 0; r < rows; r++) {
+    const row = data + r * stride;
+    let sum: f64 = 0;
+    for (let from: usize = 0; from < stride; from += BLOCK_NORM) {
+      let s = i32x4.splat(0);
+      for (let c = from; c < min(stride, from + BLOCK_NORM); c += 8) {
+        const x = v128.load8x8_s(row + c);
+        s = i32x4.add(s, i32x4.dot_i16x8_s(x, x));
+      }
+      sum += sum4i(s);
+    }
+    store<f64>(out + (r << 3), sum);
+  }
+}
+
+// ---- nearest rows ----
+
+// Whether the pair at `at` comes after (d, index).
+// @ts-ignore: decorator
+@inline function after(at: usize, d: f64, index: f64): bool {
+  return load<f64>(at) > d || (load<f64>(at) == d && load<f64>(at, 8) > index);
+}
+
+// Offers a pair to a heap of the `size` smallest pairs, the largest of them first.
+function offer(heap: usize, size: usize, d: f64, index: f64): void {
+  if (!after(heap, d, index)) return;
+  let at: usize = 0;
+  for (let child: usize = 1; child < size; child = 2 * at + 1) {
+    let c = heap + (child << 4);
+    if (child + 1 < size && after(c + 16, load<f64>(c), load<f64>(c, 8))) {
+      child++;
+      c += 16;
+    }
+    if (!after(c, d, index)) break;
+    store<f64>(heap + (at << 4), load<f64>(c));
+    store<f64>(heap + (at << 4), load<f64>(c, 8), 8);
+    at = child;
+  }
+  store<f64>(heap + (at << 4), d);
+  store<f64>(heap + (at << 4), index, 8);
+}
+
+// Offers the rows of one shard to the heaps of a batch of queries. Arguments as in scan(), and
+//   size       places in each heap
+//   heaps      per query `size` pairs (squared distance, row), float64; starts as (inf, inf)
+//   scratch    64 + 32 * blockRows bytes
+export function nearest(bytes: i32, data: usize, rows: usize, firstRow: usize, blockRows: usize, stride: usize, norms: usize, queries: usize, batch: usize, parameters: usize, size: usize, heaps: usize, scratch: usize, stop: usize): void {
+  const rowBytes = bytes ? stride : stride << 2;
+  const qb = bytes ? stride << 1 : stride << 2;
+  const ds = blockRows << 3;
+  const distances = scratch + 64;
   for (let from: usize = 0; from < rows; from += blockRows) {
     if (atomic.load<i32>(stop)) return;
     const n = min(blockRows, rows - from);
     const block = data + from * rowBytes;
     for (let q: usize = 0; q < batch; q += 4) {
       const many = min<usize>(4, batch - q);
-      let r: usize = 0;
-      if (many == 4) {
-        for (; r + 1 < n; r += 2) distances4x2<T>(block + r * rowBytes, rowBytes, queries + q * qb, stride, distances + (r << 3), ds);
-      } else {
+      const p = parameters + q * PARAMETERS * 8;
+      if (bytes) {
+        blockDots(block, n, stride, queries + q * qb, many, distances, ds);
         for (let k: usize = 0; k < many; k++) {
-          for (r = 0; r + 1 < n; r += 2) distances1x2<T>(block + r * rowBytes, rowBytes, queries + (q + k) * qb, stride, distances + k * ds + (r << 3));
+          const worst = load<f64>(heaps + ((q + k) * size << 4));
+          keepBelow(distances + k * ds, n, norms + (from << 3), p + k * PARAMETERS * 8, worst);
         }
-      }
-      if (n & 1) {
-        for (let k: usize = 0; k < many; k++) {
-          store<f64>(distances + k * ds + ((n - 1) << 3), distance1<T>(block + (n - 1) * rowBytes, queries + (q + k) * qb, stride));
-        }
-      }
-      let any = false;
+        refine(block, n, stride, queries + (batch + q) * qb, many, p, distances, ds, scratch);
+      } else floatDistances(block, n, stride, queries + q * qb, many, distances, ds);
       for (let k: usize = 0; k < many; k++) {
-        const p = parameters + ((q + k) << 4);
-        const kept = weigh(distances + k * ds, weights + k * ws, n, firstRow + from, load<f64>(p), load<f64>(p, 8), state + (q + k) * STATE * 8, y + (q + k) * qb, stride);
-        any = any || kept;
-      }
-      if (!any) continue;
-      if (many == 4) {
-        accumulate4<T>(block, rowBytes, n, weights, ws, y + q * qb, stride);
-      } else {
-        for (let k: usize = 0; k < many; k++) accumulate1<T>(block, rowBytes, n, weights + k * ws, y + (q + k) * qb, stride);
+        const heap = heaps + ((q + k) * size << 4);
+        for (let r: usize = 0; r < n; r++) {
+          const d = load<f64>(distances + k * ds + (r << 3));
+          if (d < Infinity) offer(heap, size, d, <f64>(firstRow + from + r));
+        }
       }
     }
   }
 }
 
-// Scans the rows of one shard for a batch of queries.
-//   bytes      1 if the rows are bytes, 0 if float32
-//   stride     numbers per row and query, a multiple of 4, the padding being 0 in both
-//   parameters per query (g, cut), float64
-//   state      per query 8 float64; starts as (inf, inf, 0, 0, 0, 0, 0, 0)
-//   y          per query `stride` float32; starts as 0
-//   scratch    48 * blockRows bytes
-//   stop       an int32 that another thread may set to 1 to end the scan early
-export function scan(bytes: i32, data: usize, rows: usize, firstRow: usize, blockRows: usize, stride: usize, queries: usize, batch: usize, parameters: usize, state: usize, y: usize, scratch: usize, stop: usize): void {
-  const weights = scratch + blockRows * 32;
-  if (bytes) scanRows<u8>(data, rows, firstRow, blockRows, stride, queries, batch, parameters, state, y, scratch, weights, stop);
-  else scanRows<f32>(data, rows, firstRow, blockRows, stride, queries, batch, parameters, state, y, scratch, weights, stop);
+// Turns products by the first digit into distances, and drops rows that are certainly farther than `worst`.
+function keepBelow(distances: usize, n: usize, norms: usize, p: usize, worst: f64): void {
+  const square = load<f64>(p, 16), s1 = load<f64>(p, 24), most = worst + load<f64>(p, 40);
+  for (let r: usize = 0; r < n; r++) {
+    const at = distances + (r << 3);
+    const d = square + load<f64>(norms + (r << 3)) - 2 * s1 * load<f64>(at);
+    store<f64>(at, d > most ? Infinity : d);
+  }
 }
 
 // Where the module's own constants (the tables of exp) end: data may lie from here on.

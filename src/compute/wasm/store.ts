@@ -1,0 +1,377 @@
+/**
+ * Data in shared WebAssembly memory, and the posterior over them.
+ *
+ * @module
+ */
+import * as tf from "@tensorflow/tfjs-core";
+import { DeviceError } from "../../errors.ts";
+import type { AnyTensor } from "../../linear_space.ts";
+import type { DataStore } from "../device.ts";
+import { affineOf, checkPoints, checkQueryShape, sigmaPerRow } from "../posterior.ts";
+import type { EvaluateOptions, PointSet, Posterior, Sigma } from "../posterior.ts";
+import { checkQueries } from "../reference.ts";
+import type { ThreadPool } from "./pool.ts";
+
+/** How data are cut up. It decides the last bits of results, so it depends on nothing else. */
+export interface StoreLayout {
+  /** Parts of the data that are scanned separately and merged. Default 32. */
+  readonly shards?: number;
+  /** Rows per cache block. Default: as many as fit a quarter of a megabyte, from 8 to 64. */
+  readonly blockRows?: number;
+}
+
+// Float32 rounding is 2^-24; all rows that are left out weigh less than a quarter of that together.
+const LOG_LEFT_OUT = 26 * Math.LN2;
+// An error of a logit, in nats, that float32 arithmetic makes as well: then one digit of a query suffices.
+const ROUNDING = 5e-5;
+// Queries per scan: bounds the memory of partial sums.
+const MOST_QUERIES = 64;
+const PAGE = 65536;
+// The first page belongs to the module's own constants.
+const DATA = PAGE;
+// Sizes that the kernels agree on: bytes of the state and of the parameters of a query, columns converted at a time.
+const STATE = 64, PARAMETERS = 64, COLUMNS = 512;
+// Bytes are stored as signed bytes, this much lower.
+const SIGNED = 128;
+
+/** Addresses of what lies behind the data during a scan. */
+interface ScanMemory {
+  readonly queries: number;
+  readonly parameters: number;
+  readonly control: number;
+  readonly states: number;
+  readonly sums: number;
+  readonly scratch: number;
+  readonly scratchBytes: number;
+  readonly end: number;
+}
+
+/** Data in shared WebAssembly memory. */
+export class WasmStore implements DataStore {
+  readonly count: number;
+  readonly dimension: number;
+  readonly #pool: ThreadPool;
+  readonly #bytes: boolean;
+  readonly #stride: number;
+  /** Data units per stored unit, and the value of a stored 0. */
+  readonly #scale: number;
+  readonly #offset: number;
+  readonly #blockRows: number;
+  readonly #shards: number;
+  readonly #norms: number;
+  readonly #dataEnd: number;
+  #largestNorm = 0;
+  #memory: WebAssembly.Memory | undefined;
+  #queue: Promise<unknown> = Promise.resolve();
+
+  /**
+   * Copies data into shared memory.
+   *
+   * @param points The data.
+   * @param pool The threads that will scan them.
+   * @param layout How they are cut up.
+   * @returns The stored data.
+   * @throws {DeviceError} If they do not fit.
+   */
+  static async create(
+    points: PointSet,
+    pool: ThreadPool,
+    layout: StoreLayout,
+  ): Promise<WasmStore> {
+    const store = new WasmStore(points, pool, layout);
+    if (store.#bytes) await store.#computeNorms();
+    return store;
+  }
+
+  private constructor(points: PointSet, pool: ThreadPool, layout: StoreLayout) {
+    const { data, dimension } = points;
+    const { scale, offset } = affineOf(points);
+    this.count = checkPoints(points);
+    this.dimension = dimension;
+    this.#pool = pool;
+    this.#bytes = data instanceof Uint8Array;
+    this.#scale = scale;
+    this.#offset = this.#bytes ? offset + SIGNED * scale : offset;
+    this.#stride = roundUp(dimension, 8);
+    const rowBytes = this.#stride * data.BYTES_PER_ELEMENT;
+    this.#blockRows = layout.blockRows ??
+      Math.max(8, Math.min(64, Math.floor(PAGE * 4 / rowBytes)));
+    this.#shards = Math.min(layout.shards ?? 32, Math.ceil(this.count / this.#blockRows));
+    this.#norms = roundUp(DATA + this.count * rowBytes, 64);
+    this.#dataEnd = this.#norms + (this.#bytes ? roundUp(this.count * 8, 64) : 0);
+    this.#memory = allocate(this.#dataEnd);
+    this.#copy(data);
+  }
+
+  async posterior(
+    x: AnyTensor,
+    sigma: Sigma,
+    options: EvaluateOptions = {},
+  ): Promise<Posterior<AnyTensor>> {
+    const rows = checkQueryShape(x.shape, this.dimension);
+    const sigmas = sigmaPerRow(sigma, rows, "compute the posterior mean");
+    const values = await x.data<"float32">();
+    checkQueries(values);
+    const mean = new Float32Array(rows * this.dimension);
+    const facts = {
+      logNormaliser: new Float64Array(rows),
+      topLogit: new Float64Array(rows),
+      logitGap: new Float64Array(rows),
+      topIndex: new Uint32Array(rows),
+      effectiveSampleSize: new Float64Array(rows),
+      entropy: new Float64Array(rows),
+    };
+    // One scan at a time: scans share the memory after the data.
+    const turn = this.#queue.then(async () => {
+      for (let first = 0; first < rows; first += MOST_QUERIES) {
+        const batch = Math.min(MOST_QUERIES, rows - first);
+        await this.#scan(values, sigmas, first, batch, { mean, facts }, options.signal);
+      }
+    });
+    this.#queue = turn.catch(() => {});
+    await turn;
+    return { mean: tf.tensor(mean, x.shape, "float32"), facts };
+  }
+
+  dispose(): void {
+    this.#memory = undefined;
+  }
+
+  #copy(data: Uint8Array | Float32Array): void {
+    const { buffer } = this.#memory!;
+    const { count, dimension } = this, stride = this.#stride;
+    if (data instanceof Uint8Array) {
+      const target = new Uint8Array(buffer, DATA, count * stride);
+      // Padding must be 0 as a signed byte, which is what a new memory holds.
+      for (let i = 0, from = 0, to = 0; i < count; i++, to += stride - dimension) {
+        for (let c = 0; c < dimension; c++) target[to++] = data[from++] ^ SIGNED;
+      }
+    } else {
+      const target = new Float32Array(buffer, DATA, count * stride);
+      for (let i = 0; i < count; i++) {
+        target.set(data.subarray(i * dimension, (i + 1) * dimension), i * stride);
+      }
+    }
+  }
+
+  async #computeNorms(): Promise<void> {
+    const memory = this.#memory!;
+    grow(memory, this.#dataEnd + 8);
+    await this.#pool.run({
+      kernel: "squaredNorms",
+      memory,
+      rows: this.count,
+      shards: this.#shards,
+      control: this.#dataEnd,
+      arguments: [
+        { base: DATA, row: this.#stride },
+        { rows: 1 },
+        { base: this.#stride },
+        { base: this.#norms, row: 8 },
+      ],
+    });
+    const norms = new Float64Array(memory.buffer, this.#norms, this.count);
+    this.#largestNorm = Math.sqrt(norms.reduce((a, b) => Math.max(a, b), 0));
+  }
+
+  #layOut(batch: number): ScanMemory {
+    const stride = this.#stride, rows = this.#blockRows;
+    const queries = this.#dataEnd;
+    const parameters = queries + roundUp(batch * stride * 4, 64);
+    const control = parameters + batch * PARAMETERS;
+    const states = control + 64;
+    const sums = states + this.#shards * batch * STATE;
+    const scratch = roundUp(sums + this.#shards * batch * stride * 4, 64);
+    // In this order: products of a pair of rows, distances, weights, flags per row and per group, converted columns.
+    const scratchBytes = roundUp(
+      64 + 32 * rows + 4 * batch * rows + rows + batch + 16 + 4 * COLUMNS * rows,
+      64,
+    );
+    const end = scratch + this.#pool.threads * scratchBytes;
+    return { queries, parameters, control, states, sums, scratch, scratchBytes, end };
+  }
+
+  async #scan(
+    values: Float32Array,
+    sigmas: Float64Array,
+    first: number,
+    batch: number,
+    out: Posterior<Float32Array>,
+    signal?: AbortSignal,
+  ): Promise<void> {
+    const memory = this.#memory;
+    if (!memory) throw new DeviceError("Cannot compute the posterior mean: its data were disposed");
+    const at = this.#layOut(batch);
+    grow(memory, at.end);
+    for (let k = 0; k < batch; k++) {
+      const from = (first + k) * this.dimension;
+      const query = values.subarray(from, from + this.dimension);
+      this.#writeQuery(memory, at, batch, k, query, this.#logitScale(sigmas[first + k]));
+    }
+    const stride = this.#stride;
+    await this.#pool.run({
+      kernel: "scan",
+      memory,
+      rows: this.count,
+      shards: this.#shards,
+      control: at.control,
+      arguments: [
+        { base: this.#bytes ? 1 : 0 },
+        { base: DATA, row: this.#bytes ? stride : stride * 4 },
+        { rows: 1 },
+        { row: 1 },
+        { base: this.#blockRows },
+        { base: stride },
+        { base: this.#norms, row: 8 },
+        { base: at.queries },
+        { base: batch },
+        { base: at.parameters },
+        { base: at.states, shard: batch * STATE },
+        { base: at.sums, shard: batch * stride * 4 },
+        { base: at.scratch, thread: at.scratchBytes },
+        { base: at.control + 4 },
+      ],
+    }, signal);
+    const state = new Float64Array(memory.buffer, at.states, this.#shards * batch * 8);
+    const sum = new Float32Array(memory.buffer, at.sums, this.#shards * batch * stride);
+    for (let k = 0; k < batch; k++) {
+      this.#merge(state, sum, batch, k, this.#logitScale(sigmas[first + k]), out, first + k);
+    }
+  }
+
+  /** Writes a query in stored units, as floats or as two digits, and its parameters. */
+  #writeQuery(
+    memory: WebAssembly.Memory,
+    at: ScanMemory,
+    batch: number,
+    k: number,
+    query: Float32Array,
+    g: number,
+  ): void {
+    const stride = this.#stride;
+    const parameters = new Float64Array(memory.buffer, at.parameters + k * PARAMETERS, 8).fill(0);
+    parameters[0] = g;
+    parameters[1] = LOG_LEFT_OUT + Math.log(this.count);
+    if (!this.#bytes) {
+      const floats = new Float32Array(memory.buffer, at.queries + k * stride * 4, stride).fill(0);
+      for (let c = 0; c < query.length; c++) floats[c] = (query[c] - this.#offset) / this.#scale;
+      return;
+    }
+    const high = new Int16Array(memory.buffer, at.queries + k * stride * 2, stride).fill(0);
+    const low = new Int16Array(memory.buffer, at.queries + (batch + k) * stride * 2, stride).fill(
+      0,
+    );
+    let largest = 0, square = 0;
+    for (const v of query) {
+      const q = (v - this.#offset) / this.#scale;
+      largest = Math.max(largest, Math.abs(q));
+      square += q * q;
+    }
+    const s1 = Math.max(largest, Number.MIN_VALUE * 2 ** 60) / 32767, s2 = s1 / 65534;
+    for (let c = 0; c < query.length; c++) {
+      const q = (query[c] - this.#offset) / this.#scale;
+      high[c] = Math.round(q / s1);
+      low[c] = Math.round((q - s1 * high[c]) / s2);
+    }
+    // The first digit is off by s1/√12 in the root mean square.
+    const enough = g * s1 / Math.sqrt(3) * this.#largestNorm <= ROUNDING;
+    parameters[2] = square;
+    parameters[3] = s1;
+    parameters[4] = enough ? 0 : s2;
+    parameters[5] = enough ? 0 : s1 * Math.sqrt(this.dimension) * this.#largestNorm;
+  }
+
+  /** Nats per squared distance in stored units. */
+  #logitScale(sigma: number): number {
+    return this.#scale ** 2 / (2 * sigma * sigma);
+  }
+
+  /** Merges the states of all shards for one query, in float64. */
+  #merge(
+    state: Float64Array,
+    sum: Float32Array,
+    batch: number,
+    k: number,
+    g: number,
+    { mean, facts }: Posterior<Float32Array>,
+    row: number,
+  ): void {
+    const stride = this.#stride, shards = this.#shards;
+    let least = Infinity, second = Infinity, index = 0;
+    for (let s = 0; s < shards; s++) {
+      const at = (s * batch + k) * 8;
+      const [d1, d2] = [state[at], state[at + 1]];
+      if (d1 < least) {
+        second = Math.min(least, d2);
+        [least, index] = [d1, state[at + 2]];
+      } else second = Math.min(second, d1);
+    }
+    if (!(least < Infinity)) {
+      throw new RangeError(
+        `Cannot compute the posterior mean: query ${row} is too far from the data for float32, wanted squared distances below 3e38`,
+      );
+    }
+    let z = 0, z2 = 0, a = 0;
+    const y = new Float64Array(stride);
+    for (let s = 0; s < shards; s++) {
+      const at = (s * batch + k) * 8;
+      const shift = (least - state[at]) * g;
+      const factor = Math.exp(shift);
+      if (factor === 0) continue;
+      z += factor * state[at + 3];
+      z2 += factor * factor * state[at + 4];
+      a += factor * (state[at + 5] + shift * state[at + 3]);
+      const from = (s * batch + k) * stride;
+      for (let c = 0; c < stride; c++) y[c] += factor * sum[from + c];
+    }
+    const from = row * this.dimension;
+    for (let c = 0; c < this.dimension; c++) mean[from + c] = y[c] / z * this.#scale + this.#offset;
+    // A distance of two equal points may come out as a tiny negative number.
+    const top = -Math.max(0, least) * g;
+    facts.topLogit[row] = top;
+    facts.logNormaliser[row] = top + Math.log(z);
+    facts.logitGap[row] = (second - least) * g;
+    facts.topIndex[row] = index;
+    facts.effectiveSampleSize[row] = z * z / z2;
+    facts.entropy[row] = Math.log(z) - a / z;
+  }
+}
+
+function roundUp(n: number, multiple: number): number {
+  return Math.ceil(n / multiple) * multiple;
+}
+
+function allocate(bytes: number): WebAssembly.Memory {
+  try {
+    return new WebAssembly.Memory({
+      initial: Math.ceil(bytes / PAGE),
+      maximum: 65536,
+      shared: true,
+    });
+  } catch (cause) {
+    throw new DeviceError(
+      `Cannot store the data: they take ${
+        gigabytes(bytes)
+      }, wanted at most 4.2 GB of WebAssembly memory`,
+      { cause },
+    );
+  }
+}
+
+function grow(memory: WebAssembly.Memory, bytes: number): void {
+  const missing = Math.ceil((bytes - memory.buffer.byteLength) / PAGE);
+  if (missing <= 0) return;
+  try {
+    memory.grow(missing);
+  } catch (cause) {
+    throw new DeviceError(
+      `Cannot compute the posterior mean: data and queries take ${gigabytes(bytes)}, ` +
+        "wanted at most 4.2 GB of WebAssembly memory",
+      { cause },
+    );
+  }
+}
+
+function gigabytes(bytes: number): string {
+  return `${(bytes / 1e9).toFixed(1)} GB`;
+}
