@@ -10,6 +10,9 @@ import type { DataStore } from "../device.ts";
 import { affineOf, checkPoints, checkQueryShape, sigmaPerRow } from "../posterior.ts";
 import type { EvaluateOptions, PointSet, Posterior, Sigma } from "../posterior.ts";
 import { checkQueries } from "../reference.ts";
+import { allocate, grow, roundUp } from "./memory.ts";
+import { mergeShards } from "./merge.ts";
+import type { Partials } from "./merge.ts";
 import type { ThreadPool } from "./pool.ts";
 
 /** How data are cut up. It decides the last bits of results, so it depends on nothing else. */
@@ -232,10 +235,15 @@ export class WasmStore implements DataStore {
         { base: at.control + 4 },
       ],
     }, signal);
-    const state = new Float64Array(memory.buffer, at.states, this.#shards * batch * 8);
-    const sum = new Float32Array(memory.buffer, at.sums, this.#shards * batch * stride);
+    const partials = {
+      states: new Float64Array(memory.buffer, at.states, this.#shards * batch * 8),
+      sums: new Float32Array(memory.buffer, at.sums, this.#shards * batch * stride),
+      shards: this.#shards,
+      batch,
+      stride,
+    };
     for (let k = 0; k < batch; k++) {
-      this.#merge(state, sum, batch, k, this.#logitScale(sigmas[first + k]), out, first + k);
+      this.#write(partials, k, this.#logitScale(sigmas[first + k]), out, first + k);
     }
   }
 
@@ -286,46 +294,24 @@ export class WasmStore implements DataStore {
     return this.#scale ** 2 / (2 * sigma * sigma);
   }
 
-  /** Merges the states of all shards for one query, in float64. */
-  #merge(
-    state: Float64Array,
-    sum: Float32Array,
-    batch: number,
+  /** Writes the posterior of one query, in data units. */
+  #write(
+    partials: Partials,
     k: number,
     g: number,
     { mean, facts }: Posterior<Float32Array>,
     row: number,
   ): void {
-    const stride = this.#stride, shards = this.#shards;
-    let least = Infinity, second = Infinity, index = 0;
-    for (let s = 0; s < shards; s++) {
-      const at = (s * batch + k) * 8;
-      const [d1, d2] = [state[at], state[at + 1]];
-      if (d1 < least) {
-        second = Math.min(least, d2);
-        [least, index] = [d1, state[at + 2]];
-      } else second = Math.min(second, d1);
-    }
+    const { least, second, index, z, z2, a, mean: stored } = mergeShards(partials, k, g);
     if (!(least < Infinity)) {
       throw new RangeError(
         `Cannot compute the posterior mean: query ${row} is too far from the data for float32, wanted squared distances below 3e38`,
       );
     }
-    let z = 0, z2 = 0, a = 0;
-    const y = new Float64Array(stride);
-    for (let s = 0; s < shards; s++) {
-      const at = (s * batch + k) * 8;
-      const shift = (least - state[at]) * g;
-      const factor = Math.exp(shift);
-      if (factor === 0) continue;
-      z += factor * state[at + 3];
-      z2 += factor * factor * state[at + 4];
-      a += factor * (state[at + 5] + shift * state[at + 3]);
-      const from = (s * batch + k) * stride;
-      for (let c = 0; c < stride; c++) y[c] += factor * sum[from + c];
-    }
     const from = row * this.dimension;
-    for (let c = 0; c < this.dimension; c++) mean[from + c] = y[c] / z * this.#scale + this.#offset;
+    for (let c = 0; c < this.dimension; c++) {
+      mean[from + c] = stored[c] * this.#scale + this.#offset;
+    }
     // A distance of two equal points may come out as a tiny negative number.
     const top = -Math.max(0, least) * g;
     facts.topLogit[row] = top;
@@ -335,43 +321,4 @@ export class WasmStore implements DataStore {
     facts.effectiveSampleSize[row] = z * z / z2;
     facts.entropy[row] = Math.log(z) - a / z;
   }
-}
-
-function roundUp(n: number, multiple: number): number {
-  return Math.ceil(n / multiple) * multiple;
-}
-
-function allocate(bytes: number): WebAssembly.Memory {
-  try {
-    return new WebAssembly.Memory({
-      initial: Math.ceil(bytes / PAGE),
-      maximum: 65536,
-      shared: true,
-    });
-  } catch (cause) {
-    throw new DeviceError(
-      `Cannot store the data: they take ${
-        gigabytes(bytes)
-      }, wanted at most 4.2 GB of WebAssembly memory`,
-      { cause },
-    );
-  }
-}
-
-function grow(memory: WebAssembly.Memory, bytes: number): void {
-  const missing = Math.ceil((bytes - memory.buffer.byteLength) / PAGE);
-  if (missing <= 0) return;
-  try {
-    memory.grow(missing);
-  } catch (cause) {
-    throw new DeviceError(
-      `Cannot compute the posterior mean: data and queries take ${gigabytes(bytes)}, ` +
-        "wanted at most 4.2 GB of WebAssembly memory",
-      { cause },
-    );
-  }
-}
-
-function gigabytes(bytes: number): string {
-  return `${(bytes / 1e9).toFixed(1)} GB`;
 }

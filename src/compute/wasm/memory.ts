@@ -1,0 +1,59 @@
+/**
+ * Shared WebAssembly memory that grows.
+ *
+ * @module
+ */
+import { DeviceError } from "../../errors.ts";
+
+const PAGE = 65536;
+
+/** The smallest multiple that is not below `n`. */
+export function roundUp(n: number, multiple: number): number {
+  return Math.ceil(n / multiple) * multiple;
+}
+
+/**
+ * A shared memory of at least so many bytes.
+ *
+ * @throws {DeviceError} If there is not so much.
+ */
+export function allocate(bytes: number): WebAssembly.Memory {
+  try {
+    return new WebAssembly.Memory({
+      initial: Math.ceil(bytes / PAGE),
+      maximum: 65536,
+      shared: true,
+    });
+  } catch (cause) {
+    throw new DeviceError(
+      `Cannot store the data: they take ${
+        gigabytes(bytes)
+      }, wanted at most 4.2 GB of WebAssembly memory`,
+      { cause },
+    );
+  }
+}
+
+/**
+ * Grows a memory to at least so many bytes.
+ *
+ * @throws {DeviceError} If there is not so much.
+ */
+export function grow(memory: WebAssembly.Memory, bytes: number): void {
+  const missing = Math.ceil((bytes - memory.buffer.byteLength) / PAGE);
+  if (missing <= 0) return;
+  try {
+    memory.grow(missing);
+  } catch (cause) {
+    throw new DeviceError(
+      `Cannot scan the data: data and queries take ${
+        gigabytes(bytes)
+      }, wanted at most 4.2 GB of WebAssembly memory`,
+      { cause },
+    );
+  }
+}
+
+function gigabytes(bytes: number): string {
+  return `${(bytes / 1e9).toFixed(1)} GB`;
+}
