@@ -18,7 +18,15 @@
  */
 export * from "./src/compute/device.ts";
 export * from "./src/compute/open_device.ts";
-export * from "./src/compute/posterior.ts";
+export { referenceNeighbours } from "./src/compute/neighbours.ts";
+export type { Neighbours } from "./src/compute/neighbours.ts";
+export type {
+  EvaluateOptions,
+  PointSet,
+  Posterior,
+  PosteriorFacts,
+  Sigma,
+} from "./src/compute/posterior.ts";
 export * from "./src/compute/reference.ts";
 export * from "./src/datasets/builtin.ts";
 export * from "./src/datasets/cifar.ts";

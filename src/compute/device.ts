@@ -4,6 +4,7 @@
  * @module
  */
 import type { AnyTensor } from "../linear_space.ts";
+import type { Neighbours } from "./neighbours.ts";
 import type { EvaluateOptions, PointSet, Posterior, Sigma } from "./posterior.ts";
 
 /** The kinds of device. */
@@ -32,6 +33,19 @@ export interface DataStore {
     sigma: Sigma,
     options?: EvaluateOptions,
   ): Promise<Posterior<AnyTensor>>;
+  /**
+   * The rows nearest to each query, exactly: all rows are looked at, the
+   * distances of what is returned are direct differences in float64.
+   *
+   * @param x Queries, shape `[B, …]` with `d` numbers per row, in data units. Not disposed.
+   * @param k How many of each, from 1 to `N`.
+   * @param options A signal that cancels.
+   * @returns Rows and distances, the nearest first; equal distances in the order of the rows.
+   * @throws {RangeError} If `B` is 0, `k` is out of range, or a query is not finite.
+   * @throws {TypeError} If the rows of `x` do not hold `d` numbers.
+   * @throws {DeviceError} If the device was lost or disposed.
+   */
+  nearest(x: AnyTensor, k: number, options?: EvaluateOptions): Promise<Neighbours>;
   /** Releases the data. */
   dispose(): void;
 }

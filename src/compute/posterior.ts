@@ -92,11 +92,15 @@ export function sigmaPerRow(
   return sigmas;
 }
 
+/** What a posterior does, for messages. */
+export const POSTERIOR_ACTION = "compute the posterior mean";
+
 /**
  * Checks the shape of a batch of queries.
  *
  * @param shape The shape, `[B, …]`.
  * @param dimension The numbers per row that are wanted.
+ * @param action What is attempted, for the message.
  * @returns The number of queries, `B`.
  * @throws {RangeError} If there are no queries.
  * @throws {TypeError} If the rows do not hold `dimension` numbers.
@@ -104,22 +108,38 @@ export function sigmaPerRow(
 export function checkQueryShape(
   shape: readonly number[],
   dimension: number,
+  action: string = POSTERIOR_ACTION,
 ): number {
   const [rows, ...rest] = shape;
   if (rows === 0) {
-    throw new RangeError(
-      "Cannot compute the posterior mean: received 0 queries, wanted at least 1",
-    );
+    throw new RangeError(`Cannot ${action}: received 0 queries, wanted at least 1`);
   }
-  if (
-    shape.length < 2 ||
-    rest.reduce((product, n) => product * n, 1) !== dimension
-  ) {
+  if (shape.length < 2 || rest.reduce((product, n) => product * n, 1) !== dimension) {
     throw new TypeError(
-      `Cannot compute the posterior mean: the queries have shape [${shape}], wanted rows of ${dimension} numbers`,
+      `Cannot ${action}: the queries have shape [${shape}], wanted rows of ${dimension} numbers`,
     );
   }
   return rows;
+}
+
+/**
+ * Refuses queries that are not finite.
+ *
+ * @param queries The numbers to check.
+ * @param action What is attempted, for the message.
+ * @throws {RangeError} If one is not finite.
+ */
+export function checkQueries(
+  queries: ArrayLike<number>,
+  action: string = POSTERIOR_ACTION,
+): void {
+  for (let i = 0; i < queries.length; i++) {
+    if (!Number.isFinite(queries[i])) {
+      throw new RangeError(
+        `Cannot ${action}: the queries hold ${queries[i]}, wanted finite numbers`,
+      );
+    }
+  }
 }
 
 /** The affine map from stored numbers to data units: `value = stored · scale + offset`. */

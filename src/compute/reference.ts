@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { affineOf, checkPoints, sigmaPerRow } from "./posterior.ts";
+import { affineOf, checkPoints, checkQueries, sigmaPerRow } from "./posterior.ts";
 import type { PointSet, Posterior, Sigma } from "./posterior.ts";
 
 /**
@@ -98,20 +98,4 @@ export function referencePosterior(
     facts.entropy[q] = Math.log(z) - a / z;
   }
   return { mean, facts };
-}
-
-/**
- * Refuses queries that are not finite.
- *
- * @param queries The numbers to check.
- * @throws {RangeError} If one is not finite.
- */
-export function checkQueries(queries: ArrayLike<number>): void {
-  for (let i = 0; i < queries.length; i++) {
-    if (!Number.isFinite(queries[i])) {
-      throw new RangeError(
-        `Cannot compute the posterior mean: the queries hold ${queries[i]}, wanted finite numbers`,
-      );
-    }
-  }
 }

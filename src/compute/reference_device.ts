@@ -7,7 +7,8 @@ import * as tf from "@tensorflow/tfjs-core";
 import { DeviceError } from "../errors.ts";
 import { useCpuBackend } from "./cpu_backend.ts";
 import type { DataStore, Device } from "./device.ts";
-import { checkPoints, checkQueryShape } from "./posterior.ts";
+import { referenceNeighbours } from "./neighbours.ts";
+import { checkPoints, checkQueries, checkQueryShape } from "./posterior.ts";
 import type { PointSet } from "./posterior.ts";
 import { referencePosterior } from "./reference.ts";
 
@@ -59,6 +60,16 @@ function store(points: PointSet, isOpen: () => boolean): DataStore {
         mean: tf.tensor(Float32Array.from(mean), x.shape, "float32"),
         facts,
       };
+    },
+    async nearest(x, k, options) {
+      checkQueryShape(x.shape, dimension, "find the nearest rows");
+      const values = await x.data<"float32">();
+      options?.signal?.throwIfAborted();
+      if (!data || !isOpen()) {
+        throw new DeviceError("Cannot find the nearest rows: the data were disposed");
+      }
+      checkQueries(values, "find the nearest rows");
+      return referenceNeighbours(data, values, k);
     },
     dispose() {
       data = undefined;

@@ -133,7 +133,7 @@ export class PosteriorScratch {
     const wanted: Record<keyof Scratch, [size: number, usage: number]> = {
       raw: [capacity * dimension * 4, STORAGE | COPY_DST],
       queries: [capacity * plan.vectors * 16, STORAGE],
-      distances: [capacity * Math.min(plan.chunkRows, count) * 4, STORAGE],
+      distances: [capacity * Math.min(plan.chunkRows, count) * 4, STORAGE | COPY_SRC],
       state: [capacity * 8, STORAGE],
       partials: [partials, STORAGE | COPY_SRC],
       each: [capacity * 8, STORAGE | COPY_DST],
@@ -237,6 +237,48 @@ export class PosteriorScratch {
       blocks,
     ]);
     pass.end();
+  }
+
+  /**
+   * Records the distances of one chunk alone, and their copy to a buffer that can be read.
+   *
+   * @param encoder Where.
+   * @param chunk The number of the chunk.
+   * @param job What.
+   * @param target Takes as many bytes as {@linkcode PosteriorScratch.distanceBytes} says.
+   */
+  measure(encoder: GPUCommandEncoder, chunk: number, job: Job, target: GPUBuffer): void {
+    const { plan, count } = this.#rows;
+    const rows = Math.min(plan.chunkRows, count - chunk * plan.chunkRows);
+    const blocks = this.padded(job.rates.length) / this.#perGroup;
+    const [distance] = this.#groups[chunk] ??= this.#chunkGroups(chunk, rows);
+    const pass = encoder.beginComputePass();
+    dispatch(pass, this.#pipelines.distance, distance, [
+      Math.ceil(rows / rowsPerGroup(plan)),
+      blocks,
+    ]);
+    pass.end();
+    const { distances } = this.#buffers;
+    encoder.copyBufferToBuffer(distances, 0, target, 0, distances.size);
+  }
+
+  /** Bytes of the distances of one chunk. */
+  get distanceBytes(): number {
+    return this.#buffers.distances.size;
+  }
+
+  /**
+   * Where {@linkcode PosteriorScratch.measure} puts the distance of a query to a row of the chunk.
+   *
+   * @param query The query within the block.
+   * @param row The row within the chunk.
+   * @returns The place among the floats.
+   */
+  place(query: number, row: number): number {
+    const { plan, count } = this.#rows;
+    const block = Math.floor(query / this.#perGroup);
+    const stride = Math.min(plan.chunkRows, count);
+    return (block * stride + row) * this.#perGroup + query % this.#perGroup;
   }
 
   /** The bind groups of one chunk, whose rows lie in one shard. */

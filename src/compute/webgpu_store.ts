@@ -6,7 +6,17 @@
 import { DeviceError } from "../errors.ts";
 import type { AnyTensor } from "../linear_space.ts";
 import type { DataStore } from "./device.ts";
-import { affineOf, checkPoints, checkQueryShape, sigmaPerRow } from "./posterior.ts";
+import { NearestHeap } from "./nearest_heap.ts";
+import { checkNeighbours, exactNeighbours } from "./neighbours.ts";
+import type { Candidates, Neighbours } from "./neighbours.ts";
+import {
+  affineOf,
+  checkPoints,
+  checkQueries,
+  checkQueryShape,
+  POSTERIOR_ACTION,
+  sigmaPerRow,
+} from "./posterior.ts";
 import type {
   Affine,
   EvaluateOptions,
@@ -20,6 +30,10 @@ import type { Gpu } from "./webgpu_context.ts";
 import { concatenateFacts, mergePartials } from "./webgpu_partials.ts";
 import { type Job, PosteriorScratch } from "./webgpu_scratch.ts";
 import { uploadChunks, uploadRows } from "./webgpu_upload.ts";
+
+const FIND = "find the nearest rows";
+/** Bytes of rows that are read back at a time. */
+const READ_BYTES = 2 ** 25;
 
 /** Sizes that tests make small. */
 export interface StoreSizes {
@@ -163,11 +177,47 @@ export class GpuStore implements DataStore {
     options: EvaluateOptions = {},
   ): Promise<Posterior<AnyTensor>> {
     const queries = checkQueryShape(x.shape, this.dimension);
-    const sigmas = sigmaPerRow(sigma, queries, "compute the posterior mean");
-    options.signal?.throwIfAborted();
+    const sigmas = sigmaPerRow(sigma, queries, POSTERIOR_ACTION);
+    return await this.#inTurn(
+      x,
+      options.signal,
+      (raw) => this.#evaluate(raw, x.shape, sigmas, options.signal),
+    );
+  }
+
+  /** The nearest rows, see {@linkcode DataStore.nearest}; calls take turns. */
+  async nearest(x: AnyTensor, k: number, options: EvaluateOptions = {}): Promise<Neighbours> {
+    const queries = checkQueryShape(x.shape, this.dimension, FIND);
+    checkNeighbours(k, this.count);
+    return await this.#inTurn(x, options.signal, async (raw) => {
+      const values = await this.#gpu.wait(x.data<"float32">());
+      checkQueries(values, FIND);
+      const query = (row: number) =>
+        values.subarray(row * this.dimension, (row + 1) * this.dimension);
+      const { signal } = options;
+      return await exactNeighbours(
+        {
+          count: this.count,
+          query,
+          scan: (first, batch, size) => this.#search(raw, query, first, batch, size, signal),
+          rows: (indices) => this.#readRows(indices),
+        },
+        queries,
+        k,
+        this.#plan.block,
+      );
+    });
+  }
+
+  /** Takes the queries now, and answers them when earlier calls are done. */
+  async #inTurn<T>(
+    x: AnyTensor,
+    signal: AbortSignal | undefined,
+    answer: (raw: GPUBuffer) => Promise<T>,
+  ): Promise<T> {
+    signal?.throwIfAborted();
     this.#check();
     this.#running++;
-    // The queries are taken now; their turn comes when earlier calls are done.
     const taken = this.#take(x);
     const turn = this.#last;
     const { promise, resolve } = Promise.withResolvers<void>();
@@ -176,12 +226,7 @@ export class GpuStore implements DataStore {
       const raw = await taken;
       try {
         await turn;
-        return await this.#evaluate(
-          raw.buffer,
-          x.shape,
-          sigmas,
-          options.signal,
-        );
+        return await answer(raw.buffer);
       } finally {
         raw.release();
       }
@@ -319,6 +364,101 @@ export class GpuStore implements DataStore {
       );
     }
     return facts;
+  }
+
+  /** The `size` nearest rows of a block of queries, as float32 measures them. */
+  async #search(
+    raw: GPUBuffer,
+    query: (row: number) => Float32Array,
+    first: number,
+    batch: number,
+    size: number,
+    signal?: AbortSignal,
+  ): Promise<Candidates[]> {
+    const { chunkRows } = this.#plan;
+    const scratch = await this.#scratchFor(batch);
+    // Direct differences at any distance: `shifted` distances have no bound on their error.
+    const job: Job = {
+      raw,
+      from: first,
+      rates: new Float64Array(batch).fill(1),
+      shifted: new Array(batch).fill(false),
+      mean: raw,
+    };
+    const heaps = Array.from({ length: batch }, () => new NearestHeap(size));
+    const staging = await this.#gpu.buffer(
+      scratch.distanceBytes,
+      GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
+    );
+    try {
+      this.#submit(signal, (encoder) => scratch.prepare(encoder, job));
+      for (let chunk = 0; chunk * chunkRows < this.count; chunk++) {
+        this.#submit(signal, (encoder) => scratch.measure(encoder, chunk, job, staging));
+        await this.#gpu.wait(staging.mapAsync(GPUMapMode.READ));
+        const distances = new Float32Array(staging.getMappedRange());
+        const rows = Math.min(chunkRows, this.count - chunk * chunkRows);
+        heaps.forEach((heap, q) => {
+          const step = scratch.place(q, 1) - scratch.place(q, 0);
+          let at = scratch.place(q, 0);
+          for (let row = 0; row < rows; row++, at += step) {
+            // Rows come in order, so that an equal distance never replaces an earlier one.
+            if (distances[at] < heap.worst) heap.offer(distances[at], chunk * chunkRows + row);
+          }
+        });
+        staging.unmap();
+      }
+    } finally {
+      this.#gpu.free(staging);
+    }
+    return heaps.map((heap, q) => {
+      const { values: squares, indices } = heap.sorted();
+      const { scale, offset } = this.#affine;
+      const length = Math.hypot(...query(first + q).map((v) => (v - offset) / scale));
+      const largest = squares.at(-1) ?? 0;
+      // Runs of 64 numbers, and one rounding of each number of the query.
+      const error = 2 ** -24 * (80 * largest + 4 * Math.sqrt(largest) * length);
+      return { indices, squares, error };
+    });
+  }
+
+  /** Reads rows back, in data units. */
+  async #readRows(indices: readonly number[]): Promise<(index: number) => Float64Array> {
+    const { rowBytes, shardRows, bytes } = this.#plan;
+    const { scale, offset } = this.#affine;
+    const piece = Math.max(1, Math.floor(READ_BYTES / rowBytes));
+    const copy = new Uint8Array(indices.length * rowBytes);
+    const staging = await this.#gpu.buffer(
+      Math.min(piece, indices.length) * rowBytes,
+      GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
+    );
+    try {
+      for (let from = 0; from < indices.length; from += piece) {
+        const part = indices.slice(from, from + piece);
+        this.#submit(undefined, (encoder) =>
+          part.forEach((index, i) =>
+            encoder.copyBufferToBuffer(
+              this.#shards[Math.floor(index / shardRows)],
+              (index % shardRows) * rowBytes,
+              staging,
+              i * rowBytes,
+              rowBytes,
+            )
+          ));
+        await this.#gpu.wait(staging.mapAsync(GPUMapMode.READ));
+        const bytes = new Uint8Array(staging.getMappedRange(), 0, part.length * rowBytes);
+        copy.set(bytes, from * rowBytes);
+        staging.unmap();
+      }
+      const places = new Map(indices.map((index, i) => [index, i]));
+      const Numbers = bytes ? Uint8Array : Float32Array;
+      return (index) =>
+        Float64Array.from(
+          new Numbers(copy.buffer, places.get(index)! * rowBytes, this.dimension),
+          (v) => v * scale + offset,
+        );
+    } finally {
+      this.#gpu.free(staging);
+    }
   }
 
   #submit(

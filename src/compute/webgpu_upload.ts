@@ -31,7 +31,7 @@ export async function uploadRows(
       const end = Math.min(count, from + plan.shardRows);
       const shard = await gpu.buffer(
         (end - from) * plan.rowBytes,
-        GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST,
+        GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST | GPUBufferUsage.COPY_SRC,
       );
       shards.push(shard);
       await uploadShard(gpu, points, plan, shard, from, end);

@@ -1,7 +1,7 @@
 /** Tolerances of the posterior, derived from norms and the machine epsilon. */
-import { affineOf } from "@closedform/diffusion";
 import type { PointSet } from "@closedform/diffusion";
 import assert from "node:assert/strict";
+import { affineOf } from "../../src/compute/posterior.ts";
 
 /** Unit roundoff of float32. */
 export const EPS32 = 2 ** -24;

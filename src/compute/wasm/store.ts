@@ -7,13 +7,21 @@ import * as tf from "@tensorflow/tfjs-core";
 import { DeviceError } from "../../errors.ts";
 import type { AnyTensor } from "../../linear_space.ts";
 import type { DataStore } from "../device.ts";
-import { affineOf, checkPoints, checkQueryShape, sigmaPerRow } from "../posterior.ts";
+import { exactNeighbours } from "../neighbours.ts";
+import type { Candidates, Neighbours } from "../neighbours.ts";
+import {
+  affineOf,
+  checkPoints,
+  checkQueries,
+  checkQueryShape,
+  POSTERIOR_ACTION,
+  sigmaPerRow,
+} from "../posterior.ts";
 import type { EvaluateOptions, PointSet, Posterior, Sigma } from "../posterior.ts";
-import { checkQueries } from "../reference.ts";
 import { allocate, grow, roundUp } from "./memory.ts";
 import { mergeShards } from "./merge.ts";
 import type { Partials } from "./merge.ts";
-import type { ThreadPool } from "./pool.ts";
+import type { Argument, ThreadPool } from "./pool.ts";
 
 /** How data are cut up. It decides the last bits of results, so it depends on nothing else. */
 export interface StoreLayout {
@@ -29,6 +37,7 @@ const LOG_LEFT_OUT = 26 * Math.LN2;
 const ROUNDING = 5e-5;
 // Queries per scan: bounds the memory of partial sums.
 const MOST_QUERIES = 64;
+const FIND = "find the nearest rows";
 const PAGE = 65536;
 // The first page belongs to the module's own constants.
 const DATA = PAGE;
@@ -112,7 +121,7 @@ export class WasmStore implements DataStore {
     options: EvaluateOptions = {},
   ): Promise<Posterior<AnyTensor>> {
     const rows = checkQueryShape(x.shape, this.dimension);
-    const sigmas = sigmaPerRow(sigma, rows, "compute the posterior mean");
+    const sigmas = sigmaPerRow(sigma, rows, POSTERIOR_ACTION);
     const values = await x.data<"float32">();
     checkQueries(values);
     const mean = new Float32Array(rows * this.dimension);
@@ -124,20 +133,44 @@ export class WasmStore implements DataStore {
       effectiveSampleSize: new Float64Array(rows),
       entropy: new Float64Array(rows),
     };
-    // One scan at a time: scans share the memory after the data.
-    const turn = this.#queue.then(async () => {
-      for (let first = 0; first < rows; first += MOST_QUERIES) {
-        const batch = Math.min(MOST_QUERIES, rows - first);
-        await this.#scan(values, sigmas, first, batch, { mean, facts }, options.signal);
-      }
-    });
-    this.#queue = turn.catch(() => {});
-    await turn;
+    for (let first = 0; first < rows; first += MOST_QUERIES) {
+      const batch = Math.min(MOST_QUERIES, rows - first);
+      await this.#inTurn(() =>
+        this.#scan(values, sigmas, first, batch, { mean, facts }, options.signal)
+      );
+    }
     return { mean: tf.tensor(mean, x.shape, "float32"), facts };
+  }
+
+  async nearest(x: AnyTensor, k: number, options: EvaluateOptions = {}): Promise<Neighbours> {
+    const rows = checkQueryShape(x.shape, this.dimension, FIND);
+    const values = await x.data<"float32">();
+    checkQueries(values, FIND);
+    const query = (row: number) =>
+      values.subarray(row * this.dimension, (row + 1) * this.dimension);
+    return await exactNeighbours(
+      {
+        count: this.count,
+        query,
+        scan: (first, batch, size) =>
+          this.#inTurn(() => this.#search(query, first, batch, size, options.signal)),
+        rows: () => Promise.resolve((i) => this.#row(i)),
+      },
+      rows,
+      k,
+      MOST_QUERIES,
+    );
   }
 
   dispose(): void {
     this.#memory = undefined;
+  }
+
+  /** Waits for its turn: scans share the memory after the data. */
+  async #inTurn<T>(scan: () => Promise<T>): Promise<T> {
+    const turn = this.#queue.then(scan);
+    this.#queue = turn.catch(() => {});
+    return await turn;
   }
 
   #copy(data: Uint8Array | Float32Array): void {
@@ -203,7 +236,7 @@ export class WasmStore implements DataStore {
     signal?: AbortSignal,
   ): Promise<void> {
     const memory = this.#memory;
-    if (!memory) throw new DeviceError("Cannot compute the posterior mean: its data were disposed");
+    if (!memory) throw new DeviceError(`Cannot ${POSTERIOR_ACTION}: the data were disposed`);
     const at = this.#layOut(batch);
     grow(memory, at.end);
     for (let k = 0; k < batch; k++) {
@@ -219,16 +252,7 @@ export class WasmStore implements DataStore {
       shards: this.#shards,
       control: at.control,
       arguments: [
-        { base: this.#bytes ? 1 : 0 },
-        { base: DATA, row: this.#bytes ? stride : stride * 4 },
-        { rows: 1 },
-        { row: 1 },
-        { base: this.#blockRows },
-        { base: stride },
-        { base: this.#norms, row: 8 },
-        { base: at.queries },
-        { base: batch },
-        { base: at.parameters },
+        ...this.#dataArguments(at.queries, batch, at.parameters),
         { base: at.states, shard: batch * STATE },
         { base: at.sums, shard: batch * stride * 4 },
         { base: at.scratch, thread: at.scratchBytes },
@@ -247,10 +271,96 @@ export class WasmStore implements DataStore {
     }
   }
 
+  async #search(
+    query: (row: number) => Float32Array,
+    first: number,
+    batch: number,
+    size: number,
+    signal?: AbortSignal,
+  ): Promise<Candidates[]> {
+    const memory = this.#memory;
+    if (!memory) throw new DeviceError(`Cannot ${FIND}: the data were disposed`);
+    const { threads } = this.#pool;
+    const { queries, parameters, control, states: heaps } = this.#layOut(batch);
+    const scratch = heaps + threads * batch * size * 16;
+    const scratchBytes = 64 + 32 * this.#blockRows;
+    grow(memory, scratch + threads * scratchBytes);
+    for (let k = 0; k < batch; k++) {
+      this.#writeQuery(memory, { queries, parameters }, batch, k, query(first + k), Infinity);
+    }
+    const pairs = new Float64Array(memory.buffer, heaps, threads * batch * size * 2).fill(Infinity);
+    await this.#pool.run({
+      kernel: "nearest",
+      memory,
+      rows: this.count,
+      shards: this.#shards,
+      control,
+      arguments: [
+        ...this.#dataArguments(queries, batch, parameters),
+        { base: size },
+        { base: heaps, thread: batch * size * 16 },
+        { base: scratch, thread: scratchBytes },
+        { base: control + 4 },
+      ],
+    }, signal);
+    return Array.from({ length: batch }, (_, k) => {
+      const found: { square: number; index: number }[] = [];
+      for (let thread = 0; thread < threads; thread++) {
+        const from = (thread * batch + k) * size * 2;
+        for (let i = from; i < from + 2 * size; i += 2) {
+          if (pairs[i] < Infinity) found.push({ square: pairs[i], index: pairs[i + 1] });
+        }
+      }
+      found.sort((a, b) => a.square - b.square || a.index - b.index);
+      const best = found.slice(0, size);
+      const digit = new Float64Array(memory.buffer, parameters + k * PARAMETERS, 8)[4];
+      return {
+        indices: best.map(({ index }) => index),
+        squares: best.map(({ square }) => square),
+        error: this.#bytes
+          // What is left after two digits.
+          ? digit * Math.sqrt(this.dimension) * this.#largestNorm
+          // Float32 sums of 256 numbers in 4 lanes, each term rounded three times.
+          : 70 * 2 ** -24 * (best.at(-1)?.square ?? 0),
+      };
+    });
+  }
+
+  /** A row in data units. */
+  #row(index: number): Float64Array {
+    const { dimension } = this, stride = this.#stride;
+    const { buffer } = this.#memory!;
+    if (!this.#bytes) {
+      return Float64Array.from(new Float32Array(buffer, DATA + index * stride * 4, dimension));
+    }
+    const [scale, lowest] = [this.#scale, this.#offset - SIGNED * this.#scale];
+    return Float64Array.from(
+      new Int8Array(buffer, DATA + index * stride, dimension),
+      (v) => (v + SIGNED) * scale + lowest,
+    );
+  }
+
+  /** The arguments that both kernels begin with. */
+  #dataArguments(queries: number, batch: number, parameters: number): Argument[] {
+    const stride = this.#stride;
+    return [
+      { base: this.#bytes ? 1 : 0 },
+      { base: DATA, row: this.#bytes ? stride : stride * 4 },
+      { rows: 1 },
+      { row: 1 },
+      { base: this.#blockRows },
+      { base: stride },
+      { base: this.#norms, row: 8 },
+      { base: queries },
+      { base: batch },
+      { base: parameters },
+    ];
+  }
+
   /** Writes a query in stored units, as floats or as two digits, and its parameters. */
   #writeQuery(
     memory: WebAssembly.Memory,
-    at: ScanMemory,
+    at: Pick<ScanMemory, "queries" | "parameters">,
     batch: number,
     k: number,
     query: Float32Array,

@@ -1,0 +1,170 @@
+/**
+ * What an exact nearest-neighbour search gives, whatever device it ran on.
+ *
+ * @module
+ */
+import { affineOf } from "./posterior.ts";
+import type { PointSet } from "./posterior.ts";
+
+/** The `k` nearest rows of each query, the nearest first. */
+export interface Neighbours {
+  /** Their number per query, `k`. */
+  readonly k: number;
+  /** Row indices, `k` per query; equal distances in the order of the rows. */
+  readonly indices: Uint32Array;
+  /** Euclidean distances in data units, `k` per query, by direct differences in float64. */
+  readonly distances: Float64Array;
+}
+
+/**
+ * Checks the number of neighbours.
+ *
+ * @param k The number asked for.
+ * @param count The number of rows.
+ * @throws {RangeError} If `k` is not a whole number from 1 to `count`.
+ */
+export function checkNeighbours(k: number, count: number): void {
+  if (!Number.isInteger(k) || k < 1 || k > count) {
+    throw new RangeError(
+      `Cannot find the nearest rows: k is ${k}, wanted a whole number from 1 to ${count}`,
+    );
+  }
+}
+
+/** What a scan found for one query: the rows it holds to be nearest. */
+export interface Candidates {
+  /** Rows, by rising squared distance as the scan measured it; equal ones in the order of the rows. */
+  readonly indices: readonly number[];
+  /** These squared distances. */
+  readonly squares: readonly number[];
+  /** By how much a squared distance of the scan may be off. */
+  readonly error: number;
+}
+
+/** How a device searches. */
+export interface Search {
+  /** Number of rows. */
+  readonly count: number;
+  /** The query of a row of the batch, in data units. */
+  query(row: number): ArrayLike<number>;
+  /** The `size` nearest rows of queries `first … first + batch − 1`, as the scan measures them. */
+  scan(first: number, batch: number, size: number): Promise<Candidates[]>;
+  /** The given rows in data units. */
+  rows(indices: readonly number[]): Promise<(index: number) => ArrayLike<number>>;
+}
+
+// More candidates than asked for, so that one scan nearly always suffices.
+const SPARE = 16;
+
+/**
+ * Finds the nearest rows exactly, by a scan that rounds: it asks for spare
+ * candidates, measures all of them by direct differences in float64, and scans again for more
+ * where a row that was not returned could belong among the nearest.
+ *
+ * @param search How the device scans.
+ * @param queries Number of queries.
+ * @param k How many of each.
+ * @param most Queries per scan.
+ * @returns The neighbours.
+ */
+export async function exactNeighbours(
+  search: Search,
+  queries: number,
+  k: number,
+  most: number,
+): Promise<Neighbours> {
+  checkNeighbours(k, search.count);
+  const out = {
+    k,
+    indices: new Uint32Array(queries * k),
+    distances: new Float64Array(queries * k),
+  };
+  for (let first = 0; first < queries; first += most) {
+    const batch = Math.min(most, queries - first);
+    let found: Candidates[] = [];
+    for (let size = k; size < search.count;) {
+      size = Math.min(search.count, size === k ? k + SPARE : 4 * size);
+      found = await search.scan(first, batch, size);
+      if (found.every((candidates) => isEnough(candidates, k, search.count))) break;
+    }
+    if (k === search.count) found = await search.scan(first, batch, k);
+    const rowOf = await search.rows([...new Set(found.flatMap(({ indices }) => indices))]);
+    found.forEach((candidates, i) => {
+      if (candidates.indices.length < k) {
+        throw new RangeError(
+          `Cannot find the nearest rows: query ${first + i} is too far from the data for float32`,
+        );
+      }
+      keepNearest(out, first + i, search.query(first + i), candidates.indices, rowOf);
+    });
+  }
+  return out;
+}
+
+/** Whether no row outside of the candidates can be among the `k` nearest. */
+function isEnough({ indices, squares, error }: Candidates, k: number, count: number): boolean {
+  return indices.length === count || squares[squares.length - 1] - squares[k - 1] > 2 * error;
+}
+
+/** Measures candidates by direct differences in float64, and keeps the nearest. */
+function keepNearest(
+  { k, indices, distances }: Neighbours,
+  row: number,
+  query: ArrayLike<number>,
+  candidates: ArrayLike<number>,
+  rowOf: (index: number) => ArrayLike<number>,
+): void {
+  const measured = Array.from(candidates, (index) => {
+    const x = rowOf(index);
+    let square = 0;
+    for (let c = 0; c < query.length; c++) square += (query[c] - x[c]) ** 2;
+    return { index, square };
+  }).sort((a, b) => a.square - b.square || a.index - b.index);
+  for (let i = 0; i < k; i++) {
+    indices[row * k + i] = measured[i].index;
+    distances[row * k + i] = Math.sqrt(measured[i].square);
+  }
+}
+
+/**
+ * The nearest rows in plain float64, by looking at all of them: the oracle of the other searches.
+ *
+ * @param points The data, `N` rows of `d` numbers.
+ * @param queries Rows of `d` numbers in data units.
+ * @param k How many neighbours of each, from 1 to `N`.
+ * @returns The neighbours.
+ * @throws {RangeError} If `k` is out of range.
+ *
+ * @example
+ * ```ts
+ * import { referenceNeighbours } from "@closedform/diffusion";
+ * import assert from "node:assert/strict";
+ *
+ * const points = { data: Float32Array.of(0, 3, 1), dimension: 1 };
+ * assert.deepEqual([...referenceNeighbours(points, [0.9], 2).indices], [2, 0]);
+ * ```
+ */
+export function referenceNeighbours(
+  points: PointSet,
+  queries: ArrayLike<number>,
+  k: number,
+): Neighbours {
+  const { data, dimension } = points;
+  const { scale, offset } = affineOf(points);
+  const count = data.length / dimension, rows = queries.length / dimension;
+  checkNeighbours(k, count);
+  const out = { k, indices: new Uint32Array(rows * k), distances: new Float64Array(rows * k) };
+  const all = Uint32Array.from({ length: count }, (_, i) => i);
+  const x = new Float64Array(dimension);
+  for (let row = 0; row < rows; row++) {
+    const query = Float64Array.from(
+      { length: dimension },
+      (_, c) => queries[row * dimension + c],
+    );
+    keepNearest(out, row, query, all, (i) => {
+      for (let c = 0; c < dimension; c++) x[c] = data[i * dimension + c] * scale + offset;
+      return x;
+    });
+  }
+  return out;
+}

@@ -1,0 +1,118 @@
+import type { Device, PointSet } from "@closedform/diffusion";
+import { moons, referenceNeighbours, shapes, startNoise, tensorSpace } from "@closedform/diffusion";
+import fc from "fast-check";
+import assert from "node:assert/strict";
+import { testDevices, testOnDevices } from "../_helpers/devices.ts";
+import { withoutLeaks } from "../_helpers/leaks.ts";
+import { assertClose } from "../_helpers/tolerance.ts";
+
+const devices = await testDevices();
+
+async function search(device: Device, points: PointSet, queries: ArrayLike<number>, k: number) {
+  const store = await device.store(points);
+  const x = tensorSpace.from(queries, [queries.length / points.dimension, points.dimension]);
+  try {
+    return await store.nearest(x, k);
+  } finally {
+    x.dispose();
+    store.dispose();
+  }
+}
+
+/** Noisy copies of rows as float32. */
+function noisy(points: PointSet, batch: number, sigma: number): Float32Array {
+  const { data, dimension } = points;
+  return Float32Array.from(startNoise(5, 0, batch, dimension), (e, at) => {
+    const v = data[at % data.length];
+    return (data instanceof Uint8Array ? v / 127.5 - 1 : v) + sigma * e;
+  });
+}
+
+Deno.test("referenceNeighbours() is the sorted list of all distances", () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.tuple(fc.integer({ min: -3, max: 3 }), fc.integer({ min: -3, max: 3 })), {
+        minLength: 1,
+        maxLength: 30,
+      }),
+      fc.nat(),
+      (rows, pick) => {
+        const points = { data: Float32Array.from(rows.flat()), dimension: 2 };
+        const k = 1 + pick % rows.length;
+        const { indices, distances } = referenceNeighbours(points, [0.5, 0], k);
+        const all = rows.map(([x, y], i) => [Math.sqrt((0.5 - x) ** 2 + y ** 2), i])
+          .sort((a, b) => a[0] - b[0] || a[1] - b[1]).slice(0, k);
+        assert.deepEqual([...indices], all.map(([, i]) => i));
+        assert.deepEqual([...distances], all.map(([d]) => d));
+      },
+    ),
+    { seed: 1 },
+  );
+});
+
+testOnDevices(
+  devices,
+  "nearest() finds the same rows as the float64 oracle, at any noise and any k",
+  (device) =>
+    withoutLeaks(async () => {
+      for (
+        const points of [shapes(700), moons(900), { data: noisy(moons(10), 300, 1), dimension: 2 }]
+      ) {
+        const count = points.data.length / points.dimension;
+        for (const sigma of [60, 1, 0.01]) {
+          const queries = noisy(points, 6, sigma);
+          for (const k of [1, 2, 100, count]) {
+            const actual = await search(device, points, queries, k);
+            const expected = referenceNeighbours(points, queries, k);
+            assert.deepEqual(actual.indices, expected.indices, `sigma ${sigma}, k ${k}`);
+            // Both are float64 sums of d terms.
+            const tolerance = points.dimension * 2 ** -52 *
+              expected.distances.reduce((a, b) => Math.max(a, b));
+            assertClose(actual.distances, expected.distances, tolerance, "distances");
+          }
+        }
+      }
+    }),
+);
+
+testOnDevices(devices, "nearest() breaks ties by the order of the rows", async (device) => {
+  for (
+    const data of [Uint8Array.of(9, 7, 7, 7, 200, 7, 9), Float32Array.of(9, 7, 7, 7, 200, 7, 9)]
+  ) {
+    const points = { data, dimension: 1, range: [0, 255] as const };
+    const { indices, distances } = await search(device, points, [8], 7);
+    assert.deepEqual([...indices], [0, 1, 2, 3, 5, 6, 4]);
+    assertClose(distances, [1, 1, 1, 1, 1, 1, 192], 1e-12, "distances");
+  }
+});
+
+testOnDevices(devices, "nearest() tells near-duplicates apart", async (device) => {
+  // Bytes that differ in one grey level of one pixel, seen from far away.
+  const dimension = 3072, count = 40;
+  const data = new Uint8Array(count * dimension).fill(100);
+  for (let i = 0; i < count; i++) data[i * dimension + 70 * i] = 101;
+  const points = { data, dimension };
+  const queries = noisy(points, 4, 0.5);
+  const actual = await search(device, points, queries, 10);
+  assert.deepEqual(actual.indices, referenceNeighbours(points, queries, 10).indices);
+});
+
+testOnDevices(devices, "nearest() refuses what it cannot answer", async (device) => {
+  const store = await device.store(moons(10));
+  const x = tensorSpace.from([0, 0], [1, 2]);
+  for (const k of [0, 11, 1.5, NaN]) await assert.rejects(store.nearest(x, k), RangeError);
+  const [empty, wide, bad] = [[0, 2], [1, 3], [1, 2]].map((shape) =>
+    tensorSpace.from(new Array(shape[0] * shape[1]).fill(NaN), shape)
+  );
+  await assert.rejects(store.nearest(empty, 1), RangeError);
+  await assert.rejects(store.nearest(wide, 1), TypeError);
+  await assert.rejects(store.nearest(bad, 1), RangeError);
+  const reason = new TypeError("enough");
+  await assert.rejects(
+    store.nearest(x, 1, { signal: AbortSignal.abort(reason) }),
+    (error) => error === reason,
+  );
+  assert.equal((await store.nearest(x, 10)).indices.length, 10);
+  tensorSpace.dispose(x, empty, wide, bad);
+  store.dispose();
+});
