@@ -4,7 +4,7 @@
  * @module
  */
 import { affineOf } from "./posterior.ts";
-import type { PointSet } from "./posterior.ts";
+import type { Affine, PointSet } from "./posterior.ts";
 
 /** The `k` nearest rows of each query, the nearest first. */
 export interface Neighbours {
@@ -49,8 +49,10 @@ export interface Search {
   query(row: number): ArrayLike<number>;
   /** The `size` nearest rows of queries `first … first + batch − 1`, as the scan measures them. */
   scan(first: number, batch: number, size: number): Promise<Candidates[]>;
-  /** The given rows in data units. */
-  rows(indices: readonly number[]): Promise<(index: number) => ArrayLike<number>>;
+  /** A function that measures the squared distance of a query to any of the given rows, by direct differences in float64. */
+  rows(
+    indices: readonly number[],
+  ): Promise<(query: ArrayLike<number>, index: number) => number>;
 }
 
 // More candidates than asked for, so that one scan nearly always suffices.
@@ -88,14 +90,14 @@ export async function exactNeighbours(
       if (found.every((candidates) => isEnough(candidates, k, search.count))) break;
     }
     if (k === search.count) found = await search.scan(first, batch, k);
-    const rowOf = await search.rows([...new Set(found.flatMap(({ indices }) => indices))]);
+    const measure = await search.rows([...new Set(found.flatMap(({ indices }) => indices))]);
     found.forEach((candidates, i) => {
       if (candidates.indices.length < k) {
         throw new RangeError(
           `Cannot find the nearest rows: query ${first + i} is too far from the data for float32`,
         );
       }
-      keepNearest(out, first + i, search.query(first + i), candidates.indices, rowOf);
+      keepNearest(out, first + i, search.query(first + i), candidates.indices, measure);
     });
   }
   return out;
@@ -106,24 +108,42 @@ function isEnough({ indices, squares, error }: Candidates, k: number, count: num
   return indices.length === count || squares[squares.length - 1] - squares[k - 1] > 2 * error;
 }
 
-/** Measures candidates by direct differences in float64, and keeps the nearest. */
+/** Measures candidates, and keeps the nearest. */
 function keepNearest(
   { k, indices, distances }: Neighbours,
   row: number,
   query: ArrayLike<number>,
   candidates: ArrayLike<number>,
-  rowOf: (index: number) => ArrayLike<number>,
+  measure: (query: ArrayLike<number>, index: number) => number,
 ): void {
-  const measured = Array.from(candidates, (index) => {
-    const x = rowOf(index);
-    let square = 0;
-    for (let c = 0; c < query.length; c++) square += (query[c] - x[c]) ** 2;
-    return { index, square };
-  }).sort((a, b) => a.square - b.square || a.index - b.index);
+  const measured = Array.from(candidates, (index) => ({ index, square: measure(query, index) }))
+    .sort((a, b) => a.square - b.square || a.index - b.index);
   for (let i = 0; i < k; i++) {
     indices[row * k + i] = measured[i].index;
     distances[row * k + i] = Math.sqrt(measured[i].square);
   }
+}
+
+/**
+ * The squared distance of a query to a stored row, by direct differences in float64.
+ *
+ * @param query The query, in data units.
+ * @param stored Numbers as stored, the row among them.
+ * @param from Where the row begins.
+ * @param affine From stored numbers to data units.
+ */
+export function squaredDistance(
+  query: ArrayLike<number>,
+  stored: Uint8Array | Int8Array | Float32Array,
+  from: number,
+  { scale, offset }: Affine,
+): number {
+  let square = 0;
+  for (let c = 0; c < query.length; c++) {
+    const difference = query[c] - (stored[from + c] * scale + offset);
+    square += difference * difference;
+  }
+  return square;
 }
 
 /**
@@ -150,21 +170,23 @@ export function referenceNeighbours(
   k: number,
 ): Neighbours {
   const { data, dimension } = points;
-  const { scale, offset } = affineOf(points);
+  const affine = affineOf(points);
   const count = data.length / dimension, rows = queries.length / dimension;
   checkNeighbours(k, count);
   const out = { k, indices: new Uint32Array(rows * k), distances: new Float64Array(rows * k) };
   const all = Uint32Array.from({ length: count }, (_, i) => i);
-  const x = new Float64Array(dimension);
   for (let row = 0; row < rows; row++) {
     const query = Float64Array.from(
       { length: dimension },
       (_, c) => queries[row * dimension + c],
     );
-    keepNearest(out, row, query, all, (i) => {
-      for (let c = 0; c < dimension; c++) x[c] = data[i * dimension + c] * scale + offset;
-      return x;
-    });
+    keepNearest(
+      out,
+      row,
+      query,
+      all,
+      (query, i) => squaredDistance(query, data, i * dimension, affine),
+    );
   }
   return out;
 }

@@ -7,7 +7,7 @@ import { DeviceError } from "../errors.ts";
 import type { AnyTensor } from "../linear_space.ts";
 import type { DataStore } from "./device.ts";
 import { NearestHeap } from "./nearest_heap.ts";
-import { checkNeighbours, exactNeighbours } from "./neighbours.ts";
+import { checkNeighbours, exactNeighbours, squaredDistance } from "./neighbours.ts";
 import type { Candidates, Neighbours } from "./neighbours.ts";
 import {
   affineOf,
@@ -421,10 +421,11 @@ export class GpuStore implements DataStore {
     });
   }
 
-  /** Reads rows back, in data units. */
-  async #readRows(indices: readonly number[]): Promise<(index: number) => Float64Array> {
+  /** Reads rows back, and gives the function that measures distances to them. */
+  async #readRows(
+    indices: readonly number[],
+  ): Promise<(query: ArrayLike<number>, index: number) => number> {
     const { rowBytes, shardRows, bytes } = this.#plan;
-    const { scale, offset } = this.#affine;
     const piece = Math.max(1, Math.floor(READ_BYTES / rowBytes));
     const copy = new Uint8Array(indices.length * rowBytes);
     const staging = await this.#gpu.buffer(
@@ -450,12 +451,10 @@ export class GpuStore implements DataStore {
         staging.unmap();
       }
       const places = new Map(indices.map((index, i) => [index, i]));
-      const Numbers = bytes ? Uint8Array : Float32Array;
-      return (index) =>
-        Float64Array.from(
-          new Numbers(copy.buffer, places.get(index)! * rowBytes, this.dimension),
-          (v) => v * scale + offset,
-        );
+      const stored = bytes ? copy : new Float32Array(copy.buffer);
+      const stride = bytes ? rowBytes : rowBytes / 4;
+      return (query, index) =>
+        squaredDistance(query, stored, places.get(index)! * stride, this.#affine);
     } finally {
       this.#gpu.free(staging);
     }

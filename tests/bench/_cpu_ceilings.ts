@@ -11,10 +11,10 @@ export function multiplyAdd(rounds: i32, seed: f32): f32 {
   const x = f32x4.splat(seed), y = f32x4.splat(1);
   let a = x, b = x, c = x, d = x, e = x, f = x, g = x, h = x, i = x, j = x;
   for (let r = 0; r < rounds; r++) {
-    a = f32x4.relaxed_madd(a, x, y); b = f32x4.relaxed_madd(b, x, y); c = f32x4.relaxed_madd(c, x, y);
-    d = f32x4.relaxed_madd(d, x, y); e = f32x4.relaxed_madd(e, x, y); f = f32x4.relaxed_madd(f, x, y);
-    g = f32x4.relaxed_madd(g, x, y); h = f32x4.relaxed_madd(h, x, y); i = f32x4.relaxed_madd(i, x, y);
-    j = f32x4.relaxed_madd(j, x, y);
+    a = f32x4.relaxed_madd(x, y, a); b = f32x4.relaxed_madd(x, y, b); c = f32x4.relaxed_madd(x, y, c);
+    d = f32x4.relaxed_madd(x, y, d); e = f32x4.relaxed_madd(x, y, e); f = f32x4.relaxed_madd(x, y, f);
+    g = f32x4.relaxed_madd(x, y, g); h = f32x4.relaxed_madd(x, y, h); i = f32x4.relaxed_madd(x, y, i);
+    j = f32x4.relaxed_madd(x, y, j);
   }
   const s = f32x4.add(f32x4.add(f32x4.add(a, b), f32x4.add(c, d)), f32x4.add(f32x4.add(e, f), f32x4.add(f32x4.add(g, h), f32x4.add(i, j))));
   return f32x4.extract_lane(s, 0);

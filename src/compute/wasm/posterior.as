@@ -164,22 +164,83 @@ function floatDistances(block: usize, n: usize, stride: usize, q: usize, many: u
 function dots4x2(row: usize, row1: usize, q: usize, qb: usize, from: usize, to: usize, out: usize, outStride: usize): void {
   let s00 = i32x4.splat(0), s10 = s00, s20 = s00, s30 = s00;
   let s01 = s00, s11 = s00, s21 = s00, s31 = s00;
-  const q1 = q + qb, q2 = q + 2 * qb, q3 = q + 3 * qb;
-  for (let c = from; c < to; c += 8) {
-    const x0 = v128.load8x8_s(row + c);
-    const x1 = v128.load8x8_s(row1 + c);
-    const a = v128.load(q + (c << 1));
-    s00 = i32x4.add(s00, i32x4.dot_i16x8_s(a, x0));
-    s01 = i32x4.add(s01, i32x4.dot_i16x8_s(a, x1));
-    const b = v128.load(q1 + (c << 1));
-    s10 = i32x4.add(s10, i32x4.dot_i16x8_s(b, x0));
-    s11 = i32x4.add(s11, i32x4.dot_i16x8_s(b, x1));
-    const d = v128.load(q2 + (c << 1));
-    s20 = i32x4.add(s20, i32x4.dot_i16x8_s(d, x0));
-    s21 = i32x4.add(s21, i32x4.dot_i16x8_s(d, x1));
-    const e = v128.load(q3 + (c << 1));
-    s30 = i32x4.add(s30, i32x4.dot_i16x8_s(e, x0));
-    s31 = i32x4.add(s31, i32x4.dot_i16x8_s(e, x1));
+  let p0 = q + (from << 1), p1 = p0 + qb, p2 = p1 + qb, p3 = p2 + qb;
+  let r0 = row + from, r1 = row1 + from;
+  const end = row + to;
+  // Unrolled so that the addresses are computed once for 32 columns.
+  for (; r0 + 32 <= end; r0 += 32, r1 += 32, p0 += 64, p1 += 64, p2 += 64, p3 += 64) {
+      const x0_0 = v128.load8x8_s(r0, 0);
+      const x1_0 = v128.load8x8_s(r1, 0);
+      const a_0 = v128.load(p0, 0);
+      s00 = i32x4.add(s00, i32x4.dot_i16x8_s(a_0, x0_0));
+      s01 = i32x4.add(s01, i32x4.dot_i16x8_s(a_0, x1_0));
+      const b_0 = v128.load(p1, 0);
+      s10 = i32x4.add(s10, i32x4.dot_i16x8_s(b_0, x0_0));
+      s11 = i32x4.add(s11, i32x4.dot_i16x8_s(b_0, x1_0));
+      const d_0 = v128.load(p2, 0);
+      s20 = i32x4.add(s20, i32x4.dot_i16x8_s(d_0, x0_0));
+      s21 = i32x4.add(s21, i32x4.dot_i16x8_s(d_0, x1_0));
+      const e_0 = v128.load(p3, 0);
+      s30 = i32x4.add(s30, i32x4.dot_i16x8_s(e_0, x0_0));
+      s31 = i32x4.add(s31, i32x4.dot_i16x8_s(e_0, x1_0));
+      const x0_8 = v128.load8x8_s(r0, 8);
+      const x1_8 = v128.load8x8_s(r1, 8);
+      const a_8 = v128.load(p0, 16);
+      s00 = i32x4.add(s00, i32x4.dot_i16x8_s(a_8, x0_8));
+      s01 = i32x4.add(s01, i32x4.dot_i16x8_s(a_8, x1_8));
+      const b_8 = v128.load(p1, 16);
+      s10 = i32x4.add(s10, i32x4.dot_i16x8_s(b_8, x0_8));
+      s11 = i32x4.add(s11, i32x4.dot_i16x8_s(b_8, x1_8));
+      const d_8 = v128.load(p2, 16);
+      s20 = i32x4.add(s20, i32x4.dot_i16x8_s(d_8, x0_8));
+      s21 = i32x4.add(s21, i32x4.dot_i16x8_s(d_8, x1_8));
+      const e_8 = v128.load(p3, 16);
+      s30 = i32x4.add(s30, i32x4.dot_i16x8_s(e_8, x0_8));
+      s31 = i32x4.add(s31, i32x4.dot_i16x8_s(e_8, x1_8));
+      const x0_16 = v128.load8x8_s(r0, 16);
+      const x1_16 = v128.load8x8_s(r1, 16);
+      const a_16 = v128.load(p0, 32);
+      s00 = i32x4.add(s00, i32x4.dot_i16x8_s(a_16, x0_16));
+      s01 = i32x4.add(s01, i32x4.dot_i16x8_s(a_16, x1_16));
+      const b_16 = v128.load(p1, 32);
+      s10 = i32x4.add(s10, i32x4.dot_i16x8_s(b_16, x0_16));
+      s11 = i32x4.add(s11, i32x4.dot_i16x8_s(b_16, x1_16));
+      const d_16 = v128.load(p2, 32);
+      s20 = i32x4.add(s20, i32x4.dot_i16x8_s(d_16, x0_16));
+      s21 = i32x4.add(s21, i32x4.dot_i16x8_s(d_16, x1_16));
+      const e_16 = v128.load(p3, 32);
+      s30 = i32x4.add(s30, i32x4.dot_i16x8_s(e_16, x0_16));
+      s31 = i32x4.add(s31, i32x4.dot_i16x8_s(e_16, x1_16));
+      const x0_24 = v128.load8x8_s(r0, 24);
+      const x1_24 = v128.load8x8_s(r1, 24);
+      const a_24 = v128.load(p0, 48);
+      s00 = i32x4.add(s00, i32x4.dot_i16x8_s(a_24, x0_24));
+      s01 = i32x4.add(s01, i32x4.dot_i16x8_s(a_24, x1_24));
+      const b_24 = v128.load(p1, 48);
+      s10 = i32x4.add(s10, i32x4.dot_i16x8_s(b_24, x0_24));
+      s11 = i32x4.add(s11, i32x4.dot_i16x8_s(b_24, x1_24));
+      const d_24 = v128.load(p2, 48);
+      s20 = i32x4.add(s20, i32x4.dot_i16x8_s(d_24, x0_24));
+      s21 = i32x4.add(s21, i32x4.dot_i16x8_s(d_24, x1_24));
+      const e_24 = v128.load(p3, 48);
+      s30 = i32x4.add(s30, i32x4.dot_i16x8_s(e_24, x0_24));
+      s31 = i32x4.add(s31, i32x4.dot_i16x8_s(e_24, x1_24));
+  }
+  for (; r0 < end; r0 += 8, r1 += 8, p0 += 16, p1 += 16, p2 += 16, p3 += 16) {
+      const x0_0 = v128.load8x8_s(r0, 0);
+      const x1_0 = v128.load8x8_s(r1, 0);
+      const a_0 = v128.load(p0, 0);
+      s00 = i32x4.add(s00, i32x4.dot_i16x8_s(a_0, x0_0));
+      s01 = i32x4.add(s01, i32x4.dot_i16x8_s(a_0, x1_0));
+      const b_0 = v128.load(p1, 0);
+      s10 = i32x4.add(s10, i32x4.dot_i16x8_s(b_0, x0_0));
+      s11 = i32x4.add(s11, i32x4.dot_i16x8_s(b_0, x1_0));
+      const d_0 = v128.load(p2, 0);
+      s20 = i32x4.add(s20, i32x4.dot_i16x8_s(d_0, x0_0));
+      s21 = i32x4.add(s21, i32x4.dot_i16x8_s(d_0, x1_0));
+      const e_0 = v128.load(p3, 0);
+      s30 = i32x4.add(s30, i32x4.dot_i16x8_s(e_0, x0_0));
+      s31 = i32x4.add(s31, i32x4.dot_i16x8_s(e_0, x1_0));
   }
   add64(out, sum4i(s00)); add64(out + 8, sum4i(s01)); out += outStride;
   add64(out, sum4i(s10)); add64(out + 8, sum4i(s11)); out += outStride;
@@ -187,45 +248,74 @@ function dots4x2(row: usize, row1: usize, q: usize, qb: usize, from: usize, to: 
   add64(out, sum4i(s30)); add64(out + 8, sum4i(s31));
 }
 
-// Adds the products of 1 digit row with 4 byte rows.
-function dots1x4(row: usize, rowBytes: usize, q: usize, from: usize, to: usize, out: usize): void {
-  const row1 = row + rowBytes, row2 = row1 + rowBytes, row3 = row2 + rowBytes;
-  let s0 = i32x4.splat(0), s1 = s0, s2 = s0, s3 = s0;
-  for (let c = from; c < to; c += 8) {
-    const a = v128.load(q + (c << 1));
-    s0 = i32x4.add(s0, i32x4.dot_i16x8_s(a, v128.load8x8_s(row + c)));
-    s1 = i32x4.add(s1, i32x4.dot_i16x8_s(a, v128.load8x8_s(row1 + c)));
-    s2 = i32x4.add(s2, i32x4.dot_i16x8_s(a, v128.load8x8_s(row2 + c)));
-    s3 = i32x4.add(s3, i32x4.dot_i16x8_s(a, v128.load8x8_s(row3 + c)));
+// The products of 1 digit row with 4 byte rows, which are read in the order of memory.
+function dots1x4(row: usize, rowBytes: usize, q: usize, stride: usize, out: usize): void {
+  let d0: f64 = 0, d1: f64 = 0, d2: f64 = 0, d3: f64 = 0;
+  for (let from: usize = 0; from < stride; from += BLOCK_DOT) {
+    let s0 = i32x4.splat(0), s1 = s0, s2 = s0, s3 = s0;
+    let p = q + (from << 1);
+    let r0 = row + from, r1 = r0 + rowBytes, r2 = r1 + rowBytes, r3 = r2 + rowBytes;
+    const end = row + min(stride, from + BLOCK_DOT);
+    for (; r0 + 16 <= end; r0 += 16, r1 += 16, r2 += 16, r3 += 16, p += 32) {
+      const a = v128.load(p), b = v128.load(p, 16);
+      s0 = i32x4.add(s0, i32x4.dot_i16x8_s(a, v128.load8x8_s(r0)));
+      s1 = i32x4.add(s1, i32x4.dot_i16x8_s(a, v128.load8x8_s(r1)));
+      s2 = i32x4.add(s2, i32x4.dot_i16x8_s(a, v128.load8x8_s(r2)));
+      s3 = i32x4.add(s3, i32x4.dot_i16x8_s(a, v128.load8x8_s(r3)));
+      s0 = i32x4.add(s0, i32x4.dot_i16x8_s(b, v128.load8x8_s(r0, 8)));
+      s1 = i32x4.add(s1, i32x4.dot_i16x8_s(b, v128.load8x8_s(r1, 8)));
+      s2 = i32x4.add(s2, i32x4.dot_i16x8_s(b, v128.load8x8_s(r2, 8)));
+      s3 = i32x4.add(s3, i32x4.dot_i16x8_s(b, v128.load8x8_s(r3, 8)));
+    }
+    for (; r0 < end; r0 += 8, r1 += 8, r2 += 8, r3 += 8, p += 16) {
+      const a = v128.load(p);
+      s0 = i32x4.add(s0, i32x4.dot_i16x8_s(a, v128.load8x8_s(r0)));
+      s1 = i32x4.add(s1, i32x4.dot_i16x8_s(a, v128.load8x8_s(r1)));
+      s2 = i32x4.add(s2, i32x4.dot_i16x8_s(a, v128.load8x8_s(r2)));
+      s3 = i32x4.add(s3, i32x4.dot_i16x8_s(a, v128.load8x8_s(r3)));
+    }
+    d0 += sum4i(s0); d1 += sum4i(s1); d2 += sum4i(s2); d3 += sum4i(s3);
   }
-  add64(out, sum4i(s0)); add64(out + 8, sum4i(s1)); add64(out + 16, sum4i(s2)); add64(out + 24, sum4i(s3));
+  store<f64>(out, d0); store<f64>(out, d1, 8); store<f64>(out, d2, 16); store<f64>(out, d3, 24);
 }
 
-function dot1(row: usize, q: usize, from: usize, to: usize): f64 {
-  let s = i32x4.splat(0);
-  for (let c = from; c < to; c += 8) s = i32x4.add(s, i32x4.dot_i16x8_s(v128.load(q + (c << 1)), v128.load8x8_s(row + c)));
-  return sum4i(s);
+// The product of 1 digit row with 1 byte row.
+function dot1(row: usize, q: usize, stride: usize): f64 {
+  let d: f64 = 0;
+  for (let from: usize = 0; from < stride; from += BLOCK_DOT) {
+    let s = i32x4.splat(0), t = s;
+    let p = q + (from << 1), r = row + from;
+    const end = row + min(stride, from + BLOCK_DOT);
+    for (; r + 16 <= end; r += 16, p += 32) {
+      s = i32x4.add(s, i32x4.dot_i16x8_s(v128.load(p), v128.load8x8_s(r)));
+      t = i32x4.add(t, i32x4.dot_i16x8_s(v128.load(p, 16), v128.load8x8_s(r, 8)));
+    }
+    if (r < end) s = i32x4.add(s, i32x4.dot_i16x8_s(v128.load(p), v128.load8x8_s(r)));
+    d += sum4i(s) + sum4i(t);
+  }
+  return d;
 }
 
 // The products of one digit of `many` queries with all rows of a block.
 function blockDots(block: usize, n: usize, stride: usize, q: usize, many: usize, out: usize, outStride: usize): void {
   const qb = stride << 1;
-  for (let k: usize = 0; k < many; k++) memory.fill(out + k * outStride, 0, n << 3);
-  for (let from: usize = 0; from < stride; from += BLOCK_DOT) {
-    const to = min(stride, from + BLOCK_DOT);
-    let r: usize = 0;
-    if (many == 4) {
-      for (; r + 1 < n; r += 2) {
+  let paired: usize = 0;
+  if (many == 4) {
+    paired = n & ~1;
+    for (let k: usize = 0; k < 4; k++) memory.fill(out + k * outStride, 0, paired << 3);
+    // A part of the queries at a time, so that it stays in the L1 cache.
+    for (let from: usize = 0; from < stride; from += BLOCK_DOT) {
+      for (let r: usize = 0; r < paired; r += 2) {
         const row = block + r * stride;
-        dots4x2(row, row + stride, q, qb, from, to, out + (r << 3), outStride);
+        dots4x2(row, row + stride, q, qb, from, min(stride, from + BLOCK_DOT), out + (r << 3), outStride);
       }
     }
-    for (let k: usize = 0; k < many; k++) {
-      let t = r;
-      const o = out + k * outStride;
-      for (; t + 3 < n; t += 4) dots1x4(block + t * stride, stride, q + k * qb, from, to, o + (t << 3));
-      for (; t < n; t++) add64(o + (t << 3), dot1(block + t * stride, q + k * qb, from, to));
-    }
+  }
+  for (let k: usize = 0; k < many; k++) {
+    const o = out + k * outStride;
+    let r = paired;
+    for (; r + 3 < n; r += 4) dots1x4(block + r * stride, stride, q + k * qb, stride, o + (r << 3));
+    for (; r < n; r++) store<f64>(o + (r << 3), dot1(block + r * stride, q + k * qb, stride));
   }
 }
 
@@ -280,10 +370,7 @@ function refine(block: usize, n: usize, stride: usize, low: usize, many: usize, 
       for (let t = r; t <= r1; t++) {
         const at = distances + k * ds + (t << 3);
         if (load<f64>(at) == Infinity) continue;
-        let dot: f64 = 0;
-        for (let from: usize = 0; from < stride; from += BLOCK_DOT) {
-          dot += dot1(block + t * stride, low + k * qb, from, min(stride, from + BLOCK_DOT));
-        }
+        const dot = dot1(block + t * stride, low + k * qb, stride);
         add64(at, -2 * load<f64>(parameters + k * PARAMETERS * 8, 32) * dot);
       }
     }
@@ -340,21 +427,39 @@ function weigh(distances: usize, weights: usize, n: usize, firstRow: usize, p: u
   v128.store(at, f32x4.add(v128.load(at), v));
 }
 
-// Y += weights x rows over `width` columns, for 4 queries.
-function accumulate4<T>(row: usize, rowBytes: usize, n: usize, weights: usize, ws: usize, y: usize, yb: usize, width: usize): void {
+// Lists the rows that any of 4 queries keeps: their numbers, and their weights side by side.
+// A missing query has weight 0. Returns how many.
+function compact(weights: usize, ws: usize, many: usize, n: usize, numbers: usize, packed: usize): usize {
+  let m: usize = 0;
+  for (let r: usize = 0; r < n; r++) {
+    const w = weights + (r << 2), to = packed + (m << 4);
+    v128.store(to, i32x4.splat(0));
+    for (let k: usize = 0; k < many; k++) store<f32>(to + (k << 2), load<f32>(w + k * ws));
+    if (!v128.any_true(v128.load(to))) continue;
+    store<u32>(numbers + (m << 2), <u32>r);
+    m++;
+  }
+  return m;
+}
+
+// Y += weights x rows over `width` columns, for 4 queries and `m` listed rows.
+function accumulate4<T>(rows: usize, rowBytes: usize, m: usize, numbers: usize, packed: usize, y: usize, yb: usize, width: usize): void {
+  const last = packed + (m << 4);
   for (let c: usize = 0; c < width; c += 8) {
     let a00 = f32x4.splat(0), a01 = a00, a10 = a00, a11 = a00;
     let a20 = a00, a21 = a00, a30 = a00, a31 = a00;
-    let at = row + c * sizeof<T>();
-    for (let w = weights; w < weights + (n << 2); w += 4, at += rowBytes) {
-      const w0 = v128.load32_splat(w), w1 = v128.load32_splat(w + ws);
-      const w2 = v128.load32_splat(w + 2 * ws), w3 = v128.load32_splat(w + 3 * ws);
-      if (!v128.any_true(v128.or(v128.or(w0, w1), v128.or(w2, w3)))) continue;
+    const base = rows + c * sizeof<T>();
+    for (let w = packed, i = numbers; w < last; w += 16, i += 4) {
+      const at = base + load<u32>(i) * rowBytes;
       const x0 = load4<T>(at);
       const x1 = load4<T>(at + 4 * sizeof<T>());
+      const w0 = v128.load32_splat(w);
       a00 = madd(w0, x0, a00); a01 = madd(w0, x1, a01);
+      const w1 = v128.load32_splat(w, 4);
       a10 = madd(w1, x0, a10); a11 = madd(w1, x1, a11);
+      const w2 = v128.load32_splat(w, 8);
       a20 = madd(w2, x0, a20); a21 = madd(w2, x1, a21);
+      const w3 = v128.load32_splat(w, 12);
       a30 = madd(w3, x0, a30); a31 = madd(w3, x1, a31);
     }
     let p = y + (c << 2);
@@ -365,28 +470,37 @@ function accumulate4<T>(row: usize, rowBytes: usize, n: usize, weights: usize, w
   }
 }
 
-// Y += weights x rows, for 1 query: the same order of additions per column.
-function accumulate1<T>(row: usize, rowBytes: usize, n: usize, weights: usize, y: usize, width: usize): void {
+// The same for query `k` of the 4 alone: the same order of additions per column.
+function accumulate1<T>(rows: usize, rowBytes: usize, m: usize, numbers: usize, packed: usize, k: usize, y: usize, width: usize): void {
+  const last = packed + (m << 4);
   let c: usize = 0;
   for (; c + 16 <= width; c += 16) {
     let a0 = f32x4.splat(0), a1 = a0, a2 = a0, a3 = a0;
-    let at = row + c * sizeof<T>();
-    for (let w = weights; w < weights + (n << 2); w += 4, at += rowBytes) {
-      if (load<f32>(w) == 0) continue;
-      const v = v128.load32_splat(w);
-      a0 = madd(v, load4<T>(at), a0);
-      a1 = madd(v, load4<T>(at + 4 * sizeof<T>()), a1);
-      a2 = madd(v, load4<T>(at + 8 * sizeof<T>()), a2);
-      a3 = madd(v, load4<T>(at + 12 * sizeof<T>()), a3);
+    const base = rows + c * sizeof<T>();
+    for (let w = packed, i = numbers; w < last; w += 16, i += 4) {
+      const at = base + load<u32>(i) * rowBytes;
+      const v = v128.load32_splat(w + (k << 2));
+      if (sizeof<T>() == 1) {
+        const low = v128.load8x8_s(at), high = v128.load8x8_s(at, 8);
+        a0 = madd(v, f32x4.convert_i32x4_s(i32x4.extend_low_i16x8_s(low)), a0);
+        a1 = madd(v, f32x4.convert_i32x4_s(i32x4.extend_high_i16x8_s(low)), a1);
+        a2 = madd(v, f32x4.convert_i32x4_s(i32x4.extend_low_i16x8_s(high)), a2);
+        a3 = madd(v, f32x4.convert_i32x4_s(i32x4.extend_high_i16x8_s(high)), a3);
+      } else {
+        a0 = madd(v, v128.load(at), a0);
+        a1 = madd(v, v128.load(at, 16), a1);
+        a2 = madd(v, v128.load(at, 32), a2);
+        a3 = madd(v, v128.load(at, 48), a3);
+      }
     }
     const p = y + (c << 2);
     add4(p, a0); add4(p + 16, a1); add4(p + 32, a2); add4(p + 48, a3);
   }
   for (; c < width; c += 4) {
     let a = f32x4.splat(0);
-    let at = row + c * sizeof<T>();
-    for (let w = weights; w < weights + (n << 2); w += 4, at += rowBytes) {
-      if (load<f32>(w) != 0) a = madd(v128.load32_splat(w), load4<T>(at), a);
+    const base = rows + c * sizeof<T>();
+    for (let w = packed, i = numbers; w < last; w += 16, i += 4) {
+      a = madd(v128.load32_splat(w + (k << 2)), load4<T>(base + load<u32>(i) * rowBytes), a);
     }
     add4(y + (c << 2), a);
   }
@@ -397,7 +511,11 @@ function convert(block: usize, rowBytes: usize, n: usize, kept: usize, width: us
   for (let r: usize = 0; r < n; r++) {
     if (!load<u8>(kept + r)) continue;
     const from = block + r * rowBytes, to = out + r * BLOCK_COLUMNS * 4;
-    for (let c: usize = 0; c < width; c += 4) v128.store(to + (c << 2), load4<u8>(from + c));
+    for (let c: usize = 0; c < width; c += 8) {
+      const x = v128.load8x8_s(from + c);
+      v128.store(to + (c << 2), f32x4.convert_i32x4_s(i32x4.extend_low_i16x8_s(x)));
+      v128.store(to + (c << 2), f32x4.convert_i32x4_s(i32x4.extend_high_i16x8_s(x)), 16);
+    }
   }
 }
 
@@ -416,11 +534,16 @@ export function scan(bytes: i32, data: usize, rows: usize, firstRow: usize, bloc
   const qb = bytes ? stride << 1 : stride << 2;
   const yb = stride << 2;
   const ds = blockRows << 3, ws = blockRows << 2;
+  const groups = (batch + 3) >> 2;
+  // The order of the scratch space: products of two rows, distances and weights of a group;
+  // per group the number of kept rows, their numbers and weights; flags of kept rows; converted columns.
   const distances = scratch + 64;
   const weights = distances + 4 * ds;
-  const kept = weights + batch * ws;
-  const groups = kept + blockRows;
-  const columns = (groups + batch + 15) & ~15;
+  const counts = weights + 4 * ws;
+  const numbers = counts + (groups << 2);
+  const packed = (numbers + groups * (blockRows << 2) + 15) & ~15;
+  const kept = packed + groups * (blockRows << 4);
+  const columns = (kept + blockRows + 15) & ~15;
   memory.fill(state, 0, batch * STATE * 8);
   memory.fill(y, 0, batch * yb);
   for (let q: usize = 0; q < batch; q++) {
@@ -432,7 +555,8 @@ export function scan(bytes: i32, data: usize, rows: usize, firstRow: usize, bloc
     const n = min(blockRows, rows - from);
     const block = data + from * rowBytes;
     let busy = 0;
-    for (let q: usize = 0; q < batch; q += 4) {
+    for (let group: usize = 0; group < groups; group++) {
+      const q = group << 2;
       const many = min<usize>(4, batch - q);
       const p = parameters + q * PARAMETERS * 8;
       if (bytes) {
@@ -446,10 +570,11 @@ export function scan(bytes: i32, data: usize, rows: usize, firstRow: usize, bloc
       } else floatDistances(block, n, stride, queries + q * qb, many, distances, ds);
       let any = false;
       for (let k: usize = 0; k < many; k++) {
-        const some = weigh(distances + k * ds, weights + (q + k) * ws, n, firstRow + from, p + k * PARAMETERS * 8, state + (q + k) * STATE * 8, y + (q + k) * yb, stride);
+        const some = weigh(distances + k * ds, weights + k * ws, n, firstRow + from, p + k * PARAMETERS * 8, state + (q + k) * STATE * 8, y + (q + k) * yb, stride);
         any = any || some;
       }
-      store<u8>(groups + (q >> 2), <u8>any);
+      const m = any ? compact(weights, ws, many, n, numbers + group * ws, packed + group * (blockRows << 4)) : 0;
+      store<u32>(counts + (group << 2), <u32>m);
       busy += <i32>any;
     }
     if (busy == 0) continue;
@@ -457,30 +582,30 @@ export function scan(bytes: i32, data: usize, rows: usize, firstRow: usize, bloc
     const shared = bytes && busy > 1;
     if (shared) {
       memory.fill(kept, 0, n);
-      for (let q: usize = 0; q < batch; q++) {
-        if (!load<u8>(groups + (q >> 2))) continue;
-        for (let r: usize = 0; r < n; r++) {
-          if (load<f32>(weights + q * ws + (r << 2)) != 0) store<u8>(kept + r, 1);
-        }
+      for (let group: usize = 0; group < groups; group++) {
+        const list = numbers + group * ws;
+        for (let i: usize = 0; i < load<u32>(counts + (group << 2)); i++) store<u8>(kept + load<u32>(list + (i << 2)), 1);
       }
     }
     const step = shared ? BLOCK_COLUMNS : stride;
     for (let c: usize = 0; c < stride; c += step) {
       const width = min(step, stride - c);
       if (shared) convert(block + c, rowBytes, n, kept, width, columns);
-      for (let q: usize = 0; q < batch; q += 4) {
-        if (!load<u8>(groups + (q >> 2))) continue;
+      for (let group: usize = 0; group < groups; group++) {
+        const m: usize = load<u32>(counts + (group << 2));
+        if (m == 0) continue;
+        const q = group << 2;
         const many = min<usize>(4, batch - q);
-        const w = weights + q * ws, to = y + q * yb + (c << 2);
+        const list = numbers + group * ws, w = packed + group * (blockRows << 4), to = y + q * yb + (c << 2);
         if (many == 4) {
-          if (shared) accumulate4<f32>(columns, BLOCK_COLUMNS * 4, n, w, ws, to, yb, width);
-          else if (bytes) accumulate4<u8>(block, rowBytes, n, w, ws, to, yb, width);
-          else accumulate4<f32>(block, rowBytes, n, w, ws, to, yb, width);
+          if (shared) accumulate4<f32>(columns, BLOCK_COLUMNS * 4, m, list, w, to, yb, width);
+          else if (bytes) accumulate4<u8>(block, rowBytes, m, list, w, to, yb, width);
+          else accumulate4<f32>(block, rowBytes, m, list, w, to, yb, width);
         } else {
           for (let k: usize = 0; k < many; k++) {
-            if (shared) accumulate1<f32>(columns, BLOCK_COLUMNS * 4, n, w + k * ws, to + k * yb, width);
-            else if (bytes) accumulate1<u8>(block, rowBytes, n, w + k * ws, to + k * yb, width);
-            else accumulate1<f32>(block, rowBytes, n, w + k * ws, to + k * yb, width);
+            if (shared) accumulate1<f32>(columns, BLOCK_COLUMNS * 4, m, list, w, k, to + k * yb, width);
+            else if (bytes) accumulate1<u8>(block, rowBytes, m, list, w, k, to + k * yb, width);
+            else accumulate1<f32>(block, rowBytes, m, list, w, k, to + k * yb, width);
           }
         }
       }

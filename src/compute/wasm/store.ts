@@ -7,7 +7,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import { DeviceError } from "../../errors.ts";
 import type { AnyTensor } from "../../linear_space.ts";
 import type { DataStore } from "../device.ts";
-import { exactNeighbours } from "../neighbours.ts";
+import { exactNeighbours, squaredDistance } from "../neighbours.ts";
 import type { Candidates, Neighbours } from "../neighbours.ts";
 import {
   affineOf,
@@ -154,7 +154,7 @@ export class WasmStore implements DataStore {
         query,
         scan: (first, batch, size) =>
           this.#inTurn(() => this.#search(query, first, batch, size, options.signal)),
-        rows: () => Promise.resolve((i) => this.#row(i)),
+        rows: () => Promise.resolve(this.#measure()),
       },
       rows,
       k,
@@ -218,9 +218,10 @@ export class WasmStore implements DataStore {
     const states = control + 64;
     const sums = states + this.#shards * batch * STATE;
     const scratch = roundUp(sums + this.#shards * batch * stride * 4, 64);
-    // In this order: products of a pair of rows, distances, weights, flags per row and per group, converted columns.
+    // What scan() lays out in it, rounded up at each part.
+    const groups = Math.ceil(batch / 4);
     const scratchBytes = roundUp(
-      64 + 32 * rows + 4 * batch * rows + rows + batch + 16 + 4 * COLUMNS * rows,
+      64 + 48 * rows + groups * (4 + 20 * rows) + rows + 4 * COLUMNS * rows + 64,
       64,
     );
     const end = scratch + this.#pool.threads * scratchBytes;
@@ -326,18 +327,14 @@ export class WasmStore implements DataStore {
     });
   }
 
-  /** A row in data units. */
-  #row(index: number): Float64Array {
-    const { dimension } = this, stride = this.#stride;
+  /** The function that measures distances to rows, by direct differences in float64. */
+  #measure(): (query: ArrayLike<number>, index: number) => number {
     const { buffer } = this.#memory!;
-    if (!this.#bytes) {
-      return Float64Array.from(new Float32Array(buffer, DATA + index * stride * 4, dimension));
-    }
-    const [scale, lowest] = [this.#scale, this.#offset - SIGNED * this.#scale];
-    return Float64Array.from(
-      new Int8Array(buffer, DATA + index * stride, dimension),
-      (v) => (v + SIGNED) * scale + lowest,
-    );
+    const stride = this.#stride, affine = { scale: this.#scale, offset: this.#offset };
+    const stored = this.#bytes
+      ? new Int8Array(buffer, DATA, this.count * stride)
+      : new Float32Array(buffer, DATA, this.count * stride);
+    return (query, index) => squaredDistance(query, stored, index * stride, affine);
   }
 
   /** The arguments that both kernels begin with. */
