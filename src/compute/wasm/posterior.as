@@ -74,6 +74,19 @@ const BLOCK_COLUMNS: usize = 512;
     (<f64>i32x4.extract_lane(v, 2) + <f64>i32x4.extract_lane(v, 3));
 }
 
+// Sums the lanes of two accumulators, exactly, as two float64.
+// @ts-ignore: decorator
+@inline function sums2(a: v128, b: v128): v128 {
+  const p = f64x2.add(f64x2.convert_low_i32x4_s(a), f64x2.convert_low_i32x4_s(v128.shuffle<i64>(a, a, 1, 0)));
+  const q = f64x2.add(f64x2.convert_low_i32x4_s(b), f64x2.convert_low_i32x4_s(v128.shuffle<i64>(b, b, 1, 0)));
+  return f64x2.add(v128.shuffle<i64>(p, q, 0, 2), v128.shuffle<i64>(p, q, 1, 3));
+}
+
+// @ts-ignore: decorator
+@inline function addTwo(at: usize, v: v128): void {
+  v128.store(at, f64x2.add(v128.load(at), v));
+}
+
 // @ts-ignore: decorator
 @inline function add64(at: usize, v: f64): void {
   store<f64>(at, load<f64>(at) + v);
@@ -142,8 +155,8 @@ function distances1x2(row: usize, row1: usize, q: usize, stride: usize, out: usi
   store<f64>(out1, d1);
 }
 
-function floatDistances(block: usize, n: usize, stride: usize, q: usize, many: usize, out: usize, outStride: usize): void {
-  const rowBytes = stride << 2;
+function floatDistances(block: usize, rowBytes: usize, n: usize, stride: usize, q: usize, many: usize, out: usize, outStride: usize): void {
+  const qb = stride << 2;
   let r: usize = 0;
   if (many == 4) {
     for (; r + 1 < n; r += 2) distances4x2(block + r * rowBytes, rowBytes, q, stride, out + (r << 3), outStride);
@@ -153,7 +166,7 @@ function floatDistances(block: usize, n: usize, stride: usize, q: usize, many: u
     const r1 = min(r + 1, n - 1);
     for (let k: usize = 0; k < many; k++) {
       const o = out + k * outStride;
-      distances1x2(block + r * rowBytes, block + r1 * rowBytes, q + k * rowBytes, stride, o + (r << 3), o + (r1 << 3));
+      distances1x2(block + r * rowBytes, block + r1 * rowBytes, q + k * qb, stride, o + (r << 3), o + (r1 << 3));
     }
   }
 }
@@ -242,10 +255,10 @@ function dots4x2(row: usize, row1: usize, q: usize, qb: usize, from: usize, to: 
       s30 = i32x4.add(s30, i32x4.dot_i16x8_s(e_0, x0_0));
       s31 = i32x4.add(s31, i32x4.dot_i16x8_s(e_0, x1_0));
   }
-  add64(out, sum4i(s00)); add64(out + 8, sum4i(s01)); out += outStride;
-  add64(out, sum4i(s10)); add64(out + 8, sum4i(s11)); out += outStride;
-  add64(out, sum4i(s20)); add64(out + 8, sum4i(s21)); out += outStride;
-  add64(out, sum4i(s30)); add64(out + 8, sum4i(s31));
+  addTwo(out, sums2(s00, s01)); out += outStride;
+  addTwo(out, sums2(s10, s11)); out += outStride;
+  addTwo(out, sums2(s20, s21)); out += outStride;
+  addTwo(out, sums2(s30, s31));
 }
 
 // The products of 1 digit row with 4 byte rows, which are read in the order of memory.
@@ -297,7 +310,7 @@ function dot1(row: usize, q: usize, stride: usize): f64 {
 }
 
 // The products of one digit of `many` queries with all rows of a block.
-function blockDots(block: usize, n: usize, stride: usize, q: usize, many: usize, out: usize, outStride: usize): void {
+function blockDots(block: usize, rowBytes: usize, n: usize, stride: usize, q: usize, many: usize, out: usize, outStride: usize): void {
   const qb = stride << 1;
   let paired: usize = 0;
   if (many == 4) {
@@ -306,46 +319,74 @@ function blockDots(block: usize, n: usize, stride: usize, q: usize, many: usize,
     // A part of the queries at a time, so that it stays in the L1 cache.
     for (let from: usize = 0; from < stride; from += BLOCK_DOT) {
       for (let r: usize = 0; r < paired; r += 2) {
-        const row = block + r * stride;
-        dots4x2(row, row + stride, q, qb, from, min(stride, from + BLOCK_DOT), out + (r << 3), outStride);
+        const row = block + r * rowBytes;
+        dots4x2(row, row + rowBytes, q, qb, from, min(stride, from + BLOCK_DOT), out + (r << 3), outStride);
       }
     }
   }
   for (let k: usize = 0; k < many; k++) {
     const o = out + k * outStride;
     let r = paired;
-    for (; r + 3 < n; r += 4) dots1x4(block + r * stride, stride, q + k * qb, stride, o + (r << 3));
-    for (; r < n; r++) store<f64>(o + (r << 3), dot1(block + r * stride, q + k * qb, stride));
+    for (; r + 3 < n; r += 4) dots1x4(block + r * rowBytes, rowBytes, q + k * qb, stride, o + (r << 3));
+    for (; r < n; r++) store<f64>(o + (r << 3), dot1(block + r * rowBytes, q + k * qb, stride));
   }
+}
+
+// Turns products by the first digit into distances, two at a time.
+// @ts-ignore: decorator
+@inline function toDistances(distances: usize, r: usize, norms: usize, square: v128, minus2s: v128): v128 {
+  const at = distances + (r << 3);
+  return f64x2.add(f64x2.add(square, v128.load(norms + (r << 3))), f64x2.mul(minus2s, v128.load(at)));
 }
 
 // Turns products by the first digit into distances, and drops rows that cannot matter by setting theirs to infinity.
 function screen(distances: usize, n: usize, norms: usize, p: usize, state: usize): void {
-  const square = load<f64>(p, 16), s1 = load<f64>(p, 24), e = load<f64>(p, 40);
-  // The two smallest upper bounds of distances so far.
+  const square = f64x2.splat(load<f64>(p, 16)), minus2s = f64x2.splat(-2 * load<f64>(p, 24));
+  const e = load<f64>(p, 40);
+  padBlock(distances, n, -Infinity);
+  // The two smallest of each lane.
+  let least2 = f64x2.splat(Infinity), second2 = least2;
+  for (let r: usize = 0; r < n; r += 2) {
+    const d = toDistances(distances, r, norms, square, minus2s);
+    v128.store(distances + (r << 3), d);
+    second2 = f64x2.pmin(second2, f64x2.pmax(least2, d));
+    least2 = f64x2.pmin(least2, d);
+  }
+  // The two smallest upper bounds of distances, with those of earlier blocks.
   let least = load<f64>(state), second = load<f64>(state, 8);
-  for (let r: usize = 0; r < n; r++) {
-    const at = distances + (r << 3);
-    const d = square + load<f64>(norms + (r << 3)) - 2 * s1 * load<f64>(at);
-    store<f64>(at, d);
-    const u = d + e;
+  for (let i = 0; i < 4; i++) {
+    const v = i == 0 ? f64x2.extract_lane(least2, 0) : i == 1 ? f64x2.extract_lane(least2, 1) :
+      i == 2 ? f64x2.extract_lane(second2, 0) : f64x2.extract_lane(second2, 1);
+    const u = v + e;
     if (u < least) {
       second = least;
       least = u;
     } else if (u < second) second = u;
   }
-  const most = max(least + load<f64>(p, 8) / load<f64>(p), second) + e;
-  for (let r: usize = 0; r < n; r++) {
-    if (load<f64>(distances + (r << 3)) > most) store<f64>(distances + (r << 3), Infinity);
+  drop(distances, n, max(least + load<f64>(p, 8) / load<f64>(p), second) + e);
+}
+
+// The place after an odd last row belongs to no row: its product is -infinity, its distance infinity.
+// @ts-ignore: decorator
+@inline function padBlock(distances: usize, n: usize, value: f64): void {
+  if (n & 1) store<f64>(distances + (n << 3), value);
+}
+
+// Sets distances above `most` to infinity.
+function drop(distances: usize, n: usize, most: f64): void {
+  const limit = f64x2.splat(most), none = f64x2.splat(Infinity);
+  for (let at = distances; at < distances + (n << 3); at += 16) {
+    const d = v128.load(at);
+    v128.store(at, v128.bitselect(none, d, f64x2.gt(d, limit)));
   }
 }
 
 // Adds the second digit to the rows that are left.
-function refine(block: usize, n: usize, stride: usize, low: usize, many: usize, parameters: usize, distances: usize, ds: usize, scratch: usize): void {
+function refine(block: usize, rowBytes: usize, n: usize, stride: usize, low: usize, many: usize, parameters: usize, distances: usize, ds: usize, scratch: usize): void {
   const qb = stride << 1;
   for (let r: usize = 0; r < n; r += 2) {
     const r1 = min(r + 1, n - 1);
-    const row = block + r * stride, row1 = block + r1 * stride;
+    const row = block + r * rowBytes, row1 = block + r1 * rowBytes;
     let left = 0;
     for (let k: usize = 0; k < many; k++) {
       left += <i32>(load<f64>(distances + k * ds + (r << 3)) < Infinity);
@@ -370,7 +411,7 @@ function refine(block: usize, n: usize, stride: usize, low: usize, many: usize, 
       for (let t = r; t <= r1; t++) {
         const at = distances + k * ds + (t << 3);
         if (load<f64>(at) == Infinity) continue;
-        const dot = dot1(block + t * stride, low + k * qb, stride);
+        const dot = dot1(block + t * rowBytes, low + k * qb, stride);
         add64(at, -2 * load<f64>(parameters + k * PARAMETERS * 8, 32) * dot);
       }
     }
@@ -379,20 +420,49 @@ function refine(block: usize, n: usize, stride: usize, low: usize, many: usize, 
 
 // ---- weights and sums ----
 
+// exp of two numbers from -64 to 0, to about 1e-11: exp(l) = 2^k exp(r) with |r| <= log(2)/2, a polynomial of degree 9.
+// @ts-ignore: decorator
+@inline function exp2(l: v128): v128 {
+  const k = f64x2.nearest(f64x2.mul(l, f64x2.splat(1.4426950408889634)));
+  // log 2 in two parts: k times the first is exact.
+  const r = f64x2.sub(f64x2.sub(l, f64x2.mul(k, f64x2.splat(0.6931471803691238))), f64x2.mul(k, f64x2.splat(1.9082149292705877e-10)));
+  let p = f64x2.add(f64x2.mul(r, f64x2.splat(1 / 362880.0)), f64x2.splat(1 / 40320.0));
+  p = f64x2.add(f64x2.mul(p, r), f64x2.splat(1 / 5040.0));
+  p = f64x2.add(f64x2.mul(p, r), f64x2.splat(1 / 720.0));
+  p = f64x2.add(f64x2.mul(p, r), f64x2.splat(1 / 120.0));
+  p = f64x2.add(f64x2.mul(p, r), f64x2.splat(1 / 24.0));
+  p = f64x2.add(f64x2.mul(p, r), f64x2.splat(1 / 6.0));
+  p = f64x2.add(f64x2.mul(p, r), f64x2.splat(0.5));
+  p = f64x2.add(f64x2.mul(p, r), f64x2.splat(1));
+  p = f64x2.add(f64x2.mul(p, r), f64x2.splat(1));
+  // 2^k by its exponent bits; k >= -93.
+  const exponent = i64x2.extend_low_i32x4_s(i32x4.trunc_sat_f64x2_s_zero(k));
+  return f64x2.mul(p, i64x2.shl(i64x2.add(exponent, i64x2.splat(1023)), 52));
+}
+
 // Turns the distances of one query to a block of rows into weights (float32), and updates its state and sums.
-// Returns whether any weight is not 0.
+// Returns whether any weight is not 0; if not, the weights are not written.
 function weigh(distances: usize, weights: usize, n: usize, firstRow: usize, p: usize, state: usize, y: usize, stride: usize): bool {
   const g = load<f64>(p), cut = load<f64>(p, 8);
-  let least = load<f64>(state), second = load<f64>(state, 8), index = load<f64>(state, 16);
+  padBlock(distances, n, Infinity);
+  let nearest2 = f64x2.splat(Infinity);
+  for (let at = distances; at < distances + (n << 3); at += 16) nearest2 = f64x2.pmin(nearest2, v128.load(at));
+  const nearest = min(f64x2.extract_lane(nearest2, 0), f64x2.extract_lane(nearest2, 1));
+  let least = load<f64>(state), second = load<f64>(state, 8);
   const before = least;
-  for (let r: usize = 0; r < n; r++) {
-    const d = load<f64>(distances + (r << 3));
-    if (d < least) {
-      second = least;
-      least = d;
-      index = <f64>(firstRow + r);
-    } else if (d < second) second = d;
+  if (nearest < second) {
+    for (let r: usize = 0; r < n; r++) {
+      const d = load<f64>(distances + (r << 3));
+      if (d < least) {
+        second = least;
+        least = d;
+        store<f64>(state, <f64>(firstRow + r), 16);
+      } else if (d < second) second = d;
+    }
+    store<f64>(state, least);
+    store<f64>(state, second, 8);
   }
+  if (!((nearest - least) * g < cut)) return false;
   let z = load<f64>(state, 24), z2 = load<f64>(state, 32), a = load<f64>(state, 40);
   if (least < before && z > 0) {
     const shift = (least - before) * g;
@@ -403,23 +473,23 @@ function weigh(distances: usize, weights: usize, n: usize, firstRow: usize, p: u
     const splat = f32x4.splat(<f32>factor);
     for (let c: usize = 0; c < stride << 2; c += 16) v128.store(y + c, f32x4.mul(v128.load(y + c), splat));
   }
-  let any = false;
-  for (let r: usize = 0; r < n; r++) {
-    const l = (least - load<f64>(distances + (r << 3))) * g;
-    let kept: f32 = 0;
-    if (l > -cut) {
-      const w = Math.exp(l);
-      z += w;
-      z2 += w * w;
-      a += w * l;
-      kept = <f32>w;
-      any = true;
-    }
-    store<f32>(weights + (r << 2), kept);
+  const origin = f64x2.splat(least), rate = f64x2.splat(g), lowest = f64x2.splat(-cut);
+  let zs = f64x2.splat(0), z2s = zs, as = zs;
+  for (let r: usize = 0; r < n; r += 2) {
+    const l = f64x2.mul(f64x2.sub(origin, v128.load(distances + (r << 3))), rate);
+    const near = f64x2.gt(l, lowest);
+    // Farther rows would have exponents out of range; their weight is 0.
+    const bounded = v128.bitselect(l, lowest, near);
+    const w = v128.and(exp2(bounded), near);
+    zs = f64x2.add(zs, w);
+    z2s = f64x2.add(z2s, f64x2.mul(w, w));
+    as = f64x2.add(as, f64x2.mul(w, bounded));
+    v128.store64_lane(weights + (r << 2), f32x4.demote_f64x2_zero(w), 0);
   }
-  store<f64>(state, least); store<f64>(state, second, 8); store<f64>(state, index, 16);
-  store<f64>(state, z, 24); store<f64>(state, z2, 32); store<f64>(state, a, 40);
-  return any;
+  store<f64>(state, z + f64x2.extract_lane(zs, 0) + f64x2.extract_lane(zs, 1), 24);
+  store<f64>(state, z2 + f64x2.extract_lane(z2s, 0) + f64x2.extract_lane(z2s, 1), 32);
+  store<f64>(state, a + f64x2.extract_lane(as, 0) + f64x2.extract_lane(as, 1), 40);
+  return true;
 }
 
 // @ts-ignore: decorator
@@ -443,12 +513,12 @@ function compact(weights: usize, ws: usize, many: usize, n: usize, numbers: usiz
 }
 
 // Y += weights x rows over `width` columns, for 4 queries and `m` listed rows.
-function accumulate4<T>(rows: usize, rowBytes: usize, m: usize, numbers: usize, packed: usize, y: usize, yb: usize, width: usize): void {
+function accumulate4<T>(rows: usize, tileBytes: usize, rowBytes: usize, m: usize, numbers: usize, packed: usize, y: usize, yb: usize, width: usize): void {
   const last = packed + (m << 4);
   for (let c: usize = 0; c < width; c += 8) {
     let a00 = f32x4.splat(0), a01 = a00, a10 = a00, a11 = a00;
     let a20 = a00, a21 = a00, a30 = a00, a31 = a00;
-    const base = rows + c * sizeof<T>();
+    const base = rows + (c >> 3) * tileBytes;
     for (let w = packed, i = numbers; w < last; w += 16, i += 4) {
       const at = base + load<u32>(i) * rowBytes;
       const x0 = load4<T>(at);
@@ -471,17 +541,17 @@ function accumulate4<T>(rows: usize, rowBytes: usize, m: usize, numbers: usize, 
 }
 
 // The same for query `k` of the 4 alone: the same order of additions per column.
-function accumulate1<T>(rows: usize, rowBytes: usize, m: usize, numbers: usize, packed: usize, k: usize, y: usize, width: usize): void {
+function accumulate1<T>(rows: usize, tileBytes: usize, rowBytes: usize, m: usize, numbers: usize, packed: usize, k: usize, y: usize, width: usize): void {
   const last = packed + (m << 4);
   let c: usize = 0;
   for (; c + 16 <= width; c += 16) {
     let a0 = f32x4.splat(0), a1 = a0, a2 = a0, a3 = a0;
-    const base = rows + c * sizeof<T>();
+    const base = rows + (c >> 3) * tileBytes;
     for (let w = packed, i = numbers; w < last; w += 16, i += 4) {
       const at = base + load<u32>(i) * rowBytes;
       const v = v128.load32_splat(w + (k << 2));
       if (sizeof<T>() == 1) {
-        const low = v128.load8x8_s(at), high = v128.load8x8_s(at, 8);
+        const low = v128.load8x8_s(at), high = v128.load8x8_s(at + tileBytes);
         a0 = madd(v, f32x4.convert_i32x4_s(i32x4.extend_low_i16x8_s(low)), a0);
         a1 = madd(v, f32x4.convert_i32x4_s(i32x4.extend_high_i16x8_s(low)), a1);
         a2 = madd(v, f32x4.convert_i32x4_s(i32x4.extend_low_i16x8_s(high)), a2);
@@ -489,51 +559,55 @@ function accumulate1<T>(rows: usize, rowBytes: usize, m: usize, numbers: usize, 
       } else {
         a0 = madd(v, v128.load(at), a0);
         a1 = madd(v, v128.load(at, 16), a1);
-        a2 = madd(v, v128.load(at, 32), a2);
-        a3 = madd(v, v128.load(at, 48), a3);
+        a2 = madd(v, v128.load(at + tileBytes), a2);
+        a3 = madd(v, v128.load(at + tileBytes, 16), a3);
       }
     }
     const p = y + (c << 2);
     add4(p, a0); add4(p + 16, a1); add4(p + 32, a2); add4(p + 48, a3);
   }
-  for (; c < width; c += 4) {
-    let a = f32x4.splat(0);
-    const base = rows + c * sizeof<T>();
+  if (c < width) {
+    let a0 = f32x4.splat(0), a1 = a0;
+    const base = rows + (c >> 3) * tileBytes;
     for (let w = packed, i = numbers; w < last; w += 16, i += 4) {
-      a = madd(v128.load32_splat(w + (k << 2)), load4<T>(base + load<u32>(i) * rowBytes), a);
+      const at = base + load<u32>(i) * rowBytes;
+      const v = v128.load32_splat(w + (k << 2));
+      a0 = madd(v, load4<T>(at), a0);
+      a1 = madd(v, load4<T>(at + 4 * sizeof<T>()), a1);
     }
-    add4(y + (c << 2), a);
+    add4(y + (c << 2), a0); add4(y + (c << 2) + 16, a1);
   }
 }
 
-// Converts columns of the rows that any query keeps to float32.
+// Converts columns of the rows that any query keeps to float32, tile by tile: for each 8 columns the rows one
+// after the other, so that a weighted sum walks through memory in order.
 function convert(block: usize, rowBytes: usize, n: usize, kept: usize, width: usize, out: usize): void {
-  for (let r: usize = 0; r < n; r++) {
-    if (!load<u8>(kept + r)) continue;
-    const from = block + r * rowBytes, to = out + r * BLOCK_COLUMNS * 4;
-    for (let c: usize = 0; c < width; c += 8) {
-      const x = v128.load8x8_s(from + c);
-      v128.store(to + (c << 2), f32x4.convert_i32x4_s(i32x4.extend_low_i16x8_s(x)));
-      v128.store(to + (c << 2), f32x4.convert_i32x4_s(i32x4.extend_high_i16x8_s(x)), 16);
+  for (let c: usize = 0; c < width; c += 8) {
+    for (let r: usize = 0; r < n; r++, out += 32) {
+      if (!load<u8>(kept + r)) continue;
+      const x = v128.load8x8_s(block + r * rowBytes + c);
+      v128.store(out, f32x4.convert_i32x4_s(i32x4.extend_low_i16x8_s(x)));
+      v128.store(out, f32x4.convert_i32x4_s(i32x4.extend_high_i16x8_s(x)), 16);
     }
   }
 }
 
 // Scans the rows of one shard for a batch of queries.
 //   bytes      1 if the rows are signed bytes, 0 if float32
+//   rowBytes   from one row to the next
 //   stride     numbers per row and query, a multiple of 8, the padding being 0 in both
-//   norms      for bytes: the squared norm of each row, float64
+//   norms      for bytes: the squared norm of each row, float64, and a 0 after the last
 //   queries    for bytes: `batch` rows of first digits, then as many of second digits, int16; else `batch` rows of float32
 //   parameters per query 8 float64
 //   state      out: per query 8 float64
 //   y          out: per query `stride` float32
 //   scratch    see scanScratch in device.ts
 //   stop       an int32 that another thread may set to 1 to end the scan early
-export function scan(bytes: i32, data: usize, rows: usize, firstRow: usize, blockRows: usize, stride: usize, norms: usize, queries: usize, batch: usize, parameters: usize, state: usize, y: usize, scratch: usize, stop: usize): void {
-  const rowBytes = bytes ? stride : stride << 2;
+export function scan(bytes: i32, data: usize, rows: usize, firstRow: usize, blockRows: usize, rowBytes: usize, stride: usize, norms: usize, queries: usize, batch: usize, parameters: usize, state: usize, y: usize, scratch: usize, stop: usize): void {
   const qb = bytes ? stride << 1 : stride << 2;
   const yb = stride << 2;
-  const ds = blockRows << 3, ws = blockRows << 2;
+  // An even number of places per row of distances and weights, which are worked on in pairs.
+  const ds = ((blockRows + 1) & ~1) << 3, ws = ds >> 1;
   const groups = (batch + 3) >> 2;
   // The order of the scratch space: products of two rows, distances and weights of a group;
   // per group the number of kept rows, their numbers and weights; flags of kept rows; converted columns.
@@ -541,7 +615,7 @@ export function scan(bytes: i32, data: usize, rows: usize, firstRow: usize, bloc
   const weights = distances + 4 * ds;
   const counts = weights + 4 * ws;
   const numbers = counts + (groups << 2);
-  const packed = (numbers + groups * (blockRows << 2) + 15) & ~15;
+  const packed = (numbers + groups * ws + 15) & ~15;
   const kept = packed + groups * (blockRows << 4);
   const columns = (kept + blockRows + 15) & ~15;
   memory.fill(state, 0, batch * STATE * 8);
@@ -560,16 +634,17 @@ export function scan(bytes: i32, data: usize, rows: usize, firstRow: usize, bloc
       const many = min<usize>(4, batch - q);
       const p = parameters + q * PARAMETERS * 8;
       if (bytes) {
-        blockDots(block, n, stride, queries + q * qb, many, distances, ds);
+        blockDots(block, rowBytes, n, stride, queries + q * qb, many, distances, ds);
         let rough = false;
         for (let k: usize = 0; k < many; k++) {
           screen(distances + k * ds, n, norms + (from << 3), p + k * PARAMETERS * 8, state + (q + k) * STATE * 8);
           rough = rough || load<f64>(p + k * PARAMETERS * 8, 32) != 0;
         }
-        if (rough) refine(block, n, stride, queries + (batch + q) * qb, many, p, distances, ds, scratch);
-      } else floatDistances(block, n, stride, queries + q * qb, many, distances, ds);
+        if (rough) refine(block, rowBytes, n, stride, queries + (batch + q) * qb, many, p, distances, ds, scratch);
+      } else floatDistances(block, rowBytes, n, stride, queries + q * qb, many, distances, ds);
       let any = false;
       for (let k: usize = 0; k < many; k++) {
+        memory.fill(weights + k * ws, 0, ws);
         const some = weigh(distances + k * ds, weights + k * ws, n, firstRow + from, p + k * PARAMETERS * 8, state + (q + k) * STATE * 8, y + (q + k) * yb, stride);
         any = any || some;
       }
@@ -598,14 +673,14 @@ export function scan(bytes: i32, data: usize, rows: usize, firstRow: usize, bloc
         const many = min<usize>(4, batch - q);
         const list = numbers + group * ws, w = packed + group * (blockRows << 4), to = y + q * yb + (c << 2);
         if (many == 4) {
-          if (shared) accumulate4<f32>(columns, BLOCK_COLUMNS * 4, m, list, w, to, yb, width);
-          else if (bytes) accumulate4<u8>(block, rowBytes, m, list, w, to, yb, width);
-          else accumulate4<f32>(block, rowBytes, m, list, w, to, yb, width);
+          if (shared) accumulate4<f32>(columns, n << 5, 32, m, list, w, to, yb, width);
+          else if (bytes) accumulate4<u8>(block, 8, rowBytes, m, list, w, to, yb, width);
+          else accumulate4<f32>(block, 32, rowBytes, m, list, w, to, yb, width);
         } else {
           for (let k: usize = 0; k < many; k++) {
-            if (shared) accumulate1<f32>(columns, BLOCK_COLUMNS * 4, m, list, w, k, to + k * yb, width);
-            else if (bytes) accumulate1<u8>(block, rowBytes, m, list, w, k, to + k * yb, width);
-            else accumulate1<f32>(block, rowBytes, m, list, w, k, to + k * yb, width);
+            if (shared) accumulate1<f32>(columns, n << 5, 32, m, list, w, k, to + k * yb, width);
+            else if (bytes) accumulate1<u8>(block, 8, rowBytes, m, list, w, k, to + k * yb, width);
+            else accumulate1<f32>(block, 32, rowBytes, m, list, w, k, to + k * yb, width);
           }
         }
       }
@@ -614,9 +689,9 @@ export function scan(bytes: i32, data: usize, rows: usize, firstRow: usize, bloc
 }
 
 // The squared norm of each byte row, float64.
-export function squaredNorms(data: usize, rows: usize, stride: usize, out: usize): void {
+export function squaredNorms(data: usize, rows: usize, rowBytes: usize, stride: usize, out: usize): void {
   for (let r: usize = 0; r < rows; r++) {
-    const row = data + r * stride;
+    const row = data + r * rowBytes;
     let sum: f64 = 0;
     for (let from: usize = 0; from < stride; from += BLOCK_NORM) {
       let s = i32x4.splat(0);
@@ -661,10 +736,9 @@ function offer(heap: usize, size: usize, d: f64, index: f64): void {
 //   size       places in each heap
 //   heaps      per query `size` pairs (squared distance, row), float64; starts as (inf, inf)
 //   scratch    64 + 32 * blockRows bytes
-export function nearest(bytes: i32, data: usize, rows: usize, firstRow: usize, blockRows: usize, stride: usize, norms: usize, queries: usize, batch: usize, parameters: usize, size: usize, heaps: usize, scratch: usize, stop: usize): void {
-  const rowBytes = bytes ? stride : stride << 2;
+export function nearest(bytes: i32, data: usize, rows: usize, firstRow: usize, blockRows: usize, rowBytes: usize, stride: usize, norms: usize, queries: usize, batch: usize, parameters: usize, size: usize, heaps: usize, scratch: usize, stop: usize): void {
   const qb = bytes ? stride << 1 : stride << 2;
-  const ds = blockRows << 3;
+  const ds = ((blockRows + 1) & ~1) << 3;
   const distances = scratch + 64;
   for (let from: usize = 0; from < rows; from += blockRows) {
     if (atomic.load<i32>(stop)) return;
@@ -674,13 +748,13 @@ export function nearest(bytes: i32, data: usize, rows: usize, firstRow: usize, b
       const many = min<usize>(4, batch - q);
       const p = parameters + q * PARAMETERS * 8;
       if (bytes) {
-        blockDots(block, n, stride, queries + q * qb, many, distances, ds);
+        blockDots(block, rowBytes, n, stride, queries + q * qb, many, distances, ds);
         for (let k: usize = 0; k < many; k++) {
           const worst = load<f64>(heaps + ((q + k) * size << 4));
           keepBelow(distances + k * ds, n, norms + (from << 3), p + k * PARAMETERS * 8, worst);
         }
-        refine(block, n, stride, queries + (batch + q) * qb, many, p, distances, ds, scratch);
-      } else floatDistances(block, n, stride, queries + q * qb, many, distances, ds);
+        refine(block, rowBytes, n, stride, queries + (batch + q) * qb, many, p, distances, ds, scratch);
+      } else floatDistances(block, rowBytes, n, stride, queries + q * qb, many, distances, ds);
       for (let k: usize = 0; k < many; k++) {
         const heap = heaps + ((q + k) * size << 4);
         for (let r: usize = 0; r < n; r++) {
@@ -694,11 +768,12 @@ export function nearest(bytes: i32, data: usize, rows: usize, firstRow: usize, b
 
 // Turns products by the first digit into distances, and drops rows that are certainly farther than `worst`.
 function keepBelow(distances: usize, n: usize, norms: usize, p: usize, worst: f64): void {
-  const square = load<f64>(p, 16), s1 = load<f64>(p, 24), most = worst + load<f64>(p, 40);
-  for (let r: usize = 0; r < n; r++) {
-    const at = distances + (r << 3);
-    const d = square + load<f64>(norms + (r << 3)) - 2 * s1 * load<f64>(at);
-    store<f64>(at, d > most ? Infinity : d);
+  const square = f64x2.splat(load<f64>(p, 16)), minus2s = f64x2.splat(-2 * load<f64>(p, 24));
+  const limit = f64x2.splat(worst + load<f64>(p, 40)), none = f64x2.splat(Infinity);
+  padBlock(distances, n, -Infinity);
+  for (let r: usize = 0; r < n; r += 2) {
+    const d = toDistances(distances, r, norms, square, minus2s);
+    v128.store(distances + (r << 3), v128.bitselect(none, d, f64x2.gt(d, limit)));
   }
 }
 

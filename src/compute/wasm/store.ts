@@ -65,6 +65,7 @@ export class WasmStore implements DataStore {
   readonly #pool: ThreadPool;
   readonly #bytes: boolean;
   readonly #stride: number;
+  readonly #rowBytes: number;
   /** Data units per stored unit, and the value of a stored 0. */
   readonly #scale: number;
   readonly #offset: number;
@@ -105,12 +106,12 @@ export class WasmStore implements DataStore {
     this.#scale = scale;
     this.#offset = this.#bytes ? offset + SIGNED * scale : offset;
     this.#stride = roundUp(dimension, 8);
-    const rowBytes = this.#stride * data.BYTES_PER_ELEMENT;
+    const rowBytes = this.#rowBytes = spread(this.#stride * data.BYTES_PER_ELEMENT);
     this.#blockRows = layout.blockRows ??
       Math.max(8, Math.min(64, Math.floor(PAGE * 4 / rowBytes)));
     this.#shards = Math.min(layout.shards ?? 32, Math.ceil(this.count / this.#blockRows));
     this.#norms = roundUp(DATA + this.count * rowBytes, 64);
-    this.#dataEnd = this.#norms + (this.#bytes ? roundUp(this.count * 8, 64) : 0);
+    this.#dataEnd = this.#norms + (this.#bytes ? roundUp((this.count + 1) * 8, 64) : 0);
     this.#memory = allocate(this.#dataEnd);
     this.#copy(data);
   }
@@ -175,19 +176,27 @@ export class WasmStore implements DataStore {
 
   #copy(data: Uint8Array | Float32Array): void {
     const { buffer } = this.#memory!;
-    const { count, dimension } = this, stride = this.#stride;
-    if (data instanceof Uint8Array) {
-      const target = new Uint8Array(buffer, DATA, count * stride);
-      // Padding must be 0 as a signed byte, which is what a new memory holds.
-      for (let i = 0, from = 0, to = 0; i < count; i++, to += stride - dimension) {
-        for (let c = 0; c < dimension; c++) target[to++] = data[from++] ^ SIGNED;
-      }
-    } else {
-      const target = new Float32Array(buffer, DATA, count * stride);
-      for (let i = 0; i < count; i++) {
-        target.set(data.subarray(i * dimension, (i + 1) * dimension), i * stride);
+    const { count, dimension } = this;
+    const target = this.#stored(buffer);
+    const pitch = this.#rowBytes / data.BYTES_PER_ELEMENT;
+    for (let i = 0, from = 0; i < count; i++, from += dimension) {
+      if (data instanceof Float32Array) {
+        target.set(data.subarray(from, from + dimension), i * pitch);
+      } else {
+        // Padding must be 0 as a signed byte, which is what a new memory holds.
+        for (let c = 0, to = i * pitch; c < dimension; c++) {
+          target[to + c] = data[from + c] - SIGNED;
+        }
       }
     }
+  }
+
+  /** The rows as they are stored. */
+  #stored(buffer: ArrayBufferLike): Int8Array | Float32Array {
+    const bytes = this.count * this.#rowBytes;
+    return this.#bytes
+      ? new Int8Array(buffer, DATA, bytes)
+      : new Float32Array(buffer, DATA, bytes / 4);
   }
 
   async #computeNorms(): Promise<void> {
@@ -200,8 +209,9 @@ export class WasmStore implements DataStore {
       shards: this.#shards,
       control: this.#dataEnd,
       arguments: [
-        { base: DATA, row: this.#stride },
+        { base: DATA, row: this.#rowBytes },
         { rows: 1 },
+        { base: this.#rowBytes },
         { base: this.#stride },
         { base: this.#norms, row: 8 },
       ],
@@ -221,7 +231,7 @@ export class WasmStore implements DataStore {
     // What scan() lays out in it, rounded up at each part.
     const groups = Math.ceil(batch / 4);
     const scratchBytes = roundUp(
-      64 + 48 * rows + groups * (4 + 20 * rows) + rows + 4 * COLUMNS * rows + 64,
+      64 + 48 * (rows + 1) + groups * (4 + 20 * (rows + 1)) + rows + 4 * COLUMNS * rows + 64,
       64,
     );
     const end = scratch + this.#pool.threads * scratchBytes;
@@ -284,7 +294,7 @@ export class WasmStore implements DataStore {
     const { threads } = this.#pool;
     const { queries, parameters, control, states: heaps } = this.#layOut(batch);
     const scratch = heaps + threads * batch * size * 16;
-    const scratchBytes = 64 + 32 * this.#blockRows;
+    const scratchBytes = 64 + 32 * (this.#blockRows + 1);
     grow(memory, scratch + threads * scratchBytes);
     for (let k = 0; k < batch; k++) {
       this.#writeQuery(memory, { queries, parameters }, batch, k, query(first + k), Infinity);
@@ -330,23 +340,22 @@ export class WasmStore implements DataStore {
   /** The function that measures distances to rows, by direct differences in float64. */
   #measure(): (query: ArrayLike<number>, index: number) => number {
     const { buffer } = this.#memory!;
-    const stride = this.#stride, affine = { scale: this.#scale, offset: this.#offset };
-    const stored = this.#bytes
-      ? new Int8Array(buffer, DATA, this.count * stride)
-      : new Float32Array(buffer, DATA, this.count * stride);
-    return (query, index) => squaredDistance(query, stored, index * stride, affine);
+    const affine = { scale: this.#scale, offset: this.#offset };
+    const stored = this.#stored(buffer);
+    const pitch = this.#rowBytes / stored.BYTES_PER_ELEMENT;
+    return (query, index) => squaredDistance(query, stored, index * pitch, affine);
   }
 
   /** The arguments that both kernels begin with. */
   #dataArguments(queries: number, batch: number, parameters: number): Argument[] {
-    const stride = this.#stride;
     return [
       { base: this.#bytes ? 1 : 0 },
-      { base: DATA, row: this.#bytes ? stride : stride * 4 },
+      { base: DATA, row: this.#rowBytes },
       { rows: 1 },
       { row: 1 },
       { base: this.#blockRows },
-      { base: stride },
+      { base: this.#rowBytes },
+      { base: this.#stride },
       { base: this.#norms, row: 8 },
       { base: queries },
       { base: batch },
@@ -428,4 +437,12 @@ export class WasmStore implements DataStore {
     facts.effectiveSampleSize[row] = z * z / z2;
     facts.entropy[row] = Math.log(z) - a / z;
   }
+}
+
+/**
+ * The pitch of rows in memory. Rows that are a multiple of two cache lines apart would crowd into a
+ * few sets of the cache when a column is read.
+ */
+function spread(rowBytes: number): number {
+  return rowBytes % 128 === 0 ? rowBytes + 64 : rowBytes;
 }
