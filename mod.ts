@@ -18,6 +18,7 @@
  */
 export * from "./src/compute/device.ts";
 export * from "./src/compute/open_device.ts";
+export * from "./src/compute/merge_posteriors.ts";
 export { referenceNeighbours } from "./src/compute/neighbours.ts";
 export type { Neighbours } from "./src/compute/neighbours.ts";
 export type {
@@ -28,9 +29,11 @@ export type {
   Sigma,
 } from "./src/compute/posterior.ts";
 export * from "./src/compute/reference.ts";
+export * from "./src/compute/streamed_store.ts";
 export * from "./src/datasets/builtin.ts";
 export * from "./src/datasets/cifar.ts";
 export * from "./src/datasets/dataset.ts";
+export * from "./src/datasets/file_rows.ts";
 export * from "./src/datasets/generators.ts";
 export * from "./src/datasets/idx.ts";
 export * from "./src/datasets/images.ts";

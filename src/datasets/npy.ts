@@ -4,6 +4,7 @@
  * @module
  */
 import { DatasetError } from "../errors.ts";
+import { NPY_MAGIC, readNpyHeader } from "./_npy_header.ts";
 
 /** An array as it was stored, row-major. */
 export interface NpyArray {
@@ -14,10 +15,6 @@ export interface NpyArray {
   /** The stored type without its byte order: `"u1"`, `"i4"`, `"i8"`, `"f4"` or `"f8"`. */
   readonly dtype: string;
 }
-
-const MAGIC = [0x93, 0x4E, 0x55, 0x4D, 0x50, 0x59];
-const DTYPES: Record<string, number> = { u1: 1, i4: 4, i8: 8, f4: 4, f8: 8 };
-const WANTED_TYPES = "one of |u1, <i4, <i8, <f4, <f8 or their > forms";
 
 /**
  * Encodes numbers as a `.npy` file of version 1, little-endian, bit for bit.
@@ -61,7 +58,7 @@ export function encodeNpy(
   // The numbers start at a multiple of 64, so that they can be viewed in place.
   const start = Math.ceil((10 + header.length + 1) / 64) * 64;
   const bytes = new Uint8Array(start + array.byteLength);
-  bytes.set([...MAGIC, 1, 0]);
+  bytes.set([...NPY_MAGIC, 1, 0]);
   new DataView(bytes.buffer).setUint16(8, start - 10, true);
   new TextEncoder().encodeInto(
     header.padEnd(start - 11) + "\n",
@@ -93,111 +90,26 @@ export function encodeNpy(
  * ```
  */
 export function decodeNpy(bytes: Uint8Array, file: string): NpyArray {
-  const { descr, fortran, shape, start } = parseHeader(bytes, file);
-  const [, order, dtype] = /^([|<>])(\w\d)$/.exec(descr) ?? [];
-  const itemSize = DTYPES[dtype];
-  if (!itemSize || (order === "|") !== (itemSize === 1)) {
-    throw new DatasetError(file, `numbers of type ${descr}`, WANTED_TYPES);
-  }
-  const size = shape.reduce((product, n) => product * n, 1);
-  if (size * itemSize !== bytes.length - start) {
-    throw new DatasetError(
-      file,
-      `${bytes.length - start} bytes after the header`,
-      `${size * itemSize} for shape [${shape}] of ${descr}`,
-    );
-  }
+  const { dtype, itemSize, bigEndian, fortran, shape, start, size } = readNpyHeader(
+    bytes,
+    bytes.length,
+    file,
+  );
   // A plain array, whatever kind came in: the slices of a Buffer would share its memory.
-  const body = new Uint8Array(bytes.buffer, bytes.byteOffset + start, size * itemSize);
-  const stored = decodeNumbers(body, dtype, order === ">");
+  const body = new Uint8Array(bytes.buffer, bytes.byteOffset + start, size);
+  const stored = decodeNumbers(body, dtype, itemSize, bigEndian);
   const data = fortran ? toRowMajor(stored, shape) : stored;
   checkNumbers(data, dtype, file);
   return { data, shape, dtype };
 }
 
-interface Header {
-  readonly descr: string;
-  readonly fortran: boolean;
-  readonly shape: number[];
-  readonly start: number;
-}
-
-function parseHeader(bytes: Uint8Array, file: string): Header {
-  if (!MAGIC.every((byte, i) => bytes[i] === byte)) {
-    throw new DatasetError(
-      file,
-      `first bytes [${bytes.subarray(0, 6).join(", ")}]`,
-      `[${MAGIC.join(", ")}], the magic of .npy`,
-    );
-  }
-  const version = bytes[6];
-  if (!(version >= 1 && version <= 3 && bytes[7] === 0)) {
-    throw new DatasetError(
-      file,
-      `version ${bytes[6]}.${bytes[7]}`,
-      "version 1.0, 2.0 or 3.0",
-    );
-  }
-  const lead = version === 1 ? 10 : 12;
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  const length = bytes.length < lead
-    ? NaN
-    : version === 1
-    ? view.getUint16(8, true)
-    : view.getUint32(8, true);
-  // NumPy writes 54 or 118 bytes, and reads no more than this.
-  if (!(length <= 10_000 && lead + length <= bytes.length)) {
-    throw new DatasetError(
-      file,
-      `${bytes.length} bytes with a header of ${length}`,
-      "a header within the file and of at most 10,000 bytes",
-    );
-  }
-  const start = lead + length;
-  const text = new TextDecoder().decode(bytes.subarray(lead, start));
-  return { ...parseDictionary(text, file), start };
-}
-
-/** Reads the three entries, in any order, of the Python dictionary in a header; anything else is an error. */
-function parseDictionary(text: string, file: string): Omit<Header, "start"> {
-  const entries = new Map<string, string>();
-  const body = /^\{(.*)\}\s*$/s.exec(text)?.[1] ?? "";
-  const entry =
-    /\s*'(\w+)'\s*:\s*('[^']*'|True|False|\((?:(?:\s*\d{1,15}\s*,)+(?:\s*\d{1,15})?)?\s*\))\s*(?:,\s*|$)/y;
-  while (entry.lastIndex < body.length) {
-    const match = entry.exec(body);
-    if (!match || entries.has(match[1])) break;
-    entries.set(match[1], match[2]);
-    if (entry.lastIndex === body.length) {
-      const [descr, fortran, shape] = ["descr", "fortran_order", "shape"].map((
-        key,
-      ) => entries.get(key) ?? "");
-      if (
-        entries.size === 3 && descr[0] === "'" && /^[TF]/.test(fortran) &&
-        shape[0] === "("
-      ) {
-        return {
-          descr: descr.slice(1, -1),
-          fortran: fortran === "True",
-          shape: (shape.match(/\d+/g) ?? []).map(Number),
-        };
-      }
-    }
-  }
-  throw new DatasetError(
-    file,
-    `the header ${JSON.stringify(text.trimEnd().slice(0, 120))}`,
-    "a dictionary of descr, fortran_order and shape",
-  );
-}
-
 function decodeNumbers(
   bytes: Uint8Array,
   dtype: string,
+  itemSize: number,
   bigEndian: boolean,
 ): NpyArray["data"] {
   if (dtype === "u1") return bytes;
-  const itemSize = DTYPES[dtype];
   const swapped = bigEndian ? reverseItems(bytes, itemSize) : bytes;
   const aligned = swapped.byteOffset % itemSize === 0 ? swapped : swapped.slice();
   const { buffer, byteOffset } = aligned;

@@ -6,6 +6,7 @@
 import { DatasetError } from "../errors.ts";
 import { checkLimit } from "./_checks.ts";
 import { readBytes } from "./_files.ts";
+import { itemShape } from "./_npy_header.ts";
 import { ZipArchive } from "./_zip.ts";
 import { Dataset } from "./dataset.ts";
 import { decodeNpy, type NpyArray } from "./npy.ts";
@@ -138,18 +139,11 @@ function toDataset(
   options: { limit?: number; name: string; classNames?: readonly string[] },
 ): Dataset {
   const limit = checkLimit(options.limit);
-  const { shape, dtype } = array;
-  if (shape.length < 2 || shape.includes(0)) {
-    throw new DatasetError(
-      file,
-      `an array of shape [${shape}]`,
-      "items along the first of at least two axes, none empty",
-    );
-  }
+  const shape = itemShape(array, file);
   const set = new Dataset({
     data: toRows(array, file),
-    shape: dtype === "u1" && shape.length === 3 ? [...shape.slice(1), 1] : shape.slice(1),
-    labels: labels && toLabels(...labels, shape[0], options.classNames?.length),
+    shape,
+    labels: labels && toLabels(...labels, array.shape[0], options.classNames?.length),
     classNames: options.classNames,
     name: options.name,
   });

@@ -3,9 +3,12 @@
  *
  * @module
  */
-import type { Device } from "../compute/device.ts";
+import type { DataStore, Device } from "../compute/device.ts";
 import { referencePosterior } from "../compute/reference.ts";
+import { streamedMean, streamStore } from "../compute/streamed_store.ts";
+import type { StreamOptions } from "../compute/streamed_store.ts";
 import type { Dataset } from "../datasets/dataset.ts";
+import type { FileRows } from "../datasets/file_rows.ts";
 import type { AnyTensor } from "../linear_space.ts";
 import { arraySpace, tensorSpace } from "../linear_space.ts";
 import type { Denoiser } from "./denoiser.ts";
@@ -62,12 +65,67 @@ export async function optimal(
 ): Promise<StoredDenoiser> {
   const data = restricted(dataset, options);
   const store = await device.store(data);
+  return storedOptimal(store, data.name, data.shape, () => data.mean());
+}
+
+/** Options of {@linkcode optimalStreamed}. */
+export interface OptimalStreamedOptions extends StreamOptions {
+  /** Whether to read the data once now for their mean, which grids that start at it need. Default false. */
+  readonly mean?: boolean;
+  /** Cancels this. */
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * The optimal denoiser of data that stay on disk: the same function as {@linkcode optimal}, for sets
+ * larger than memory or than the device. Every evaluation reads the data once; give it as many
+ * queries as possible.
+ *
+ * @param rows The data, as `openRows()` gives them. They must stay open, and are not closed with the denoiser.
+ * @param device Where to compute.
+ * @param options The size of a chunk; whether the mean is wanted.
+ * @returns The denoiser, on tensors of shape `[B, …rows.shape]`. Dispose it after use.
+ * @throws {RangeError} If the size of a chunk is not positive.
+ *
+ * @example
+ * ```ts
+ * import { encodeNpy, openDevice, openRows, optimalStreamed, tensorSpace } from "@closedform/diffusion";
+ * import assert from "node:assert/strict";
+ *
+ * const file = await Deno.makeTempFile({ suffix: ".npy" });
+ * await Deno.writeFile(file, encodeNpy(Float32Array.of(-1, 0, 1, 0), [2, 2]));
+ * using rows = await openRows(file);
+ * using device = await openDevice("wasm");
+ * using denoiser = await optimalStreamed(rows, device);
+ * const x = tensorSpace.from([0.6, 0.3], [1, 2]);
+ * const denoised = await denoiser.denoise(x, 0.1);
+ * assert.deepEqual([...await tensorSpace.values(denoised)], [1, 0]);
+ * tensorSpace.dispose(x, denoised);
+ * await Deno.remove(file);
+ * ```
+ */
+export async function optimalStreamed(
+  rows: FileRows,
+  device: Device,
+  options: OptimalStreamedOptions = {},
+): Promise<StoredDenoiser> {
+  const store = streamStore(rows, device, options);
+  const mean = options.mean ? await streamedMean(rows, options) : undefined;
+  return storedOptimal(store, rows.name, rows.shape, mean && (() => mean.slice()));
+}
+
+function storedOptimal(
+  store: DataStore,
+  name: string,
+  shape: readonly number[],
+  mean: (() => Float64Array) | undefined,
+): StoredDenoiser {
   return {
-    label: `optimal denoiser of ${data.name}`,
+    label: `optimal denoiser of ${name}`,
     references: REFERENCES,
-    shape: data.shape,
+    shape,
     space: tensorSpace,
-    mean: () => data.mean(),
+    ...(mean && { mean }),
     async denoise(x, sigma, evaluate) {
       return (await store.posterior(x, sigma, evaluate)).mean;
     },

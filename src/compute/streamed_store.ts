@@ -1,0 +1,311 @@
+/**
+ * Data that are larger than memory or than a device: read chunk by chunk, for every evaluation anew.
+ *
+ * @module
+ */
+import * as tf from "@tensorflow/tfjs-core";
+import { DeviceError } from "../errors.ts";
+import type { AnyTensor } from "../linear_space.ts";
+import type { DataStore, Device } from "./device.ts";
+import { mergePosteriors } from "./merge_posteriors.ts";
+import { checkNeighbours } from "./neighbours.ts";
+import type { Neighbours } from "./neighbours.ts";
+import { checkQueryShape, POSTERIOR_ACTION, sigmaPerRow } from "./posterior.ts";
+import type { EvaluateOptions, Posterior, Sigma } from "./posterior.ts";
+
+/** Rows of data that can be read piece by piece. */
+export interface PointSource {
+  /** Number of rows, `N`. */
+  readonly count: number;
+  /** Numbers per row, `d`. */
+  readonly dimension: number;
+  /** Whether the numbers are bytes; else they are float32. */
+  readonly bytes: boolean;
+  /** For bytes: the values that 0 and 255 stand for. Default `[-1, 1]`. Floats are taken as they are. */
+  readonly range?: readonly [number, number];
+  /**
+   * Reads some rows.
+   *
+   * @param firstRow The first one, from 0.
+   * @param rows How many.
+   * @param target Takes `rows · dimension` numbers; a `Uint8Array` if the numbers are bytes, else a `Float32Array`.
+   * @param signal Cancels the reading.
+   */
+  read(
+    firstRow: number,
+    rows: number,
+    target: Uint8Array | Float32Array,
+    signal?: AbortSignal,
+  ): Promise<void>;
+}
+
+/** How data are streamed. */
+export interface StreamOptions {
+  /** Bytes read at a time, at least one row. Three times as many are in memory at once. Default 32 MiB. */
+  readonly chunkBytes?: number;
+}
+
+const CHUNK_BYTES = 2 ** 25;
+
+/**
+ * Data that stay where they are: a store like any other, whose every call reads all rows once, chunk
+ * by chunk, and has the device work on one chunk while the next is read and laid out.
+ *
+ * Results do not depend on the size of the chunks beyond rounding.
+ *
+ * @param source The rows. It is not closed with the store.
+ * @param device Where to compute.
+ * @param options The size of a chunk.
+ * @returns The store. Its calls take turns; a signal is heard between chunks.
+ * @throws {RangeError} If there are no rows, or the size of a chunk is not positive.
+ *
+ * @example
+ * ```ts
+ * import { moons, openDevice, streamStore, tensorSpace } from "@closedform/diffusion";
+ * import assert from "node:assert/strict";
+ *
+ * const { data, count, dimension } = moons(100);
+ * const source = {
+ *   count,
+ *   dimension,
+ *   bytes: false,
+ *   read: (first: number, rows: number, target: Uint8Array | Float32Array) => {
+ *     target.set(data.subarray(first * dimension, (first + rows) * dimension));
+ *     return Promise.resolve();
+ *   },
+ * };
+ * using device = await openDevice("wasm");
+ * const store = streamStore(source, device, { chunkBytes: 256 });
+ * const x = tensorSpace.from(data.subarray(8, 10), [1, 2]);
+ * assert.deepEqual([...(await store.nearest(x, 1)).indices], [4]);
+ * x.dispose();
+ * ```
+ */
+export function streamStore(
+  source: PointSource,
+  device: Device,
+  options: StreamOptions = {},
+): DataStore {
+  return new StreamedStore(source, device, options);
+}
+
+/**
+ * The mean of streamed rows in data units, in float64, by reading all of them once.
+ *
+ * @param source The rows.
+ * @param options The size of a chunk, a signal.
+ * @returns `dimension` numbers.
+ * @throws {RangeError} If there are no rows, or the size of a chunk is not positive.
+ *
+ * @example
+ * ```ts
+ * import { streamedMean } from "@closedform/diffusion";
+ * import assert from "node:assert/strict";
+ *
+ * const read = (first: number, rows: number, target: Uint8Array | Float32Array) => {
+ *   for (let i = 0; i < rows; i++) target[i] = first + i;
+ *   return Promise.resolve();
+ * };
+ * const source = { count: 101, dimension: 1, bytes: false, read };
+ * assert.deepEqual([...await streamedMean(source)], [50]);
+ * ```
+ */
+export async function streamedMean(
+  source: PointSource,
+  options: StreamOptions & EvaluateOptions = {},
+): Promise<Float64Array> {
+  const { count, dimension } = source;
+  const { range: [lo, hi] = [-1, 1] } = source;
+  const sum = new Float64Array(dimension);
+  const most = chunkRows(source, options);
+  const buffer = chunkBuffer(source, most);
+  for (let first = 0; first < count; first += most) {
+    options.signal?.throwIfAborted();
+    const data = await readChunk(source, buffer, first, most, options.signal);
+    for (let at = 0; at < data.length;) {
+      for (let c = 0; c < dimension; c++) sum[c] += data[at++];
+    }
+  }
+  return source.bytes
+    ? sum.map((v) => v / count * ((hi - lo) / 255) + lo)
+    : sum.map((v) => v / count);
+}
+
+function chunkRows({ count, dimension, bytes }: PointSource, options: StreamOptions): number {
+  const { chunkBytes = CHUNK_BYTES } = options;
+  if (!(count >= 1)) {
+    throw new RangeError("Cannot stream the data: received 0 rows, wanted at least 1");
+  }
+  if (!(chunkBytes > 0)) {
+    throw new RangeError(
+      `Cannot stream the data: chunkBytes is ${chunkBytes}, wanted a number > 0`,
+    );
+  }
+  const rows = Math.floor(chunkBytes / (dimension * (bytes ? 1 : 4)));
+  return Math.min(count, Math.max(1, rows));
+}
+
+function chunkBuffer({ dimension, bytes }: PointSource, rows: number): Uint8Array | Float32Array {
+  return bytes ? new Uint8Array(rows * dimension) : new Float32Array(rows * dimension);
+}
+
+async function readChunk(
+  source: PointSource,
+  buffer: Uint8Array | Float32Array,
+  first: number,
+  most: number,
+  signal?: AbortSignal,
+): Promise<Uint8Array | Float32Array> {
+  const rows = Math.min(most, source.count - first);
+  const data = buffer.subarray(0, rows * source.dimension);
+  await source.read(first, rows, data, signal);
+  return data;
+}
+
+class StreamedStore implements DataStore {
+  readonly count: number;
+  readonly dimension: number;
+  readonly #source: PointSource;
+  readonly #device: Device;
+  readonly #chunkRows: number;
+  #queue: Promise<unknown> = Promise.resolve();
+  #disposed = false;
+
+  constructor(source: PointSource, device: Device, options: StreamOptions) {
+    this.count = source.count;
+    this.dimension = source.dimension;
+    this.#source = source;
+    this.#device = device;
+    this.#chunkRows = chunkRows(source, options);
+  }
+
+  async posterior(
+    x: AnyTensor,
+    sigma: Sigma,
+    options: EvaluateOptions = {},
+  ): Promise<Posterior<AnyTensor>> {
+    const queries = checkQueryShape(x.shape, this.dimension);
+    const sigmas = sigmaPerRow(sigma, queries, POSTERIOR_ACTION);
+    let whole: Posterior<Float64Array> | undefined;
+    await this.#scan(x, options, async (store, firstRow, x) => {
+      const { mean, facts } = await store.posterior(x, sigmas, options);
+      try {
+        const part = { mean: await mean.data<"float32">(), facts, firstRow };
+        whole = mergePosteriors(whole ? [whole, part] : [part]);
+      } finally {
+        mean.dispose();
+      }
+    });
+    const { mean, facts } = whole!;
+    return { mean: tf.tensor(Float32Array.from(mean), x.shape, "float32"), facts };
+  }
+
+  async nearest(x: AnyTensor, k: number, options: EvaluateOptions = {}): Promise<Neighbours> {
+    const queries = checkQueryShape(x.shape, this.dimension, "find the nearest rows");
+    checkNeighbours(k, this.count);
+    let whole: Neighbours | undefined;
+    await this.#scan(x, options, async (store, firstRow, x) => {
+      const part = await store.nearest(x, Math.min(k, store.count), options);
+      whole = mergeNeighbours(whole, part, firstRow, queries, k);
+    });
+    return whole!;
+  }
+
+  dispose(): void {
+    this.#disposed = true;
+  }
+
+  /** Calls `use` with each chunk in order, while the next one is read and laid out on the device. */
+  async #scan(
+    x: AnyTensor,
+    { signal }: EvaluateOptions,
+    use: (store: DataStore, firstRow: number, x: AnyTensor) => Promise<void>,
+  ): Promise<void> {
+    // The caller may dispose the queries while this call waits for its turn.
+    const queries = x.clone();
+    const turn = this.#queue.then(() =>
+      this.#walk(signal, (store, first) => use(store, first, queries))
+    );
+    this.#queue = turn.catch(() => {});
+    try {
+      await turn;
+    } finally {
+      queries.dispose();
+    }
+  }
+
+  async #walk(
+    signal: AbortSignal | undefined,
+    use: (store: DataStore, firstRow: number) => Promise<void>,
+  ): Promise<void> {
+    this.#check(signal);
+    // A store copies its data, so that one buffer is enough.
+    const buffer = chunkBuffer(this.#source, this.#chunkRows);
+    const prepare = (first: number) => {
+      const chunk = this.#layOut(buffer, first, signal);
+      // It is awaited later; until then a failure must not count as unhandled.
+      chunk.catch(() => {});
+      return chunk;
+    };
+    let next: Promise<DataStore> | undefined = prepare(0);
+    try {
+      for (let first = 0; next; first += this.#chunkRows) {
+        const store: DataStore = await next;
+        try {
+          next = undefined;
+          this.#check(signal);
+          const after = first + this.#chunkRows;
+          if (after < this.count) next = prepare(after);
+          await use(store, first);
+        } finally {
+          store.dispose();
+        }
+      }
+    } finally {
+      // Only after a failure, which is the one to report.
+      (await next?.catch(() => undefined))?.dispose();
+    }
+  }
+
+  async #layOut(
+    buffer: Uint8Array | Float32Array,
+    first: number,
+    signal?: AbortSignal,
+  ): Promise<DataStore> {
+    const { dimension, range } = this.#source;
+    const data = await readChunk(this.#source, buffer, first, this.#chunkRows, signal);
+    signal?.throwIfAborted();
+    return await this.#device.store({ data, dimension, ...(range && { range }) });
+  }
+
+  #check(signal: AbortSignal | undefined): void {
+    signal?.throwIfAborted();
+    if (this.#disposed) throw new DeviceError("Cannot stream the data: the store was disposed");
+  }
+}
+
+/** The `k` nearest of two lists; rows of `part` come after those of `whole`. */
+function mergeNeighbours(
+  whole: Neighbours | undefined,
+  part: Neighbours,
+  firstRow: number,
+  queries: number,
+  k: number,
+): Neighbours {
+  const size = Math.min(k, (whole?.k ?? 0) + part.k);
+  const merged = {
+    k: size,
+    indices: new Uint32Array(queries * size),
+    distances: new Float64Array(queries * size),
+  };
+  for (let q = 0; q < queries; q++) {
+    let a = whole ? q * whole.k : 0, b = q * part.k;
+    const endA = whole ? a + whole.k : 0, endB = b + part.k;
+    for (let i = q * size; i < (q + 1) * size; i++) {
+      const old = a < endA && (b === endB || whole!.distances[a] <= part.distances[b]);
+      merged.indices[i] = old ? whole!.indices[a] : firstRow + part.indices[b];
+      merged.distances[i] = old ? whole!.distances[a++] : part.distances[b++];
+    }
+  }
+  return merged;
+}

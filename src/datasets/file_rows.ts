@@ -1,0 +1,221 @@
+/**
+ * Data sets that stay on disk: the rows of a `.npy` file, read piece by piece.
+ *
+ * @module
+ */
+import type { PointSource } from "../compute/streamed_store.ts";
+import { DatasetError } from "../errors.ts";
+import { checkLimit } from "./_checks.ts";
+import { allocate, fileError, stat } from "./_files.ts";
+import { HEADER_MOST, itemShape, readNpyHeader } from "./_npy_header.ts";
+import { Dataset } from "./dataset.ts";
+
+/** Options of {@linkcode openRows}. */
+export interface OpenRowsOptions {
+  /** Takes only the first items. Default: all. */
+  readonly limit?: number;
+  /** A name for people to read. Default: the path. */
+  readonly name?: string;
+}
+
+/** A data set that stays on disk. Close it after use. */
+export interface FileRows extends PointSource, Disposable {
+  /** A name for people to read. */
+  readonly name: string;
+  /** The shape of one item, channels last. */
+  readonly shape: readonly number[];
+  /** For bytes: the values that 0 and 255 stand for; for floats, what is drawn black and white. */
+  readonly range: readonly [number, number];
+  /**
+   * The first items, in memory.
+   *
+   * @param count How many; all of them if there are fewer.
+   * @param signal Cancels the reading.
+   * @returns A data set of them.
+   * @throws {RangeError} If `count` is not a whole number ≥ 1.
+   */
+  take(count: number, signal?: AbortSignal): Promise<Dataset>;
+  /** One line about the set, like {@linkcode Dataset.summary}. */
+  summary(): string;
+  /** Closes the file. */
+  close(): void;
+}
+
+/**
+ * Opens a `.npy` file of bytes or float32 whose rows are to be read piece by piece, for data larger
+ * than memory: nothing but its header is read now. Items are taken as by `readNpy`.
+ *
+ * @param path The file: `|u1` or `<f4` numbers of shape `[N, …shape]` in C order, not gzipped.
+ * @param options A limit, a name.
+ * @returns The rows, to be given to `optimalStreamed()` or `streamStore()`.
+ * @throws {DatasetError} If the file is missing, damaged, too short or too long, or of another type.
+ * @throws {RangeError} If the limit is not a whole number ≥ 1.
+ *
+ * @example
+ * ```ts
+ * import { encodeNpy, openRows } from "@closedform/diffusion";
+ * import assert from "node:assert/strict";
+ *
+ * const file = await Deno.makeTempFile({ suffix: ".npy" });
+ * await Deno.writeFile(file, encodeNpy(Uint8Array.of(1, 2, 3, 4, 5, 6), [3, 2]));
+ * using rows = await openRows(file);
+ * const target = new Uint8Array(4);
+ * await rows.read(1, 2, target);
+ * assert.deepEqual([...target], [3, 4, 5, 6]);
+ * await Deno.remove(file);
+ * ```
+ */
+export async function openRows(path: string, options: OpenRowsOptions = {}): Promise<FileRows> {
+  const limit = checkLimit(options.limit);
+  const { isFile, size } = await stat(path, "a .npy file");
+  if (!isFile) throw new DatasetError(path, "a folder, device or pipe", "a .npy file");
+  const file = await Deno.open(path).catch((error) => {
+    throw fileError(path, "a readable file", error);
+  });
+  try {
+    const lead = new Uint8Array(Math.min(size, HEADER_MOST));
+    await readAt(file, path, 0, lead);
+    const header = readNpyHeader(lead, size, path);
+    const { dtype, bigEndian, fortran } = header;
+    if (fortran || bigEndian || !["u1", "f4"].includes(dtype)) {
+      const order = `${bigEndian ? "big" : "little"}-endian, ${fortran ? "Fortran" : "C"} order`;
+      throw new DatasetError(
+        path,
+        `numbers of type ${dtype} (${order})`,
+        "u1 or little-endian f4 in C order, to stream them",
+      );
+    }
+    const shape = itemShape(header, path);
+    const count = Math.min(limit, header.shape[0]);
+    const name = options.name ?? path;
+    return new NpyRows(file, path, name, header.start, count, shape, dtype === "u1");
+  } catch (error) {
+    file.close();
+    throw error;
+  }
+}
+
+class NpyRows implements FileRows {
+  readonly range = [-1, 1] as const;
+  readonly dimension: number;
+  readonly #file: Deno.FsFile;
+  readonly #path: string;
+  readonly #start: number;
+  #queue: Promise<unknown> = Promise.resolve();
+  #open = true;
+
+  constructor(
+    file: Deno.FsFile,
+    path: string,
+    readonly name: string,
+    start: number,
+    readonly count: number,
+    readonly shape: readonly number[],
+    readonly bytes: boolean,
+  ) {
+    this.#file = file;
+    this.#path = path;
+    this.#start = start;
+    this.dimension = shape.reduce((product, n) => product * n, 1);
+  }
+
+  async read(
+    firstRow: number,
+    rows: number,
+    target: Uint8Array | Float32Array,
+    signal?: AbortSignal,
+  ): Promise<void> {
+    this.#checkRead(firstRow, rows, target);
+    // The file has one position: reads take turns.
+    const turn = this.#queue.then(async () => {
+      signal?.throwIfAborted();
+      const from = this.#start + firstRow * this.dimension * target.BYTES_PER_ELEMENT;
+      const { buffer, byteOffset, byteLength } = target;
+      await readAt(this.#file, this.#path, from, new Uint8Array(buffer, byteOffset, byteLength));
+    });
+    this.#queue = turn.catch(() => {});
+    await turn;
+    if (target instanceof Float32Array) this.#checkFinite(target, firstRow);
+  }
+
+  async take(count: number, signal?: AbortSignal): Promise<Dataset> {
+    const { name, shape, dimension, range } = this;
+    const rows = Math.min(this.count, checkLimit(count));
+    const bytes = allocate(this.#path, rows * dimension * (this.bytes ? 1 : 4));
+    const data = this.bytes ? bytes : new Float32Array(bytes.buffer);
+    await this.read(0, rows, data, signal);
+    return new Dataset({ data, shape, range, name });
+  }
+
+  summary(): string {
+    const { name, count, shape, bytes } = this;
+    return `${name}: ${count.toLocaleString("en")} ${count === 1 ? "item" : "items"} of ${
+      shape.join("×")
+    } ${bytes ? "bytes" : "floats"}`;
+  }
+
+  close(): void {
+    if (this.#open) this.#file.close();
+    this.#open = false;
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  #checkRead(firstRow: number, rows: number, target: Uint8Array | Float32Array): void {
+    const action = `Cannot read rows of ${this.name}`;
+    if (!this.#open) throw new DatasetError(this.#path, "a file that was closed", "an open one");
+    if (!Number.isInteger(firstRow) || !(firstRow >= 0 && firstRow + rows <= this.count)) {
+      throw new RangeError(
+        `${action}: received ${rows} from row ${firstRow}, wanted rows below ${this.count}`,
+      );
+    }
+    const fits = target.length === rows * this.dimension &&
+      (this.bytes ? target instanceof Uint8Array : target instanceof Float32Array);
+    if (!fits) {
+      throw new TypeError(
+        `${action}: the target is a ${target.constructor.name} of ${target.length}, wanted a ${
+          this.bytes ? "Uint8Array" : "Float32Array"
+        } of ${rows * this.dimension}`,
+      );
+    }
+  }
+
+  #checkFinite(values: Float32Array, firstRow: number): void {
+    for (let i = 0; i < values.length; i++) {
+      // A plain loop: a callback per number takes longer than the reading.
+      if (!(Math.abs(values[i]) < Infinity)) {
+        const at = firstRow * this.dimension + i;
+        throw new DatasetError(this.#path, `${values[i]} at position ${at}`, "finite numbers");
+      }
+    }
+  }
+}
+
+/** Fills `target` with what the file holds from a place on. */
+async function readAt(
+  file: Deno.FsFile,
+  path: string,
+  from: number,
+  target: Uint8Array,
+): Promise<void> {
+  let filled = 0;
+  try {
+    await file.seek(from, Deno.SeekMode.Start);
+    while (filled < target.length) {
+      const read = await file.read(target.subarray(filled));
+      if (read === null) break;
+      filled += read;
+    }
+  } catch (error) {
+    throw fileError(path, "a readable file", error);
+  }
+  if (filled < target.length) {
+    throw new DatasetError(
+      path,
+      `an end after ${(from + filled).toLocaleString("en")} bytes`,
+      `at least ${(from + target.length).toLocaleString("en")}`,
+    );
+  }
+}
