@@ -9,6 +9,7 @@
  *
  * @module
  */
+import { denoiserOf, openData } from "./cli/data.ts";
 import { OutputFolder } from "./cli/output.ts";
 import { HELP, parseOptions, UsageError } from "./cli/options.ts";
 import type { RunOptions } from "./cli/options.ts";
@@ -17,9 +18,8 @@ import { seconds, standardError, terminalProgress } from "./cli/progress.ts";
 import { runRecord } from "./cli/record.ts";
 import { openDevice } from "./compute/open_device.ts";
 import type { Dataset } from "./datasets/dataset.ts";
-import { loadDataset } from "./datasets/load.ts";
+import type { FileRows } from "./datasets/file_rows.ts";
 import { decodeNpy, encodeNpy } from "./datasets/npy.ts";
-import { optimal } from "./denoisers/optimal.ts";
 import { DatasetError } from "./errors.ts";
 import { tensorSpace } from "./linear_space.ts";
 import { encodePng } from "./plots/bitmap.ts";
@@ -76,7 +76,8 @@ function complain(error: unknown, code: number): number {
 }
 
 async function run(options: RunOptions, signal?: AbortSignal): Promise<void> {
-  const dataset = await load(options, signal);
+  using data = await openData(options, signal);
+  const { dataset, rows } = data;
   const init = options.init === undefined
     ? undefined
     : await readInit(options.init, options, dataset);
@@ -85,7 +86,8 @@ async function run(options: RunOptions, signal?: AbortSignal): Promise<void> {
   try {
     using device = await openDevice(options.device);
     say(options, `${device.kind}: ${device.description} (${device.reason})`);
-    using denoiser = await optimal(dataset, device);
+    if (rows) say(options, `the data stay on disk and are read once per step: ${rows.summary()}`);
+    using denoiser = await denoiserOf(data, device, options, signal);
     const result = await sample(denoiser, {
       count,
       sampler: options.sampler,
@@ -99,7 +101,7 @@ async function run(options: RunOptions, signal?: AbortSignal): Promise<void> {
     const values = await tensorSpace.values(result.x);
     const samples = values instanceof Float32Array ? values : Float32Array.from(values);
     tensorSpace.dispose(result.x, result.denoised);
-    const record = runRecord(options, dataset, device, denoiser, result, count);
+    const record = runRecord(options, rows ?? dataset, device, denoiser, result, count);
     await folder.write("samples.png", await encodePng(samplesPicture(samples, dataset)));
     await folder.write("samples.npy", encodeNpy(samples, [count, ...dataset.shape]));
     if (result.trajectory) {
@@ -109,19 +111,9 @@ async function run(options: RunOptions, signal?: AbortSignal): Promise<void> {
     await folder.write("run.json", JSON.stringify(record, null, 2) + "\n");
     signal?.throwIfAborted();
     await folder.commit();
-    report(options, dataset, record, count, result.seconds, folder);
+    report(options, rows ?? dataset, record, count, result.seconds, folder);
   } finally {
     await folder.discard();
-  }
-}
-
-async function load(options: RunOptions, signal?: AbortSignal): Promise<Dataset> {
-  try {
-    const dataset = await loadDataset(options.data, { limit: options.limit, signal });
-    return options.class === undefined ? dataset : dataset.classSubset(options.class);
-  } catch (error) {
-    if (error instanceof RangeError && !signal?.aborted) throw new UsageError(error.message);
-    throw error;
   }
 }
 
@@ -172,7 +164,7 @@ function say({ quiet }: RunOptions, line: string): void {
 
 function report(
   options: RunOptions,
-  dataset: Dataset,
+  dataset: Dataset | FileRows,
   record: Record<string, unknown>,
   count: number,
   time: number,

@@ -126,6 +126,63 @@ Deno.test({
     }),
 });
 
+Deno.test("sample draws the same from data that stay on disk, and says so", () =>
+  inFolder(async (folder) => {
+    const images = await loadDataset("builtin:shapes", { limit: 90 });
+    const points = await loadDataset("moons:80");
+    for (const { name, data, count, shape } of [images, points]) {
+      const file = join(folder, "data.npy");
+      await Deno.writeFile(file, encodeNpy(data, [count, ...shape]));
+      const draw = async (...args: string[]) => {
+        const { code, stdout, stderr } = await runSample(
+          ...["--data", `npy:${file}`, "--count", "4", "--limit", "70", "--trajectory"],
+          ...["--grid", "uniform-t", "--out", folder, ...args],
+        );
+        assert.equal(code, 0, stderr);
+        const record = JSON.parse(await Deno.readTextFile(join(folder, "run.json")));
+        const png = await Deno.readFile(join(folder, "samples.png"));
+        return { samples: await samplesOf(folder), png, record, stdout, stderr };
+      };
+      const [whole, streamed] = [await draw(), await draw("--stream")];
+      // The last step takes a mean of values up to 2; what earlier steps round does not change of which.
+      whole.samples.forEach((v, i) =>
+        assert.ok(Math.abs(v - streamed.samples[i]) < 1e-5, `${name}: number ${i}`)
+      );
+      assert.deepEqual(streamed.png, whole.png);
+      assert.deepEqual(streamed.record.topItem, whole.record.topItem);
+      assert.deepEqual(streamed.record.data, { ...whole.record.data, streamed: true });
+      assert.equal(whole.record.data.streamed, false);
+      const summary = `data.npy: 70 items of ${shape.join("×")}`;
+      assert.ok(streamed.stdout.includes(summary), streamed.stdout);
+      assert.match(streamed.stderr, /^the data stay on disk.*data\.npy: 70 items/m);
+      assert.doesNotMatch(whole.stderr, /stay on disk/);
+    }
+  }));
+
+Deno.test("sample leaves an array above 1 GiB on disk, unless few items of it are wanted", () =>
+  inFolder(async (folder) => {
+    const file = join(folder, "large.npy");
+    const [count, dimension] = [2 ** 18 + 1, 2 ** 12];
+    const header = encodeNpy(new Uint8Array(0), [0, dimension]).subarray(0, 128);
+    const text = new TextDecoder("latin1").decode(header.subarray(10));
+    const digits = `${count}`;
+    // The shape takes the place of as many spaces, so that the header keeps its length.
+    const altered = text.replace("(0,", `(${digits},`).replace(" ".repeat(digits.length - 1), "");
+    header.set(Uint8Array.from(altered, (c) => c.charCodeAt(0)), 10);
+    await Deno.writeFile(file, header);
+    // A sparse file: it takes no room.
+    await Deno.truncate(file, 128 + count * dimension);
+    for (const [args, streamed] of [[[], true], [["--limit", "5"], false]] as const) {
+      const { code, stderr } = await runSample(
+        ...["--data", `npy:${file}`, "--count", "1", "--steps", "1", "--out", folder, ...args],
+      );
+      assert.equal(code, 0, stderr);
+      const { data } = JSON.parse(await Deno.readTextFile(join(folder, "run.json")));
+      assert.deepEqual([data.count, data.streamed], [streamed ? count : 5, streamed]);
+      assert.ok((await samplesOf(folder)).every((v) => v === -1));
+    }
+  }));
+
 Deno.test("sample prints the record with --json, nothing with --quiet, and help with --help", () =>
   inFolder(async (folder) => {
     const args = ["--data", "moons:50", "--count", "3", "--out", folder];
@@ -176,6 +233,10 @@ Deno.test("sample answers what it cannot do in one line, with exit code 2 and no
       [["--data", `images:${mixed}`], /b\.png.*9.*8/],
       [["--class", "hexagon"], /hexagon.*wanted one of/],
       [["--data", "circle:10", "--class", "1"], /class 1/],
+      [["--stream"], /--stream with --data builtin:shapes: wanted npy:FILE/],
+      [["--stream", "--data", `npy:${noise}`, "--class", "1"], /class 1.*no labels/],
+      [["--stream", "--data", `npy:${file}`], /file.*magic/],
+      [["--data", `npy:${join(folder, "no.npy")}`], /no\.npy.*nothing there/],
       [["--init", join(folder, "nowhere.npy")], /nowhere\.npy/],
       [["--init", noise], /noise\.npy.*\[2, 3\].*wanted float32 numbers/],
       [["--out", join(file, "below")], /Cannot write to/],

@@ -25,6 +25,8 @@ export interface RunOptions {
   readonly class?: string;
   /** Only the first items of the data set. */
   readonly limit?: number;
+  /** Whether to leave the data set on disk, however small it is. */
+  readonly stream: boolean;
   /** The denoiser. */
   readonly denoiser: "optimal";
   /** The sampler. */
@@ -65,6 +67,7 @@ Usage: deno task sample [options]
                     ${wrap(DATASET_SPECS)}
   --class NAME      only one class, by name or number
   --limit N         only the first N items
+  --stream          leave the data of npy:FILE on disk; above 1 GiB this happens by itself
   --denoiser NAME   ${DENOISERS.join(" | ").padEnd(45)}[optimal]
   --sampler NAME    ${Object.keys(SAMPLERS).join(" | ").padEnd(45)}[ddim]
   --grid NAME       ${GRIDS.join(" | ").padEnd(45)}[ddpm]
@@ -112,6 +115,7 @@ export function parseOptions(args: readonly string[]): RunOptions | "help" {
     data: values.data ?? "builtin:shapes",
     class: values.class,
     limit: whole("limit", values.limit, 1),
+    stream: values.stream ?? false,
     denoiser: oneOf("denoiser", values.denoiser ?? "optimal", DENOISERS) as "optimal",
     sampler: SAMPLERS[oneOf("sampler", values.sampler ?? "ddim", Object.keys(SAMPLERS))](),
     grid: grid(values.grid ?? "ddpm", steps),
@@ -133,6 +137,7 @@ const OPTIONS = {
   data: TEXT,
   class: TEXT,
   limit: TEXT,
+  stream: FLAG,
   denoiser: TEXT,
   sampler: TEXT,
   grid: TEXT,

@@ -8,13 +8,14 @@ import config from "../../deno.json" with { type: "json" };
 import type { Device } from "../compute/device.ts";
 import type { PosteriorFacts } from "../compute/posterior.ts";
 import type { Dataset } from "../datasets/dataset.ts";
+import type { FileRows } from "../datasets/file_rows.ts";
 import type { SampleResult } from "../samplers/sample.ts";
 import type { RunOptions } from "./options.ts";
 
 /** What `run.json` holds, ready for `JSON.stringify`. */
 export function runRecord(
   options: RunOptions,
-  dataset: Dataset,
+  dataset: Dataset | FileRows,
   device: Device,
   denoiser: { label: string; references: readonly string[] },
   result: SampleResult<unknown>,
@@ -30,8 +31,9 @@ export function runRecord(
       name: dataset.name,
       count: dataset.count,
       shape: dataset.shape,
-      type: dataset.data instanceof Uint8Array ? "uint8" : "float32",
+      type: isBytes(dataset) ? "uint8" : "float32",
       range: dataset.range,
+      streamed: !("data" in dataset),
     },
     device: { kind: device.kind, description: device.description, reason: device.reason },
     denoiser: denoiser.label,
@@ -51,6 +53,10 @@ export function runRecord(
     })),
     ...nearest(result),
   };
+}
+
+function isBytes(dataset: Dataset | FileRows): boolean {
+  return "data" in dataset ? dataset.data instanceof Uint8Array : dataset.bytes;
 }
 
 /** Smallest, median and largest value of each fact over the samples. */

@@ -1,0 +1,109 @@
+/**
+ * The data of a run: in memory, or left on disk.
+ *
+ * @module
+ */
+import type { Device } from "../compute/device.ts";
+import { stat } from "../datasets/_files.ts";
+import type { Dataset } from "../datasets/dataset.ts";
+import { openRows } from "../datasets/file_rows.ts";
+import type { FileRows } from "../datasets/file_rows.ts";
+import { loadDataset } from "../datasets/load.ts";
+import { optimal, optimalStreamed } from "../denoisers/optimal.ts";
+import type { StoredDenoiser } from "../denoisers/optimal.ts";
+import { DatasetError } from "../errors.ts";
+import { UsageError } from "./options.ts";
+import type { RunOptions } from "./options.ts";
+
+/** Arrays beyond this many bytes are not loaded. */
+const MOST_LOADED = 2 ** 30;
+/** Items of a streamed set that are loaded for pictures. */
+const PREVIEW = 5000;
+/** But no more bytes of them than this. */
+const PREVIEW_BYTES = 2 ** 24;
+
+/** The data of a run. */
+export interface RunData extends Disposable {
+  /** The data set; of one that stays on disk, its first items. */
+  readonly dataset: Dataset;
+  /** The rows, if they stay on disk. */
+  readonly rows?: FileRows;
+}
+
+/**
+ * Opens the data that the options name.
+ *
+ * @throws {UsageError} If there are no such data.
+ * @throws {DatasetError} If they cannot be read.
+ */
+export async function openData(options: RunOptions, signal?: AbortSignal): Promise<RunData> {
+  try {
+    const rows = await rowsOf(options);
+    if (!rows) {
+      return inMemory(await loadDataset(options.data, { limit: options.limit, signal }), options);
+    }
+    if (options.stream || bytesOf(rows) > MOST_LOADED) return await onDisk(rows, options, signal);
+    using closing = rows;
+    return inMemory(await closing.take(rows.count, signal), options);
+  } catch (error) {
+    if (error instanceof RangeError && !signal?.aborted) throw new UsageError(error.message);
+    throw error;
+  }
+}
+
+/** The optimal denoiser of the data. */
+export async function denoiserOf(
+  { dataset, rows }: RunData,
+  device: Device,
+  { grid }: RunOptions,
+  signal?: AbortSignal,
+): Promise<StoredDenoiser> {
+  return rows
+    ? await optimalStreamed(rows, device, { mean: grid.startAtMean, signal })
+    : await optimal(dataset, device);
+}
+
+/** The rows of a file that is to be streamed, or is too large to be loaded whole. */
+async function rowsOf({ data, stream, limit }: RunOptions): Promise<FileRows | undefined> {
+  const [, path] = /^npy:(.+)$/s.exec(data) ?? [];
+  if (stream && path === undefined) {
+    throw new UsageError(`Cannot use --stream with --data ${data}: wanted npy:FILE`);
+  }
+  if (path === undefined || (!stream && await sizeOf(path) <= MOST_LOADED)) return undefined;
+  try {
+    return await openRows(path, { limit });
+  } catch (error) {
+    // A large file that cannot be streamed, such as a gzipped one, may still be loaded.
+    if (stream || !(error instanceof DatasetError)) throw error;
+  }
+}
+
+async function sizeOf(path: string): Promise<number> {
+  return (await stat(path, "a .npy file")).size;
+}
+
+function bytesOf({ count, dimension, bytes }: FileRows): number {
+  return count * dimension * (bytes ? 1 : 4);
+}
+
+async function onDisk(
+  rows: FileRows,
+  options: RunOptions,
+  signal?: AbortSignal,
+): Promise<RunData> {
+  try {
+    const most = Math.floor(PREVIEW_BYTES * rows.count / bytesOf(rows));
+    const preview = await rows.take(Math.max(1, Math.min(PREVIEW, most)), signal);
+    const { dataset } = inMemory(preview, options);
+    return { dataset, rows, [Symbol.dispose]: () => rows.close() };
+  } catch (error) {
+    rows.close();
+    throw error;
+  }
+}
+
+/** Restricts a data set to a class; rows on disk have no labels, which is an error here. */
+function inMemory(all: Dataset, options: RunOptions): RunData {
+  const dataset = options.class === undefined ? all : all.classSubset(options.class);
+  return { dataset, [Symbol.dispose]: () => {} };
+}
