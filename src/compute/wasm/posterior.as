@@ -32,20 +32,26 @@
 // of the total, which the caller makes less than float32 rounding.
 //
 // Weights and their sums are float64; Y is float32, summed over a block from
-// zero and then added. The arithmetic of one query does not depend on the
-// others, so a query has the same bits alone and in a batch: a weight is either
-// accumulated or exactly 0, and 0 * x adds nothing.
+// zero and then added. Where the weights of a block of bytes are even (none above R times their mean, as at
+// high noise), they become integers of 15 bits relative to the largest, and the sum over the block is
+// exact. The rounding of the weights, 2^-15/sqrt(12) in the root mean square, then moves the mean by about
+// 2^-15/sqrt(12) R / sqrt(N) of the spread of the data; the caller's R = sqrt(N)/16 makes this 2^-19, of a
+// spread of one half at most, that is 4 units in the last place of a number near 1.
+//
+// The arithmetic of one query does not depend on the others, so a query has the
+// same bits alone and in a batch: a weight is either accumulated or exactly 0,
+// and 0 * x adds nothing.
 
 // Float64 numbers in the state of one query.
 const STATE: usize = 8; // d_min, d_second, index, Z, Z2, A, -, -
 // Float64 numbers in the parameters of one query.
-const PARAMETERS: usize = 8; // g, cut, |q|^2, s1, s2, e, -, -
+const PARAMETERS: usize = 8; // g, cut, |q|^2, s1, s2, e, evenness, -
 const BLOCK_SUM: usize = 256;
 // |v h| <= 2^7 2^15; two of them per 32-bit lane and step, so 2^23 * 128 steps = 2^30.
 const BLOCK_DOT: usize = 1024;
 // v v <= 2^14; two of them per lane and step of 8, so 2^15 * 2^14 steps = 2^29.
 const BLOCK_NORM: usize = 131072;
-// Columns that are converted to float32 at a time: 64 rows of them are 128 KiB.
+// Columns that are interleaved at a time: 64 rows of them are 64 KiB.
 const BLOCK_COLUMNS: usize = 512;
 
 // @ts-ignore: decorator
@@ -499,7 +505,7 @@ function weigh(distances: usize, weights: usize, n: usize, firstRow: usize, p: u
 
 // Lists the rows that any of 4 queries keeps: their numbers, and their weights side by side.
 // A missing query has weight 0. Returns how many.
-function compact(weights: usize, ws: usize, many: usize, n: usize, numbers: usize, packed: usize): usize {
+function listRows(weights: usize, ws: usize, many: usize, n: usize, numbers: usize, packed: usize): usize {
   let m: usize = 0;
   for (let r: usize = 0; r < n; r++) {
     const w = weights + (r << 2), to = packed + (m << 4);
@@ -507,6 +513,42 @@ function compact(weights: usize, ws: usize, many: usize, n: usize, numbers: usiz
     for (let k: usize = 0; k < many; k++) store<f32>(to + (k << 2), load<f32>(w + k * ws));
     if (!v128.any_true(v128.load(to))) continue;
     store<u32>(numbers + (m << 2), <u32>r);
+    m++;
+  }
+  return m;
+}
+
+// Moves the weights of a query to 16-bit integers, in units of 1/32767 of the largest, if none is above
+// `evenness` times their mean. Returns the unit, or 0 if the weights stay where they are.
+function quantise(weights: usize, n: usize, evenness: f32, integers: usize): f32 {
+  let sum4 = f32x4.splat(0), most4 = sum4;
+  // The weights after the last row are 0 up to a multiple of 4.
+  for (let r: usize = 0; r < n; r += 4) {
+    const w = v128.load(weights + (r << 2));
+    sum4 = f32x4.add(sum4, w);
+    most4 = f32x4.pmax(most4, w);
+  }
+  const sum = <f32>(<f64>f32x4.extract_lane(sum4, 0) + <f64>f32x4.extract_lane(sum4, 1) + (<f64>f32x4.extract_lane(sum4, 2) + <f64>f32x4.extract_lane(sum4, 3)));
+  const most = max(max(f32x4.extract_lane(most4, 0), f32x4.extract_lane(most4, 1)), max(f32x4.extract_lane(most4, 2), f32x4.extract_lane(most4, 3)));
+  if (most * <f32>n > evenness * sum) return 0;
+  const factor = f32x4.splat(32767 / most);
+  for (let r: usize = 0; r < n; r += 4) {
+    const w = i32x4.trunc_sat_f32x4_s(f32x4.nearest(f32x4.mul(v128.load(weights + (r << 2)), factor)));
+    v128.store64_lane(integers + (r << 1), i16x8.narrow_i32x4_s(w, w), 0);
+    v128.store(weights + (r << 2), i32x4.splat(0));
+  }
+  return most / 32767;
+}
+
+// Lists the pairs of rows that any of 4 queries keeps as integers: their numbers, and their pairs of weights side by side.
+function listPairs(integers: usize, is: usize, many: usize, n: usize, numbers: usize, packed: usize): usize {
+  let m: usize = 0;
+  for (let r: usize = 0; r < n; r += 2) {
+    const w = integers + (r << 1), to = packed + (m << 4);
+    v128.store(to, i32x4.splat(0));
+    for (let k: usize = 0; k < many; k++) store<u32>(to + (k << 2), load<u32>(w + k * is));
+    if (!v128.any_true(v128.load(to))) continue;
+    store<u32>(numbers + (m << 2), <u32>(r >> 1));
     m++;
   }
   return m;
@@ -579,9 +621,27 @@ function accumulate1<T>(rows: usize, tileBytes: usize, rowBytes: usize, m: usize
   }
 }
 
-// Converts columns of the rows that any query keeps to float32, tile by tile: for each 8 columns the rows one
-// after the other, so that a weighted sum walks through memory in order.
-function convert(block: usize, rowBytes: usize, n: usize, kept: usize, width: usize, out: usize): void {
+// Interleaves columns of two rows as 16-bit integers: for each 8 columns c, (row r, c), (row r+1, c), ...
+// @ts-ignore: decorator
+@inline function interleave(row: usize, row1: usize, out: usize): void {
+  const a = v128.load8x8_s(row), b = v128.load8x8_s(row1);
+  v128.store(out, v128.shuffle<i16>(a, b, 0, 8, 1, 9, 2, 10, 3, 11));
+  v128.store(out, v128.shuffle<i16>(a, b, 4, 12, 5, 13, 6, 14, 7, 15), 16);
+}
+
+// Interleaves the pairs of rows of a block, tile by tile: for each 8 columns the pairs one after the other,
+// so that a weighted sum walks through memory in order.
+function interleaveBlock(block: usize, rowBytes: usize, n: usize, width: usize, out: usize): void {
+  for (let c: usize = 0; c < width; c += 8) {
+    for (let r: usize = 0; r < n; r += 2, out += 32) {
+      // An odd last row is its own partner, whose weight is 0.
+      interleave(block + r * rowBytes + c, block + min(r + 1, n - 1) * rowBytes + c, out);
+    }
+  }
+}
+
+// Converts columns of the rows that any query keeps to float32, tile by tile likewise.
+function convertBlock(block: usize, rowBytes: usize, n: usize, kept: usize, width: usize, out: usize): void {
   for (let c: usize = 0; c < width; c += 8) {
     for (let r: usize = 0; r < n; r++, out += 32) {
       if (!load<u8>(kept + r)) continue;
@@ -589,6 +649,93 @@ function convert(block: usize, rowBytes: usize, n: usize, kept: usize, width: us
       v128.store(out, f32x4.convert_i32x4_s(i32x4.extend_low_i16x8_s(x)));
       v128.store(out, f32x4.convert_i32x4_s(i32x4.extend_high_i16x8_s(x)), 16);
     }
+  }
+}
+
+// Adds the listed rows of one group to its sums.
+// @ts-ignore: decorator
+@inline function accumulate<T>(rows: usize, tileBytes: usize, rowBytes: usize, rowList: usize, ws: usize, many: usize, y: usize, yb: usize, width: usize): void {
+  const m: usize = load<u32>(rowList), numbers = rowList + 32, w = numbers + ws;
+  if (m == 0) return;
+  if (many == 4) {
+    accumulate4<T>(rows, tileBytes, rowBytes, m, numbers, w, y, yb, width);
+  } else {
+    for (let k: usize = 0; k < many; k++) accumulate1<T>(rows, tileBytes, rowBytes, m, numbers, w, k, y + k * yb, width);
+  }
+}
+
+// @ts-ignore: decorator
+@inline function addScaled(at: usize, integers: v128, unit: f32): void {
+  add4(at, f32x4.mul(f32x4.convert_i32x4_s(integers), f32x4.splat(unit)));
+}
+
+// Y += units * (integer weights x rows) over `width` columns, for 4 queries and `m` listed pairs of rows; exact but for
+// the last step. A query without integer weights has unit 0 and is left alone.
+function accumulatePairs4(tiles: usize, tileBytes: usize, m: usize, numbers: usize, packed: usize, units: usize, y: usize, yb: usize, width: usize): void {
+  const last = packed + (m << 4);
+  const u0 = load<f32>(units), u1 = load<f32>(units, 4), u2 = load<f32>(units, 8), u3 = load<f32>(units, 12);
+  for (let c: usize = 0; c < width; c += 8) {
+    let a00 = i32x4.splat(0), a01 = a00, a10 = a00, a11 = a00;
+    let a20 = a00, a21 = a00, a30 = a00, a31 = a00;
+    const base = tiles + (c >> 3) * tileBytes;
+    for (let w = packed, i = numbers; w < last; w += 16, i += 4) {
+      const at = base + (<usize>load<u32>(i) << 5);
+      const x0 = v128.load(at), x1 = v128.load(at, 16);
+      const w0 = v128.load32_splat(w);
+      a00 = i32x4.add(a00, i32x4.dot_i16x8_s(w0, x0));
+      a01 = i32x4.add(a01, i32x4.dot_i16x8_s(w0, x1));
+      const w1 = v128.load32_splat(w, 4);
+      a10 = i32x4.add(a10, i32x4.dot_i16x8_s(w1, x0));
+      a11 = i32x4.add(a11, i32x4.dot_i16x8_s(w1, x1));
+      const w2 = v128.load32_splat(w, 8);
+      a20 = i32x4.add(a20, i32x4.dot_i16x8_s(w2, x0));
+      a21 = i32x4.add(a21, i32x4.dot_i16x8_s(w2, x1));
+      const w3 = v128.load32_splat(w, 12);
+      a30 = i32x4.add(a30, i32x4.dot_i16x8_s(w3, x0));
+      a31 = i32x4.add(a31, i32x4.dot_i16x8_s(w3, x1));
+    }
+    let p = y + (c << 2);
+    if (u0 != 0) { addScaled(p, a00, u0); addScaled(p + 16, a01, u0); }
+    p += yb;
+    if (u1 != 0) { addScaled(p, a10, u1); addScaled(p + 16, a11, u1); }
+    p += yb;
+    if (u2 != 0) { addScaled(p, a20, u2); addScaled(p + 16, a21, u2); }
+    p += yb;
+    if (u3 != 0) { addScaled(p, a30, u3); addScaled(p + 16, a31, u3); }
+  }
+}
+
+// The same for a single query, which interleaves the rows itself.
+function accumulatePairs1(block: usize, rowBytes: usize, n: usize, m: usize, numbers: usize, packed: usize, unit: f32, y: usize, width: usize): void {
+  const last = packed + (m << 4);
+  let c: usize = 0;
+  for (; c + 16 <= width; c += 16) {
+    let a0 = i32x4.splat(0), a1 = a0, a2 = a0, a3 = a0;
+    for (let w = packed, i = numbers; w < last; w += 16, i += 4) {
+      const r = <usize>load<u32>(i) << 1;
+      const row = block + r * rowBytes + c, row1 = block + min(r + 1, n - 1) * rowBytes + c;
+      const pair = v128.load32_splat(w);
+      const a = v128.load(row), b = v128.load(row1);
+      const low = v128.shuffle<i8>(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+      const high = v128.shuffle<i8>(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+      a0 = i32x4.add(a0, i32x4.dot_i16x8_s(pair, i16x8.extend_low_i8x16_s(low)));
+      a1 = i32x4.add(a1, i32x4.dot_i16x8_s(pair, i16x8.extend_high_i8x16_s(low)));
+      a2 = i32x4.add(a2, i32x4.dot_i16x8_s(pair, i16x8.extend_low_i8x16_s(high)));
+      a3 = i32x4.add(a3, i32x4.dot_i16x8_s(pair, i16x8.extend_high_i8x16_s(high)));
+    }
+    const p = y + (c << 2);
+    addScaled(p, a0, unit); addScaled(p + 16, a1, unit); addScaled(p + 32, a2, unit); addScaled(p + 48, a3, unit);
+  }
+  if (c < width) {
+    let a0 = i32x4.splat(0), a1 = a0;
+    for (let w = packed, i = numbers; w < last; w += 16, i += 4) {
+      const r = <usize>load<u32>(i) << 1;
+      const a = v128.load8x8_s(block + r * rowBytes + c), b = v128.load8x8_s(block + min(r + 1, n - 1) * rowBytes + c);
+      const pair = v128.load32_splat(w);
+      a0 = i32x4.add(a0, i32x4.dot_i16x8_s(pair, v128.shuffle<i16>(a, b, 0, 8, 1, 9, 2, 10, 3, 11)));
+      a1 = i32x4.add(a1, i32x4.dot_i16x8_s(pair, v128.shuffle<i16>(a, b, 4, 12, 5, 13, 6, 14, 7, 15)));
+    }
+    addScaled(y + (c << 2), a0, unit); addScaled(y + (c << 2) + 16, a1, unit);
   }
 }
 
@@ -606,17 +753,19 @@ function convert(block: usize, rowBytes: usize, n: usize, kept: usize, width: us
 export function scan(bytes: i32, data: usize, rows: usize, firstRow: usize, blockRows: usize, rowBytes: usize, stride: usize, norms: usize, queries: usize, batch: usize, parameters: usize, state: usize, y: usize, scratch: usize, stop: usize): void {
   const qb = bytes ? stride << 1 : stride << 2;
   const yb = stride << 2;
-  // An even number of places per row of distances and weights, which are worked on in pairs.
-  const ds = ((blockRows + 1) & ~1) << 3, ws = ds >> 1;
+  // A multiple of 4 places per row of distances and weights, which are worked on in twos and fours.
+  const places = (blockRows + 3) & ~3;
+  const ds = places << 3, ws = places << 2, is = places << 1;
   const groups = (batch + 3) >> 2;
-  // The order of the scratch space: products of two rows, distances and weights of a group;
-  // per group the number of kept rows, their numbers and weights; flags of kept rows; converted columns.
+  // The order of the scratch space: products of two rows; distances, weights, integer weights of a group;
+  // per group the units of its integer weights and two lists, of rows and of pairs; flags of kept rows; columns.
   const distances = scratch + 64;
   const weights = distances + 4 * ds;
-  const counts = weights + 4 * ws;
-  const numbers = counts + (groups << 2);
-  const packed = (numbers + groups * ws + 15) & ~15;
-  const kept = packed + groups * (blockRows << 4);
+  const integers = weights + 4 * ws;
+  const lists = integers + 4 * is;
+  const list = 32 + ws + (places << 4);
+  const pairs = 32 + is + (places << 3);
+  const kept = lists + groups * (list + pairs);
   const columns = (kept + blockRows + 15) & ~15;
   memory.fill(state, 0, batch * STATE * 8);
   memory.fill(y, 0, batch * yb);
@@ -628,7 +777,8 @@ export function scan(bytes: i32, data: usize, rows: usize, firstRow: usize, bloc
     if (atomic.load<i32>(stop)) return;
     const n = min(blockRows, rows - from);
     const block = data + from * rowBytes;
-    let busy = 0;
+    let paired = false, busy = 0;
+    memory.fill(kept, 0, n);
     for (let group: usize = 0; group < groups; group++) {
       const q = group << 2;
       const many = min<usize>(4, batch - q);
@@ -642,47 +792,59 @@ export function scan(bytes: i32, data: usize, rows: usize, firstRow: usize, bloc
         }
         if (rough) refine(block, rowBytes, n, stride, queries + (batch + q) * qb, many, p, distances, ds, scratch);
       } else floatDistances(block, rowBytes, n, stride, queries + q * qb, many, distances, ds);
-      let any = false;
+      // A list: the number of its rows, then (from 16 on) units, numbers, weights.
+      const rowList = lists + group * (list + pairs), pairList = rowList + list;
+      store<u32>(rowList, 0);
+      store<u32>(pairList, 0);
+      v128.store(pairList, i32x4.splat(0), 16);
+      let any = false, quantised = false;
+      memory.fill(weights, 0, 4 * ws + 4 * is);
       for (let k: usize = 0; k < many; k++) {
-        memory.fill(weights + k * ws, 0, ws);
-        const some = weigh(distances + k * ds, weights + k * ws, n, firstRow + from, p + k * PARAMETERS * 8, state + (q + k) * STATE * 8, y + (q + k) * yb, stride);
-        any = any || some;
+        if (!weigh(distances + k * ds, weights + k * ws, n, firstRow + from, p + k * PARAMETERS * 8, state + (q + k) * STATE * 8, y + (q + k) * yb, stride)) continue;
+        any = true;
+        if (!bytes) continue;
+        const unit = quantise(weights + k * ws, n, <f32>load<f64>(p + k * PARAMETERS * 8, 48), integers + k * is);
+        store<f32>(pairList + 16 + (k << 2), unit);
+        quantised = quantised || unit != 0;
       }
-      const m = any ? compact(weights, ws, many, n, numbers + group * ws, packed + group * (blockRows << 4)) : 0;
-      store<u32>(counts + (group << 2), <u32>m);
-      busy += <i32>any;
+      if (any) {
+        const m = listRows(weights, ws, many, n, rowList + 32, rowList + 32 + ws);
+        store<u32>(rowList, <u32>m);
+        for (let i: usize = 0; i < m; i++) store<u8>(kept + load<u32>(rowList + 32 + (i << 2)), 1);
+        busy += <i32>(m > 0);
+      }
+      if (quantised) store<u32>(pairList, <u32>listPairs(integers, is, many, n, pairList + 32, pairList + 32 + is));
+      paired = paired || quantised;
     }
-    if (busy == 0) continue;
-    // Bytes are converted once for all queries, unless there are too few of those to share.
+    // Bytes are converted once for all groups, unless there is only one to use them.
     const shared = bytes && busy > 1;
-    if (shared) {
-      memory.fill(kept, 0, n);
+    const step = shared ? BLOCK_COLUMNS : stride;
+    for (let c: usize = 0; busy > 0 && c < stride; c += step) {
+      const width = min(step, stride - c);
+      if (shared) convertBlock(block + c, rowBytes, n, kept, width, columns);
       for (let group: usize = 0; group < groups; group++) {
-        const list = numbers + group * ws;
-        for (let i: usize = 0; i < load<u32>(counts + (group << 2)); i++) store<u8>(kept + load<u32>(list + (i << 2)), 1);
+        const rowList = lists + group * (list + pairs);
+        const q = group << 2;
+        const many = min<usize>(4, batch - q), to = y + q * yb + (c << 2);
+        if (shared) accumulate<f32>(columns, n << 5, 32, rowList, ws, many, to, yb, width);
+        else if (bytes) accumulate<u8>(block, 8, rowBytes, rowList, ws, many, to, yb, width);
+        else accumulate<f32>(block, 32, rowBytes, rowList, ws, many, to, yb, width);
       }
     }
-    const step = shared ? BLOCK_COLUMNS : stride;
-    for (let c: usize = 0; c < stride; c += step) {
-      const width = min(step, stride - c);
-      if (shared) convert(block + c, rowBytes, n, kept, width, columns);
+    if (!paired) continue;
+    if (batch == 1) {
+      const pairList = lists + list, numbers = pairList + 32;
+      accumulatePairs1(block, rowBytes, n, load<u32>(pairList), numbers, numbers + is, load<f32>(pairList, 16), y, stride);
+      continue;
+    }
+    for (let c: usize = 0; c < stride; c += BLOCK_COLUMNS) {
+      const width = min(BLOCK_COLUMNS, stride - c);
+      interleaveBlock(block + c, rowBytes, n, width, columns);
       for (let group: usize = 0; group < groups; group++) {
-        const m: usize = load<u32>(counts + (group << 2));
+        const pairList = lists + group * (list + pairs) + list, numbers = pairList + 32;
+        const m: usize = load<u32>(pairList);
         if (m == 0) continue;
-        const q = group << 2;
-        const many = min<usize>(4, batch - q);
-        const list = numbers + group * ws, w = packed + group * (blockRows << 4), to = y + q * yb + (c << 2);
-        if (many == 4) {
-          if (shared) accumulate4<f32>(columns, n << 5, 32, m, list, w, to, yb, width);
-          else if (bytes) accumulate4<u8>(block, 8, rowBytes, m, list, w, to, yb, width);
-          else accumulate4<f32>(block, 32, rowBytes, m, list, w, to, yb, width);
-        } else {
-          for (let k: usize = 0; k < many; k++) {
-            if (shared) accumulate1<f32>(columns, n << 5, 32, m, list, w, k, to + k * yb, width);
-            else if (bytes) accumulate1<u8>(block, 8, rowBytes, m, list, w, k, to + k * yb, width);
-            else accumulate1<f32>(block, 32, rowBytes, m, list, w, k, to + k * yb, width);
-          }
-        }
+        accumulatePairs4(columns, ((n + 1) >> 1) << 5, m, numbers, numbers + is, pairList + 16, y + (group << 2) * yb + (c << 2), yb, width);
       }
     }
   }
@@ -738,7 +900,7 @@ function offer(heap: usize, size: usize, d: f64, index: f64): void {
 //   scratch    64 + 32 * blockRows bytes
 export function nearest(bytes: i32, data: usize, rows: usize, firstRow: usize, blockRows: usize, rowBytes: usize, stride: usize, norms: usize, queries: usize, batch: usize, parameters: usize, size: usize, heaps: usize, scratch: usize, stop: usize): void {
   const qb = bytes ? stride << 1 : stride << 2;
-  const ds = ((blockRows + 1) & ~1) << 3;
+  const ds = ((blockRows + 3) & ~3) << 3;
   const distances = scratch + 64;
   for (let from: usize = 0; from < rows; from += blockRows) {
     if (atomic.load<i32>(stop)) return;

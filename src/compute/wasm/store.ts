@@ -228,10 +228,11 @@ export class WasmStore implements DataStore {
     const states = control + 64;
     const sums = states + this.#shards * batch * STATE;
     const scratch = roundUp(sums + this.#shards * batch * stride * 4, 64);
-    // What scan() lays out in it, rounded up at each part.
-    const groups = Math.ceil(batch / 4);
+    // What scan() lays out in it.
+    const places = roundUp(rows, 4);
     const scratchBytes = roundUp(
-      64 + 48 * (rows + 1) + groups * (4 + 20 * (rows + 1)) + rows + 4 * COLUMNS * rows + 64,
+      64 + 56 * places + Math.ceil(batch / 4) * (64 + 30 * places) + places + 16 +
+        COLUMNS * places * 4,
       64,
     );
     const end = scratch + this.#pool.threads * scratchBytes;
@@ -294,7 +295,7 @@ export class WasmStore implements DataStore {
     const { threads } = this.#pool;
     const { queries, parameters, control, states: heaps } = this.#layOut(batch);
     const scratch = heaps + threads * batch * size * 16;
-    const scratchBytes = 64 + 32 * (this.#blockRows + 1);
+    const scratchBytes = 64 + 32 * (this.#blockRows + 3);
     grow(memory, scratch + threads * scratchBytes);
     for (let k = 0; k < batch; k++) {
       this.#writeQuery(memory, { queries, parameters }, batch, k, query(first + k), Infinity);
@@ -402,6 +403,7 @@ export class WasmStore implements DataStore {
     parameters[2] = square;
     parameters[3] = s1;
     parameters[4] = enough ? 0 : s2;
+    parameters[6] = Math.sqrt(this.count) / 16;
     parameters[5] = enough ? 0 : s1 * Math.sqrt(this.dimension) * this.#largestNorm;
   }
 
