@@ -36,3 +36,11 @@ export function someBytes(n: number, seed = 1): Uint8Array<ArrayBuffer> {
     return state >>> 24;
   });
 }
+
+/** The header of a `.npy` file of bytes, for arrays that are written piece by piece or not at all. */
+export function npyHeader(shape: readonly number[]): Uint8Array<ArrayBuffer> {
+  const text = `{'descr': '|u1', 'fortran_order': False, 'shape': (${shape.join(", ")}), }`;
+  const header = new TextEncoder().encode("0123456789" + text.padEnd(117) + "\n");
+  header.set([0x93, 0x4E, 0x55, 0x4D, 0x50, 0x59, 1, 0, 118, 0]);
+  return header;
+}
