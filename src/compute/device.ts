@@ -46,6 +46,16 @@ export interface DataStore {
    * @throws {DeviceError} If the device was lost or disposed.
    */
   nearest(x: AnyTensor, k: number, options?: EvaluateOptions): Promise<Neighbours>;
+  /**
+   * Replaces all rows, where a device can do that faster than by a new store: for data that are
+   * streamed. Not while another call is under way.
+   *
+   * @param data As many numbers of the same kind and range as before. They are copied.
+   * @throws {TypeError} If their number or kind is another.
+   * @throws {RangeError} If a number is not finite.
+   * @throws {DeviceError} If the device was lost or the data disposed.
+   */
+  refill?(data: Uint8Array | Float32Array): Promise<void>;
   /** Releases the data. */
   dispose(): void;
 }

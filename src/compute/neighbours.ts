@@ -45,14 +45,10 @@ export interface Candidates {
 export interface Search {
   /** Number of rows. */
   readonly count: number;
-  /** The query of a row of the batch, in data units. */
-  query(row: number): ArrayLike<number>;
   /** The `size` nearest rows of queries `first … first + batch − 1`, as the scan measures them. */
   scan(first: number, batch: number, size: number): Promise<Candidates[]>;
-  /** A function that measures the squared distance of a query to any of the given rows, by direct differences in float64. */
-  rows(
-    indices: readonly number[],
-  ): Promise<(query: ArrayLike<number>, index: number) => number>;
+  /** The squared distances of these queries to their candidates, by direct differences in float64. */
+  measure(first: number, found: readonly Candidates[]): Promise<ArrayLike<number>[]>;
 }
 
 // More candidates than asked for, so that one scan nearly always suffices.
@@ -90,15 +86,15 @@ export async function exactNeighbours(
       if (found.every((candidates) => isEnough(candidates, k, search.count))) break;
     }
     if (k === search.count) found = await search.scan(first, batch, k);
-    const measure = await search.rows([...new Set(found.flatMap(({ indices }) => indices))]);
-    found.forEach((candidates, i) => {
-      if (candidates.indices.length < k) {
+    for (const [i, { indices }] of found.entries()) {
+      if (indices.length < k) {
         throw new RangeError(
           `Cannot find the nearest rows: query ${first + i} is too far from the data for float32`,
         );
       }
-      keepNearest(out, first + i, search.query(first + i), candidates.indices, measure);
-    });
+    }
+    const squares = await search.measure(first, found);
+    found.forEach(({ indices }, i) => keepNearest(out, first + i, indices, squares[i]));
   }
   return out;
 }
@@ -108,19 +104,18 @@ function isEnough({ indices, squares, error }: Candidates, k: number, count: num
   return indices.length === count || squares[squares.length - 1] - squares[k - 1] > 2 * error;
 }
 
-/** Measures candidates, and keeps the nearest. */
+/** Keeps the nearest of some rows. */
 function keepNearest(
   { k, indices, distances }: Neighbours,
   row: number,
-  query: ArrayLike<number>,
   candidates: ArrayLike<number>,
-  measure: (query: ArrayLike<number>, index: number) => number,
+  squares: ArrayLike<number>,
 ): void {
-  const measured = Array.from(candidates, (index) => ({ index, square: measure(query, index) }))
+  const order = Array.from(candidates, (index, i) => ({ index, square: squares[i] }))
     .sort((a, b) => a.square - b.square || a.index - b.index);
   for (let i = 0; i < k; i++) {
-    indices[row * k + i] = measured[i].index;
-    distances[row * k + i] = Math.sqrt(measured[i].square);
+    indices[row * k + i] = order[i].index;
+    distances[row * k + i] = Math.sqrt(order[i].square);
   }
 }
 
@@ -180,13 +175,11 @@ export function referenceNeighbours(
       { length: dimension },
       (_, c) => queries[row * dimension + c],
     );
-    keepNearest(
-      out,
-      row,
-      query,
+    const squares = Float64Array.from(
       all,
-      (query, i) => squaredDistance(query, data, i * dimension, affine),
+      (i) => squaredDistance(query, data, i * dimension, affine),
     );
+    keepNearest(out, row, all, squares);
   }
   return out;
 }

@@ -209,3 +209,25 @@ export function checkPoints(points: PointSet): number {
   }
   return count;
 }
+
+/**
+ * Checks data that are to replace others.
+ *
+ * @param data The new data.
+ * @param old The data they replace.
+ * @throws {TypeError} If they are of another kind or number.
+ * @throws {RangeError} If a number is not finite.
+ */
+export function checkRefill(
+  data: Uint8Array | Float32Array,
+  { count, dimension, bytes }: { count: number; dimension: number; bytes: boolean },
+): void {
+  if (data instanceof Uint8Array !== bytes || data.length !== count * dimension) {
+    throw new TypeError(
+      `Cannot replace the data: received a ${data.constructor.name} of ${data.length}, wanted a ${
+        bytes ? "Uint8Array" : "Float32Array"
+      } of ${count * dimension}`,
+    );
+  }
+  checkPoints({ data, dimension });
+}

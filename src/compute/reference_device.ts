@@ -8,7 +8,7 @@ import { DeviceError } from "../errors.ts";
 import { useCpuBackend } from "./cpu_backend.ts";
 import type { DataStore, Device } from "./device.ts";
 import { referenceNeighbours } from "./neighbours.ts";
-import { checkPoints, checkQueries, checkQueryShape } from "./posterior.ts";
+import { checkPoints, checkQueries, checkQueryShape, checkRefill } from "./posterior.ts";
 import type { PointSet } from "./posterior.ts";
 import { referencePosterior } from "./reference.ts";
 
@@ -38,6 +38,7 @@ export async function openReference(reason: string): Promise<Device> {
 function store(points: PointSet, isOpen: () => boolean): DataStore {
   const count = checkPoints(points);
   const { dimension, range } = points;
+  const bytes = points.data instanceof Uint8Array;
   let data: PointSet | undefined = {
     data: points.data.slice(),
     dimension,
@@ -71,6 +72,14 @@ function store(points: PointSet, isOpen: () => boolean): DataStore {
       checkQueries(values, "find the nearest rows");
       return referenceNeighbours(data, values, k);
     },
+    refill: (rows) =>
+      Promise.resolve().then(() => {
+        checkRefill(rows, { count, dimension, bytes });
+        if (!data || !isOpen()) {
+          throw new DeviceError("Cannot replace the data: they were disposed");
+        }
+        data.data.set(rows);
+      }),
     dispose() {
       data = undefined;
     },

@@ -241,8 +241,9 @@ class StreamedStore implements DataStore {
     this.#check(signal);
     // A store copies its data, so that one buffer is enough.
     const buffer = chunkBuffer(this.#source, this.#chunkRows);
+    const spares: DataStore[] = [];
     const prepare = (first: number) => {
-      const chunk = this.#layOut(buffer, first, signal);
+      const chunk = this.#layOut(buffer, first, spares, signal);
       // It is awaited later; until then a failure must not count as unhandled.
       chunk.catch(() => {});
       return chunk;
@@ -251,6 +252,8 @@ class StreamedStore implements DataStore {
     try {
       for (let first = 0; next; first += this.#chunkRows) {
         const store: DataStore = await next;
+        // From here on it is released in the end, whatever happens.
+        const at = spares.length;
         try {
           next = undefined;
           this.#check(signal);
@@ -265,17 +268,6 @@ class StreamedStore implements DataStore {
       // Only after a failure, which is the one to report.
       (await next?.catch(() => undefined))?.dispose();
     }
-  }
-
-  async #layOut(
-    buffer: Uint8Array | Float32Array,
-    first: number,
-    signal?: AbortSignal,
-  ): Promise<DataStore> {
-    const { dimension, range } = this.#source;
-    const data = await readChunk(this.#source, buffer, first, this.#chunkRows, signal);
-    signal?.throwIfAborted();
-    return await this.#device.store({ data, dimension, ...(range && { range }) });
   }
 
   #check(signal: AbortSignal | undefined): void {

@@ -198,9 +198,14 @@ export class GpuStore implements DataStore {
       return await exactNeighbours(
         {
           count: this.count,
-          query,
           scan: (first, batch, size) => this.#search(raw, query, first, batch, size, signal),
-          rows: (indices) => this.#readRows(indices),
+          measure: async (first, found) => {
+            const rows = [...new Set(found.flatMap(({ indices }) => indices))];
+            const measure = await this.#readRows(rows);
+            return found.map(({ indices }, i) =>
+              indices.map((index) => measure(query(first + i), index))
+            );
+          },
         },
         queries,
         k,

@@ -939,6 +939,32 @@ function keepBelow(distances: usize, n: usize, norms: usize, p: usize, worst: f6
   }
 }
 
+// Squared distances of one query to `size` listed rows, in float64.
+export function measure(bytes: i32, data: usize, rowBytes: usize, stride: usize, query: usize, rows: usize, size: usize, out: usize): void {
+  for (let i: usize = 0; i < size; i++) {
+    const row = data + <usize>load<u32>(rows + (i << 2)) * rowBytes;
+    let s0 = f64x2.splat(0), s1 = s0;
+    for (let c: usize = 0; c < stride; c += 4) {
+      const q = query + (c << 3);
+      let a: v128, b: v128;
+      if (bytes) {
+        const x = i32x4.extend_low_i16x8_s(i16x8.extend_low_i8x16_s(v128.load32_zero(row + c)));
+        a = f64x2.convert_low_i32x4_s(x);
+        b = f64x2.convert_low_i32x4_s(v128.shuffle<i64>(x, x, 1, 0));
+      } else {
+        const x = v128.load(row + (c << 2));
+        a = f64x2.promote_low_f32x4(x);
+        b = f64x2.promote_low_f32x4(v128.shuffle<i64>(x, x, 1, 0));
+      }
+      const d0 = f64x2.sub(v128.load(q), a), d1 = f64x2.sub(v128.load(q, 16), b);
+      s0 = f64x2.add(s0, f64x2.mul(d0, d0));
+      s1 = f64x2.add(s1, f64x2.mul(d1, d1));
+    }
+    const s = f64x2.add(s0, s1);
+    store<f64>(out + (i << 3), f64x2.extract_lane(s, 0) + f64x2.extract_lane(s, 1));
+  }
+}
+
 // Where the module's own constants (the tables of exp) end: data may lie from here on.
 export function heapBase(): usize {
   return __heap_base;

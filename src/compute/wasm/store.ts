@@ -7,7 +7,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import { DeviceError } from "../../errors.ts";
 import type { AnyTensor } from "../../linear_space.ts";
 import type { DataStore } from "../device.ts";
-import { exactNeighbours, squaredDistance } from "../neighbours.ts";
+import { exactNeighbours } from "../neighbours.ts";
 import type { Candidates, Neighbours } from "../neighbours.ts";
 import {
   affineOf,
@@ -152,10 +152,10 @@ export class WasmStore implements DataStore {
     return await exactNeighbours(
       {
         count: this.count,
-        query,
         scan: (first, batch, size) =>
           this.#inTurn(() => this.#search(query, first, batch, size, options.signal)),
-        rows: () => Promise.resolve(this.#measure()),
+        measure: (first, found) =>
+          this.#inTurn(() => this.#measure(query, first, found, options.signal)),
       },
       rows,
       k,
@@ -338,13 +338,48 @@ export class WasmStore implements DataStore {
     });
   }
 
-  /** The function that measures distances to rows, by direct differences in float64. */
-  #measure(): (query: ArrayLike<number>, index: number) => number {
-    const { buffer } = this.#memory!;
-    const affine = { scale: this.#scale, offset: this.#offset };
-    const stored = this.#stored(buffer);
-    const pitch = this.#rowBytes / stored.BYTES_PER_ELEMENT;
-    return (query, index) => squaredDistance(query, stored, index * pitch, affine);
+  /** Squared distances of queries to their candidates, by direct differences in float64. */
+  async #measure(
+    query: (row: number) => Float32Array,
+    first: number,
+    found: readonly Candidates[],
+    signal?: AbortSignal,
+  ): Promise<Float64Array[]> {
+    const memory = this.#memory;
+    if (!memory) throw new DeviceError(`Cannot ${FIND}: the data were disposed`);
+    const batch = found.length, stride = this.#stride;
+    const size = Math.max(...found.map(({ indices }) => indices.length));
+    const queries = this.#dataEnd;
+    const squares = queries + batch * stride * 8;
+    const rows = squares + batch * size * 8;
+    const control = roundUp(rows + batch * size * 4, 8);
+    grow(memory, control + 8);
+    found.forEach(({ indices }, k) => {
+      const stored = new Float64Array(memory.buffer, queries + k * stride * 8, stride).fill(0);
+      query(first + k).forEach((v, c) => stored[c] = (v - this.#offset) / this.#scale);
+      // A shorter list is filled up with the first row, whose measure is not looked at.
+      new Uint32Array(memory.buffer, rows + k * size * 4, size).fill(0).set(indices);
+    });
+    await this.#pool.run({
+      kernel: "measure",
+      memory,
+      rows: batch,
+      shards: batch,
+      control,
+      arguments: [
+        { base: this.#bytes ? 1 : 0 },
+        { base: DATA },
+        { base: this.#rowBytes },
+        { base: stride },
+        { base: queries, row: stride * 8 },
+        { base: rows, row: size * 4 },
+        { base: size },
+        { base: squares, row: size * 8 },
+      ],
+    }, signal);
+    return found.map((_, k) =>
+      new Float64Array(memory.buffer, squares + k * size * 8, size).map((d) => d * this.#scale ** 2)
+    );
   }
 
   /** The arguments that both kernels begin with. */
