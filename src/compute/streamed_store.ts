@@ -239,11 +239,9 @@ class StreamedStore implements DataStore {
     use: (store: DataStore, firstRow: number) => Promise<void>,
   ): Promise<void> {
     this.#check(signal);
-    // A store copies its data, so that one buffer is enough.
-    const buffer = chunkBuffer(this.#source, this.#chunkRows);
-    const spares: DataStore[] = [];
+    const chunks = new ChunkStores(this.#source, this.#device, this.#chunkRows, signal);
     const prepare = (first: number) => {
-      const chunk = this.#layOut(buffer, first, spares, signal);
+      const chunk = chunks.layOut(first);
       // It is awaited later; until then a failure must not count as unhandled.
       chunk.catch(() => {});
       return chunk;
@@ -252,27 +250,78 @@ class StreamedStore implements DataStore {
     try {
       for (let first = 0; next; first += this.#chunkRows) {
         const store: DataStore = await next;
-        // From here on it is released in the end, whatever happens.
-        const at = spares.length;
-        try {
-          next = undefined;
-          this.#check(signal);
-          const after = first + this.#chunkRows;
-          if (after < this.count) next = prepare(after);
-          await use(store, first);
-        } finally {
-          store.dispose();
-        }
+        next = undefined;
+        this.#check(signal);
+        const after = first + this.#chunkRows;
+        if (after < this.count) next = prepare(after);
+        await use(store, first);
+        chunks.release(store);
       }
     } finally {
-      // Only after a failure, which is the one to report.
-      (await next?.catch(() => undefined))?.dispose();
+      // One is under way only after another failure, which is the one to report.
+      await next?.catch(() => {});
+      chunks.dispose();
     }
   }
 
   #check(signal: AbortSignal | undefined): void {
     signal?.throwIfAborted();
     if (this.#disposed) throw new DeviceError("Cannot stream the data: the store was disposed");
+  }
+}
+
+/** Lays chunks out on a device, in stores that are used again where the device can refill them. */
+class ChunkStores {
+  readonly #source: PointSource;
+  readonly #device: Device;
+  readonly #rows: number;
+  readonly #signal: AbortSignal | undefined;
+  // A store copies its data, so that one buffer is enough.
+  readonly #buffer: Uint8Array | Float32Array;
+  readonly #open = new Set<DataStore>();
+  readonly #free: DataStore[] = [];
+
+  constructor(
+    source: PointSource,
+    device: Device,
+    rows: number,
+    signal: AbortSignal | undefined,
+  ) {
+    this.#source = source;
+    this.#device = device;
+    this.#rows = rows;
+    this.#signal = signal;
+    this.#buffer = chunkBuffer(source, rows);
+  }
+
+  /** Reads a chunk and lays it out; one at a time. */
+  async layOut(first: number): Promise<DataStore> {
+    const { dimension, range } = this.#source;
+    const data = await readChunk(this.#source, this.#buffer, first, this.#rows, this.#signal);
+    this.#signal?.throwIfAborted();
+    const used = data.length === this.#buffer.length ? this.#free.pop() : undefined;
+    if (used) {
+      await used.refill!(data);
+      return used;
+    }
+    const store = await this.#device.store({ data, dimension, ...(range && { range }) });
+    this.#open.add(store);
+    return store;
+  }
+
+  /** Gives a store back. */
+  release(store: DataStore): void {
+    if (store.refill && store.count === this.#rows) {
+      this.#free.push(store);
+    } else {
+      store.dispose();
+      this.#open.delete(store);
+    }
+  }
+
+  /** Releases all stores. */
+  dispose(): void {
+    for (const store of this.#open) store.dispose();
   }
 }
 

@@ -251,6 +251,7 @@ function counting(device: Device): Device & { open: () => number } {
         dimension: store.dimension,
         posterior: (...args) => store.posterior(...args),
         nearest: (...args) => store.nearest(...args),
+        ...(store.refill && { refill: (data) => store.refill!(data) }),
         dispose() {
           store.dispose();
           if (!disposed) open--;
