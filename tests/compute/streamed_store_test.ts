@@ -205,6 +205,45 @@ testOnDevices(
     }),
 );
 
+testOnDevices(
+  devices,
+  "refill() replaces the rows of a store, where there is one",
+  (device) =>
+    withoutLeaks(async () => {
+      // Dimensions with and without padding in memory.
+      for (
+        const [dimension, bytes] of [[3072, true], [13, true], [16, false], [3, false]] as const
+      ) {
+        const numbers = Float32Array.from(
+          { length: 2 * 40 * dimension },
+          (_, i) => bytes ? i * i % 251 : Math.sin(i * i),
+        );
+        const all = bytes ? Uint8Array.from(numbers) : numbers;
+        const half = all.length / 2;
+        const old = { data: all.subarray(0, half), dimension };
+        const points = { data: all.subarray(half), dimension };
+        const store = await device.store(old);
+        if (store.refill) {
+          const queries = noisy(points, 0.5);
+          await posteriorOf(store, queries, 0.5);
+          await store.refill(points.data);
+          const fresh = await device.store(points);
+          assert.deepEqual(
+            await posteriorOf(store, queries, 0.5),
+            await posteriorOf(fresh, queries, 0.5),
+          );
+          fresh.dispose();
+          await assert.rejects(store.refill(points.data.slice(dimension)), TypeError);
+          const other = bytes ? new Float32Array(half) : new Uint8Array(half);
+          await assert.rejects(store.refill(other), TypeError);
+          if (!bytes) await assert.rejects(store.refill(points.data.map(() => NaN)), RangeError);
+        }
+        store.dispose();
+        if (store.refill) await assert.rejects(store.refill(points.data), DeviceError);
+      }
+    }),
+);
+
 /** A source that calls `before` with the number of each read. */
 function interrupted(points: PointSet, before: (read: number) => void): PointSource {
   const source = sourceOf(points);
