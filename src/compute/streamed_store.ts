@@ -41,7 +41,7 @@ export interface PointSource {
 
 /** How data are streamed. */
 export interface StreamOptions {
-  /** Bytes read at a time, at least one row. Three times as many are in memory at once. Default 32 MiB. */
+  /** Bytes read at a time, at least one row. Up to four times as many are in memory. Default 32 MiB. */
   readonly chunkBytes?: number;
 }
 
@@ -169,6 +169,8 @@ class StreamedStore implements DataStore {
   readonly #device: Device;
   readonly #chunkRows: number;
   #queue: Promise<unknown> = Promise.resolve();
+  #chunks: ChunkStores | undefined;
+  #running = 0;
   #disposed = false;
 
   constructor(source: PointSource, device: Device, options: StreamOptions) {
@@ -213,6 +215,8 @@ class StreamedStore implements DataStore {
 
   dispose(): void {
     this.#disposed = true;
+    // A call that is under way ends at its next chunk, and releases them itself.
+    if (this.#running === 0) this.#dropChunks();
   }
 
   /** Calls `use` with each chunk in order, while the next one is read and laid out on the device. */
@@ -223,6 +227,7 @@ class StreamedStore implements DataStore {
   ): Promise<void> {
     // The caller may dispose the queries while this call waits for its turn.
     const queries = x.clone();
+    this.#running++;
     const turn = this.#queue.then(() =>
       this.#walk(signal, (store, first) => use(store, first, queries))
     );
@@ -230,6 +235,7 @@ class StreamedStore implements DataStore {
     try {
       await turn;
     } finally {
+      this.#running--;
       queries.dispose();
     }
   }
@@ -239,14 +245,15 @@ class StreamedStore implements DataStore {
     use: (store: DataStore, firstRow: number) => Promise<void>,
   ): Promise<void> {
     this.#check(signal);
-    const chunks = new ChunkStores(this.#source, this.#device, this.#chunkRows, signal);
+    const chunks = this.#chunks ??= new ChunkStores(this.#source, this.#device, this.#chunkRows);
     const prepare = (first: number) => {
-      const chunk = chunks.layOut(first);
+      const chunk = chunks.layOut(first, signal);
       // It is awaited later; until then a failure must not count as unhandled.
       chunk.catch(() => {});
       return chunk;
     };
     let next: Promise<DataStore> | undefined = prepare(0);
+    let done = false;
     try {
       for (let first = 0; next; first += this.#chunkRows) {
         const store: DataStore = await next;
@@ -257,11 +264,17 @@ class StreamedStore implements DataStore {
         await use(store, first);
         chunks.release(store);
       }
+      done = true;
     } finally {
       // One is under way only after another failure, which is the one to report.
       await next?.catch(() => {});
-      chunks.dispose();
+      if (!done || this.#disposed) this.#dropChunks();
     }
+  }
+
+  #dropChunks(): void {
+    this.#chunks?.dispose();
+    this.#chunks = undefined;
   }
 
   #check(signal: AbortSignal | undefined): void {
@@ -270,58 +283,55 @@ class StreamedStore implements DataStore {
   }
 }
 
-/** Lays chunks out on a device, in stores that are used again where the device can refill them. */
+/**
+ * Lays chunks out on a device. Stores that the device can refill are kept for the chunks to come:
+ * memory that is given up and taken anew costs more than what is done with it.
+ */
 class ChunkStores {
   readonly #source: PointSource;
   readonly #device: Device;
   readonly #rows: number;
-  readonly #signal: AbortSignal | undefined;
   // A store copies its data, so that one buffer is enough.
   readonly #buffer: Uint8Array | Float32Array;
-  readonly #open = new Set<DataStore>();
-  readonly #free: DataStore[] = [];
+  readonly #all = new Set<DataStore>();
+  readonly #free = new Set<DataStore>();
 
-  constructor(
-    source: PointSource,
-    device: Device,
-    rows: number,
-    signal: AbortSignal | undefined,
-  ) {
+  constructor(source: PointSource, device: Device, rows: number) {
     this.#source = source;
     this.#device = device;
     this.#rows = rows;
-    this.#signal = signal;
     this.#buffer = chunkBuffer(source, rows);
   }
 
   /** Reads a chunk and lays it out; one at a time. */
-  async layOut(first: number): Promise<DataStore> {
+  async layOut(first: number, signal: AbortSignal | undefined): Promise<DataStore> {
     const { dimension, range } = this.#source;
-    const data = await readChunk(this.#source, this.#buffer, first, this.#rows, this.#signal);
-    this.#signal?.throwIfAborted();
-    const used = data.length === this.#buffer.length ? this.#free.pop() : undefined;
+    const data = await readChunk(this.#source, this.#buffer, first, this.#rows, signal);
+    signal?.throwIfAborted();
+    const used = this.#free.values().find(({ count }) => count * dimension === data.length);
     if (used) {
+      this.#free.delete(used);
       await used.refill!(data);
       return used;
     }
     const store = await this.#device.store({ data, dimension, ...(range && { range }) });
-    this.#open.add(store);
+    this.#all.add(store);
     return store;
   }
 
   /** Gives a store back. */
   release(store: DataStore): void {
-    if (store.refill && store.count === this.#rows) {
-      this.#free.push(store);
+    if (store.refill) {
+      this.#free.add(store);
     } else {
       store.dispose();
-      this.#open.delete(store);
+      this.#all.delete(store);
     }
   }
 
   /** Releases all stores. */
   dispose(): void {
-    for (const store of this.#open) store.dispose();
+    for (const store of this.#all) store.dispose();
   }
 }
 

@@ -335,6 +335,7 @@ testOnDevices(
           const { signal } = new AbortController();
           const again = await call(failing, x, signal) as { mean?: AnyTensor };
           again.mean?.dispose();
+          failing.dispose();
         }
         assert.match(
           String(
