@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { emptyFacts } from "./posterior.ts";
 import type { Posterior } from "./posterior.ts";
 
 /** The posterior over some consecutive rows of a data set, for a batch of queries. */
@@ -45,14 +46,7 @@ export function mergePosteriors(parts: readonly PartialPosterior[]): Posterior<F
   const queries = facts.logNormaliser.length, dimension = mean.length / queries;
   const merged = {
     mean: new Float64Array(mean.length),
-    facts: {
-      logNormaliser: new Float64Array(queries),
-      topLogit: new Float64Array(queries),
-      logitGap: new Float64Array(queries),
-      topIndex: new Uint32Array(queries),
-      effectiveSampleSize: new Float64Array(queries),
-      entropy: new Float64Array(queries),
-    },
+    facts: emptyFacts(queries),
   };
   for (let q = 0; q < queries; q++) {
     mergeTop(parts, q, merged);

@@ -37,6 +37,23 @@ export interface PosteriorFacts {
   readonly entropy: Float64Array;
 }
 
+/**
+ * Room for the facts of so many queries.
+ *
+ * @param queries Their number.
+ * @returns Arrays of zeros.
+ */
+export function emptyFacts(queries: number): PosteriorFacts {
+  return {
+    logNormaliser: new Float64Array(queries),
+    topLogit: new Float64Array(queries),
+    logitGap: new Float64Array(queries),
+    topIndex: new Uint32Array(queries),
+    effectiveSampleSize: new Float64Array(queries),
+    entropy: new Float64Array(queries),
+  };
+}
+
 /** A posterior mean and the facts that came with it. */
 export interface Posterior<X> {
   /** `E[x₀ | x]`, of the shape of the queries, in data units. */

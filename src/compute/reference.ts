@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { affineOf, checkPoints, checkQueries, sigmaPerRow } from "./posterior.ts";
+import { affineOf, checkPoints, checkQueries, emptyFacts, sigmaPerRow } from "./posterior.ts";
 import type { PointSet, Posterior, Sigma } from "./posterior.ts";
 
 /**
@@ -51,14 +51,7 @@ export function referencePosterior(
   checkQueries(queries);
 
   const mean = new Float64Array(rows * dimension);
-  const facts = {
-    logNormaliser: new Float64Array(rows),
-    topLogit: new Float64Array(rows),
-    logitGap: new Float64Array(rows),
-    topIndex: new Uint32Array(rows),
-    effectiveSampleSize: new Float64Array(rows),
-    entropy: new Float64Array(rows),
-  };
+  const facts = emptyFacts(rows);
   const logits = new Float64Array(count);
   for (let q = 0; q < rows; q++) {
     const x = Float64Array.from(

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { emptyFacts } from "./posterior.ts";
 import type { PosteriorFacts } from "./posterior.ts";
 import { NO_DISTANCE, PARTIAL_WORDS } from "./posterior_wgsl.ts";
 
@@ -39,14 +40,7 @@ export function mergePartials(
   const floats = new Float32Array(words);
   const integers = new Uint32Array(words);
   const queries = rates.length;
-  const facts: PosteriorFacts = {
-    logNormaliser: new Float64Array(queries),
-    topLogit: new Float64Array(queries),
-    logitGap: new Float64Array(queries),
-    topIndex: new Uint32Array(queries),
-    effectiveSampleSize: new Float64Array(queries),
-    entropy: new Float64Array(queries),
-  };
+  const facts: PosteriorFacts = emptyFacts(queries);
   let overflow = -1;
   for (let q = 0; q < queries; q++) {
     const at = (chunk: number) => (chunk * stride + q) * PARTIAL_WORDS;

@@ -15,6 +15,7 @@ import {
   checkQueries,
   checkQueryShape,
   checkRefill,
+  emptyFacts,
   POSTERIOR_ACTION,
   sigmaPerRow,
 } from "../posterior.ts";
@@ -127,14 +128,7 @@ export class WasmStore implements DataStore {
     const values = await x.data<"float32">();
     checkQueries(values);
     const mean = new Float32Array(rows * this.dimension);
-    const facts = {
-      logNormaliser: new Float64Array(rows),
-      topLogit: new Float64Array(rows),
-      logitGap: new Float64Array(rows),
-      topIndex: new Uint32Array(rows),
-      effectiveSampleSize: new Float64Array(rows),
-      entropy: new Float64Array(rows),
-    };
+    const facts = emptyFacts(rows);
     for (let first = 0; first < rows; first += MOST_QUERIES) {
       const batch = Math.min(MOST_QUERIES, rows - first);
       await this.#inTurn(() =>

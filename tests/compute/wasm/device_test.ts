@@ -101,3 +101,25 @@ Deno.test("openWasm() gives the same bits for any number of threads", async () =
     assert.deepEqual(await run({ threads }, 3, 9), one);
   }
 });
+
+Deno.test("openWasm() sums even weights of many bytes as exactly as float32 does", async () => {
+  const count = 20_000, d = 64;
+  const data = Uint8Array.from(
+    startNoise(3, 0, count, d),
+    (e) => Math.max(0, Math.min(255, 128 + 60 * e)),
+  );
+  using device = await openWasm("a test");
+  const store = await device.store({ data, dimension: d });
+  for (const sigma of [100, 30, 10]) {
+    const queries = Float32Array.from(startNoise(4, 0, 5, d), (e) => sigma * e);
+    const expected = referencePosterior({ data, dimension: d }, queries, sigma);
+    const x = tensorSpace.from(queries, [5, d]);
+    const { mean } = await store.posterior(x, sigma);
+    const values = await tensorSpace.values(mean);
+    tensorSpace.dispose(x, mean);
+    // 2^-19 of a spread of at most one half, four standard deviations, over float32 rounding of numbers up to 1.
+    const tolerance = 4 * 2 ** -20 + 32 * 2 ** -24;
+    assertClose(values, expected.mean, tolerance, `mean at sigma ${sigma}`);
+  }
+  store.dispose();
+});
