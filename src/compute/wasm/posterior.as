@@ -521,14 +521,14 @@ function listRows(weights: usize, ws: usize, many: usize, n: usize, numbers: usi
 // Moves the weights of a query to 16-bit integers, in units of 1/32767 of the largest, if none is above
 // `evenness` times their mean. Returns the unit, or 0 if the weights stay where they are.
 function quantise(weights: usize, n: usize, evenness: f32, integers: usize): f32 {
-  let sum4 = f32x4.splat(0), most4 = sum4;
+  let sums = f32x4.splat(0), most4 = sums;
   // The weights after the last row are 0 up to a multiple of 4.
   for (let r: usize = 0; r < n; r += 4) {
     const w = v128.load(weights + (r << 2));
-    sum4 = f32x4.add(sum4, w);
+    sums = f32x4.add(sums, w);
     most4 = f32x4.pmax(most4, w);
   }
-  const sum = <f32>(<f64>f32x4.extract_lane(sum4, 0) + <f64>f32x4.extract_lane(sum4, 1) + (<f64>f32x4.extract_lane(sum4, 2) + <f64>f32x4.extract_lane(sum4, 3)));
+  const sum = <f32>sum4(sums);
   const most = max(max(f32x4.extract_lane(most4, 0), f32x4.extract_lane(most4, 1)), max(f32x4.extract_lane(most4, 2), f32x4.extract_lane(most4, 3)));
   if (most * <f32>n > evenness * sum) return 0;
   const factor = f32x4.splat(32767 / most);
