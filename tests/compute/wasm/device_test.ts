@@ -1,4 +1,4 @@
-import { startNoise, tensorSpace } from "@closedform/diffusion";
+import { referenceNeighbours, startNoise, tensorSpace } from "@closedform/diffusion";
 import assert from "node:assert/strict";
 import { buildModules } from "../../../src/compute/wasm/build.ts";
 import { hasRelaxedSimd, openWasm } from "../../../src/compute/wasm/device.ts";
@@ -121,5 +121,34 @@ Deno.test("openWasm() sums even weights of many bytes as exactly as float32 does
     const tolerance = 4 * 2 ** -20 + 32 * 2 ** -24;
     assertClose(values, expected.mean, tolerance, `mean at sigma ${sigma}`);
   }
+  store.dispose();
+});
+
+Deno.test("openWasm() drops no row on the word of the first digit of a query alone", async () => {
+  // One huge coordinate, in which all rows agree, leaves the others no bits of the first digit at all:
+  // by that digit alone, rows of random signs are equally far.
+  const count = 500, d = 64, batch = 5, k = 20, sigma = 0.05;
+  const data = Uint8Array.from(
+    startNoise(5, 0, count, d),
+    (e, at) => at % d === 0 ? 128 : e < 0 ? 68 : 188,
+  );
+  const queries = Float32Array.from(
+    startNoise(6, 0, batch, d),
+    (e, at) => at % d === 0 ? 1e4 : 0.08 * e,
+  );
+  const set = { data, dimension: d };
+  using device = await openWasm("a test");
+  const store = await device.store(set);
+  const x = tensorSpace.from(queries, [batch, d]);
+  assert.deepEqual(
+    (await store.nearest(x, k)).indices,
+    referenceNeighbours(set, queries, k).indices,
+  );
+  const { mean, facts } = await store.posterior(x, sigma);
+  const expected = referencePosterior(set, queries, sigma);
+  assert.deepEqual(facts.topIndex, expected.facts.topIndex);
+  // The second digit is off by half of 1e4 · 127.5 / 32767 / 65534 stored units, times |v| √d twice: 0.01 nats at most.
+  assertClose(facts.logitGap, expected.facts.logitGap, 0.02, "logitGap");
+  tensorSpace.dispose(x, mean);
   store.dispose();
 });
