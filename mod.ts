@@ -30,6 +30,7 @@ export type {
 } from "./src/compute/posterior.ts";
 export * from "./src/compute/reference.ts";
 export * from "./src/compute/streamed_store.ts";
+export type { Subset } from "./src/compute/subset.ts";
 export * from "./src/datasets/builtin.ts";
 export * from "./src/datasets/cifar.ts";
 export * from "./src/datasets/dataset.ts";
@@ -61,6 +62,7 @@ export * from "./src/plots/posterior_spec.ts";
 export * from "./src/plots/scatter_image.ts";
 export * from "./src/plots/scatter_spec.ts";
 export * from "./src/random.ts";
+export * from "./src/retrieval/transported_mass.ts";
 export * from "./src/samplers/ddim.ts";
 export * from "./src/samplers/sample.ts";
 export * from "./src/samplers/sampler.ts";

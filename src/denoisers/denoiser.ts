@@ -4,6 +4,7 @@
  * @module
  */
 import type { EvaluateOptions, Posterior, Sigma } from "../compute/posterior.ts";
+import type { Subset } from "../compute/subset.ts";
 import type { StateSpace } from "../linear_space.ts";
 
 /**
@@ -40,4 +41,42 @@ export interface Denoiser<X> {
     sigma: Sigma,
     options?: EvaluateOptions,
   ): Promise<Posterior<X>>;
+}
+
+/** A rectangle of pixels. */
+export interface PixelRegion {
+  /** Its first row of pixels, from 0. */
+  readonly top: number;
+  /** Its first column of pixels, from 0. */
+  readonly left: number;
+  /** Its number of rows of pixels. */
+  readonly height: number;
+  /** Its number of columns of pixels. */
+  readonly width: number;
+}
+
+/** Options of {@linkcode SubsetDenoiser.denoiseOn}. */
+export interface SubsetOptions extends EvaluateOptions {
+  /** Compute only these pixels of each image; the result then has shape `[B, height, width, C]`. Default: all. */
+  readonly region?: PixelRegion;
+}
+
+/** A denoiser over a data set that can be restricted to a part of it, another for each query. */
+export interface SubsetDenoiser<X> extends Denoiser<X> {
+  /** Number of items in the whole data set, `N`. */
+  readonly count: number;
+  /**
+   * Like {@linkcode Denoiser.denoise}, as if the data set held only some of its items.
+   *
+   * @param x Noisy states, `B` rows. Not disposed.
+   * @param sigma Noise level in data units, one for all rows or one each.
+   * @param subsets The items, one subset per row of `x`.
+   * @returns The restricted estimate, a new state.
+   */
+  denoiseOn(
+    x: X,
+    sigma: Sigma,
+    subsets: readonly Subset[],
+    options?: SubsetOptions,
+  ): Promise<X>;
 }

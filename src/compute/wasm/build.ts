@@ -1,6 +1,6 @@
 /**
- * Compiles `posterior.as` to the two modules in `modules.ts`: one with relaxed
- * SIMD (fused multiply-add), one without, for engines that lack it.
+ * Compiles every kernel `NAME.as` of this folder to `modules/NAME.ts`, which holds two modules: one
+ * with relaxed SIMD (fused multiply-add), one without, for engines that lack it.
  *
  * Run by `deno task wasm`; a test compiles again and compares.
  *
@@ -8,14 +8,25 @@
  */
 import asc from "assemblyscript/asc";
 
-const SOURCE = new URL("./posterior.as", import.meta.url);
-const TARGET = new URL("./modules.ts", import.meta.url);
+const FOLDER = new URL("./", import.meta.url);
 
-/** The text of `modules.ts`, compiled from `posterior.as`. */
-export async function buildModules(): Promise<string> {
-  const relaxed = (await compile(true)).toBase64();
-  const strict = (await compile(false)).toBase64();
-  return `// Compiled from posterior.as by \`deno task wasm\`. Do not edit.
+/** The names of the kernels. */
+export function kernelNames(): string[] {
+  return [...Deno.readDirSync(FOLDER)].flatMap(({ name }) =>
+    name.endsWith(".as") ? [name.slice(0, -".as".length)] : []
+  ).sort();
+}
+
+/** Where the modules of a kernel are kept. */
+export function moduleFile(name: string): URL {
+  return new URL(`./modules/${name}.ts`, FOLDER);
+}
+
+/** The text of `modules/NAME.ts`, compiled from `NAME.as`. */
+export async function buildModules(name: string): Promise<string> {
+  const relaxed = (await compile(name, true)).toBase64();
+  const strict = (await compile(name, false)).toBase64();
+  return `// Compiled from ${name}.as by \`deno task wasm\`. Do not edit.
 
 /** The kernel with relaxed SIMD, base64. */
 export const RELAXED: string =
@@ -27,12 +38,12 @@ export const STRICT: string =
 `;
 }
 
-async function compile(relaxed: boolean): Promise<Uint8Array> {
-  const source = await Deno.readTextFile(SOURCE);
+async function compile(kernel: string, relaxed: boolean): Promise<Uint8Array> {
+  const source = await Deno.readTextFile(new URL(`./${kernel}.as`, FOLDER));
   let module: Uint8Array | undefined;
   const { error, stderr } = await asc.main([
-    "posterior.ts",
-    "--outFile=posterior.wasm",
+    "kernel.ts",
+    "--outFile=kernel.wasm",
     "--optimizeLevel=3",
     "--noAssert",
     "--runtime=stub",
@@ -44,16 +55,21 @@ async function compile(relaxed: boolean): Promise<Uint8Array> {
     "--enable=threads",
     ...(relaxed ? ["--enable=relaxed-simd"] : []),
   ], {
-    readFile: (name: string) => name === "posterior.ts" ? source : null,
+    readFile: (name: string) => name === "kernel.ts" ? source : null,
     writeFile: (_name: string, contents: string | Uint8Array) => {
       if (contents instanceof Uint8Array) module = contents;
     },
     listFiles: () => [],
   });
   if (error || !module) {
-    throw new SyntaxError(`Cannot compile posterior.as: ${stderr.toString()}`);
+    throw new SyntaxError(`Cannot compile ${kernel}.as: ${stderr.toString()}`);
   }
   return module;
 }
 
-if (import.meta.main) await Deno.writeTextFile(TARGET, await buildModules());
+if (import.meta.main) {
+  // Names on the command line choose some; else all are compiled.
+  for (const name of Deno.args.length ? Deno.args : kernelNames()) {
+    await Deno.writeTextFile(moduleFile(name), await buildModules(name));
+  }
+}

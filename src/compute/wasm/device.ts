@@ -3,10 +3,9 @@
  *
  * @module
  */
-import { DeviceError } from "../../errors.ts";
 import { useCpuBackend } from "../cpu_backend.ts";
 import type { Device } from "../device.ts";
-import { RELAXED, STRICT } from "./modules.ts";
+import * as posterior from "./modules/posterior.ts";
 import { ThreadPool } from "./pool.ts";
 import { WasmStore } from "./store.ts";
 import type { StoreLayout } from "./store.ts";
@@ -21,7 +20,7 @@ export interface WasmOptions extends StoreLayout {
 
 /** Whether the engine compiles relaxed SIMD. */
 export function hasRelaxedSimd(): boolean {
-  return WebAssembly.validate(Uint8Array.fromBase64(RELAXED));
+  return WebAssembly.validate(Uint8Array.fromBase64(posterior.RELAXED));
 }
 
 /**
@@ -34,14 +33,14 @@ export function hasRelaxedSimd(): boolean {
  */
 export async function openWasm(reason: string, options: WasmOptions = {}): Promise<Device> {
   const { threads = navigator.hardwareConcurrency, relaxed = hasRelaxedSimd() } = options;
-  const bytes = Uint8Array.fromBase64(relaxed ? RELAXED : STRICT);
-  const module = await WebAssembly.compile(bytes).catch((cause) => {
-    throw new DeviceError("Cannot open the CPU device: this engine lacks SIMD WebAssembly", {
-      cause,
-    });
-  });
   await useCpuBackend();
-  const pool = new ThreadPool(threads, module);
+  const pool = new ThreadPool(threads, relaxed);
+  try {
+    await pool.load("posterior", posterior);
+  } catch (error) {
+    pool.dispose();
+    throw error;
+  }
   const dispose = () => pool.dispose();
   return {
     kind: "wasm",

@@ -6,6 +6,14 @@
 import { Worker } from "node:worker_threads";
 import { DeviceError } from "../../errors.ts";
 
+/** A compiled module as text: for engines with relaxed SIMD (fused multiply-add), and for those without. */
+export interface ModuleText {
+  /** With relaxed SIMD, base64. */
+  readonly RELAXED: string;
+  /** Without, base64. */
+  readonly STRICT: string;
+}
+
 /**
  * An argument of a kernel, as a function of the shard it is called for:
  * `base + row · (first row) + rows · (number of rows) + shard · (shard) + thread · (thread)`.
@@ -25,6 +33,8 @@ export interface Argument {
 
 /** One call of a kernel per shard. */
 export interface ShardTask {
+  /** The module that has the kernel, by the name it was loaded under. */
+  readonly module: string;
   /** The exported function to call. */
   readonly kernel: string;
   /** The shared memory it works in. */
@@ -39,20 +49,38 @@ export interface ShardTask {
   readonly control: number;
 }
 
+/** A module on its way to the threads. */
+interface LoadedModule {
+  readonly name: string;
+  readonly compiled: WebAssembly.Module;
+}
+
 /** Runs in each thread. It is passed on as text, so it refers to nothing outside of it. */
 function threadMain(): void {
   // deno-lint-ignore no-explicit-any
   const { parentPort, workerData } = (globalThis as any).process
     .getBuiltinModule("node:worker_threads");
-  const instances = new WeakMap<WebAssembly.Memory, WebAssembly.Instance>();
-  parentPort.on("message", (task: ShardTask) => {
-    let instance = instances.get(task.memory);
+  const modules = new Map<string, WebAssembly.Module>();
+  const instances = new WeakMap<WebAssembly.Memory, Map<string, WebAssembly.Instance>>();
+  const instanceOf = ({ memory, module }: ShardTask) => {
+    const known = instances.get(memory) ?? new Map<string, WebAssembly.Instance>();
+    instances.set(memory, known);
+    let instance = known.get(module);
     if (!instance) {
-      instance = new WebAssembly.Instance(workerData.module, {
-        env: { memory: task.memory, abort: () => {} },
+      instance = new WebAssembly.Instance(modules.get(module)!, {
+        env: { memory, abort: () => {} },
       });
-      instances.set(task.memory, instance);
+      known.set(module, instance);
     }
+    return instance;
+  };
+  parentPort.on("message", (message: ShardTask | LoadedModule) => {
+    if ("compiled" in message) {
+      modules.set(message.name, message.compiled);
+      return;
+    }
+    const task = message;
+    const instance = instanceOf(task);
     const kernel = instance.exports[task.kernel] as (...numbers: number[]) => void;
     const control = new Int32Array(task.memory.buffer, task.control, 2);
     for (;;) {
@@ -76,16 +104,19 @@ export class ThreadPool {
   #failure: DeviceError | undefined;
   #fail: (error: DeviceError) => void = () => {};
   #queue: Promise<unknown> = Promise.resolve();
+  readonly #relaxed: boolean;
+  readonly #loaded = new Map<string, Promise<void>>();
 
   /**
    * @param threads How many.
-   * @param module The compiled kernels.
+   * @param relaxed Whether to take modules with relaxed SIMD.
    */
-  constructor(threads: number, module: WebAssembly.Module) {
+  constructor(threads: number, relaxed: boolean) {
+    this.#relaxed = relaxed;
     this.#workers = Array.from({ length: threads }, (_, thread) => {
       const worker = new Worker(`(${threadMain.toString()})()`, {
         eval: true,
-        workerData: { module, thread },
+        workerData: { thread },
       });
       worker.on("error", (error) => this.#lose(`a thread failed: ${String(error)}`));
       worker.on("exit", () => this.#lose("a thread ended"));
@@ -98,6 +129,31 @@ export class ThreadPool {
   /** Number of threads. */
   get threads(): number {
     return this.#workers.length;
+  }
+
+  /**
+   * Makes the kernels of a module known to the threads. Done once; later calls cost nothing.
+   *
+   * @param name The name that tasks give.
+   * @param text The module.
+   * @throws {DeviceError} If the engine cannot compile it.
+   */
+  load(name: string, text: ModuleText): Promise<void> {
+    let loading = this.#loaded.get(name);
+    if (!loading) {
+      loading = this.#load(name, this.#relaxed ? text.RELAXED : text.STRICT);
+      this.#loaded.set(name, loading);
+    }
+    return loading;
+  }
+
+  async #load(name: string, base64: string): Promise<void> {
+    const compiled = await WebAssembly.compile(Uint8Array.fromBase64(base64)).catch((cause) => {
+      throw new DeviceError("Cannot open the CPU device: this engine lacks SIMD WebAssembly", {
+        cause,
+      });
+    });
+    for (const worker of this.#workers) worker.postMessage({ name, compiled });
   }
 
   /**

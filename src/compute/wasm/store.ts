@@ -60,6 +60,30 @@ interface ScanMemory {
   readonly end: number;
 }
 
+/** What kernels in other files need to know of a store. It holds during one turn. */
+export interface StoreView {
+  /** The memory. Rows are in it; what lies behind {@linkcode StoreView.free} may be used. */
+  readonly memory: WebAssembly.Memory;
+  /** The threads. */
+  readonly pool: ThreadPool;
+  /** Number of rows. */
+  readonly count: number;
+  /** Numbers per row. */
+  readonly dimension: number;
+  /** Address of the first row. */
+  readonly data: number;
+  /** Bytes from one row to the next. */
+  readonly rowBytes: number;
+  /** Whether rows hold signed bytes; else float32. */
+  readonly bytes: boolean;
+  /** Data units per stored unit. */
+  readonly scale: number;
+  /** The value that a stored 0 stands for. */
+  readonly offset: number;
+  /** Address of the first byte that may be used, a multiple of 64. Grow the memory first. */
+  readonly free: number;
+}
+
 /** Data in shared WebAssembly memory. */
 export class WasmStore implements DataStore {
   readonly count: number;
@@ -171,6 +195,32 @@ export class WasmStore implements DataStore {
     this.#memory = undefined;
   }
 
+  /**
+   * Lets a kernel of another file work on the rows, when no other work is under way.
+   *
+   * @param action What is attempted, for the message.
+   * @param work What to do with the store.
+   * @throws {DeviceError} If the data were disposed.
+   */
+  async exclusively<T>(action: string, work: (view: StoreView) => Promise<T>): Promise<T> {
+    return await this.#inTurn(() => {
+      const memory = this.#memory;
+      if (!memory) throw new DeviceError(`Cannot ${action}: the data were disposed`);
+      return work({
+        memory,
+        pool: this.#pool,
+        count: this.count,
+        dimension: this.dimension,
+        data: DATA,
+        rowBytes: this.#rowBytes,
+        bytes: this.#bytes,
+        scale: this.#scale,
+        offset: this.#offset,
+        free: roundUp(this.#dataEnd, 64),
+      });
+    });
+  }
+
   /** Waits for its turn: scans share the memory after the data. */
   async #inTurn<T>(scan: () => Promise<T>): Promise<T> {
     const turn = this.#queue.then(scan);
@@ -217,6 +267,7 @@ export class WasmStore implements DataStore {
     const memory = this.#memory!;
     grow(memory, this.#dataEnd + 8);
     await this.#pool.run({
+      module: "posterior",
       kernel: "squaredNorms",
       memory,
       rows: this.count,
@@ -272,6 +323,7 @@ export class WasmStore implements DataStore {
     }
     const stride = this.#stride;
     await this.#pool.run({
+      module: "posterior",
       kernel: "scan",
       memory,
       rows: this.count,
@@ -316,6 +368,7 @@ export class WasmStore implements DataStore {
     }
     const pairs = new Float64Array(memory.buffer, heaps, threads * batch * size * 2).fill(Infinity);
     await this.#pool.run({
+      module: "posterior",
       kernel: "nearest",
       memory,
       rows: this.count,
@@ -375,6 +428,7 @@ export class WasmStore implements DataStore {
       new Uint32Array(memory.buffer, rows + k * size * 4, size).fill(0).set(indices);
     });
     await this.#pool.run({
+      module: "posterior",
       kernel: "measure",
       memory,
       rows: batch,
