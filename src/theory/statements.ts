@@ -7,6 +7,14 @@ import { gaussianLimit } from "./gaussian_limit.ts";
 import { oneUpdate } from "./one_update.ts";
 import { meanLimit, nearestLimit } from "./posterior_limits.ts";
 import type { Report } from "./statement.ts";
+import { trajectoryError } from "./trajectory_error.ts";
+import { transportedCertificate } from "./transported_certificate.ts";
+import {
+  sufficientSubset,
+  truncationBounds,
+  truncationIdentity,
+  truncationVanishes,
+} from "./truncation_statements.ts";
 
 /** Every statement of the theory, by its name. */
 export const STATEMENTS: Readonly<Record<string, () => Report | Promise<Report>>> = {
@@ -14,6 +22,12 @@ export const STATEMENTS: Readonly<Record<string, () => Report | Promise<Report>>
   meanLimit,
   nearestLimit,
   gaussianLimit,
+  truncationIdentity,
+  truncationBounds,
+  truncationVanishes,
+  sufficientSubset,
+  trajectoryError,
+  transportedCertificate,
 };
 
 /**
