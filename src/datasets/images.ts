@@ -7,7 +7,7 @@ import { DatasetError } from "../errors.ts";
 import { checkLimit, checkOneOf, checkWhole } from "./_checks.ts";
 import { decodeImage, type Pixels } from "./_decode_image.ts";
 import { allocate } from "./_files.ts";
-import { cacheKey, type ImageArray, readCache, writeCache } from "./_image_cache.ts";
+import { type ImageArray, imageCacheKey, readCache, writeCache } from "./_image_cache.ts";
 import { type ImageFile, openImages } from "./_image_source.ts";
 import { Dataset } from "./dataset.ts";
 import type { ReadOptions } from "./read_options.ts";
@@ -90,7 +90,7 @@ async function throughCache(
   options: unknown,
   decode: () => Promise<ImageArray>,
 ): Promise<ImageArray> {
-  const key = await cacheKey(files, options);
+  const key = await imageCacheKey(files, options);
   const cached = await readCache(cacheFile, key, files.length);
   if (cached) return cached;
   const images = await decode();

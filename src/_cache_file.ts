@@ -1,0 +1,119 @@
+/**
+ * Results on disk, so that they are computed once.
+ *
+ * ```text
+ * magic (8) | key (32) | length of the payload (8, little-endian) | payload | CRC-32 of all before (4)
+ * ```
+ *
+ * A cache is taken whole or not at all: it is written under another name and renamed, and read only
+ * if magic, key, length and checksum fit.
+ */
+import { crc32 } from "node:zlib";
+
+const HEADER = 8 + 32 + 8;
+const CHECKSUM = 4;
+
+/** What a cache is valid for, as a key: the SHA-256 of the parts, each with its length. */
+export async function cacheKey(...parts: readonly (string | Uint8Array)[]): Promise<Uint8Array> {
+  const digests = new Uint8Array(40 * parts.length);
+  for (const [k, part] of parts.entries()) {
+    const bytes = typeof part === "string" ? new TextEncoder().encode(part) : part;
+    new DataView(digests.buffer).setBigUint64(40 * k, BigInt(bytes.length), true);
+    digests.set(await sha256(bytes), 40 * k + 8);
+  }
+  return await sha256(digests);
+}
+
+async function sha256(bytes: Uint8Array): Promise<Uint8Array> {
+  return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes as Uint8Array<ArrayBuffer>));
+}
+
+/**
+ * The payload of a cache; nothing if there is no cache, or it is stale, foreign, damaged or not to be read.
+ *
+ * @param file Where it is.
+ * @param magic Eight letters: what it holds and in which format.
+ * @param key What it must be valid for, 32 bytes.
+ */
+export async function readCacheFile(
+  file: string,
+  magic: string,
+  key: Uint8Array,
+): Promise<Uint8Array | undefined> {
+  if (!await granted("read", file)) return undefined;
+  let bytes: Uint8Array;
+  try {
+    bytes = await Deno.readFile(file);
+  } catch (error) {
+    if (isFileSystemError(error)) return undefined;
+    throw error;
+  }
+  const end = bytes.length - CHECKSUM;
+  if (end < HEADER) return undefined;
+  const header = encodeHeader(magic, key, end - HEADER);
+  const valid = header.every((byte, i) => bytes[i] === byte) &&
+    new DataView(bytes.buffer, bytes.byteOffset).getUint32(end, true) ===
+      crc32(bytes.subarray(0, end));
+  return valid ? bytes.subarray(HEADER, end) : undefined;
+}
+
+/**
+ * Writes a cache, whole or not at all; a place that cannot be written to goes without.
+ *
+ * @param file Where to. Its folder must exist.
+ * @param magic Eight letters: what it holds and in which format.
+ * @param key What it is valid for, 32 bytes.
+ * @param payload What to keep, in parts.
+ */
+export async function writeCacheFile(
+  file: string,
+  magic: string,
+  key: Uint8Array,
+  payload: readonly Uint8Array[],
+): Promise<void> {
+  if (!await granted("write", file)) return;
+  const header = encodeHeader(magic, key, payload.reduce((sum, { length }) => sum + length, 0));
+  const checksum = new Uint8Array(CHECKSUM);
+  new DataView(checksum.buffer).setUint32(
+    0,
+    payload.reduce((sum, part) => crc32(part, sum), crc32(header)),
+    true,
+  );
+  const temporary = `${file}.${crypto.randomUUID()}`;
+  try {
+    await Deno.writeFile(temporary, ReadableStream.from([header, ...payload, checksum]));
+    await Deno.rename(temporary, file);
+  } catch (error) {
+    await Deno.remove(temporary).catch(() => {});
+    if (!isFileSystemError(error)) throw error;
+  }
+}
+
+/** Makes a folder for caches, if it may and can. */
+export async function makeCacheFolder(folder: string): Promise<void> {
+  if (!await granted("write", folder)) return;
+  try {
+    await Deno.mkdir(folder, { recursive: true });
+  } catch (error) {
+    if (!isFileSystemError(error)) throw error;
+  }
+}
+
+/** Whether a permission is there: asking first keeps Deno from asking the user. */
+async function granted(name: "read" | "write", path: string): Promise<boolean> {
+  return (await Deno.permissions.query({ name, path })).state === "granted";
+}
+
+function encodeHeader(magic: string, key: Uint8Array, length: number): Uint8Array {
+  const header = new Uint8Array(HEADER);
+  header.set(new TextEncoder().encode(magic));
+  header.set(key, 8);
+  new DataView(header.buffer).setBigUint64(40, BigInt(length), true);
+  return header;
+}
+
+/** A read-only folder, a full disk and the like, as opposed to a mistake of ours. */
+function isFileSystemError(error: unknown): boolean {
+  return error instanceof Error &&
+    ("code" in error || Object.values(Deno.errors).some((E) => error instanceof E));
+}
