@@ -48,6 +48,7 @@ export * from "./src/datasets/read_options.ts";
 export * from "./src/datasets/shapes.ts";
 export * from "./src/denoisers/denoiser.ts";
 export * from "./src/denoisers/optimal.ts";
+export * from "./src/denoisers/spectrum.ts";
 export * from "./src/errors.ts";
 export * from "./src/linear_space.ts";
 export * from "./src/metrics/nearest.ts";

@@ -1,0 +1,196 @@
+/**
+ * The Gaussian that has the mean and the covariance of a data set, in its eigenbasis.
+ *
+ * @module
+ */
+import { cacheKey, makeCacheFolder, readCacheFile, writeCacheFile } from "../_cache_file.ts";
+import { join } from "@std/path";
+import { referenceMoments } from "../compute/covariance.ts";
+import { referenceEigen } from "../compute/eigen/eigen_decomposition.ts";
+import type { Dataset } from "../datasets/dataset.ts";
+
+/**
+ * A mean and a covariance `U diag(λ) Uᵀ + τ²(I − U Uᵀ)` in their eigenbasis: a Gaussian law.
+ */
+export interface Spectrum {
+  /** The mean `μ`, `d` numbers in data units. */
+  readonly mean: Float64Array;
+  /** The variances `λ ≥ 0` along the basis, the largest first, `r ≤ d` numbers in squared data units. */
+  readonly variances: Float64Array;
+  /** The orthonormal basis `U`, `r` rows of `d` numbers: row `k` is the direction of `variances[k]`. */
+  readonly basis: Float64Array;
+  /** The variance `τ²` in all directions outside the basis; without a meaning if `r = d`. */
+  readonly floor: number;
+}
+
+/** Options of {@linkcode dataSpectrum}. */
+export interface SpectrumOptions {
+  /** Restrict the data to one class, by number or by name. Default: all classes. */
+  readonly class?: number | string;
+  /** Keep so many of the largest variances. Default: all. */
+  readonly rank?: number;
+  /**
+   * The least variance in any direction: the mean of the variances that the rank leaves out, as in
+   * probabilistic PCA, or a number, to which smaller variances are raised. Default `"discarded"`.
+   */
+  readonly floor?: number | "discarded";
+  /**
+   * The folder where decompositions of 256 and more dimensions are kept, or false for none. A folder
+   * that cannot be written, or may not be, is done without. Default `".closedform-spectra.cache"`.
+   */
+  readonly cache?: string | false;
+  /** Cancels the computation. */
+  readonly signal?: AbortSignal;
+  /** Called now and then with the work that is done and all the work, in the same units. */
+  readonly onProgress?: (done: number, total: number) => void;
+}
+
+/** Decompositions that take less than a second are not kept. */
+const LEAST_CACHED = 256;
+const MAGIC = "CFSPECT1";
+
+/**
+ * The spectrum of a data set: its mean, and the eigen-decomposition of its sample covariance.
+ *
+ * ```text
+ * Σ = Σᵢ (xᵢ − μ)(xᵢ − μ)ᵀ / (N − 1) = U diag(λ) Uᵀ
+ * ```
+ *
+ * All of it is computed in 64-bit arithmetic, whatever the rank, and kept on disk for the next time
+ * under a key of the data's content.
+ *
+ * @param dataset The data.
+ * @param options Class, rank, floor, cache.
+ * @returns The spectrum; variances that rounding made negative are 0.
+ * @throws {RangeError} If the class does not exist, the rank is not a whole number from 1 to `d`, the floor is not
+ * a finite number ≥ 0, or a number of the data is not finite.
+ *
+ * @example
+ * ```ts
+ * import { Dataset, dataSpectrum } from "@closedform/diffusion";
+ * import assert from "node:assert/strict";
+ *
+ * const set = new Dataset({ data: Float32Array.of(-1, 1, 0, 0, 1, -1), shape: [2], name: "three points" });
+ * const { mean, variances } = await dataSpectrum(set);
+ * assert.deepEqual([...mean], [0, 0]);
+ * assert.ok(Math.abs(variances[0] - 2) < 1e-15 && variances[1] < 1e-15);
+ * ```
+ */
+export async function dataSpectrum(
+  dataset: Dataset,
+  options: SpectrumOptions = {},
+): Promise<Spectrum> {
+  const { rank = dataset.dimension, floor = "discarded" } = options;
+  checkRank(rank, dataset.dimension);
+  checkFloor(floor);
+  const data = options.class === undefined ? dataset : dataset.classSubset(options.class);
+  return lowRank(await throughCache(data, options), rank, floor);
+}
+
+/**
+ * A spectrum with fewer directions, and a floor for the others.
+ *
+ * @param spectrum The spectrum.
+ * @param rank How many of its directions to keep.
+ * @param floor The least variance: the mean of what is left out, or a number.
+ * @returns The new spectrum; it shares memory with the old one.
+ * @throws {RangeError} If the rank is not a whole number from 1 to that of the spectrum, or the floor is negative.
+ *
+ * @example
+ * ```ts
+ * import { lowRank } from "@closedform/diffusion";
+ * import assert from "node:assert/strict";
+ *
+ * const spectrum = {
+ *   mean: Float64Array.of(0, 0, 0),
+ *   variances: Float64Array.of(9, 4, 2),
+ *   basis: Float64Array.of(1, 0, 0, 0, 1, 0, 0, 0, 1),
+ *   floor: 0,
+ * };
+ * assert.equal(lowRank(spectrum, 1).floor, 3);
+ * assert.deepEqual([...lowRank(spectrum, 2, 5).variances], [9, 5]);
+ * ```
+ */
+export function lowRank(
+  spectrum: Spectrum,
+  rank: number,
+  floor: number | "discarded" = "discarded",
+): Spectrum {
+  const { mean, variances, basis } = spectrum;
+  const dimension = mean.length;
+  checkRank(rank, variances.length);
+  checkFloor(floor);
+  const outside = variances.subarray(rank).reduce(
+    (sum, v) => sum + v,
+    spectrum.floor * (dimension - variances.length),
+  );
+  const least = typeof floor === "number" ? floor : outside / Math.max(1, dimension - rank);
+  return {
+    mean,
+    variances: variances.subarray(0, rank).map((v) =>
+      typeof floor === "number" ? Math.max(v, floor) : v
+    ),
+    basis: basis.subarray(0, rank * dimension),
+    floor: least,
+  };
+}
+
+async function throughCache(data: Dataset, options: SpectrumOptions): Promise<Spectrum> {
+  const { cache = ".closedform-spectra.cache" } = options;
+  if (cache === false || data.dimension < LEAST_CACHED) return await decompose(data, options);
+  const key = await spectrumKey(data);
+  const file = join(cache, `${key.subarray(0, 16).toHex()}.spectrum`);
+  const cached = await readCacheFile(file, MAGIC, key);
+  if (cached) return decode(cached, data.dimension);
+  const spectrum = await decompose(data, options);
+  await makeCacheFolder(cache);
+  await writeCacheFile(file, MAGIC, key, encode(spectrum));
+  return spectrum;
+}
+
+/** What a spectrum depends on: the numbers, how many make a row, and what bytes stand for. */
+async function spectrumKey({ data, dimension, range }: Dataset): Promise<Uint8Array> {
+  const bytes = data instanceof Uint8Array;
+  const meaning = JSON.stringify([dimension, bytes ? ["u1", range] : "f4"]);
+  const content = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+  return await cacheKey(meaning, content);
+}
+
+async function decompose(data: Dataset, { signal }: SpectrumOptions): Promise<Spectrum> {
+  signal?.throwIfAborted();
+  const { mean, covariance } = referenceMoments(data);
+  await Promise.resolve();
+  const { values, vectors } = referenceEigen(covariance, data.dimension);
+  return { mean, variances: values.map((v) => Math.max(0, v)), basis: vectors, floor: 0 };
+}
+
+function encode({ mean, variances, basis }: Spectrum): Uint8Array[] {
+  return [mean, variances, basis].map((numbers) =>
+    new Uint8Array(numbers.buffer, numbers.byteOffset, numbers.byteLength)
+  );
+}
+
+function decode(payload: Uint8Array, d: number): Spectrum {
+  const numbers = new Float64Array(payload.buffer, payload.byteOffset, payload.byteLength / 8);
+  return {
+    mean: numbers.subarray(0, d),
+    variances: numbers.subarray(d, 2 * d),
+    basis: numbers.subarray(2 * d),
+    floor: 0,
+  };
+}
+
+function checkRank(rank: number, most: number): void {
+  if (!Number.isInteger(rank) || rank < 1 || rank > most) {
+    throw new RangeError(
+      `Cannot take the spectrum: rank is ${rank}, wanted a whole number from 1 to ${most}`,
+    );
+  }
+}
+
+function checkFloor(floor: number | "discarded"): void {
+  if (floor === "discarded" || (floor >= 0 && floor < Infinity)) return;
+  throw new RangeError(
+    `Cannot take the spectrum: floor is ${floor}, wanted a finite number >= 0 or "discarded"`,
+  );
+}
