@@ -3,9 +3,14 @@
  *
  * @module
  */
+import { averagedSoftmaxBias, averagedSoftmaxGrowth } from "./averaged_softmax.ts";
 import { gaussianLimit } from "./gaussian_limit.ts";
+import { knnImportanceRate } from "./knn_importance.ts";
+import { globalSubsetIsNotLocal, localTruncationBound } from "./local_truncation.ts";
 import { oneUpdate } from "./one_update.ts";
 import { meanLimit, nearestLimit } from "./posterior_limits.ts";
+import { entropyRate, progressiveConcentration } from "./progressive_concentration.ts";
+import { sampledTailUnbiased, tailMassCovered } from "./sampled_tail.ts";
 import type { Report } from "./statement.ts";
 import { trajectoryError } from "./trajectory_error.ts";
 import { transportedCertificate } from "./transported_certificate.ts";
@@ -28,6 +33,15 @@ export const STATEMENTS: Readonly<Record<string, () => Report | Promise<Report>>
   sufficientSubset,
   trajectoryError,
   transportedCertificate,
+  localTruncationBound,
+  globalSubsetIsNotLocal,
+  progressiveConcentration,
+  entropyRate,
+  averagedSoftmaxBias,
+  averagedSoftmaxGrowth,
+  sampledTailUnbiased,
+  tailMassCovered,
+  knnImportanceRate,
 };
 
 /**
