@@ -17,6 +17,7 @@
  * @module
  */
 export * from "./src/compute/device.ts";
+export type { EigenDecomposition } from "./src/compute/eigen/eigen_decomposition.ts";
 export * from "./src/compute/open_device.ts";
 export * from "./src/compute/merge_posteriors.ts";
 export { referenceNeighbours } from "./src/compute/neighbours.ts";
@@ -47,6 +48,8 @@ export * from "./src/datasets/read_npy.ts";
 export * from "./src/datasets/read_options.ts";
 export * from "./src/datasets/shapes.ts";
 export * from "./src/denoisers/denoiser.ts";
+export * from "./src/denoisers/gaussian_law.ts";
+export * from "./src/denoisers/mixture_law.ts";
 export * from "./src/denoisers/optimal.ts";
 export * from "./src/denoisers/spectrum.ts";
 export * from "./src/errors.ts";
@@ -67,6 +70,12 @@ export * from "./src/retrieval/transported_mass.ts";
 export * from "./src/samplers/ddim.ts";
 export * from "./src/samplers/sample.ts";
 export * from "./src/samplers/sampler.ts";
+export * from "./src/symmetric_eigen.ts";
+export * from "./src/theory/flows/empirical_flow.ts";
+export * from "./src/theory/flows/exact_flow.ts";
+export * from "./src/theory/flows/extrapolation.ts";
+export { gaussianFlow, pointFlow } from "./src/theory/flows/gaussian_flow.ts";
+export { mixtureFlow } from "./src/theory/flows/mixture_flow.ts";
 export * from "./src/theory/averaged_softmax.ts";
 export * from "./src/theory/gaussian_limit.ts";
 export * from "./src/theory/knn_importance.ts";

@@ -1,0 +1,221 @@
+/**
+ * The law N(μ, Σ) in its eigenbasis, where denoiser, flow, density and draws are one map each.
+ *
+ * @module
+ */
+import { symmetricEigen } from "../symmetric_eigen.ts";
+
+/**
+ * A Gaussian law `N(μ, U diag(λ) Uᵀ + τ²(I − U Uᵀ))` on `d` numbers.
+ *
+ * `λ = 0` and `τ = 0` are allowed: no spread in those directions, down to a single point.
+ */
+export interface GaussianLaw {
+  /** The mean `μ`, `d` numbers. */
+  readonly mean: Float64Array;
+  /** The variances `λ` along the basis, `r ≤ d` numbers. */
+  readonly variances: Float64Array;
+  /** The orthonormal basis `U`, `r` rows of `d` numbers. If absent, the first `r` coordinate axes. */
+  readonly basis?: Float64Array;
+  /** The variance `τ²` in all directions outside the basis. */
+  readonly floor: number;
+}
+
+/**
+ * A Gaussian law from its mean and covariance.
+ *
+ * @param mean The mean, `d` numbers.
+ * @param covariance One variance for all directions, or `d` variances of the coordinates, or `d` rows of `d` numbers.
+ * @returns The law in its eigenbasis.
+ * @throws {TypeError} If the covariance has another size or is not symmetric.
+ * @throws {RangeError} If a number is not finite, or a variance is negative.
+ *
+ * @example
+ * ```ts
+ * import { gaussianLaw } from "@closedform/diffusion";
+ * import assert from "node:assert/strict";
+ *
+ * assert.equal(gaussianLaw([1, 2], 4).floor, 4);
+ * assert.deepEqual([...gaussianLaw([1, 2], [4, 9]).variances], [4, 9]);
+ * assert.deepEqual([...gaussianLaw([1, 2], [4, 0, 0, 9]).variances], [9, 4]);
+ * ```
+ */
+export function gaussianLaw(
+  mean: ArrayLike<number>,
+  covariance: number | ArrayLike<number>,
+): GaussianLaw {
+  const law = inEigenbasis(Float64Array.from(mean), covariance);
+  for (const value of [...law.variances, law.floor]) checkVariance(value);
+  for (const value of law.mean) {
+    if (!Number.isFinite(value)) {
+      throw new RangeError(
+        `Cannot make a Gaussian: its mean holds ${value}, wanted finite numbers`,
+      );
+    }
+  }
+  return law;
+}
+
+function inEigenbasis(mean: Float64Array, covariance: number | ArrayLike<number>): GaussianLaw {
+  const d = mean.length;
+  if (typeof covariance === "number") {
+    return { mean, variances: new Float64Array(0), floor: covariance };
+  }
+  if (d < 1 || (covariance.length !== d && covariance.length !== d * d)) {
+    throw new TypeError(
+      `Cannot make a Gaussian: received ${d} means and ${covariance.length} covariances, wanted 1, ${d} or ${
+        d * d
+      } covariances`,
+    );
+  }
+  if (covariance.length === d) {
+    return { mean, variances: Float64Array.from(covariance), floor: 0 };
+  }
+  const { values, vectors } = symmetricEigen(covariance);
+  // Rounding may leave the smallest eigenvalues of a singular matrix slightly negative.
+  const rounding = d * Number.EPSILON * values[0];
+  const variances = values.map((v) => v < 0 && v >= -rounding ? 0 : v);
+  return { mean, variances, basis: vectors, floor: 0 };
+}
+
+function checkVariance(value: number): void {
+  if (!(value >= 0 && value < Infinity)) {
+    throw new RangeError(
+      `Cannot make a Gaussian: a variance is ${value}, wanted finite numbers >= 0`,
+    );
+  }
+}
+
+/**
+ * Scales a vector along the principal axes of a law: `U f(λ) Uᵀ e + f(τ²) (e − U Uᵀ e)`.
+ *
+ * Denoiser (`f = λ/(λ+σ²)`), flow (`f = √((λ+σ'²)/(λ+σ²))`) and draws (`f = √(λ+σ²)`) are such maps.
+ *
+ * @param law The law.
+ * @param e The vector, `d` numbers; a deviation from the mean.
+ * @param f The factor as a function of the variance of a direction.
+ * @returns The scaled vector.
+ */
+export function alongAxes(
+  law: GaussianLaw,
+  e: Float64Array,
+  f: (variance: number) => number,
+): Float64Array {
+  const { variances, basis, floor } = law;
+  const d = law.mean.length, r = variances.length;
+  // With a full basis nothing lies outside of it, and f(τ²) is not asked for.
+  const outside = r < d ? f(floor) : 0;
+  const y = new Float64Array(d);
+  if (outside !== 0) { for (let c = 0; c < d; c++) y[c] = outside * e[c]; }
+  for (let k = 0; k < r; k++) {
+    const factor = f(variances[k]);
+    if (!basis) {
+      y[k] = factor * e[k];
+      continue;
+    }
+    const axis = basis.subarray(k * d, (k + 1) * d);
+    const step = (factor - outside) * dot(axis, e);
+    for (let c = 0; c < d; c++) y[c] += step * axis[c];
+  }
+  return y;
+}
+
+/**
+ * The denoiser of a Gaussian law, the Wiener filter.
+ *
+ * ```text
+ * D(x, σ) = μ + Σ (Σ + σ²I)⁻¹ (x − μ)
+ * ```
+ *
+ * @param law The law.
+ * @param x The noisy point, `d` numbers.
+ * @param sigma The noise level `σ > 0`.
+ * @returns `E[x₀ | x]`, `d` numbers.
+ */
+export function denoiseGaussian(law: GaussianLaw, x: Float64Array, sigma: number): Float64Array {
+  const square = sigma * sigma;
+  return addTo(law.mean, alongAxes(law, deviation(law, x), (v) => v / (v + square)));
+}
+
+/**
+ * The flow of a Gaussian law from one noise level to another, in closed form.
+ *
+ * ```text
+ * x(σ') = μ + √((Σ + σ'²I)(Σ + σ²I)⁻¹) (x − μ)
+ * ```
+ *
+ * In mode `k` the flow is `dc/dσ = c σ/(λ+σ²)`, so `c ∝ √(λ+σ²)`.
+ *
+ * @param law The law.
+ * @param x The state at `from`, `d` numbers.
+ * @param from The noise level `σ > 0` it is at.
+ * @param to The noise level `σ' ≥ 0` to go to, below or above.
+ * @returns The state at `to`.
+ */
+export function transportGaussian(
+  law: GaussianLaw,
+  x: Float64Array,
+  from: number,
+  to: number,
+): Float64Array {
+  const factor = (v: number) => v === 0 ? to / from : Math.sqrt((v + to * to) / (v + from * from));
+  return addTo(law.mean, alongAxes(law, deviation(law, x), factor));
+}
+
+/**
+ * The logarithm of the density of `x = x₀ + σε`, without the constant `−(d/2) ln 2π`.
+ *
+ * ```text
+ * −½ [ ln det(Σ + σ²I) + (x−μ)ᵀ (Σ + σ²I)⁻¹ (x−μ) ]
+ * ```
+ *
+ * @param law The law of `x₀`.
+ * @param x The noisy point, `d` numbers.
+ * @param sigma The noise level.
+ * @returns The log density in nats, up to the constant.
+ */
+export function logDensityGaussian(law: GaussianLaw, x: Float64Array, sigma: number): number {
+  const { variances, basis, floor } = law;
+  const d = law.mean.length, r = variances.length, square = sigma * sigma;
+  const e = deviation(law, x);
+  let sum = 0;
+  for (let k = 0; k < r; k++) {
+    const axis = basis?.subarray(k * d, (k + 1) * d);
+    const q = axis ? dot(axis, e) : e[k];
+    sum += Math.log(variances[k] + square) + q * q / (variances[k] + square);
+    // What lies outside the basis is left over: no difference of large squares.
+    if (!axis) e[k] = 0;
+    else if (r < d) { for (let c = 0; c < d; c++) e[c] -= q * axis[c]; }
+  }
+  if (r < d) sum += (d - r) * Math.log(floor + square) + dot(e, e) / (floor + square);
+  return -sum / 2;
+}
+
+/**
+ * A draw of `x = x₀ + σε` made from standard normal numbers: `μ + √(Σ + σ²I) z`.
+ *
+ * @param law The law of `x₀`.
+ * @param noise `d` numbers from N(0, 1).
+ * @param sigma The noise level `σ ≥ 0`.
+ * @returns The draw, `d` numbers.
+ */
+export function drawGaussian(law: GaussianLaw, noise: Float64Array, sigma: number): Float64Array {
+  return addTo(law.mean, alongAxes(law, noise, (v) => Math.sqrt(v + sigma * sigma)));
+}
+
+function deviation({ mean }: GaussianLaw, x: Float64Array): Float64Array {
+  const e = new Float64Array(mean.length);
+  for (let c = 0; c < e.length; c++) e[c] = x[c] - mean[c];
+  return e;
+}
+
+function addTo(mean: Float64Array, y: Float64Array): Float64Array {
+  for (let c = 0; c < y.length; c++) y[c] += mean[c];
+  return y;
+}
+
+function dot(a: Float64Array, b: Float64Array): number {
+  let sum = 0;
+  for (let c = 0; c < a.length; c++) sum += a[c] * b[c];
+  return sum;
+}

@@ -1,0 +1,159 @@
+/**
+ * Mixtures of Gaussian laws: posterior over the components, denoiser, draws.
+ *
+ * @module
+ */
+import type { GaussianLaw } from "./gaussian_law.ts";
+import { denoiseGaussian, drawGaussian, logDensityGaussian } from "./gaussian_law.ts";
+
+/** A mixture `Σₘ wₘ N(μₘ, Σₘ)` on `d` numbers. */
+export interface MixtureLaw {
+  /** The weights `wₘ ≥ 0`, which sum to 1. */
+  readonly weights: Float64Array;
+  /** The components, all of the same dimension. */
+  readonly components: readonly GaussianLaw[];
+}
+
+/**
+ * A mixture from its weights and components.
+ *
+ * @param weights Non-negative numbers, one per component; they are scaled to sum to 1.
+ * @param components The components.
+ * @returns The mixture.
+ * @throws {TypeError} If there are no components, not one weight each, or their dimensions differ.
+ * @throws {RangeError} If a weight is negative or not finite, or all are 0.
+ *
+ * @example
+ * ```ts
+ * import { gaussianLaw, mixtureLaw } from "@closedform/diffusion";
+ * import assert from "node:assert/strict";
+ *
+ * const law = mixtureLaw([1, 3], [gaussianLaw([0], 1), gaussianLaw([5], 1)]);
+ * assert.deepEqual([...law.weights], [0.25, 0.75]);
+ * ```
+ */
+export function mixtureLaw(
+  weights: ArrayLike<number>,
+  components: readonly GaussianLaw[],
+): MixtureLaw {
+  const lengths = new Set(components.map(({ mean }) => mean.length));
+  if (lengths.size !== 1 || weights.length !== components.length) {
+    throw new TypeError(
+      `Cannot make a mixture: received ${weights.length} weights and ${components.length} components of ` +
+        `dimensions ${[...lengths].join(", ")}, wanted one weight each and equal dimensions`,
+    );
+  }
+  const total = Array.from(weights).reduce((sum, w) => sum + w, 0);
+  for (let m = 0; m < weights.length; m++) {
+    if (!(weights[m] >= 0 && weights[m] < Infinity && total > 0)) {
+      throw new RangeError(
+        `Cannot make a mixture: a weight is ${weights[m]}, wanted finite numbers >= 0, not all 0`,
+      );
+    }
+  }
+  return { weights: Float64Array.from(weights, (w) => w / total), components };
+}
+
+/**
+ * The posterior weights of the components, `softmaxₘ(ln wₘ + ln N(x; μₘ, Σₘ + σ²I))`.
+ *
+ * @param law The mixture.
+ * @param x The noisy point, `d` numbers.
+ * @param sigma The noise level `σ > 0`.
+ * @returns One weight per component; they sum to 1.
+ */
+export function mixturePosterior(law: MixtureLaw, x: Float64Array, sigma: number): Float64Array {
+  const logits = sharedSpread(law) ? logitsOfCentres(law, x, sigma) : logitsOfLaws(law, x, sigma);
+  const top = logits.reduce((a, b) => Math.max(a, b));
+  const exps = logits.map((v) => Math.exp(v - top));
+  const sum = exps.reduce((a, b) => a + b, 0);
+  return exps.map((v) => v / sum);
+}
+
+function logitsOfLaws({ weights, components }: MixtureLaw, x: Float64Array, sigma: number) {
+  return weights.map((w, m) => Math.log(w) + logDensityGaussian(components[m], x, sigma));
+}
+
+/** The spread that all components share, if they are isotropic and have one. */
+function sharedSpread({ components }: MixtureLaw): boolean {
+  return components.every(({ variances, floor }) =>
+    variances.length === 0 && floor === components[0].floor
+  );
+}
+
+/**
+ * Logits of components that differ in their centres only: `|x − μₘ|²` up to what all of them share,
+ * `−½|x − μₘ|² = (x − μ₀)·(μₘ − μ₀) − ½|μₘ − μ₀|² + …`, which is smaller than `|x|²` by far.
+ */
+function logitsOfCentres({ weights, components }: MixtureLaw, x: Float64Array, sigma: number) {
+  const variance = components[0].floor + sigma * sigma;
+  const origin = components[0].mean;
+  return weights.map((w, m) => {
+    const { mean } = components[m];
+    let sum = 0;
+    for (let c = 0; c < x.length; c++) {
+      const away = mean[c] - origin[c];
+      sum += away * (x[c] - origin[c] - away / 2);
+    }
+    return Math.log(w) + sum / variance;
+  });
+}
+
+/**
+ * The denoiser of a mixture.
+ *
+ * ```text
+ * D(x, σ) = Σₘ pₘ(x, σ) Dₘ(x, σ),   Dₘ the denoiser of component m
+ * ```
+ *
+ * @param law The mixture.
+ * @param x The noisy point, `d` numbers.
+ * @param sigma The noise level `σ > 0`.
+ * @returns `E[x₀ | x]`, `d` numbers.
+ */
+export function denoiseMixture(law: MixtureLaw, x: Float64Array, sigma: number): Float64Array {
+  const sum = new Float64Array(x.length);
+  mixturePosterior(law, x, sigma).forEach((p, m) => {
+    // Below this a component changes no digit of the sum.
+    if (p < 1e-40) return;
+    const denoised = denoiseGaussian(law.components[m], x, sigma);
+    for (let c = 0; c < sum.length; c++) sum[c] += p * denoised[c];
+  });
+  return sum;
+}
+
+/**
+ * The mean of a mixture, `Σₘ wₘ μₘ`.
+ *
+ * @param law The mixture.
+ * @returns `d` numbers.
+ */
+export function meanOfMixture({ weights, components }: MixtureLaw): Float64Array {
+  const sum = new Float64Array(components[0].mean.length);
+  components.forEach(({ mean }, m) => {
+    for (let c = 0; c < sum.length; c++) sum[c] += weights[m] * mean[c];
+  });
+  return sum;
+}
+
+/**
+ * A draw of `x = x₀ + σε` from a mixture, made from random numbers.
+ *
+ * @param law The law of `x₀`.
+ * @param uniform A number from [0, 1), which picks the component.
+ * @param noise `d` numbers from N(0, 1).
+ * @param sigma The noise level `σ ≥ 0`.
+ * @returns The draw, `d` numbers.
+ */
+export function drawMixture(
+  law: MixtureLaw,
+  uniform: number,
+  noise: Float64Array,
+  sigma: number,
+): Float64Array {
+  let m = 0;
+  for (let sum = law.weights[0]; sum <= uniform && m + 1 < law.weights.length;) {
+    sum += law.weights[++m];
+  }
+  return drawGaussian(law.components[m], noise, sigma);
+}
