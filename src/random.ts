@@ -7,7 +7,7 @@
  */
 
 /** What random numbers are drawn for; each purpose has its own streams. */
-export type Purpose = "start" | "data" | "retrieval" | "smoothing" | "theory";
+export type Purpose = "start" | "data" | "retrieval" | "smoothing" | "theory" | "metric";
 
 const PURPOSES: Record<Purpose, number> = {
   start: 0,
@@ -15,6 +15,7 @@ const PURPOSES: Record<Purpose, number> = {
   retrieval: 2,
   smoothing: 3,
   theory: 4,
+  metric: 5,
 };
 
 /** The key of a stream of random numbers. */

@@ -1,23 +1,25 @@
 /**
  * Distances between paired samples: sample `i` of one set against sample `i` of the other.
  *
- * Both are the measures of the published comparisons of analytic denoisers with
+ * These are the measures of the published comparisons of analytic denoisers with
  * networks; papers differ in the range of the numbers, so say which one is meant.
  *
  * @module
  */
-
+import { medianOf } from "./_median.ts";
 import { checkRows } from "./_rows.ts";
 
 /** Samples as numbers, rows one after the other. */
 export type SampleRows = Float32Array | Float64Array;
 
-/** One score per pair, and their mean. */
+/** One score per pair, their mean and their median. */
 export interface PairScores {
   /** One score per pair. */
   readonly perSample: Float64Array;
   /** The plain mean of the scores. */
   readonly mean: number;
+  /** The median of the scores; of an even number, the mean of the middle two. */
+  readonly median: number;
 }
 
 /** Options of the measures of pairs. */
@@ -126,12 +128,76 @@ export function rSquared(
   });
 }
 
+/**
+ * Pearson's correlation of each sample with its reference, the agreement that papers of
+ * local score machines print as "r²"; they give its median.
+ *
+ * ```text
+ * r = ⟨p − mean(p), q − mean(q)⟩ / (‖p − mean(p)‖ ‖q − mean(q)‖)
+ * ```
+ *
+ * The cosine of the two images, each less the mean of its own numbers. It is not squared,
+ * and neither {@linkcode rSquared} nor its root: an image of half the contrast has `r = 1`. Without
+ * clamping it does not depend on the range convention.
+ *
+ * Reference: M. Kamb, S. Ganguli (2024), arXiv:2412.20292.
+ *
+ * @param a Samples, `B` rows of `d` numbers.
+ * @param b Samples, `B` rows of `d` numbers.
+ * @param dimension Numbers per sample, `d`.
+ * @param options The range convention.
+ * @returns `B` correlations in [-1, 1], their mean and their median.
+ * @throws {TypeError} If the lengths differ or are no positive, whole number of rows.
+ * @throws {RangeError} If a number is not finite, or a sample is constant.
+ *
+ * @example Contrast and brightness do not matter, the sign does
+ * ```ts
+ * import { pearson } from "@closedform/diffusion";
+ * import assert from "node:assert/strict";
+ *
+ * const reference = Float64Array.of(0, 0, 1, 1, 0, 0, 1, 1);
+ * const { perSample } = pearson(Float64Array.of(5, 5, 7, 7, 1, 1, 0, 0), reference, 4);
+ * assert.deepEqual([...perSample], [1, -1]);
+ * ```
+ */
+export function pearson(
+  a: SampleRows,
+  b: SampleRows,
+  dimension: number,
+  options: PairOptions = {},
+): PairScores {
+  const action = "compute the correlation";
+  checkPairs(a, b, dimension, action);
+  return score(a, b, dimension, options, (x, y, i) => {
+    const [u, v] = [centred(x), centred(y)];
+    const squares = dot(u, u) * dot(v, v);
+    if (squares === 0) {
+      throw new RangeError(
+        `Cannot ${action}: all numbers of sample ${i} are equal in one of the sets, wanted samples that vary`,
+      );
+    }
+    // Rounding may leave a cosine a little above 1.
+    return Math.max(-1, Math.min(1, dot(u, v) / Math.sqrt(squares)));
+  });
+}
+
+/** The row less its mean; exactly 0 for a constant row, because differences from the first number are taken. */
+function centred(row: Float64Array): Float64Array {
+  const shifted = row.map((v) => v - row[0]);
+  const mean = shifted.reduce((sum, v) => sum + v, 0) / row.length;
+  return shifted.map((v) => v - mean);
+}
+
+function dot(x: Float64Array, y: Float64Array): number {
+  return x.reduce((sum, v, c) => sum + v * y[c], 0);
+}
+
 function score(
   a: SampleRows,
   b: SampleRows,
   dimension: number,
   { toUnit = false }: PairOptions,
-  measure: (x: Float64Array, y: Float64Array) => number,
+  measure: (x: Float64Array, y: Float64Array, i: number) => number,
 ): PairScores {
   const row = (rows: SampleRows, i: number) => {
     const numbers = Float64Array.from(
@@ -141,11 +207,12 @@ function score(
   };
   const perSample = Float64Array.from(
     { length: a.length / dimension },
-    (_, i) => measure(row(a, i), row(b, i)),
+    (_, i) => measure(row(a, i), row(b, i), i),
   );
   return {
     perSample,
     mean: perSample.reduce((sum, v) => sum + v, 0) / perSample.length,
+    median: medianOf(perSample),
   };
 }
 
@@ -159,12 +226,10 @@ function squaredDistance(x: Float64Array, y: Float64Array): number {
   return sum;
 }
 
-/** The variance with divisor `d − 1`; exactly 0 for a constant row, because differences from the first number are taken. */
+/** The variance with divisor `d − 1`; exactly 0 for a constant row. */
 function sampleVariance(row: Float64Array): number {
-  const shifted = row.map((v) => v - row[0]);
-  const mean = shifted.reduce((sum, v) => sum + v, 0) / row.length;
-  return shifted.reduce((sum, v) => sum + (v - mean) ** 2, 0) /
-    (row.length - 1);
+  const away = centred(row);
+  return dot(away, away) / (row.length - 1);
 }
 
 function checkPairs(
