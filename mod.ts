@@ -54,8 +54,25 @@ export * from "./src/denoisers/optimal.ts";
 export * from "./src/denoisers/spectrum.ts";
 export * from "./src/errors.ts";
 export * from "./src/linear_space.ts";
+export * from "./src/metrics/agreement.ts";
+export * from "./src/metrics/assignment.ts";
+export * from "./src/metrics/discrepancy.ts";
+export * from "./src/metrics/frechet.ts";
 export * from "./src/metrics/nearest.ts";
 export * from "./src/metrics/pairs.ts";
+export * from "./src/metrics/precision_recall.ts";
+export * from "./src/metrics/sinkhorn.ts";
+export * from "./src/metrics/sliced_wasserstein.ts";
+export {
+  wasserstein2,
+  wasserstein2OfGaussians,
+  wasserstein2OnLine,
+} from "./src/metrics/wasserstein.ts";
+export type {
+  GaussianMoments,
+  Wasserstein2,
+  Wasserstein2Options,
+} from "./src/metrics/wasserstein.ts";
 export * from "./src/noise.ts";
 export * from "./src/notebook.ts";
 export * from "./src/plots/bitmap.ts";
