@@ -4,6 +4,7 @@
  * @module
  */
 import type { PointSet } from "../compute/posterior.ts";
+import { medianOf } from "../metrics/_median.ts";
 import { checkRows } from "../metrics/_rows.ts";
 import { shapes } from "../datasets/shapes.ts";
 import { ddpmGrid } from "../noise.ts";
@@ -106,11 +107,6 @@ function effectiveNumbers(logits: Float64Array) {
     entropy -= weight * (logit - total);
   }
   return { effectiveSampleSize: 1 / squares, entropySize: Math.exp(entropy) };
-}
-
-function medianOf(values: number[]): number {
-  const sorted = values.toSorted((a, b) => a - b), half = sorted.length >> 1;
-  return sorted.length % 2 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2;
 }
 
 /**

@@ -1,4 +1,4 @@
-import { mse, rSquared } from "@closedform/diffusion";
+import { mse, pearson, rSquared } from "@closedform/diffusion";
 import assert from "node:assert/strict";
 import fc from "fast-check";
 
@@ -123,4 +123,57 @@ Deno.test("mse and rSquared refuse what they cannot compare", () => {
     });
   }
   assert.throws(() => rSquared(row, row, 1), TypeError);
+});
+
+Deno.test("mse gives the median too, of an even number of samples the mean of the middle two", () => {
+  const zeros = new Float64Array(4);
+  assert.equal(mse(Float64Array.of(1, 10, 2), zeros.subarray(1), 1).median, 4);
+  assert.equal(mse(Float64Array.of(1, 10, 2, 3), zeros, 1).median, (4 + 9) / 2);
+});
+
+Deno.test("pearson equals its formula, and ignores contrast and brightness", () => {
+  fc.assert(
+    fc.property(pairs, ({ a, b, dimension }) => {
+      for (let i = 0; i < a.length / dimension; i++) {
+        const [p, q] = [a, b].map((rows) => rows.slice(i * dimension, (i + 1) * dimension));
+        const mean = (v: Float64Array) => v.reduce((sum, x) => sum + x, 0) / dimension;
+        const [mp, mq] = [mean(p), mean(q)];
+        let pq = 0, pp = 0, qq = 0;
+        p.forEach((v, c) => {
+          pq += (v - mp) * (q[c] - mq);
+          pp += (v - mp) ** 2;
+          qq += (q[c] - mq) ** 2;
+        });
+        // Below this the rounding of the mean is what the formula measures.
+        if (pp < 1e-6 || qq < 1e-6) continue;
+        const found = pearson(p, q, dimension).mean;
+        const slack = 64 * dimension * EPSILON / Math.min(Math.sqrt(pp), Math.sqrt(qq));
+        assert.ok(Math.abs(found - pq / Math.sqrt(pp * qq)) <= slack, `${found}`);
+        const moved = pearson(p.map((v) => 3 * v + 2), q.map((v) => 1 - v), dimension).mean;
+        assert.ok(Math.abs(moved + found) <= 8 * slack, `${moved} ${found}`);
+      }
+    }),
+    SEED,
+  );
+});
+
+Deno.test("pearson is 1 for equal samples, symmetric, and not rSquared", () => {
+  const a = Float64Array.of(0.1, 0.7, -0.3, 0.2), b = Float64Array.of(0.3, 0.2, -0.9, 0.1);
+  assert.equal(pearson(a, a, 4).mean, 1);
+  assert.equal(pearson(a, b, 4).mean, pearson(b, a, 4).mean);
+  assert.equal(pearson(a.map((v) => v / 2), a, 4).mean, 1);
+  assert.ok(rSquared(a.map((v) => v / 2), a, 4).mean < 1);
+});
+
+Deno.test("pearson refuses a constant sample, by its number", () => {
+  const a = Float64Array.of(0, 1, 0.1, 0.1), b = Float64Array.of(0, 1, 1, 0);
+  for (const [p, q] of [[a, b], [b, a]]) {
+    assert.throws(() => pearson(p, q, 2), {
+      name: "RangeError",
+      message:
+        "Cannot compute the correlation: all numbers of sample 1 are equal in one of the sets, wanted samples that vary",
+    });
+  }
+  assert.throws(() => pearson(a, b.subarray(1), 2), TypeError);
+  assert.throws(() => pearson(a, a, 1), RangeError);
 });
