@@ -69,6 +69,33 @@ export type Sigma = number | ArrayLike<number>;
 export interface EvaluateOptions {
   /** Cancels the evaluation, which then rejects with `signal.reason`. */
   readonly signal?: AbortSignal;
+  /**
+   * The sample of the run that each query belongs to, for denoisers that draw random numbers: their
+   * draws then depend neither on batches nor on order. Default: query `i` belongs to sample `i`.
+   */
+  readonly samples?: ArrayLike<number>;
+}
+
+/**
+ * The sample that each query belongs to.
+ *
+ * @param options What the evaluation was given.
+ * @param queries The number of queries.
+ * @param action What is attempted, for the message.
+ * @returns One sample index per query.
+ * @throws {TypeError} If there is not one per query.
+ */
+export function samplePerRow(
+  { samples }: EvaluateOptions,
+  queries: number,
+  action: string,
+): ArrayLike<number> {
+  if (samples && samples.length !== queries) {
+    throw new TypeError(
+      `Cannot ${action}: received ${samples.length} sample indices for ${queries} queries, wanted one each`,
+    );
+  }
+  return samples ?? Uint32Array.from({ length: queries }, (_, i) => i);
 }
 
 /**

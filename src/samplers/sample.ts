@@ -160,7 +160,7 @@ export async function sample<X>(
           record.watch(denoiser, first),
           start,
           grid.sigmas,
-          { signal },
+          { signal, samples: sampleIndices(first + (options.first ?? 0), rows) },
         )
       ) {
         await record.step(
@@ -235,6 +235,11 @@ function checkOptions<X>(
       }
     }
   }
+}
+
+/** Whole numbers from `first` on. */
+function sampleIndices(first: number, rows: number): Uint32Array {
+  return Uint32Array.from({ length: rows }, (_, i) => first + i);
 }
 
 /** The grid's start law, applied to the noise of rows `first … first + rows − 1` of the run. */

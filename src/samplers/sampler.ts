@@ -25,6 +25,8 @@ export interface SamplerStep<X> {
 export interface SamplerOptions {
   /** Cancels the run, which then rejects with `signal.reason`. */
   readonly signal?: AbortSignal;
+  /** The index of each sample within the run; a sampler hands them on to the denoiser, row by row. Default: from 0 on. */
+  readonly samples?: ArrayLike<number>;
 }
 
 /** A numerical method for the probability-flow equation `dx/dσ = (x − D(x, σ))/σ`. */
