@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { PixelRegion } from "../compute/pixel_region.ts";
 import type { EvaluateOptions, Posterior, Sigma } from "../compute/posterior.ts";
 import type { Subset } from "../compute/subset.ts";
 import type { StateSpace } from "../linear_space.ts";
@@ -41,18 +42,6 @@ export interface Denoiser<X> {
     sigma: Sigma,
     options?: EvaluateOptions,
   ): Promise<Posterior<X>>;
-}
-
-/** A rectangle of pixels. */
-export interface PixelRegion {
-  /** Its first row of pixels, from 0. */
-  readonly top: number;
-  /** Its first column of pixels, from 0. */
-  readonly left: number;
-  /** Its number of rows of pixels. */
-  readonly height: number;
-  /** Its number of columns of pixels. */
-  readonly width: number;
 }
 
 /** Options of {@linkcode SubsetDenoiser.denoiseOn}. */
