@@ -33,6 +33,7 @@ export type { PixelRegion } from "./src/compute/pixel_region.ts";
 export * from "./src/compute/reference.ts";
 export * from "./src/compute/streamed_store.ts";
 export type { Subset } from "./src/compute/subset.ts";
+export type { Distances } from "./src/compute/subset_posterior.ts";
 export type { Translations, WindowOptions, WindowPosterior } from "./src/compute/windowed.ts";
 export { referenceWindowed } from "./src/compute/windowed_reference.ts";
 export * from "./src/datasets/builtin.ts";

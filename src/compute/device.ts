@@ -6,6 +6,8 @@
 import type { AnyTensor } from "../linear_space.ts";
 import type { Neighbours } from "./neighbours.ts";
 import type { EvaluateOptions, PointSet, Posterior, Sigma } from "./posterior.ts";
+import type { Subset } from "./subset.ts";
+import type { Distances } from "./subset_posterior.ts";
 
 /** The kinds of device. */
 export type DeviceKind = "webgpu" | "wasm" | "reference";
@@ -46,6 +48,43 @@ export interface DataStore {
    * @throws {DeviceError} If the device was lost or disposed.
    */
   nearest(x: AnyTensor, k: number, options?: EvaluateOptions): Promise<Neighbours>;
+  /**
+   * The posterior mean of each query over some rows of its own, as if there were no others.
+   *
+   * @param x Queries, shape `[B, …]` with `d` numbers per row, in data units. Not disposed.
+   * @param sigma Noise level in data units, one for all queries or one each.
+   * @param subsets The rows of each query, with weights.
+   * @param options A signal that cancels.
+   * @returns The means, a new tensor of the shape of `x`, and facts per query: logits include the
+   * log-weights, rows are those of the whole.
+   * @throws {RangeError} If `B` is 0, a query is not finite, a noise level is not positive, or a subset
+   * is empty or has a row or weight that is out of range.
+   * @throws {TypeError} If the rows of `x` do not hold `d` numbers, or there is not one subset per query.
+   * @throws {DeviceError} If the device was lost or disposed.
+   */
+  posteriorOn(
+    x: AnyTensor,
+    sigma: Sigma,
+    subsets: readonly Subset[],
+    options?: EvaluateOptions,
+  ): Promise<Posterior<AnyTensor>>;
+  /**
+   * Squared distances of each query to some rows of its own, with a bound on their error: 0 or as
+   * small as rounding a query to 31 bits makes it on the CPU, float32 rounding of direct differences on a GPU.
+   *
+   * @param x Queries, shape `[B, …]` with `d` numbers per row, in data units. Not disposed.
+   * @param lists The rows of each query, in any order.
+   * @param options A signal that cancels.
+   * @returns One list of squared distances per query, in the order of its rows.
+   * @throws {RangeError} If `B` is 0, a query is not finite, or a row is out of range.
+   * @throws {TypeError} If the rows of `x` do not hold `d` numbers, or there is not one list per query.
+   * @throws {DeviceError} If the device was lost or disposed.
+   */
+  distancesTo(
+    x: AnyTensor,
+    lists: readonly Uint32Array[],
+    options?: EvaluateOptions,
+  ): Promise<Distances>;
   /**
    * Replaces all rows, where a device can do that faster than by a new store: for data that are
    * streamed. Not while another call is under way.

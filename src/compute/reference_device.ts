@@ -7,10 +7,12 @@ import * as tf from "@tensorflow/tfjs-core";
 import { DeviceError } from "../errors.ts";
 import { useCpuBackend } from "./cpu_backend.ts";
 import type { DataStore, Device } from "./device.ts";
-import { referenceNeighbours } from "./neighbours.ts";
-import { checkPoints, checkQueries, checkQueryShape, checkRefill } from "./posterior.ts";
+import { referenceNeighbours, squaredDistance } from "./neighbours.ts";
+import { affineOf, checkPoints, checkQueries, checkQueryShape, checkRefill } from "./posterior.ts";
 import type { PointSet } from "./posterior.ts";
 import { referencePosterior } from "./reference.ts";
+import { checkRows, MEASURE_ACTION, subsetPosterior } from "./subset_posterior.ts";
+import type { Distances, WeightedRows } from "./subset_posterior.ts";
 
 /**
  * Opens the reference device: plain float64 TypeScript on one thread, for
@@ -72,6 +74,27 @@ function store(points: PointSet, isOpen: () => boolean): DataStore {
       checkQueries(values, "find the nearest rows");
       return referenceNeighbours(data, values, k);
     },
+    async posteriorOn(x, sigma, subsets, options) {
+      return await subsetPosterior(this, x, sigma, subsets, {
+        distances: (lists) => this.distancesTo(x, lists, options),
+        means: (weighted) => {
+          if (!data || !isOpen()) {
+            throw new DeviceError("Cannot compute the posterior mean: its data were disposed");
+          }
+          return Promise.resolve(tf.tensor(weightedMeans(data, weighted), x.shape, "float32"));
+        },
+      }, options);
+    },
+    async distancesTo(x, lists, options) {
+      checkRows(lists, checkQueryShape(x.shape, dimension, MEASURE_ACTION), count);
+      const values = await x.data<"float32">();
+      options?.signal?.throwIfAborted();
+      if (!data || !isOpen()) {
+        throw new DeviceError("Cannot measure distances: the data were disposed");
+      }
+      checkQueries(values, MEASURE_ACTION);
+      return distances(data, values, lists);
+    },
     refill: (rows) =>
       Promise.resolve().then(() => {
         checkRefill(rows, { count, dimension, bytes });
@@ -84,4 +107,37 @@ function store(points: PointSet, isOpen: () => boolean): DataStore {
       data = undefined;
     },
   };
+}
+
+function distances(
+  points: PointSet,
+  queries: Float32Array,
+  lists: readonly Uint32Array[],
+): Distances {
+  const { data, dimension } = points;
+  const affine = affineOf(points);
+  const squares = lists.map((rows, q) => {
+    const query = queries.subarray(q * dimension, (q + 1) * dimension);
+    return Float64Array.from(
+      rows,
+      (row) => squaredDistance(query, data, row * dimension, affine),
+    );
+  });
+  return { squares, errors: lists.map(({ length }) => new Float64Array(length)) };
+}
+
+function weightedMeans(points: PointSet, weighted: readonly WeightedRows[]): Float32Array {
+  const { data, dimension } = points;
+  const { scale, offset } = affineOf(points);
+  const means = new Float32Array(weighted.length * dimension);
+  weighted.forEach(({ rows, weights }, q) => {
+    const sum = new Float64Array(dimension);
+    rows.forEach((row, i) => {
+      for (let c = 0, at = row * dimension; c < dimension; c++, at++) {
+        sum[c] += weights[i] * (data[at] * scale + offset);
+      }
+    });
+    means.set(sum, q * dimension);
+  });
+  return means;
 }

@@ -10,8 +10,12 @@ import type { DataStore, Device } from "./device.ts";
 import { mergePosteriors } from "./merge_posteriors.ts";
 import { checkNeighbours } from "./neighbours.ts";
 import type { Neighbours } from "./neighbours.ts";
-import { checkQueryShape, POSTERIOR_ACTION, sigmaPerRow } from "./posterior.ts";
+import { checkQueries, checkQueryShape, POSTERIOR_ACTION, sigmaPerRow } from "./posterior.ts";
 import type { EvaluateOptions, Posterior, Sigma } from "./posterior.ts";
+import { StreamedRows } from "./streamed_rows.ts";
+import type { Subset } from "./subset.ts";
+import { checkRows, MEASURE_ACTION, subsetPosterior } from "./subset_posterior.ts";
+import type { Distances } from "./subset_posterior.ts";
 
 /** Rows of data that can be read piece by piece. */
 export interface PointSource {
@@ -168,6 +172,7 @@ class StreamedStore implements DataStore {
   readonly #source: PointSource;
   readonly #device: Device;
   readonly #chunkRows: number;
+  readonly #rows: StreamedRows;
   #queue: Promise<unknown> = Promise.resolve();
   #chunks: ChunkStores | undefined;
   #running = 0;
@@ -179,6 +184,9 @@ class StreamedStore implements DataStore {
     this.#source = source;
     this.#device = device;
     this.#chunkRows = chunkRows(source, options);
+    const [lo, hi] = source.range ?? [-1, 1];
+    const affine = source.bytes ? { scale: (hi - lo) / 255, offset: lo } : { scale: 1, offset: 0 };
+    this.#rows = new StreamedRows(source, affine, this.#chunkRows);
   }
 
   async posterior(
@@ -211,6 +219,34 @@ class StreamedStore implements DataStore {
       whole = mergeNeighbours(whole, part, firstRow, queries, k);
     });
     return whole!;
+  }
+
+  async posteriorOn(
+    x: AnyTensor,
+    sigma: Sigma,
+    subsets: readonly Subset[],
+    options: EvaluateOptions = {},
+  ): Promise<Posterior<AnyTensor>> {
+    this.#check(options.signal);
+    return await subsetPosterior(this, x, sigma, subsets, {
+      distances: (lists) => this.distancesTo(x, lists, options),
+      means: async (weighted) => {
+        const mean = await this.#rows.means(weighted, options.signal);
+        return tf.tensor(mean, x.shape, "float32");
+      },
+    }, options);
+  }
+
+  async distancesTo(
+    x: AnyTensor,
+    lists: readonly Uint32Array[],
+    { signal }: EvaluateOptions = {},
+  ): Promise<Distances> {
+    this.#check(signal);
+    checkRows(lists, checkQueryShape(x.shape, this.dimension, MEASURE_ACTION), this.count);
+    const values = await x.data<"float32">();
+    checkQueries(values, MEASURE_ACTION);
+    return await this.#rows.distances(values, lists, signal);
   }
 
   dispose(): void {

@@ -29,6 +29,10 @@ import { planPosterior, type PosteriorPlan } from "./posterior_plan.ts";
 import type { Gpu } from "./webgpu_context.ts";
 import { concatenateFacts, mergePartials } from "./webgpu_partials.ts";
 import { type Job, PosteriorScratch } from "./webgpu_scratch.ts";
+import type { Subset } from "./subset.ts";
+import { checkRows, MEASURE_ACTION, subsetPosterior } from "./subset_posterior.ts";
+import type { Distances } from "./subset_posterior.ts";
+import { type GpuRows, measureRows, weightedMeans } from "./webgpu_subset.ts";
 import { uploadChunks, uploadRows } from "./webgpu_upload.ts";
 
 const FIND = "find the nearest rows";
@@ -41,6 +45,8 @@ export interface StoreSizes {
   readonly chunkBytes?: number;
   /** Bytes per GPU buffer. Default: as many as the device allows. */
   readonly shardBytes?: number;
+  /** Bytes of rows that a kernel for listed rows sees at once. Default: as many as the device allows. */
+  readonly bindingBytes?: number;
 }
 
 /** The middle of the range of the stored numbers, and their largest distance from it. */
@@ -95,6 +101,7 @@ export class GpuStore implements DataStore {
   readonly dimension: number;
   readonly #gpu: Gpu;
   readonly #plan: PosteriorPlan;
+  readonly #bindingBytes: number;
   readonly #affine: Affine;
   readonly #range: Range;
   readonly #pace: Pace;
@@ -112,9 +119,11 @@ export class GpuStore implements DataStore {
     range: Range,
     shards: GPUBuffer[],
     chunks: GPUBuffer,
+    bindingBytes: number,
   ) {
     this.#gpu = gpu;
     this.#plan = plan;
+    this.#bindingBytes = bindingBytes;
     this.#affine = affineOf(points);
     this.#range = range;
     this.#pace = new Pace(gpu);
@@ -163,7 +172,8 @@ export class GpuStore implements DataStore {
     const shards = await uploadRows(gpu, points, plan);
     try {
       const chunks = await uploadChunks(gpu, plan, count, range.centre);
-      return new GpuStore(gpu, points, plan, range, shards, chunks);
+      const { bindingBytes = maxStorageBufferBindingSize } = sizes;
+      return new GpuStore(gpu, points, plan, range, shards, chunks, bindingBytes);
     } catch (error) {
       gpu.free(...shards);
       throw error;
@@ -212,6 +222,60 @@ export class GpuStore implements DataStore {
         this.#plan.block,
       );
     });
+  }
+
+  /** The posterior over listed rows, see {@linkcode DataStore.posteriorOn}; calls take turns. */
+  async posteriorOn(
+    x: AnyTensor,
+    sigma: Sigma,
+    subsets: readonly Subset[],
+    options: EvaluateOptions = {},
+  ): Promise<Posterior<AnyTensor>> {
+    const queries = x.clone();
+    try {
+      return await subsetPosterior(this, queries, sigma, subsets, {
+        distances: (lists) => this.distancesTo(queries, lists, options),
+        means: (weighted) =>
+          this.#inTurn(queries, options.signal, async () => {
+            const mean = await weightedMeans(this.#rows, weighted, options.signal);
+            const { backend } = this.#gpu;
+            try {
+              return backend.createTensorFromGPUData({ buffer: mean }, x.shape, "float32");
+            } finally {
+              this.#gpu.free(mean);
+            }
+          }),
+      }, options);
+    } finally {
+      queries.dispose();
+    }
+  }
+
+  /** Distances to listed rows, see {@linkcode DataStore.distancesTo}; calls take turns. */
+  async distancesTo(
+    x: AnyTensor,
+    lists: readonly Uint32Array[],
+    { signal }: EvaluateOptions = {},
+  ): Promise<Distances> {
+    checkRows(lists, checkQueryShape(x.shape, this.dimension, MEASURE_ACTION), this.count);
+    this.#check();
+    const values = await this.#gpu.wait(x.data<"float32">());
+    checkQueries(values, MEASURE_ACTION);
+    return await this.#inTurn(x, signal, () => measureRows(this.#rows, values, lists, signal));
+  }
+
+  /** What kernels in other files need to know. */
+  get #rows(): GpuRows {
+    return {
+      gpu: this.#gpu,
+      plan: this.#plan,
+      affine: this.#affine,
+      shards: this.#shards,
+      count: this.count,
+      dimension: this.dimension,
+      bindingBytes: this.#bindingBytes,
+      submit: (signal, record) => this.#submit(signal, record),
+    };
   }
 
   /** Takes the queries now, and answers them when earlier calls are done. */

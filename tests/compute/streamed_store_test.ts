@@ -290,6 +290,8 @@ function counting(device: Device): Device & { open: () => number } {
         dimension: store.dimension,
         posterior: (...args) => store.posterior(...args),
         nearest: (...args) => store.nearest(...args),
+        posteriorOn: (...args) => store.posteriorOn(...args),
+        distancesTo: (...args) => store.distancesTo(...args),
         ...(store.refill && { refill: (data) => store.refill!(data) }),
         dispose() {
           store.dispose();

@@ -20,10 +20,14 @@ import {
   sigmaPerRow,
 } from "../posterior.ts";
 import type { EvaluateOptions, PointSet, Posterior, Sigma } from "../posterior.ts";
+import type { Subset } from "../subset.ts";
+import { checkRows, MEASURE_ACTION, subsetPosterior } from "../subset_posterior.ts";
+import type { Distances } from "../subset_posterior.ts";
 import { allocate, grow, roundUp } from "./memory.ts";
 import { mergeShards } from "./merge.ts";
 import type { Partials } from "./merge.ts";
 import type { Argument, ThreadPool } from "./pool.ts";
+import { measureRows, weightedMeans } from "./subset.ts";
 
 /** How data are cut up. It decides the last bits of results, so it depends on nothing else. */
 export interface StoreLayout {
@@ -179,6 +183,38 @@ export class WasmStore implements DataStore {
       rows,
       k,
       MOST_QUERIES,
+    );
+  }
+
+  async posteriorOn(
+    x: AnyTensor,
+    sigma: Sigma,
+    subsets: readonly Subset[],
+    options: EvaluateOptions = {},
+  ): Promise<Posterior<AnyTensor>> {
+    return await subsetPosterior(this, x, sigma, subsets, {
+      distances: (lists) => this.distancesTo(x, lists, options),
+      means: async (weighted) => {
+        const mean = await this.exclusively(
+          POSTERIOR_ACTION,
+          (view) => weightedMeans(view, weighted, options.signal),
+        );
+        return tf.tensor(mean, x.shape, "float32");
+      },
+    }, options);
+  }
+
+  async distancesTo(
+    x: AnyTensor,
+    lists: readonly Uint32Array[],
+    { signal }: EvaluateOptions = {},
+  ): Promise<Distances> {
+    checkRows(lists, checkQueryShape(x.shape, this.dimension, MEASURE_ACTION), this.count);
+    const values = await x.data<"float32">();
+    checkQueries(values, MEASURE_ACTION);
+    return await this.exclusively(
+      MEASURE_ACTION,
+      (view) => measureRows(view, values, lists, signal),
     );
   }
 

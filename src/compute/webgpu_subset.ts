@@ -1,0 +1,291 @@
+/**
+ * Distances to listed rows and their weighted sums, on a GPU device.
+ *
+ * @module
+ */
+import type { Affine } from "./posterior.ts";
+import { type PosteriorPlan, WORKGROUP } from "./posterior_plan.ts";
+import { finishShader } from "./posterior_wgsl.ts";
+import type { Distances, WeightedRows } from "./subset_posterior.ts";
+import { ACROSS, ENTRIES, listedDistanceShader, listedSumShader, SPLITS } from "./subset_wgsl.ts";
+import type { Gpu } from "./webgpu_context.ts";
+
+/** What kernels in other files need to know of a store. */
+export interface GpuRows {
+  /** The device. */
+  readonly gpu: Gpu;
+  /** How the rows are cut. */
+  readonly plan: PosteriorPlan;
+  /** From stored units to data units. */
+  readonly affine: Affine;
+  /** The rows, `plan.shardRows` per buffer. */
+  readonly shards: readonly GPUBuffer[];
+  /** Number of rows. */
+  readonly count: number;
+  /** Numbers per row. */
+  readonly dimension: number;
+  /** Bytes of rows that one binding may show. */
+  readonly bindingBytes: number;
+  /** Records commands and submits them, unless cancelled. */
+  submit(signal: AbortSignal | undefined, record: (encoder: GPUCommandEncoder) => void): void;
+}
+
+/** Numbers multiplied per submission: a fraction of a second on a software driver. */
+const WORK = 2 ** 28;
+
+/** A row of some query's list. */
+interface Place {
+  readonly query: number;
+  readonly index: number;
+  readonly row: number;
+}
+
+/** A range of rows that one binding can hold, and the listed ones among them, query by query. */
+interface Segment {
+  readonly binding: GPUBufferBinding;
+  readonly first: number;
+  readonly places: Place[];
+}
+
+/**
+ * Squared distances of queries to their listed rows.
+ *
+ * @param rows The data.
+ * @param queries Rows of `dimension` numbers in data units.
+ * @param lists The rows of each query.
+ * @param signal Cancels the work.
+ */
+export async function measureRows(
+  rows: GpuRows,
+  queries: Float32Array,
+  lists: readonly Uint32Array[],
+  signal?: AbortSignal,
+): Promise<Distances> {
+  const { gpu, plan, affine: { scale } } = rows;
+  const squares = lists.map(({ length }) => new Float64Array(length));
+  const stored = storedQueries(rows, queries, lists.length);
+  const pipeline = gpu.pipeline(listedDistanceShader(plan));
+  await using(gpu, async (make) => {
+    const { STORAGE, COPY_DST, UNIFORM } = GPUBufferUsage;
+    const query = await make(stored.byteLength, STORAGE | COPY_DST);
+    gpu.device.queue.writeBuffer(query, 0, stored);
+    const uniform = await make(16, UNIFORM | COPY_DST);
+    for (const { binding, first, places } of segments(rows, lists)) {
+      await using(gpu, async (make) => {
+        const words = Uint32Array.from(places.flatMap((p) => [p.query, p.row - first]));
+        const entries = await make(words.byteLength, STORAGE | COPY_DST);
+        gpu.device.queue.writeBuffer(entries, 0, words);
+        const bytes = places.length * 4;
+        const distances = await make(bytes, STORAGE | GPUBufferUsage.COPY_SRC);
+        const staging = await make(bytes, GPUBufferUsage.MAP_READ | COPY_DST);
+        const group = bind(gpu, pipeline, [binding, query, entries, distances, uniform]);
+        const piece = Math.ceil(WORK / (plan.vectors * 4));
+        for (let from = 0; from < places.length; from += piece) {
+          const count = Math.min(piece, places.length - from);
+          gpu.device.queue.writeBuffer(uniform, 0, Uint32Array.of(from, count, plan.vectors, 0));
+          rows.submit(signal, (encoder) => {
+            const groups = Math.ceil(count / ENTRIES);
+            dispatch(
+              encoder,
+              pipeline,
+              group,
+              Math.min(groups, ACROSS),
+              Math.ceil(groups / ACROSS),
+            );
+          });
+          await gpu.wait(gpu.device.queue.onSubmittedWorkDone());
+        }
+        rows.submit(
+          signal,
+          (encoder) => encoder.copyBufferToBuffer(distances, 0, staging, 0, bytes),
+        );
+        await gpu.wait(staging.mapAsync(GPUMapMode.READ));
+        const found = new Float32Array(staging.getMappedRange());
+        places.forEach((p, i) => squares[p.query][p.index] = found[i] * scale * scale);
+        staging.unmap();
+      });
+    }
+  });
+  return { squares, errors: distanceErrors(rows, stored, squares) };
+}
+
+/**
+ * Weighted means of rows.
+ *
+ * @param rows The data.
+ * @param weighted The rows and weights of each query.
+ * @param signal Cancels the work.
+ * @returns A buffer of `dimension` floats per query in data units; the caller frees it.
+ */
+export async function weightedMeans(
+  rows: GpuRows,
+  weighted: readonly WeightedRows[],
+  signal?: AbortSignal,
+): Promise<GPUBuffer> {
+  const { gpu, plan, dimension, affine } = rows;
+  const queries = weighted.length, { vectors } = plan;
+  const sum = gpu.pipeline(listedSumShader(plan)), finish = gpu.pipeline(finishShader());
+  const { STORAGE, COPY_DST, COPY_SRC, UNIFORM } = GPUBufferUsage;
+  const mean = await gpu.buffer(queries * dimension * 4, STORAGE | COPY_SRC | COPY_DST);
+  try {
+    await using(gpu, async (make) => {
+      const write = async (
+        words: Uint32Array<ArrayBuffer> | Float32Array<ArrayBuffer>,
+        usage: number,
+      ) => {
+        const buffer = await make(words.byteLength, usage | COPY_DST);
+        gpu.device.queue.writeBuffer(buffer, 0, words);
+        return buffer;
+      };
+      // New buffers hold zeros.
+      const sums = await make(SPLITS * queries * vectors * 16, STORAGE);
+      const uniform = await write(Uint32Array.of(vectors, 0, 0, 0), UNIFORM);
+      for (const segment of segments(rows, weighted.map(({ rows }) => rows))) {
+        await using(gpu, async (make) => {
+          const { words, starts } = entryWords(segment, weighted);
+          const entries = await make(words.byteLength, STORAGE | COPY_DST);
+          gpu.device.queue.writeBuffer(entries, 0, words);
+          const from = await make(starts.byteLength, STORAGE | COPY_DST);
+          gpu.device.queue.writeBuffer(from, 0, starts);
+          const group = bind(gpu, sum, [segment.binding, entries, from, sums, uniform]);
+          rows.submit(
+            signal,
+            (encoder) =>
+              dispatch(encoder, sum, group, Math.ceil(vectors / WORKGROUP), SPLITS, queries),
+          );
+          await gpu.wait(gpu.device.queue.onSubmittedWorkDone());
+        });
+      }
+      const words = Uint32Array.of(dimension, vectors, SPLITS, queries, 0, 0, 0, 0);
+      new Float32Array(words.buffer).set([affine.scale, affine.offset], 4);
+      const inverses = await write(new Float32Array(queries).fill(1), STORAGE);
+      const group = bind(gpu, finish, [sums, inverses, mean, await write(words, UNIFORM)]);
+      rows.submit(
+        signal,
+        (encoder) => dispatch(encoder, finish, group, Math.ceil(dimension / WORKGROUP), queries),
+      );
+      await gpu.wait(gpu.device.queue.onSubmittedWorkDone());
+    });
+    return mean;
+  } catch (error) {
+    gpu.free(mean);
+    throw error;
+  }
+}
+
+/** Runs `body` with buffers that are freed after it. */
+async function using(
+  gpu: Gpu,
+  body: (make: (bytes: number, usage: number) => Promise<GPUBuffer>) => Promise<void>,
+): Promise<void> {
+  const buffers: GPUBuffer[] = [];
+  try {
+    await body(async (bytes, usage) => {
+      const buffer = await gpu.buffer(bytes, usage);
+      buffers.push(buffer);
+      return buffer;
+    });
+  } finally {
+    gpu.free(...buffers);
+  }
+}
+
+/** Sorts listed rows by the binding that holds them. */
+function segments(rows: GpuRows, lists: readonly Uint32Array[]): Segment[] {
+  const { plan, shards, count } = rows;
+  const chunks = Math.max(1, Math.floor(rows.bindingBytes / (plan.chunkRows * plan.rowBytes)));
+  const size = Math.min(plan.shardRows, chunks * plan.chunkRows);
+  const perShard = Math.ceil(plan.shardRows / size);
+  const found = new Map<number, Segment>();
+  lists.forEach((list, query) =>
+    list.forEach((row, index) => {
+      const shard = Math.floor(row / plan.shardRows);
+      const part = Math.floor((row % plan.shardRows) / size);
+      let segment = found.get(shard * perShard + part);
+      if (!segment) {
+        const first = shard * plan.shardRows + part * size;
+        const end = Math.min(first + size, (shard + 1) * plan.shardRows, count);
+        const binding = {
+          buffer: shards[shard],
+          offset: part * size * plan.rowBytes,
+          size: (end - first) * plan.rowBytes,
+        };
+        segment = { binding, first, places: [] };
+        found.set(shard * perShard + part, segment);
+      }
+      segment.places.push({ query, index, row });
+    })
+  );
+  return [...found.entries()].sort(([a], [b]) => a - b).map(([, segment]) => segment);
+}
+
+/** The entries of a segment for the sum kernel, and where those of each query begin. */
+function entryWords({ first, places }: Segment, weighted: readonly WeightedRows[]) {
+  const words = new Uint32Array(2 * places.length);
+  const weights = new Float32Array(words.buffer);
+  const starts = new Uint32Array(weighted.length + 1);
+  places.forEach(({ query, index, row }, i) => {
+    words[2 * i] = row - first;
+    weights[2 * i + 1] = weighted[query].weights[index];
+    starts[query + 1]++;
+  });
+  for (let q = 0; q < weighted.length; q++) starts[q + 1] += starts[q];
+  return { words, starts };
+}
+
+/** Queries in stored units, padded to whole vectors. */
+function storedQueries(
+  { plan, dimension, affine: { scale, offset } }: GpuRows,
+  values: Float32Array,
+  queries: number,
+): Float32Array<ArrayBuffer> {
+  const width = plan.vectors * 4;
+  const stored = new Float32Array(queries * width);
+  for (let q = 0; q < queries; q++) {
+    for (let c = 0; c < dimension; c++) {
+      stored[q * width + c] = (values[q * dimension + c] - offset) / scale;
+    }
+  }
+  return stored;
+}
+
+/** Runs of 64 numbers, and one rounding of each number of the query; in squared data units. */
+function distanceErrors(
+  { plan, affine: { scale } }: GpuRows,
+  stored: Float32Array,
+  squares: readonly Float64Array[],
+): Float64Array[] {
+  const width = plan.vectors * 4;
+  return squares.map((list, q) => {
+    const query = stored.subarray(q * width, (q + 1) * width);
+    const length = scale * Math.sqrt(query.reduce((sum, v) => sum + v * v, 0));
+    return list.map((square) => 2 ** -24 * (80 * square + 4 * Math.sqrt(square) * length));
+  });
+}
+
+function bind(
+  gpu: Gpu,
+  pipeline: GPUComputePipeline,
+  resources: (GPUBuffer | GPUBufferBinding)[],
+): GPUBindGroup {
+  return gpu.device.createBindGroup({
+    layout: pipeline.getBindGroupLayout(0),
+    entries: resources.map((resource, binding) => ({
+      binding,
+      resource: "buffer" in resource ? resource : { buffer: resource },
+    })),
+  });
+}
+
+function dispatch(
+  encoder: GPUCommandEncoder,
+  pipeline: GPUComputePipeline,
+  group: GPUBindGroup,
+  ...groups: [number, number?, number?]
+): void {
+  const pass = encoder.beginComputePass();
+  pass.setPipeline(pipeline);
+  pass.setBindGroup(0, group);
+  pass.dispatchWorkgroups(...groups);
+  pass.end();
+}
