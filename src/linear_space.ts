@@ -23,8 +23,23 @@ export interface LinearSpace<X> {
   dispose(...states: X[]): void;
 }
 
+/** A coefficient for all coordinates of a row, or one for each. */
+export type CoordinateCoefficient = number | Float64Array;
+
+/** A linear space whose states can be scaled coordinate by coordinate, all rows alike. */
+export interface CoordinateSpace<X> extends LinearSpace<X> {
+  /**
+   * The combination `Σⱼ cⱼ ∘ Sⱼ`, a new state, where `cⱼ` is a number or holds the `d` coefficients of the
+   * coordinates of a row.
+   *
+   * @throws {RangeError} If a coefficient is not finite.
+   * @throws {TypeError} If there are no states, not one coefficient each, or not as many as coordinates.
+   */
+  combineCoordinates(coefficients: readonly CoordinateCoefficient[], states: readonly X[]): X;
+}
+
 /** A linear space whose states can be made from numbers and read back. */
-export interface StateSpace<X> extends LinearSpace<X> {
+export interface StateSpace<X> extends CoordinateSpace<X> {
   /** A state of the given shape from row-major numbers, which are copied. */
   from(values: ArrayLike<number>, shape: readonly number[]): X;
   /** The numbers of a state, row-major, as a copy. */
@@ -34,7 +49,7 @@ export interface StateSpace<X> extends LinearSpace<X> {
 }
 
 function checkCombination(
-  coefficients: readonly number[],
+  coefficients: readonly CoordinateCoefficient[],
   states: readonly unknown[],
 ): void {
   if (states.length === 0 || coefficients.length !== states.length) {
@@ -44,11 +59,21 @@ function checkCombination(
     );
   }
   for (const c of coefficients) {
-    if (!Number.isFinite(c)) {
+    const bad = typeof c === "number" ? c : c.find((v) => !Number.isFinite(v)) ?? 0;
+    if (!Number.isFinite(bad)) {
       throw new RangeError(
-        `Cannot combine states: a coefficient is ${c}, wanted finite numbers`,
+        `Cannot combine states: a coefficient is ${bad}, wanted finite numbers`,
       );
     }
+  }
+}
+
+function checkCoordinates(coefficient: Float64Array, numbers: number): void {
+  if (coefficient.length === 0 || numbers % coefficient.length !== 0) {
+    throw new TypeError(
+      `Cannot combine states: received ${coefficient.length} coefficients for rows of a state of ${numbers} numbers, ` +
+        `wanted one for each coordinate`,
+    );
   }
 }
 
@@ -78,6 +103,20 @@ export const arraySpace: StateSpace<Float64Array> = {
       const c = coefficients[j];
       if (c === 0) return;
       for (let i = 0; i < length; i++) sum[i] += c * state[i];
+    });
+    return sum;
+  },
+  combineCoordinates(coefficients, states) {
+    checkCombination(coefficients, states);
+    const length = states[0].length;
+    const sum = new Float64Array(length);
+    states.forEach((state, j) => {
+      const c = coefficients[j];
+      if (typeof c !== "number") checkCoordinates(c, length);
+      const scaled = typeof c === "number" ? arraySpace.combine([c], [state]) : state.map(
+        (v, i) => c[i % c.length] === 0 ? 0 : c[i % c.length] * v,
+      );
+      for (let i = 0; i < length; i++) sum[i] += scaled[i];
     });
     return sum;
   },
@@ -125,6 +164,20 @@ export const tensorSpace: StateSpace<AnyTensor> = {
       );
       return terms.length === 0 ? tf.zeros(shape) : terms.reduce((sum, term) => tf.add(sum, term));
     });
+  },
+  combineCoordinates(coefficients, states) {
+    checkCombination(coefficients, states);
+    return tf.tidy(() =>
+      tensorSpace.combine(
+        states.map((_, j) => typeof coefficients[j] === "number" ? coefficients[j] : 1),
+        states.map((state, j) => {
+          const c = coefficients[j];
+          if (typeof c === "number") return state;
+          checkCoordinates(c, state.shape.slice(1).reduce((product, n) => product * n, 1));
+          return tf.mul(state, tf.tensor(Float32Array.from(c), state.shape.slice(1), "float32"));
+        }),
+      )
+    );
   },
   dispose(...states) {
     tf.dispose(states);

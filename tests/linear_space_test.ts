@@ -20,14 +20,27 @@ async function check<X>(space: StateSpace<X>) {
   space.dispose(a, b, bad, sum, zero, long);
 }
 
+async function checkCoordinates<X>(space: StateSpace<X>) {
+  const state = (...values: number[]) => space.from(values, [2, 2]);
+  const [a, b] = [state(1, 2, 3, 4), state(10, 20, 30, 40)];
+  const sum = space.combineCoordinates([Float64Array.of(2, -1), 0.5], [a, b]);
+  assert.deepEqual([...await space.values(sum)], [7, 8, 21, 16]);
+  assert.throws(() => space.combineCoordinates([Float64Array.of(1, NaN)], [a]), RangeError);
+  assert.throws(() => space.combineCoordinates([Float64Array.of(1, 2, 3)], [a]), TypeError);
+  assert.throws(() => space.combineCoordinates([], []), TypeError);
+  space.dispose(a, b, sum);
+}
+
 Deno.test("arraySpace combines in float64", async () => {
   await check(arraySpace);
+  await checkCoordinates(arraySpace);
   assert.deepEqual([...arraySpace.combine([1 / 3], [Float64Array.of(1)])], [1 / 3]);
 });
 
 Deno.test("tensorSpace combines tensors and leaks none", async () => {
   using _ = await openDevice("wasm");
   await withoutLeaks(() => check(tensorSpace));
+  await withoutLeaks(() => checkCoordinates(tensorSpace));
 });
 
 Deno.test("tensorSpace takes tensors made by the whole of tfjs", async () => {

@@ -5,6 +5,7 @@
  */
 import type { Denoiser } from "../denoisers/denoiser.ts";
 import { checkSigmas } from "../noise.ts";
+import { Evaluator } from "./_evaluator.ts";
 import type { Sampler, SamplerOptions, SamplerStep } from "./sampler.ts";
 
 /**
@@ -51,38 +52,22 @@ async function* run<X>(
   denoiser: Denoiser<X>,
   start: X,
   sigmas: readonly number[],
-  options: SamplerOptions = {},
+  options?: SamplerOptions,
 ): AsyncGenerator<SamplerStep<X>, void, void> {
   checkSigmas(sigmas);
-  const { space } = denoiser;
-  const { signal } = options;
+  const evaluator = new Evaluator(denoiser, options);
   let x = start;
-  const owned = new Set<X>();
-  const release = (...states: X[]) => {
-    for (const state of states) if (owned.delete(state)) space.dispose(state);
-  };
   try {
     for (let step = 1; step < sigmas.length; step++) {
-      signal?.throwIfAborted();
       const rho = sigmas[step] / sigmas[step - 1];
-      const denoised = await denoiser.denoise(x, sigmas[step - 1], options);
-      owned.add(denoised);
-      signal?.throwIfAborted();
-      const next = space.combine([rho, 1 - rho], [x, denoised]);
-      owned.add(next);
-      release(x);
+      const denoised = await evaluator.denoise(x, sigmas[step - 1]);
+      const next = evaluator.combine([rho, 1 - rho], [x, denoised]);
+      evaluator.release(x);
       x = next;
-      yield {
-        step,
-        sigma: sigmas[step],
-        x,
-        denoised,
-        evaluations: step,
-        calls: step,
-      };
-      release(denoised);
+      yield { step, sigma: sigmas[step], x, denoised, evaluations: step, calls: step };
+      evaluator.release(denoised);
     }
   } finally {
-    release(...owned);
+    evaluator.releaseAll();
   }
 }

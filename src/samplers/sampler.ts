@@ -5,6 +5,22 @@
  */
 import type { Denoiser } from "../denoisers/denoiser.ts";
 
+/** What a method that iterates or adapts its steps knows about its convergence: one value per row so far. */
+export interface Convergence {
+  /** Denoiser evaluations. */
+  readonly evaluations: Int32Array;
+  /** Windows that were accepted; steps, of methods that advance by steps. */
+  readonly windows: Int32Array;
+  /** Windows that were computed in vain, because their error was too large. */
+  readonly rejected: Int32Array;
+  /** Sweeps over windows, in all; of methods that do not iterate, one per window. */
+  readonly sweeps: Int32Array;
+  /** The method's own estimate of its error, relative to the size of the data. */
+  readonly estimatedError: Float64Array;
+  /** Whether all its criteria were met. */
+  readonly converged: readonly boolean[];
+}
+
 /** What a sampler yields after every step. */
 export interface SamplerStep<X> {
   /** The step just taken, from 1. */
@@ -15,10 +31,12 @@ export interface SamplerStep<X> {
   readonly x: X;
   /** The latest denoiser output. Borrowed likewise. */
   readonly denoised: X;
-  /** Denoiser evaluations per sample so far. */
+  /** Denoiser evaluations per sample so far; their mean over the rows where rows differ. */
   readonly evaluations: number;
   /** Batched denoiser calls so far. */
   readonly calls: number;
+  /** How well it converged so far, of a method that iterates or adapts its steps. */
+  readonly convergence?: Convergence;
 }
 
 /** Options of a sampler's run. */

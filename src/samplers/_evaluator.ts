@@ -1,0 +1,44 @@
+/**
+ * What every sampler does around its formula: call the denoiser, count, listen to the signal, own states.
+ *
+ * @module
+ */
+import type { Sigma } from "../compute/posterior.ts";
+import type { Denoiser } from "../denoisers/denoiser.ts";
+import { OwnedStates } from "./_owned_states.ts";
+import type { SamplerOptions } from "./sampler.ts";
+
+/** One run of a sampler: its denoiser, the calls so far, and the states made by it. */
+export class Evaluator<X> extends OwnedStates<X> {
+  /** Batched denoiser calls so far. */
+  calls = 0;
+
+  constructor(readonly denoiser: Denoiser<X>, readonly options: SamplerOptions = {}) {
+    super(denoiser.space);
+  }
+
+  /**
+   * The denoiser's output, owned. The signal is heard before and after.
+   *
+   * @param samples The sample that each row belongs to, if not all rows of the run go in, in their order.
+   */
+  async denoise(
+    x: X,
+    sigma: Sigma,
+    samples: ArrayLike<number> | undefined = this.options.samples,
+  ): Promise<X> {
+    const { signal } = this.options;
+    signal?.throwIfAborted();
+    this.calls++;
+    const denoised = this.own(
+      await this.denoiser.denoise(x, sigma, { signal, ...(samples && { samples }) }),
+    );
+    signal?.throwIfAborted();
+    return denoised;
+  }
+
+  /** The linear combination of states, owned. */
+  combine(coefficients: readonly number[], states: readonly X[]): X {
+    return this.own(this.space.combine(coefficients, states));
+  }
+}
