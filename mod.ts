@@ -18,6 +18,10 @@
  */
 export * from "./src/compute/device.ts";
 export type { EigenDecomposition } from "./src/compute/eigen/eigen_decomposition.ts";
+export { maskColumn, maskOf } from "./src/compute/mask.ts";
+export type { Mask } from "./src/compute/mask.ts";
+export { referenceMasked } from "./src/compute/masked_posterior.ts";
+export type { MaskedOptions } from "./src/compute/masked_posterior.ts";
 export * from "./src/compute/open_device.ts";
 export * from "./src/compute/merge_posteriors.ts";
 export { referenceNeighbours } from "./src/compute/neighbours.ts";
@@ -55,6 +59,7 @@ export * from "./src/denoisers/denoiser.ts";
 export * from "./src/denoisers/gaussian_law.ts";
 export * from "./src/denoisers/mixture_law.ts";
 export * from "./src/denoisers/optimal.ts";
+export * from "./src/denoisers/smoothed.ts";
 export * from "./src/denoisers/spectrum.ts";
 export * from "./src/errors.ts";
 export * from "./src/linear_space.ts";
@@ -88,6 +93,7 @@ export * from "./src/plots/scatter_image.ts";
 export * from "./src/plots/scatter_spec.ts";
 export * from "./src/random.ts";
 export * from "./src/retrieval/transported_mass.ts";
+export * from "./src/samplers/collocation.ts";
 export * from "./src/samplers/ddim.ts";
 export * from "./src/samplers/sample.ts";
 export * from "./src/samplers/sampler.ts";

@@ -1,0 +1,230 @@
+/**
+ * Smoothed closed-form diffusion: a denoiser averaged over perturbed queries.
+ *
+ * @module
+ */
+import { samplePerRow, sigmaPerRow } from "../compute/posterior.ts";
+import type { EvaluateOptions } from "../compute/posterior.ts";
+import type { Subset } from "../compute/subset.ts";
+import { RandomStream } from "../random.ts";
+import type { Denoiser, SubsetDenoiser } from "./denoiser.ts";
+
+const ACTION = "smooth the denoiser";
+
+/**
+ * How the draws of a trajectory are made.
+ *
+ * - `fixed`: own vectors for each sample, the same at every step;
+ * - `fresh`: new ones at every noise level;
+ * - `antithetic`: like `fixed`, in pairs `(ε, −ε)`;
+ * - `gumbel`: like `fixed`, but a Gumbel number for each item instead of a vector.
+ */
+export type Draws = "fixed" | "fresh" | "antithetic" | "gumbel";
+
+/** Options of {@linkcode smoothed}. */
+export interface SmoothedOptions {
+  /** The bandwidth `β ≥ 0` in data units, at `t = 1`; for `gumbel`, the variance `s` in squared data units. */
+  readonly bandwidth: number;
+  /** The number of draws, `M`. Default 4. With 1, samples are training points. */
+  readonly M?: number;
+  /** How they are made. Default `"fixed"`. */
+  readonly draws?: Draws;
+  /** The seed of the draws. Default 0. */
+  readonly seed?: number;
+}
+
+const REFERENCES = [
+  "C. Scarvelis, H. Sáez de Ocáriz Borde, J. Solomon (2023), Closed-form diffusion models, arXiv:2310.12395",
+];
+
+/**
+ * A denoiser averaged over perturbed queries: with the optimal denoiser inside, samples end on
+ * barycenters of training points instead of on training points.
+ *
+ * ```text
+ * D_β(x, σ) = (1/M) Σ_m D(x + β(1+σ) ε_m, σ),   ε_m ~ N(0, I)
+ * ```
+ *
+ * In flow coordinates `z = tx` the query is moved by `βε_m` at every time. The state itself is not
+ * perturbed, so samples stay in the convex hull of the data. `gumbel` tilts the logit of item `i` by
+ * `s(1+σ)g_{m,i}/σ²` instead, with standard Gumbel numbers; its samples end at modes of a kernel
+ * density of variance `s` as `M` grows.
+ *
+ * A sample's draws depend on the seed and on its index in the run alone. Equal to the denoiser inside
+ * for `β = 0`. All `M` queries of all rows go to it in one call.
+ *
+ * Reference: C. Scarvelis, H. Sáez de Ocáriz Borde, J. Solomon (2023), Closed-form diffusion models, arXiv:2310.12395.
+ *
+ * @param base The denoiser; for `gumbel` one that can be restricted to a subset, since that can weigh items. It is not disposed with this.
+ * @param options Bandwidth, number and kind of draws, seed.
+ * @returns The smoothed denoiser, on the same states.
+ * @throws {RangeError} If the bandwidth is negative, `M` is not a whole number >= 1, or odd for antithetic draws.
+ * @throws {TypeError} If the draws are `gumbel` and the denoiser has no `denoiseOn`.
+ *
+ * @example Between two points, two draws may pick one each: a new point in the middle
+ * ```ts
+ * import { Dataset, optimalFloat64, sample, smoothed, uniformTGrid } from "@closedform/diffusion";
+ * import assert from "node:assert/strict";
+ *
+ * const dataset = new Dataset({ data: Float32Array.of(-1, 1), shape: [1], name: "two points" });
+ * const denoiser = smoothed(optimalFloat64(dataset), { bandwidth: 50, M: 2 });
+ * const { x } = await sample(denoiser, { count: 64, grid: uniformTGrid(50) });
+ * assert.ok(x.every((v) => [-1, 0, 1].some((end) => Math.abs(v - end) < 1e-6)));
+ * assert.ok(x.some((v) => Math.abs(v) < 1e-6));
+ * ```
+ */
+export function smoothed<X>(
+  base: Denoiser<X> | SubsetDenoiser<X>,
+  options: SmoothedOptions,
+): Denoiser<X> {
+  const { bandwidth, M = 4, draws = "fixed", seed = 0 } = options;
+  checkOptions(bandwidth, M, draws);
+  const { space, shape } = base;
+  const dimension = shape.reduce((product, n) => product * n, 1);
+  const denoise = draws === "gumbel"
+    ? gumbel(subsetOf(base), bandwidth, M, seed)
+    : gaussian(base, dimension, { bandwidth, M, draws, seed });
+  return {
+    label: `${base.label}, smoothed with bandwidth ${bandwidth}, ${M} ${draws} draws`,
+    references: [...base.references, ...REFERENCES],
+    shape,
+    space,
+    ...(base.mean && { mean: base.mean }),
+    async denoise(x, sigma, evaluate = {}) {
+      const values = await space.values(x);
+      const rows = values.length / dimension;
+      const sigmas = sigmaPerRow(sigma, rows, ACTION);
+      const samples = samplePerRow(evaluate, rows, ACTION);
+      const means = await denoise(values, sigmas, samples, evaluate);
+      return space.from(averages(means, M, dimension), [rows, ...shape]);
+    },
+  };
+}
+
+/** `M` denoised estimates per row, rows one after the other. */
+type Estimates = (
+  values: ArrayLike<number>,
+  sigmas: Float64Array,
+  samples: ArrayLike<number>,
+  evaluate: EvaluateOptions,
+) => Promise<Float32Array | Float64Array>;
+
+function gaussian<X>(
+  { space, shape, denoise }: Denoiser<X>,
+  dimension: number,
+  { bandwidth, M, draws, seed }: Required<SmoothedOptions>,
+): Estimates {
+  return async (values, sigmas, samples, evaluate) => {
+    const rows = sigmas.length;
+    const queries = space.numbers(rows * M * dimension);
+    for (let row = 0, at = 0; row < rows; row++) {
+      const scale = bandwidth * (1 + sigmas[row]);
+      const step = draws === "fresh" ? levelKey(sigmas[row]) : 0;
+      const stream = new RandomStream({ seed, sample: samples[row], purpose: "smoothing", step });
+      for (let m = 0; m < M; m++) {
+        const mirrored = draws === "antithetic" && m % 2 === 1;
+        for (let c = 0; c < dimension; c++, at++) {
+          const x = values[row * dimension + c];
+          // The partner of a pair is the draw before it, with the other sign.
+          queries[at] = mirrored ? 2 * x - queries[at - dimension] : x + scale * stream.normal();
+        }
+      }
+    }
+    const x = space.from(queries, [rows * M, ...shape]);
+    try {
+      const denoised = await denoise(x, repeated(sigmas, M), {
+        ...evaluate,
+        samples: repeated(samples, M),
+      });
+      const means = await space.values(denoised);
+      space.dispose(denoised);
+      return means;
+    } finally {
+      space.dispose(x);
+    }
+  };
+}
+
+function gumbel<X>(
+  { space, shape, count, denoiseOn }: SubsetDenoiser<X>,
+  variance: number,
+  M: number,
+  seed: number,
+): Estimates {
+  const all = Uint32Array.from({ length: count }, (_, i) => i);
+  return async (values, sigmas, samples, evaluate) => {
+    const rows = sigmas.length, dimension = values.length / rows;
+    const subsets: Subset[] = [];
+    for (let row = 0; row < rows; row++) {
+      const scale = variance * (1 + sigmas[row]) / sigmas[row] ** 2;
+      const stream = new RandomStream({ seed, sample: samples[row], purpose: "smoothing" });
+      for (let m = 0; m < M; m++) {
+        // 1 − u is in (0, 1]; its logarithm is 0 with probability 2^-53, and then the number is infinite.
+        const tilt = () => -scale * Math.log(-Math.log(1 - stream.uniform()) || Number.MIN_VALUE);
+        subsets.push({ rows: all, logWeights: Float64Array.from(all, tilt) });
+      }
+    }
+    const queries = space.numbers(rows * M * dimension);
+    for (let at = 0; at < queries.length; at++) {
+      queries[at] = values[Math.floor(at / (M * dimension)) * dimension + at % dimension];
+    }
+    const x = space.from(queries, [rows * M, ...shape]);
+    try {
+      const denoised = await denoiseOn(x, repeated(sigmas, M), subsets, {
+        ...evaluate,
+        samples: repeated(samples, M),
+      });
+      const means = await space.values(denoised);
+      space.dispose(denoised);
+      return means;
+    } finally {
+      space.dispose(x);
+    }
+  };
+}
+
+function averages(means: ArrayLike<number>, M: number, dimension: number): Float64Array {
+  const out = new Float64Array(means.length / M);
+  for (let at = 0; at < means.length; at++) {
+    out[Math.floor(at / (M * dimension)) * dimension + at % dimension] += means[at] / M;
+  }
+  return out;
+}
+
+/** Each value `M` times. */
+function repeated(values: ArrayLike<number>, M: number): Float64Array {
+  return Float64Array.from({ length: values.length * M }, (_, i) => values[Math.floor(i / M)]);
+}
+
+/** A key of a noise level: the bits of its float32. */
+function levelKey(sigma: number): number {
+  return new Uint32Array(Float32Array.of(sigma).buffer)[0];
+}
+
+function subsetOf<X>(base: Denoiser<X> | SubsetDenoiser<X>): SubsetDenoiser<X> {
+  if ("denoiseOn" in base) return base;
+  throw new TypeError(
+    `Cannot ${ACTION}: ${base.label} cannot weigh items, wanted a denoiser with denoiseOn() for gumbel draws`,
+  );
+}
+
+function checkOptions(bandwidth: number, M: number, draws: Draws): void {
+  if (!(bandwidth >= 0 && bandwidth < Infinity)) {
+    throw new RangeError(
+      `Cannot ${ACTION}: bandwidth is ${bandwidth}, wanted a finite number >= 0`,
+    );
+  }
+  if (!Number.isInteger(M) || M < 1) {
+    throw new RangeError(`Cannot ${ACTION}: M is ${M}, wanted a whole number >= 1`);
+  }
+  if (!["fixed", "fresh", "antithetic", "gumbel"].includes(draws)) {
+    throw new RangeError(
+      `Cannot ${ACTION}: draws is ${draws}, wanted fixed, fresh, antithetic or gumbel`,
+    );
+  }
+  if (draws === "antithetic" && M % 2 === 1) {
+    throw new RangeError(
+      `Cannot ${ACTION}: M is ${M}, wanted an even number for antithetic draws`,
+    );
+  }
+}
