@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { DataStore } from "../compute/device.ts";
 import type { PixelRegion } from "../compute/pixel_region.ts";
 import type { EvaluateOptions, Posterior, Sigma } from "../compute/posterior.ts";
 import type { Subset } from "../compute/subset.ts";
@@ -54,6 +55,11 @@ export interface SubsetOptions extends EvaluateOptions {
 export interface SubsetDenoiser<X> extends Denoiser<X> {
   /** Number of items in the whole data set, `N`. */
   readonly count: number;
+  /**
+   * The data on their device, if the estimate is their posterior mean: one weight per item. Only
+   * then does the mass of the items left out bound the error. Absent where weights differ from pixel to pixel.
+   */
+  readonly store?: DataStore;
   /**
    * Like {@linkcode Denoiser.denoise}, as if the data set held only some of its items.
    *

@@ -3,7 +3,11 @@
  *
  * @module
  */
+import * as tf from "@tensorflow/tfjs-core";
 import type { DataStore, Device } from "../compute/device.ts";
+import { checkRegion } from "../compute/pixel_region.ts";
+import type { PixelRegion } from "../compute/pixel_region.ts";
+import type { EvaluateOptions, Posterior, Sigma } from "../compute/posterior.ts";
 import { referencePosterior } from "../compute/reference.ts";
 import { streamedMean, streamStore } from "../compute/streamed_store.ts";
 import type { StreamOptions } from "../compute/streamed_store.ts";
@@ -11,7 +15,7 @@ import type { Dataset } from "../datasets/dataset.ts";
 import type { FileRows } from "../datasets/file_rows.ts";
 import type { AnyTensor } from "../linear_space.ts";
 import { arraySpace, tensorSpace } from "../linear_space.ts";
-import type { Denoiser } from "./denoiser.ts";
+import type { Denoiser, SubsetDenoiser } from "./denoiser.ts";
 
 const REFERENCES = [
   "T. Karras, M. Aittala, T. Aila, S. Laine (2022), Elucidating the design space of diffusion-based generative models, arXiv:2206.00364",
@@ -21,6 +25,14 @@ const REFERENCES = [
 export interface StoredDenoiser extends Denoiser<AnyTensor>, Disposable {
   /** Releases the data that it holds on the device. */
   dispose(): void;
+}
+
+/** The exact posterior mean over stored data, or over some of them. */
+export interface OptimalDenoiser extends StoredDenoiser, SubsetDenoiser<AnyTensor> {
+  /** The data on their device. */
+  readonly store: DataStore;
+  /** The posterior mean of each row and the facts that come with it. */
+  posterior(x: AnyTensor, sigma: Sigma, options?: EvaluateOptions): Promise<Posterior<AnyTensor>>;
 }
 
 /** Options of the optimal denoisers. */
@@ -62,7 +74,7 @@ export async function optimal(
   dataset: Dataset,
   device: Device,
   options: OptimalOptions = {},
-): Promise<StoredDenoiser> {
+): Promise<OptimalDenoiser> {
   const data = restricted(dataset, options);
   const store = await device.store(data);
   return storedOptimal(store, data.name, data.shape, () => data.mean());
@@ -108,7 +120,7 @@ export async function optimalStreamed(
   rows: FileRows,
   device: Device,
   options: OptimalStreamedOptions = {},
-): Promise<StoredDenoiser> {
+): Promise<OptimalDenoiser> {
   const store = streamStore(rows, device, options);
   const mean = options.mean ? await streamedMean(rows, options) : undefined;
   return storedOptimal(store, rows.name, rows.shape, mean && (() => mean.slice()));
@@ -119,7 +131,7 @@ function storedOptimal(
   name: string,
   shape: readonly number[],
   mean: (() => Float64Array) | undefined,
-): StoredDenoiser {
+): OptimalDenoiser {
   return {
     label: `optimal denoiser of ${name}`,
     references: REFERENCES,
@@ -130,9 +142,29 @@ function storedOptimal(
       return (await store.posterior(x, sigma, evaluate)).mean;
     },
     posterior: (x, sigma, evaluate) => store.posterior(x, sigma, evaluate),
+    count: store.count,
+    store,
+    async denoiseOn(x, sigma, subsets, { region, signal } = {}) {
+      if (region) checkRegion(region, shape, "denoise");
+      const { mean } = await store.posteriorOn(x, sigma, subsets, { signal });
+      return region ? cropped(mean, region) : mean;
+    },
     dispose: () => store.dispose(),
     [Symbol.dispose]: () => store.dispose(),
   };
+}
+
+/** The pixels of a rectangle; disposes the images. */
+function cropped(images: AnyTensor, { top, left, height, width }: PixelRegion): AnyTensor {
+  const [batch, , , ...channels] = images.shape;
+  const part = tf.slice(images, [0, top, left, ...channels.map(() => 0)], [
+    batch,
+    height,
+    width,
+    ...channels,
+  ]);
+  images.dispose();
+  return part;
 }
 
 /**

@@ -1,6 +1,5 @@
 import type { DataStore, Device, PointSet, Subset } from "@closedform/diffusion";
 import {
-  Dataset,
   DeviceError,
   moons,
   referencePosterior,

@@ -4,9 +4,11 @@ import {
   optimal,
   optimalFloat64,
   referencePosterior,
+  shapes,
   startNoise,
   tensorSpace,
 } from "@closedform/diffusion";
+import * as tf from "@tensorflow/tfjs-core";
 import assert from "node:assert/strict";
 import { testDevices, testOnDevices } from "../_helpers/devices.ts";
 import { withoutLeaks } from "../_helpers/leaks.ts";
@@ -75,6 +77,42 @@ Deno.test("optimalFloat64() of two points is a hyperbolic tangent", async () => 
     assertClose([d], [Math.tanh(x / sigma ** 2)], 4 * 2 ** -53, "D");
   }
 });
+
+testOnDevices(
+  devices,
+  "optimal() restricted to items is the denoiser of a smaller set, also of a part of the pixels",
+  (device) =>
+    withoutLeaks(async () => {
+      const images = shapes(60), rows = Uint32Array.from({ length: 20 }, (_, i) => 3 * i);
+      using whole = await optimal(images, device);
+      using small = await optimal(images.subset(rows), device);
+      assert.equal(whole.count, 60);
+      const x = tensorSpace.from(startNoise(4, 0, 2, images.dimension).map((e) => 20 * e), [
+        2,
+        ...images.shape,
+      ]);
+      const subsets = [{ rows }, { rows: rows.toReversed() }];
+      const restricted = await whole.denoiseOn(x, 20, subsets);
+      const expected = await small.denoise(x, 20);
+      const [a, b] = [await tensorSpace.values(restricted), await tensorSpace.values(expected)];
+      for (let q = 0; q < 2; q++) {
+        const [from, to] = [q * images.dimension, (q + 1) * images.dimension];
+        const query = (await tensorSpace.values(x)).slice(from, to);
+        const { mean } = posteriorTolerance(images.subset(rows), query, 20);
+        assertClose(a.slice(from, to), b.slice(from, to), 2 * mean, `row ${q}`);
+      }
+      const region = { top: 3, left: 5, height: 2, width: 4 };
+      const part = await whole.denoiseOn(x, 20, subsets, { region });
+      assert.deepEqual(part.shape, [2, 2, 4, images.shape[2]]);
+      const crop = tf.slice(restricted, [0, 3, 5, 0], [2, 2, 4, images.shape[2]]);
+      assertClose(await tensorSpace.values(part), await tensorSpace.values(crop), 0, "pixels");
+      await assert.rejects(
+        whole.denoiseOn(x, 20, subsets, { region: { ...region, left: 31 } }),
+        RangeError,
+      );
+      tensorSpace.dispose(x, restricted, expected, part, crop);
+    }),
+);
 
 testOnDevices(devices, "optimal() refuses a class that is not there", async (device) => {
   await assert.rejects(optimal(set, device, { class: 7 }), RangeError);
