@@ -4,6 +4,8 @@
  * @module
  */
 import type { AnyTensor } from "../linear_space.ts";
+import type { Mask } from "./mask.ts";
+import type { MaskedOptions } from "./masked_posterior.ts";
 import type { Neighbours } from "./neighbours.ts";
 import type { EvaluateOptions, PointSet, Posterior, Sigma } from "./posterior.ts";
 import type { Subset } from "./subset.ts";
@@ -85,6 +87,25 @@ export interface DataStore {
     lists: readonly Uint32Array[],
     options?: EvaluateOptions,
   ): Promise<Distances>;
+  /**
+   * The posterior mean of each query with a softmax of its own for each coordinate, over the distances
+   * in the coordinates that a mask names for it; not on data that are streamed.
+   *
+   * @param queries Rows of `d` numbers in data units, one after the other.
+   * @param sigma Noise level in data units.
+   * @param mask Which coordinates count for which.
+   * @param options Subsets, temperature, averaging over parts, and a signal that cancels.
+   * @returns One number per column of the mask for each query, in data units.
+   * @throws {RangeError} If there are no queries, a number is not finite or out of range, or a subset is empty.
+   * @throws {TypeError} If the queries, the mask or the subsets do not fit the data.
+   * @throws {DeviceError} If the device was lost or disposed.
+   */
+  masked?(
+    queries: Float32Array,
+    sigma: number,
+    mask: Mask,
+    options?: MaskedOptions,
+  ): Promise<Float32Array>;
   /**
    * Replaces all rows, where a device can do that faster than by a new store: for data that are
    * streamed. Not while another call is under way.

@@ -7,6 +7,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import { DeviceError } from "../errors.ts";
 import { useCpuBackend } from "./cpu_backend.ts";
 import type { DataStore, Device } from "./device.ts";
+import { MASKED_ACTION, referenceMasked } from "./masked_posterior.ts";
 import { referenceNeighbours, squaredDistance } from "./neighbours.ts";
 import { affineOf, checkPoints, checkQueries, checkQueryShape, checkRefill } from "./posterior.ts";
 import type { PointSet } from "./posterior.ts";
@@ -95,6 +96,14 @@ function store(points: PointSet, isOpen: () => boolean): DataStore {
       checkQueries(values, MEASURE_ACTION);
       return distances(data, values, lists);
     },
+    masked: (queries, sigma, mask, options) =>
+      Promise.resolve().then(() => {
+        options?.signal?.throwIfAborted();
+        if (!data || !isOpen()) {
+          throw new DeviceError(`Cannot ${MASKED_ACTION}: its data were disposed`);
+        }
+        return Float32Array.from(referenceMasked(data, queries, sigma, mask, options));
+      }),
     refill: (rows) =>
       Promise.resolve().then(() => {
         checkRefill(rows, { count, dimension, bytes });

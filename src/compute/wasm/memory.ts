@@ -57,3 +57,25 @@ export function grow(memory: WebAssembly.Memory, bytes: number): void {
 function gigabytes(bytes: number): string {
   return `${(bytes / 1e9).toFixed(1)} GB`;
 }
+
+/** Takes memory piece by piece, in multiples of 64 bytes. */
+export class Arena {
+  #end: number;
+
+  /** @param free Address of the first byte that may be taken, a multiple of 64. */
+  constructor(free: number) {
+    this.#end = free;
+  }
+
+  /** Address of so many bytes. */
+  take(bytes: number): number {
+    const at = this.#end;
+    this.#end = roundUp(at + bytes, 64);
+    return at;
+  }
+
+  /** Address of the first byte that was not taken. */
+  get end(): number {
+    return this.#end;
+  }
+}

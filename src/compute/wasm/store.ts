@@ -7,6 +7,9 @@ import * as tf from "@tensorflow/tfjs-core";
 import { DeviceError } from "../../errors.ts";
 import type { AnyTensor } from "../../linear_space.ts";
 import type { DataStore } from "../device.ts";
+import type { Mask } from "../mask.ts";
+import { checkMasked, MASKED_ACTION } from "../masked_posterior.ts";
+import type { MaskedOptions } from "../masked_posterior.ts";
 import { exactNeighbours } from "../neighbours.ts";
 import type { Candidates, Neighbours } from "../neighbours.ts";
 import {
@@ -23,6 +26,7 @@ import type { EvaluateOptions, PointSet, Posterior, Sigma } from "../posterior.t
 import type { Subset } from "../subset.ts";
 import { checkRows, MEASURE_ACTION, subsetPosterior } from "../subset_posterior.ts";
 import type { Distances } from "../subset_posterior.ts";
+import { maskedMeans } from "./masked.ts";
 import { allocate, grow, roundUp } from "./memory.ts";
 import { mergeShards } from "./merge.ts";
 import type { Partials } from "./merge.ts";
@@ -86,6 +90,8 @@ export interface StoreView {
   readonly offset: number;
   /** Address of the first byte that may be used, a multiple of 64. Grow the memory first. */
   readonly free: number;
+  /** How often the rows were replaced. */
+  readonly generation: number;
 }
 
 /** Data in shared WebAssembly memory. */
@@ -104,6 +110,7 @@ export class WasmStore implements DataStore {
   readonly #norms: number;
   readonly #dataEnd: number;
   #largestNorm = 0;
+  #generation = 0;
   #memory: WebAssembly.Memory | undefined;
   #queue: Promise<unknown> = Promise.resolve();
 
@@ -218,10 +225,24 @@ export class WasmStore implements DataStore {
     );
   }
 
+  async masked(
+    queries: Float32Array,
+    sigma: number,
+    mask: Mask,
+    options: MaskedOptions = {},
+  ): Promise<Float32Array> {
+    checkMasked(this, queries, sigma, mask, options);
+    return await this.exclusively(
+      MASKED_ACTION,
+      (view) => maskedMeans(view, queries, sigma, mask, options),
+    );
+  }
+
   async refill(data: Uint8Array | Float32Array): Promise<void> {
     checkRefill(data, { count: this.count, dimension: this.dimension, bytes: this.#bytes });
     await this.#inTurn(async () => {
       if (!this.#memory) throw new DeviceError("Cannot replace the data: they were disposed");
+      this.#generation++;
       this.#copy(data);
       if (this.#bytes) await this.#computeNorms();
     });
@@ -253,6 +274,7 @@ export class WasmStore implements DataStore {
         scale: this.#scale,
         offset: this.#offset,
         free: roundUp(this.#dataEnd, 64),
+        generation: this.#generation,
       });
     });
   }

@@ -4,7 +4,7 @@
  * @module
  */
 import type { Distances, WeightedRows } from "../subset_posterior.ts";
-import { grow, roundUp } from "./memory.ts";
+import { Arena, grow, roundUp } from "./memory.ts";
 import * as subset from "./modules/subset.ts";
 import type { StoreView } from "./store.ts";
 
@@ -32,22 +32,6 @@ function cut(lists: readonly { readonly length: number }[]): Part[] {
     }
     return parts;
   });
-}
-
-/** Takes memory behind the data, piece by piece. */
-class Arena {
-  #end: number;
-  constructor(free: number) {
-    this.#end = free;
-  }
-  take(bytes: number): number {
-    const at = this.#end;
-    this.#end = roundUp(at + bytes, 64);
-    return at;
-  }
-  get end(): number {
-    return this.#end;
-  }
 }
 
 /**
