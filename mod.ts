@@ -40,6 +40,7 @@ export type { Subset } from "./src/compute/subset.ts";
 export type { Distances } from "./src/compute/subset_posterior.ts";
 export type { Translations, WindowOptions, WindowPosterior } from "./src/compute/windowed.ts";
 export { referenceWindowed } from "./src/compute/windowed_reference.ts";
+export * from "./src/compute/work_options.ts";
 export * from "./src/datasets/builtin.ts";
 export * from "./src/datasets/cifar.ts";
 export * from "./src/datasets/dataset.ts";

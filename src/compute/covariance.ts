@@ -5,6 +5,7 @@
  */
 import { affineOf, checkPoints } from "./posterior.ts";
 import type { PointSet } from "./posterior.ts";
+import type { WorkOptions } from "./work_options.ts";
 
 /** Mean and covariance of a data set. */
 export interface Moments {
@@ -22,6 +23,32 @@ export interface CentredSums {
   readonly sums: Float64Array;
   /** `Σᵢ (xᵢ − c)(xᵢ − c)ᵀ`, `d` rows of `d` numbers, of which those on and above the diagonal count. */
   readonly products: Float64Array;
+}
+
+// Fewer multiplications take less time than to start threads.
+const LEAST_THREADED = 2e7;
+
+/**
+ * The sample mean and covariance of a data set of any size, by threads if that is faster. For bytes they are the same to
+ * the bit either way.
+ *
+ * @param points The data.
+ * @param options Signal, progress.
+ * @returns Mean and covariance; a single row has covariance 0.
+ * @throws {RangeError} If a number is not finite.
+ * @throws {DeviceError} If there is not enough memory, or no SIMD WebAssembly.
+ */
+export async function sampleMoments(
+  points: PointSet,
+  options: WorkOptions = {},
+): Promise<Moments> {
+  options.signal?.throwIfAborted();
+  if (points.data.length * points.dimension < LEAST_THREADED) return referenceMoments(points);
+  checkPoints(points);
+  const { columnProducts } = await import("./wasm/column_products.ts");
+  const { centre, sums } = centreOf(points);
+  const products = await columnProducts(points, centre, options);
+  return momentsOf(points, { centre, sums, products });
 }
 
 /**

@@ -3,28 +3,25 @@
  *
  * @module
  */
-import { cacheKey, makeCacheFolder, readCacheFile, writeCacheFile } from "../_cache_file.ts";
 import { join } from "@std/path";
-import { referenceMoments } from "../compute/covariance.ts";
-import { referenceEigen } from "../compute/eigen/eigen_decomposition.ts";
+import { cacheKey, makeCacheFolder, readCacheFile, writeCacheFile } from "../_cache_file.ts";
+import { sampleMoments } from "../compute/covariance.ts";
+import { eigenDecomposition } from "../compute/eigen/eigen_decomposition.ts";
+import type { WorkOptions } from "../compute/work_options.ts";
 import type { Dataset } from "../datasets/dataset.ts";
+import type { GaussianLaw } from "./gaussian_law.ts";
 
 /**
- * A mean and a covariance `U diag(λ) Uᵀ + τ²(I − U Uᵀ)` in their eigenbasis: a Gaussian law.
+ * The Gaussian law `N(μ, U diag(λ) Uᵀ + τ²(I − U Uᵀ))` of a data set, whose variances fall and whose basis is
+ * always there: row `k` of `U` is the direction of `λ[k]`.
  */
-export interface Spectrum {
-  /** The mean `μ`, `d` numbers in data units. */
-  readonly mean: Float64Array;
-  /** The variances `λ ≥ 0` along the basis, the largest first, `r ≤ d` numbers in squared data units. */
-  readonly variances: Float64Array;
-  /** The orthonormal basis `U`, `r` rows of `d` numbers: row `k` is the direction of `variances[k]`. */
+export interface Spectrum extends GaussianLaw {
+  /** The orthonormal basis `U`, `r` rows of `d` numbers, in the order of the variances. */
   readonly basis: Float64Array;
-  /** The variance `τ²` in all directions outside the basis; without a meaning if `r = d`. */
-  readonly floor: number;
 }
 
 /** Options of {@linkcode dataSpectrum}. */
-export interface SpectrumOptions {
+export interface SpectrumOptions extends WorkOptions {
   /** Restrict the data to one class, by number or by name. Default: all classes. */
   readonly class?: number | string;
   /** Keep so many of the largest variances. Default: all. */
@@ -39,10 +36,6 @@ export interface SpectrumOptions {
    * that cannot be written, or may not be, is done without. Default `".closedform-spectra.cache"`.
    */
   readonly cache?: string | false;
-  /** Cancels the computation. */
-  readonly signal?: AbortSignal;
-  /** Called now and then with the work that is done and all the work, in the same units. */
-  readonly onProgress?: (done: number, total: number) => void;
 }
 
 /** Decompositions that take less than a second are not kept. */
@@ -156,11 +149,21 @@ async function spectrumKey({ data, dimension, range }: Dataset): Promise<Uint8Ar
   return await cacheKey(meaning, content);
 }
 
-async function decompose(data: Dataset, { signal }: SpectrumOptions): Promise<Spectrum> {
-  signal?.throwIfAborted();
-  const { mean, covariance } = referenceMoments(data);
-  await Promise.resolve();
-  const { values, vectors } = referenceEigen(covariance, data.dimension);
+async function decompose(
+  data: Dataset,
+  { signal, onProgress }: SpectrumOptions,
+): Promise<Spectrum> {
+  // About proportional to time.
+  const d = data.dimension, square = d * d;
+  const work = [data.count * square * (data.data instanceof Uint8Array ? 1 : 5), 15 * d * square];
+  const tell = (before: number, share: number) =>
+    onProgress &&
+    ((done: number, total: number) => onProgress(before + share * done / total, work[0] + work[1]));
+  const { mean, covariance } = await sampleMoments(data, { signal, onProgress: tell(0, work[0]) });
+  const { values, vectors } = await eigenDecomposition(covariance, d, {
+    signal,
+    onProgress: tell(...work as [number, number]),
+  });
   return { mean, variances: values.map((v) => Math.max(0, v)), basis: vectors, floor: 0 };
 }
 
