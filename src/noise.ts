@@ -120,6 +120,8 @@ export interface SigmaGrid {
   readonly startScale: number;
   /** Whether the data mean is added to the start state. */
   readonly startAtMean: boolean;
+  /** Whether a random item of the data is added to the start state: the exact law at `σ₀`. Default false. */
+  readonly startAtData?: boolean;
 }
 
 /**
@@ -261,6 +263,12 @@ export function logSnrGrid(
   return { name: "log-snr", sigmas, startScale: sigmaMax, startAtMean: false };
 }
 
+/** Options of {@linkcode uniformTGrid}. */
+export interface UniformTOptions {
+  /** The flow time `T` to start at, in [0, 1). Default 0: pure noise. */
+  readonly start?: number;
+}
+
 /**
  * The grid that is uniform in flow time, `t = n/S`.
  *
@@ -271,9 +279,15 @@ export function logSnrGrid(
  * The Euler step from `t = 0` is free, because `D(·, ∞)` is the data mean `μ`:
  * it leads to the start state `μ + σ₁ε`. So `S` flow steps are `S − 1` steps of this grid.
  *
- * @param steps Number of flow steps `S ≥ 2`, the free first one included. Default 20.
- * @returns The grid, ending at 0; its start is `μ + (S−1)·ε`.
- * @throws {RangeError} If `steps` is not a whole number ≥ 2.
+ * A late start `T > 0` saves the steps before it: `tₙ = T + n(1−T)/S`, and the start state is drawn
+ * from the exact law at `T`, a random item of the data plus `σ_T ε`.
+ *
+ * Reference: C. Scarvelis, H. Sáez de Ocáriz Borde, J. Solomon (2023), arXiv:2310.12395.
+ *
+ * @param steps Number of flow steps `S ≥ 2`, the free first one included; of a late start `S ≥ 1`. Default 20.
+ * @param options A late start.
+ * @returns The grid, ending at 0; its start is `μ + (S−1)·ε`, of a late one an item of the data plus `σ_T ε`.
+ * @throws {RangeError} If `steps` is not a whole number in range, or the start is not in [0, 1).
  *
  * @example
  * ```ts
@@ -283,8 +297,15 @@ export function logSnrGrid(
  * assert.deepEqual(uniformTGrid(4).sigmas, [3, 1, 1 / 3, 0]);
  * ```
  */
-export function uniformTGrid(steps: number = 20): SigmaGrid {
-  checkSteps(steps, "uniform-t", 2);
+export function uniformTGrid(steps: number = 20, options: UniformTOptions = {}): SigmaGrid {
+  const { start = 0 } = options;
+  if (!(start >= 0 && start < 1)) {
+    throw new RangeError(
+      `Cannot make the grid uniform-t: start is ${start}, wanted a flow time in [0, 1)`,
+    );
+  }
+  checkSteps(steps, "uniform-t", start > 0 ? 1 : 2);
+  if (start > 0) return lateGrid(steps, start);
   const sigmas = Array.from(
     { length: steps },
     (_, i) => (steps - 1 - i) / (i + 1),
@@ -294,6 +315,22 @@ export function uniformTGrid(steps: number = 20): SigmaGrid {
     sigmas,
     startScale: sigmas[0],
     startAtMean: true,
+  };
+}
+
+/** The grid from `T` on, with the exact law of `T` as its start. */
+function lateGrid(steps: number, start: number): SigmaGrid {
+  const sigmas = Array.from({ length: steps + 1 }, (_, n) => {
+    // (1−t)/t with t = T + n(1−T)/S; the last one is 0 without rounding.
+    const left = (1 - start) * (steps - n) / steps;
+    return left / (1 - left);
+  });
+  return {
+    name: "uniform-t",
+    sigmas,
+    startScale: sigmas[0],
+    startAtMean: false,
+    startAtData: true,
   };
 }
 

@@ -140,3 +140,16 @@ Deno.test("every grid falls, ends as documented, and refuses impossible steps", 
     assert.throws(() => checkSigmas(bad), RangeError);
   }
 });
+
+Deno.test("uniformTGrid() of a late start has equal steps in t from T to 1, and starts at noised data", () => {
+  const grid = uniformTGrid(16, { start: 0.6 });
+  assert.deepEqual([grid.sigmas.length, grid.sigmas.at(-1)], [17, 0]);
+  // t = 1/(1+σ), a few roundings.
+  grid.sigmas.forEach((sigma, n) => assert.ok(Math.abs(1 / (1 + sigma) - 0.6 - 0.025 * n) < 1e-15));
+  assert.deepEqual([grid.startScale, grid.startAtMean, grid.startAtData], [
+    grid.sigmas[0],
+    false,
+    true,
+  ]);
+  for (const start of [-0.1, 1, NaN]) assert.throws(() => uniformTGrid(16, { start }), RangeError);
+});

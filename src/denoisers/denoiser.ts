@@ -8,6 +8,7 @@ import type { PixelRegion } from "../compute/pixel_region.ts";
 import type { EvaluateOptions, Posterior, Sigma } from "../compute/posterior.ts";
 import type { Subset } from "../compute/subset.ts";
 import type { StateSpace } from "../linear_space.ts";
+import type { RandomStream } from "../random.ts";
 
 /**
  * A denoiser `D(x, σ) ≈ E[x₀ | x₀ + σε = x]`, in variance-exploding coordinates.
@@ -29,6 +30,8 @@ export interface Denoiser<X> {
    * Grids that start at pure noise need it.
    */
   readonly mean?: () => Float64Array;
+  /** A random item of the data, `d` numbers: what grids that start at noised data need. */
+  readonly draw?: (stream: RandomStream) => ArrayLike<number>;
   /**
    * Denoises a batch.
    *

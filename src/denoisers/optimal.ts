@@ -77,7 +77,10 @@ export async function optimal(
 ): Promise<OptimalDenoiser> {
   const data = restricted(dataset, options);
   const store = await device.store(data);
-  return storedOptimal(store, data.name, data.shape, () => data.mean());
+  return storedOptimal(store, data.name, data.shape, {
+    mean: () => data.mean(),
+    draw: (stream) => data.values(stream.below(data.count)),
+  });
 }
 
 /** Options of {@linkcode optimalStreamed}. */
@@ -123,21 +126,21 @@ export async function optimalStreamed(
 ): Promise<OptimalDenoiser> {
   const store = streamStore(rows, device, options);
   const mean = options.mean ? await streamedMean(rows, options) : undefined;
-  return storedOptimal(store, rows.name, rows.shape, mean && (() => mean.slice()));
+  return storedOptimal(store, rows.name, rows.shape, mean && { mean: () => mean.slice() });
 }
 
 function storedOptimal(
   store: DataStore,
   name: string,
   shape: readonly number[],
-  mean: (() => Float64Array) | undefined,
+  starts: Pick<Denoiser<AnyTensor>, "mean" | "draw"> = {},
 ): OptimalDenoiser {
   return {
     label: `optimal denoiser of ${name}`,
     references: REFERENCES,
     shape,
     space: tensorSpace,
-    ...(mean && { mean }),
+    ...starts,
     async denoise(x, sigma, evaluate) {
       return (await store.posterior(x, sigma, evaluate)).mean;
     },
@@ -205,6 +208,7 @@ export function optimalFloat64(
     shape: data.shape,
     space: arraySpace,
     mean: () => data.mean(),
+    draw: (stream) => data.values(stream.below(data.count)),
     async denoise(x, sigma, evaluate) {
       return (await posterior(x, sigma, evaluate)).mean;
     },

@@ -90,6 +90,7 @@ export function smoothed<X>(
     shape,
     space,
     ...(base.mean && { mean: base.mean }),
+    ...(base.draw && { draw: base.draw }),
     async denoise(x, sigma, evaluate = {}) {
       const values = await space.values(x);
       const rows = values.length / dimension;

@@ -8,7 +8,7 @@ import type { Denoiser } from "../denoisers/denoiser.ts";
 import type { StateSpace } from "../linear_space.ts";
 import { checkSigmas, ddpmGrid } from "../noise.ts";
 import type { SigmaGrid } from "../noise.ts";
-import { startNoise } from "../random.ts";
+import { RandomStream, startNoise } from "../random.ts";
 import { ddim } from "./ddim.ts";
 import type { Sampler } from "./sampler.ts";
 
@@ -220,6 +220,11 @@ function checkOptions<X>(
       `Cannot sample: the grid ${grid.name} starts at the data mean, which ${denoiser.label} does not know`,
     );
   }
+  if (grid?.startAtData && !denoiser.draw) {
+    throw new RangeError(
+      `Cannot sample: the grid ${grid.name} starts at noised data, of which ${denoiser.label} cannot draw`,
+    );
+  }
   const wanted = count * denoiser.shape.reduce((product, n) => product * n, 1);
   if (init && init.length !== wanted) {
     throw new TypeError(
@@ -258,7 +263,15 @@ function startState<X>(
     )
     : startNoise(seed, offset + first, rows, dimension);
   const mean = grid.startAtMean ? denoiser.mean!() : undefined;
-  return noise.map((e, i) => grid.startScale * e + (mean ? mean[i % dimension] : 0));
+  const state = noise.map((e, i) => grid.startScale * e + (mean ? mean[i % dimension] : 0));
+  if (grid.startAtData) {
+    for (let row = 0; row < rows; row++) {
+      const stream = new RandomStream({ seed, sample: offset + first + row, purpose: "data" });
+      const item = denoiser.draw!(stream);
+      for (let c = 0; c < dimension; c++) state[row * dimension + c] += item[c];
+    }
+  }
+  return state;
 }
 
 type Numbers = Float32Array | Float64Array;

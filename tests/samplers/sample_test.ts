@@ -1,5 +1,6 @@
 import type { Device, Progress } from "@closedform/diffusion";
 import {
+  Dataset,
   ddpmGrid,
   gridByName,
   karrasGrid,
@@ -15,6 +16,7 @@ import {
 import assert from "node:assert/strict";
 import { testDevices, testOnDevices } from "../_helpers/devices.ts";
 import { withoutLeaks } from "../_helpers/leaks.ts";
+import { assertMean } from "../_helpers/statistics.ts";
 import { assertClose } from "../_helpers/tolerance.ts";
 
 const devices = await testDevices();
@@ -138,4 +140,30 @@ Deno.test("sample() refuses impossible options", async () => {
   await assert.rejects(sample(denoiser, { count: 1, init: [1, NaN] }), RangeError);
   const { mean: _, ...meanless } = denoiser;
   await assert.rejects(sample(meanless, { grid: uniformTGrid(4) }), RangeError);
+});
+
+Deno.test("sample() from a late start begins at an item of the data plus noise, whatever the batch", async () => {
+  const dataset = new Dataset({
+    data: Float32Array.of(-5, 0, 5),
+    shape: [1],
+    name: "three points",
+  });
+  const denoiser = optimalFloat64(dataset);
+  const grid = uniformTGrid(4, { start: 0.9 });
+  const options = { count: 600, grid, trajectory: true, seed: 2 };
+  const { trajectory, x } = await sample(denoiser, options);
+  const start = trajectory![0].x;
+  const items = Array.from(start, (v) => Math.round(v / 5) * 5);
+  // σ = 1/9: an item is the nearest one with certainty, and each comes up a third of the time within 4 standard errors.
+  for (const item of dataset.data) {
+    const share = items.filter((v) => v === item).length / 600;
+    assert.ok(Math.abs(share - 1 / 3) < 4 * Math.sqrt(2 / 9 / 600));
+  }
+  assertMean("noise", items.map((v, i) => (start[i] - v) ** 2), grid.sigmas[0] ** 2);
+  const batched = await sample(denoiser, { ...options, batchSize: 7 });
+  assert.ok(batched.x.every((v, i) => v === x[i]));
+  await assert.rejects(
+    () => sample({ ...denoiser, draw: undefined }, options),
+    /starts at noised data/,
+  );
 });
