@@ -94,6 +94,7 @@ export * from "./src/plots/scatter_image.ts";
 export * from "./src/plots/scatter_spec.ts";
 export * from "./src/random.ts";
 export * from "./src/retrieval/transported_mass.ts";
+export * from "./src/row_space.ts";
 export * from "./src/samplers/collocation.ts";
 export * from "./src/samplers/ddim.ts";
 export * from "./src/samplers/sample.ts";

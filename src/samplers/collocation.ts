@@ -6,13 +6,13 @@
 import type { Denoiser } from "../denoisers/denoiser.ts";
 import { checkSigmas } from "../noise.ts";
 import { PublishedRun } from "./collocation/published.ts";
-import type { CollocationReport, CollocationStep } from "./collocation/record.ts";
+import type { CollocationConvergence, CollocationStep } from "./collocation/record.ts";
 import { CollocationRun } from "./collocation/rounds.ts";
 import { collocationRule } from "./collocation/weights.ts";
 import type { NodeFamily } from "./collocation/weights.ts";
 import type { Sampler, SamplerOptions } from "./sampler.ts";
 
-export type { CollocationReport, CollocationStep, NodeFamily };
+export type { CollocationConvergence, CollocationStep, NodeFamily };
 
 /** How {@linkcode collocation} goes through the noise levels. */
 export type CollocationMode = "adaptive" | "static" | "published";
@@ -59,7 +59,7 @@ export interface CollocationOptions {
   readonly maxWindows?: number;
 }
 
-/** The collocation sampler; its steps carry a report. */
+/** The collocation sampler; its steps tell how well it converged. */
 export interface CollocationSampler extends Sampler {
   /** See {@linkcode Sampler.run}; a step is a round in which a sample closed a window, or an interval of the grid. */
   run<X>(
@@ -124,10 +124,10 @@ const LEAST_TOLERANCES = [[2 ** -8, 4e-3], [2 ** -11, 2e-4], [2 ** -24, 2e-7]] a
  * const { denoiser } = gaussianFlow(gaussianLaw([0], 1));
  * const { sigmas } = logSnrGrid(1, { sigmaMax: 40, sigmaMin: 0.005 });
  * const start = Float64Array.of(30);
- * for await (const { x, sigma, report } of collocation({ tolerance: 1e-8 }).run(denoiser, start, sigmas)) {
+ * for await (const { x, sigma, convergence } of collocation({ tolerance: 1e-8 }).run(denoiser, start, sigmas)) {
  *   const exact = 30 * Math.sqrt((1 + sigma ** 2) / (1 + 40 ** 2));
  *   assert.ok(Math.abs(x[0] - exact) < 1e-7);
- *   assert.ok(report.converged[0]);
+ *   assert.ok(convergence.converged[0]);
  * }
  * ```
  */

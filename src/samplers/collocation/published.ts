@@ -3,13 +3,13 @@
  *
  * @module
  */
-import type { EvaluateOptions } from "../../compute/posterior.ts";
 import type { Denoiser } from "../../denoisers/denoiser.ts";
-import { OwnedStates } from "../_owned_states.ts";
-import { checkFinite, collocationReport } from "./record.ts";
+import { rowSpace } from "../../row_space.ts";
+import type { RowSpace } from "../../row_space.ts";
+import { Evaluator } from "../_evaluator.ts";
+import type { SamplerOptions } from "../sampler.ts";
+import { checkFinite, convergenceOf } from "./record.ts";
 import type { CollocationStep } from "./record.ts";
-import { rowBlocks } from "./row_blocks.ts";
-import type { RowBlocks } from "./row_blocks.ts";
 import { collocationWeights, plainWeights } from "./weights.ts";
 import type { CollocationRule } from "./weights.ts";
 
@@ -47,16 +47,13 @@ interface Swept<X> {
  * `KS + 1` evaluations in `S + 1` calls; without the exact linear part `KS` in `S`.
  */
 export class PublishedRun<X> {
-  readonly #denoiser: Denoiser<X>;
   readonly #settings: PublishedSettings;
-  readonly #options: EvaluateOptions;
-  readonly #states: OwnedStates<X>;
-  readonly #blocks: RowBlocks<X>;
+  readonly #states: Evaluator<X>;
+  readonly #space: RowSpace<X>;
   readonly #rows: number;
   readonly #error: Float64Array;
   readonly #converged: boolean[];
   #x: X;
-  #calls = 0;
   #evaluations = 0;
   #windows = 0;
 
@@ -64,14 +61,12 @@ export class PublishedRun<X> {
     denoiser: Denoiser<X>,
     start: X,
     settings: PublishedSettings,
-    options: EvaluateOptions,
+    options: SamplerOptions,
   ) {
-    this.#denoiser = denoiser;
     this.#settings = settings;
-    this.#options = options;
-    this.#states = new OwnedStates(denoiser.space);
-    this.#blocks = rowBlocks(denoiser.space, denoiser.shape);
-    this.#rows = this.#blocks.rows(start);
+    this.#states = new Evaluator(denoiser, options);
+    this.#space = rowSpace(denoiser.space, denoiser.shape);
+    this.#rows = this.#space.rows(start);
     this.#error = new Float64Array(this.#rows);
     this.#converged = new Array(this.#rows).fill(true);
     this.#x = start;
@@ -104,7 +99,7 @@ export class PublishedRun<X> {
     await this.#judge(ends, values, before);
     const end = this.#integrate(window.decay.subarray(K), ends, values);
     const last = Array.from({ length: this.#rows }, (_, r) => r * K + K - 1);
-    const kept = this.#states.own(this.#blocks.take(denoised, last));
+    const kept = this.#states.own(this.#space.take(denoised, last));
     this.#states.release(this.#x, denoised, values, before);
     this.#x = end;
     this.#windows++;
@@ -138,8 +133,7 @@ export class PublishedRun<X> {
       this.#states.release(swept.before);
       if (swept.denoised !== values) this.#states.release(swept.denoised);
       const denoised = await this.#denoise(nodes, levels);
-      const drift = () =>
-        this.#states.own(this.#denoiser.space.combine([1, -1], [denoised, nodes]));
+      const drift = () => this.#states.combine([1, -1], [denoised, nodes]);
       swept = { denoised, values: exactLinear ? denoised : drift(), before: values };
       this.#states.release(nodes);
     }
@@ -147,33 +141,26 @@ export class PublishedRun<X> {
   }
 
   /** One call for the states of all rows, or of all nodes of all rows with a noise level each. */
-  async #denoise(x: X, sigma: number | Float64Array): Promise<X> {
-    const { signal, samples } = this.#options;
-    signal?.throwIfAborted();
+  #denoise(x: X, sigma: number | Float64Array): Promise<X> {
+    const { samples } = this.#states.options;
     const copies = typeof sigma === "number" ? 1 : this.#settings.rule.count;
-    const options = {
-      ...this.#options,
-      samples: Uint32Array.from({ length: this.#rows * copies }, (_, i) => {
-        const row = Math.floor(i / copies);
-        return samples ? samples[row] : row;
-      }),
-    };
-    const denoised = this.#states.own(await this.#denoiser.denoise(x, sigma, options));
-    signal?.throwIfAborted();
-    this.#calls++;
+    const indices = Array.from({ length: this.#rows * copies }, (_, i) => {
+      const row = Math.floor(i / copies);
+      return samples ? samples[row] : row;
+    });
     this.#evaluations += copies;
-    return denoised;
+    return this.#states.denoise(x, sigma, indices);
   }
 
   /** One copy of each row per node. */
   #atNodes(state: X): X {
     const K = this.#settings.rule.count;
     const copies = Array.from({ length: this.#rows * K }, (_, i) => Math.floor(i / K));
-    return this.#states.own(this.#blocks.take(state, copies));
+    return this.#states.own(this.#space.take(state, copies));
   }
 
   #integrate(decay: Float64Array, weights: Float64Array, values: X): X {
-    return this.#states.own(this.#blocks.mix(this.#rows, [
+    return this.#states.own(this.#space.mix(this.#rows, [
       { matrices: this.#forAllRows(decay), state: this.#x },
       { matrices: this.#forAllRows(weights), state: values },
     ]));
@@ -183,11 +170,11 @@ export class PublishedRun<X> {
   async #judge(ends: Float64Array, values: X, before: X | undefined): Promise<void> {
     const K = this.#settings.rule.count;
     if (before === undefined) return void this.#converged.fill(false);
-    const change = this.#states.own(this.#denoiser.space.combine([1, -1], [values, before]));
+    const change = this.#states.combine([1, -1], [values, before]);
     const increment = this.#states.own(
-      this.#blocks.mix(this.#rows, [{ matrices: this.#forAllRows(ends), state: change }]),
+      this.#space.mix(this.#rows, [{ matrices: this.#forAllRows(ends), state: change }]),
     );
-    const [moved, sizes] = await this.#blocks.dots([[increment, increment], [values, values]]);
+    const [moved, sizes] = await this.#space.dots([[increment, increment], [values, values]]);
     this.#states.release(change, increment);
     for (let r = 0; r < this.#rows; r++) {
       const size = sizes.subarray(r * K, r * K + K).reduce((a, b) => a + b) / K;
@@ -220,9 +207,9 @@ export class PublishedRun<X> {
       x: this.#x,
       denoised,
       evaluations: this.#evaluations,
-      calls: this.#calls,
+      calls: this.#states.calls,
       levels: new Float64Array(this.#rows).fill(sigma),
-      report: collocationReport(rows, this.#calls),
+      convergence: convergenceOf(rows),
     };
   }
 }

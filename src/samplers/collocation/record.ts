@@ -1,30 +1,16 @@
 /**
- * What collocation reports of a run, row by row.
+ * What collocation tells of a run, row by row.
  *
  * @module
  */
-import type { SamplerStep } from "../sampler.ts";
+import type { Convergence, SamplerStep } from "../sampler.ts";
 
-/** What is known of a collocation run: counts, estimates and convergence, one entry per sample where not a number. */
-export interface CollocationReport {
-  /** Batched denoiser calls so far: the depth of the computation. */
-  readonly sequentialCalls: number;
-  /** Windows taken. */
-  readonly windows: Int32Array;
-  /** Windows that were given up and tried again shorter. */
-  readonly rejected: Int32Array;
-  /** Sweeps, those of rejected windows included. */
-  readonly sweeps: Int32Array;
-  /** Denoiser evaluations, those of rejected windows included. */
-  readonly evaluations: Int32Array;
-  /**
-   * Sum of the windows' estimated errors, relative to the size of the data. It does not know how the
-   * rest of the flow amplifies an error.
-   */
-  readonly estimatedError: Float64Array;
-  /** Whether every window passed its tests, and none was cut off by a limit. */
-  readonly converged: readonly boolean[];
-  /** Whether a window was accepted only because rounding noise left nothing to gain. */
+/**
+ * The convergence of a collocation run. The estimated error is the sum over the windows taken; it
+ * does not know how the rest of the flow amplifies an error.
+ */
+export interface CollocationConvergence extends Convergence {
+  /** Whether a window was accepted only because rounding noise left nothing to gain; such a row is not converged. */
   readonly noiseLimited: readonly boolean[];
 }
 
@@ -33,10 +19,10 @@ export interface CollocationStep<X> extends SamplerStep<X> {
   /** The noise level that each row has reached; `sigma` is the largest of them. */
   readonly levels: Float64Array;
   /** Counts, estimates and convergence so far. */
-  readonly report: CollocationReport;
+  readonly convergence: CollocationConvergence;
 }
 
-/** What a report tells of one row. */
+/** What is told of one row. */
 export interface RowRecord {
   readonly windows: number;
   readonly rejected: number;
@@ -47,13 +33,9 @@ export interface RowRecord {
   readonly noiseLimited: boolean;
 }
 
-/** The report of all rows. */
-export function collocationReport(
-  rows: readonly RowRecord[],
-  sequentialCalls: number,
-): CollocationReport {
+/** The convergence of all rows. */
+export function convergenceOf(rows: readonly RowRecord[]): CollocationConvergence {
   return {
-    sequentialCalls,
     windows: Int32Array.from(rows, ({ windows }) => windows),
     rejected: Int32Array.from(rows, ({ rejected }) => rejected),
     sweeps: Int32Array.from(rows, ({ sweeps }) => sweeps),

@@ -4,15 +4,15 @@
  *
  * @module
  */
-import type { EvaluateOptions } from "../../compute/posterior.ts";
 import type { Denoiser } from "../../denoisers/denoiser.ts";
-import { OwnedStates } from "../_owned_states.ts";
-import { collocationReport } from "./record.ts";
+import { rowSpace } from "../../row_space.ts";
+import type { RowSpace } from "../../row_space.ts";
+import { Evaluator } from "../_evaluator.ts";
+import type { SamplerOptions } from "../sampler.ts";
+import { convergenceOf } from "./record.ts";
 import type { CollocationStep } from "./record.ts";
 import { CollocationRow } from "./row.ts";
 import type { RowSettings } from "./row.ts";
-import { rowBlocks } from "./row_blocks.ts";
-import type { RowBlocks } from "./row_blocks.ts";
 
 /** The states of the rows that are not finished, row after row and within a row node after node. */
 interface Active<X> {
@@ -29,11 +29,9 @@ interface Active<X> {
 
 /** A run over all rows of a batch. */
 export class CollocationRun<X> {
-  readonly #denoiser: Denoiser<X>;
   readonly #settings: RowSettings;
-  readonly #options: EvaluateOptions;
-  readonly #states: OwnedStates<X>;
-  readonly #blocks: RowBlocks<X>;
+  readonly #states: Evaluator<X>;
+  readonly #space: RowSpace<X>;
   readonly #start: X;
   readonly #rows: readonly CollocationRow[];
   readonly #nodesPerRow: number;
@@ -42,7 +40,6 @@ export class CollocationRun<X> {
   readonly #finished = new Map<number, X>();
   /** Denoiser values at each row's last closed node. */
   #denoised?: X;
-  #calls = 0;
   #steps = 0;
 
   constructor(
@@ -50,17 +47,15 @@ export class CollocationRun<X> {
     start: X,
     [sigma, sigmaEnd]: readonly [number, number],
     settings: RowSettings,
-    options: EvaluateOptions,
+    options: SamplerOptions,
   ) {
-    this.#denoiser = denoiser;
     this.#settings = settings;
-    this.#options = options;
-    this.#states = new OwnedStates(denoiser.space);
-    this.#blocks = rowBlocks(denoiser.space, denoiser.shape);
+    this.#states = new Evaluator(denoiser, options);
+    this.#space = rowSpace(denoiser.space, denoiser.shape);
     this.#start = start;
     this.#nodesPerRow = settings.rule.count;
     this.#rows = Array.from(
-      { length: this.#blocks.rows(start) },
+      { length: this.#space.rows(start) },
       (_, index) => new CollocationRow(index, sigma, sigmaEnd, settings),
     );
   }
@@ -92,30 +87,22 @@ export class CollocationRun<X> {
     for (const row of this.#rows) row.evaluations++;
     const K = this.#nodesPerRow;
     const copies = Array.from({ length: this.#rows.length * K }, (_, i) => Math.floor(i / K));
-    const values = this.#states.own(this.#blocks.take(this.#denoised, copies));
+    const values = this.#states.own(this.#space.take(this.#denoised, copies));
     this.#active = this.#sweep({ rows: this.#rows, x: this.#start, values });
   }
 
   /** One call for states of these rows, `copies` of each. */
-  async #denoise(
+  #denoise(
     x: X,
     sigma: number | Float64Array,
     rows: readonly CollocationRow[],
     copies: number,
   ): Promise<X> {
-    const { signal, samples } = this.#options;
-    signal?.throwIfAborted();
-    const options = {
-      ...this.#options,
-      samples: Uint32Array.from({ length: rows.length * copies }, (_, i) => {
-        const { index } = rows[Math.floor(i / copies)];
-        return samples ? samples[index] : index;
-      }),
-    };
-    const denoised = this.#states.own(await this.#denoiser.denoise(x, sigma, options));
-    signal?.throwIfAborted();
-    this.#calls++;
-    return denoised;
+    const { samples } = this.#states.options;
+    const indices = rows.flatMap(({ index }) =>
+      new Array<number>(copies).fill(samples ? samples[index] : index)
+    );
+    return this.#states.denoise(x, sigma, indices);
   }
 
   /** New states of all nodes. */
@@ -127,7 +114,7 @@ export class CollocationRun<X> {
       { matrices: concat(maps.map(({ values }) => values)), state: values },
     ];
     if (nodes) terms.push({ matrices: concat(maps.map(({ states }) => states)), state: nodes });
-    const next = this.#states.own(this.#blocks.mix(rows.length, terms));
+    const next = this.#states.own(this.#space.mix(rows.length, terms));
     this.#states.release(nodesBefore);
     return { rows, x, values, nodes: next, nodesBefore: nodes };
   }
@@ -150,14 +137,13 @@ export class CollocationRun<X> {
     { rows, values: valuesBefore, nodes, nodesBefore }: Active<X>,
     values: X,
   ): Promise<number[]> {
-    const { combine } = this.#denoiser.space;
-    const change = this.#states.own(combine([1, -1], [values, valuesBefore]));
+    const change = this.#states.combine([1, -1], [values, valuesBefore]);
     const weights = concat(rows.map((row) => row.end().weights));
     const increment = this.#states.own(
-      this.#blocks.mix(rows.length, [{ matrices: weights, state: change }]),
+      this.#space.mix(rows.length, [{ matrices: weights, state: change }]),
     );
-    const move = nodesBefore && this.#states.own(combine([1, -1], [nodes!, nodesBefore]));
-    const [increments, sizes, secants, moves] = await this.#blocks.dots([
+    const move = nodesBefore && this.#states.combine([1, -1], [nodes!, nodesBefore]);
+    const [increments, sizes, secants, moves] = await this.#space.dots([
       [increment, increment],
       [values, values],
       ...(move ? [[change, move], [move, move]] as const : []),
@@ -195,14 +181,14 @@ export class CollocationRun<X> {
       const closing = closings.get(r);
       return closing?.accepted ? closing.end : { decay: 1, weights: new Float64Array(K) };
     });
-    const next = this.#states.own(this.#blocks.mix(rows.length, [
+    const next = this.#states.own(this.#space.mix(rows.length, [
       { matrices: Float64Array.from(ends, ({ decay }) => decay), state: x },
       { matrices: concat(ends.map(({ weights }) => weights)), state: values },
     ]));
     const unchanged = Float64Array.from({ length: K * K }, (_, i) => Number(i % (K + 1) === 0));
     const maps = concat(rows.map((_, r) => closings.get(r)?.values ?? unchanged));
     const opened = this.#states.own(
-      this.#blocks.mix(rows.length, [{ matrices: maps, state: values }]),
+      this.#space.mix(rows.length, [{ matrices: maps, state: values }]),
     );
     this.#states.release(x, values);
     return { ...active, x: next, values: opened };
@@ -211,15 +197,15 @@ export class CollocationRun<X> {
   /** Sizes of the Legendre coefficients `1 … K − 1` of the denoiser in the windows at these positions. */
   async #legendreSizes(values: X, positions: readonly number[]): Promise<Float64Array> {
     const K = this.#nodesPerRow;
-    const own = this.#states.own(this.#blocks.take(values, nodesOf(positions, K)));
+    const own = this.#states.own(this.#space.take(values, nodesOf(positions, K)));
     const matrix = this.#settings.rule.legendre.subarray(K);
     const coefficients = this.#states.own(
-      this.#blocks.mix(positions.length, [{
+      this.#space.mix(positions.length, [{
         matrices: concat(positions.map(() => matrix)),
         state: own,
       }]),
     );
-    const [squares] = await this.#blocks.dots([[coefficients, coefficients]]);
+    const [squares] = await this.#space.dots([[coefficients, coefficients]]);
     this.#states.release(own, coefficients);
     return squares.map(Math.sqrt);
   }
@@ -229,9 +215,9 @@ export class CollocationRun<X> {
     const K = this.#nodesPerRow;
     const sources = this.#rows.map((_, index) => index);
     for (const r of positions) sources[rows[r].index] = this.#rows.length + r * K + K - 1;
-    const all = this.#states.own(this.#blocks.concat([this.#denoised!, values]));
+    const all = this.#states.own(this.#space.concat([this.#denoised!, values]));
     this.#states.release(this.#denoised);
-    this.#denoised = this.#states.own(this.#blocks.take(all, sources));
+    this.#denoised = this.#states.own(this.#space.take(all, sources));
     this.#states.release(all);
   }
 
@@ -239,7 +225,7 @@ export class CollocationRun<X> {
   #retire(active: Active<X>): Active<X> | undefined {
     const { rows, x, values, nodes, nodesBefore } = active;
     if (!rows.some(({ finished }) => finished)) return active;
-    const { take } = this.#blocks;
+    const { take } = this.#space;
     const left: number[] = [];
     rows.forEach(({ finished, index }, r) => {
       if (finished) this.#finished.set(index, this.#states.own(take(x, [r])));
@@ -270,8 +256,8 @@ export class CollocationRun<X> {
       places.set(index, places.size);
       parts.push(x);
     }
-    const all = this.#states.own(this.#blocks.concat(parts));
-    const x = this.#blocks.take(all, this.#rows.map(({ index }) => places.get(index)!));
+    const all = this.#states.own(this.#space.concat(parts));
+    const x = this.#space.take(all, this.#rows.map(({ index }) => places.get(index)!));
     this.#states.release(all);
     return this.#states.own(x);
   }
@@ -289,17 +275,17 @@ export class CollocationRun<X> {
   }
 
   #record(x: X, denoised: X): CollocationStep<X> {
-    const report = collocationReport(this.#rows, this.#calls);
+    const convergence = convergenceOf(this.#rows);
     const levels = Float64Array.from(this.#rows, ({ sigma }) => sigma);
     return {
       step: ++this.#steps,
       sigma: Math.max(...levels),
       x,
       denoised,
-      evaluations: report.evaluations.reduce((a, b) => a + b, 0) / this.#rows.length,
-      calls: this.#calls,
+      evaluations: convergence.evaluations.reduce((a, b) => a + b, 0) / this.#rows.length,
+      calls: this.#states.calls,
       levels,
-      report,
+      convergence,
     };
   }
 }
