@@ -93,6 +93,7 @@ export * from "./src/plots/posterior_spec.ts";
 export * from "./src/plots/scatter_image.ts";
 export * from "./src/plots/scatter_spec.ts";
 export * from "./src/random.ts";
+export * from "./src/retrieval/schedule.ts";
 export * from "./src/retrieval/transported_mass.ts";
 export * from "./src/row_space.ts";
 export * from "./src/samplers/collocation.ts";

@@ -1,0 +1,176 @@
+/**
+ * How many items a golden subset takes at each noise level.
+ *
+ * @module
+ */
+
+/** How candidates are found: see {@linkcode subsetSchedule}. */
+export type ScheduleName = "described" | "random-pool" | "random";
+
+/** A size for all noise levels, or its range over them. */
+export type SizeRange = number | readonly [least: number, most: number];
+
+/** Options of {@linkcode subsetSchedule}. */
+export interface ScheduleOptions {
+  /** Number of items in the data set, `N`. */
+  readonly count: number;
+  /** Size of the subset: `[k_min, k_max]`, or one size for all noise levels. Default `[N/20, N/10]`. */
+  readonly k?: SizeRange;
+  /** Number of candidates: `[m_min, m_max]`, or one for all noise levels. Default `[k_max, N/4]`. */
+  readonly m?: SizeRange;
+}
+
+/** Sizes at one noise level. */
+export interface ScheduleSizes {
+  /** Size of the subset, `k_t`. */
+  readonly k: number;
+  /** Candidates whose exact distances are measured, `m_t`. */
+  readonly m: number;
+  /** Items drawn at random among which candidates are looked for; all items if absent. */
+  readonly pool?: number;
+}
+
+/** The sizes at each noise level. */
+export interface SubsetSchedule {
+  /** Which one it is. */
+  readonly name: ScheduleName;
+  /** The sizes at a noise level `σ > 0`, in data units. */
+  sizes(sigma: number): ScheduleSizes;
+}
+
+/**
+ * The published schedules of a golden subset, with `s = σ/√(1+σ²)` and `u = 1 − s`, which is 0 for
+ * pure noise and 1 for clean data:
+ *
+ * ```text
+ * all            k_t = max(k_min, round(k_max − (k_max − k_min) u))
+ * "described"    m_t = round(m_min + (m_max − m_min) u) candidates, the best of all N by the proxy
+ * "random-pool"  a pool of clip(round(k_max + (N − k_max) u), k_max, N) items drawn at random, of
+ *                which the best k_max by the proxy are candidates: the released code
+ * "random"       k_t items drawn at random, no search: the released code's ablation
+ * ```
+ *
+ * The paper describes a search over all items; its code draws a random pool at each step, and so
+ * finds the item that matters most with probability `pool/N` only. The ranges of "described" are read
+ * from its text, the linear rule from its code.
+ *
+ * Reference: arXiv:2602.16498 and its code.
+ *
+ * @param name Which one.
+ * @param options The number of items; ranges of the sizes.
+ * @returns The schedule.
+ * @throws {RangeError} If a size is not a whole number from 1 to `N`, a range falls, or there can be fewer candidates than are taken.
+ *
+ * @example CIFAR-10 at the noisiest and the cleanest of ten steps
+ * ```ts
+ * import { ddpmGrid, subsetSchedule } from "@closedform/diffusion";
+ * import assert from "node:assert/strict";
+ *
+ * const [noisiest] = ddpmGrid(10).sigmas;
+ * const { sizes } = subsetSchedule("described", { count: 50_000 });
+ * assert.deepEqual(sizes(noisiest), { k: 5000, m: 5001 });
+ * assert.deepEqual(sizes(0.01), { k: 2525, m: 12_425 });
+ * ```
+ */
+export function subsetSchedule(name: ScheduleName, options: ScheduleOptions): SubsetSchedule {
+  const { count } = options;
+  const k = range("k", options.k ?? [fraction(count, 20), fraction(count, 10)], count);
+  const m = range("m", options.m ?? [k[1], Math.max(k[1], fraction(count, 4))], count);
+  if (name === "described" && m[0] < k[1]) {
+    throw new RangeError(
+      `Cannot make the schedule: m can be ${m[0]}, wanted at least ${k[1]}, the largest k`,
+    );
+  }
+  const between = ([from, to]: readonly [number, number], u: number) =>
+    Math.round(from + (to - from) * u);
+  return {
+    name,
+    sizes(sigma) {
+      const u = Math.min(1, Math.max(0, 1 - sigma / Math.hypot(1, sigma)));
+      const size = Math.max(k[0], between([k[1], k[0]], u));
+      switch (name) {
+        case "described":
+          return { k: size, m: between(m, u) };
+        case "random-pool": {
+          const pool = Math.min(count, Math.max(k[1], between([k[1], count], u)));
+          return { k: size, m: k[1], pool };
+        }
+        case "random":
+          return { k: size, m: size, pool: size };
+      }
+    },
+  };
+}
+
+function fraction(count: number, divisor: number): number {
+  return Math.max(1, Math.round(count / divisor));
+}
+
+function range(name: string, size: SizeRange, count: number): readonly [number, number] {
+  const [least, most] = typeof size === "number" ? [size, size] : size;
+  for (const n of [least, most]) {
+    if (!Number.isInteger(n) || n < 1 || n > count) {
+      throw new RangeError(
+        `Cannot make the schedule: ${name} is ${n}, wanted a whole number from 1 to ${count}`,
+      );
+    }
+  }
+  if (least > most) {
+    throw new RangeError(
+      `Cannot make the schedule: ${name} goes from ${least} to ${most}, wanted a rising range`,
+    );
+  }
+  return [least, most];
+}
+
+/** What the published code uses for a data set. */
+export interface PublishedSizes {
+  /** The data set, as the paper calls it; undefined for sets that it does not use. */
+  readonly name?: string;
+  /** `[k_min, k_max]`. */
+  readonly k: readonly [number, number];
+  /** Threshold of the mask of the PCA denoiser. */
+  readonly theta: number;
+}
+
+const PUBLISHED = [
+  { name: "MNIST, Fashion-MNIST", side: 28, items: [54_000, 66_000], theta: 0.02 },
+  { name: "CIFAR-10", side: 32, items: [45_000, 55_000], theta: 0.03 },
+  { name: "CelebA-HQ", side: 64, items: [27_000, 33_000], theta: 0.03 },
+  { name: "AFHQ-v2", side: 64, items: [13_500, 16_500], theta: 0.04, share: 15 },
+  { name: "ImageNet-1K, one class", side: 64, items: [700, 1400], theta: 0.02 },
+] as const;
+
+/**
+ * The sizes and the threshold that the published code uses for a data set of this size:
+ * `[N/20, N/10]`, but `[N/15, N/7.5]` for AFHQ-v2; a threshold of 0.02 for sets that it does not use.
+ *
+ * Reference: the code of arXiv:2602.16498.
+ *
+ * @param count Number of items, `N`.
+ * @param shape Shape of an item.
+ * @returns The sizes.
+ * @throws {RangeError} If there are no items.
+ *
+ * @example
+ * ```ts
+ * import { publishedSizes } from "@closedform/diffusion";
+ * import assert from "node:assert/strict";
+ *
+ * assert.deepEqual(publishedSizes(50_000, [32, 32, 3]), { name: "CIFAR-10", k: [2500, 5000], theta: 0.03 });
+ * ```
+ */
+export function publishedSizes(count: number, shape: readonly number[]): PublishedSizes {
+  if (!(count >= 1)) {
+    throw new RangeError(`Cannot choose sizes: received ${count} items, wanted at least 1`);
+  }
+  const known = PUBLISHED.find(({ side, items: [least, most] }) =>
+    shape.length > 1 && shape[0] === side && count >= least && count <= most
+  );
+  const share = known && "share" in known ? known.share : 20;
+  return {
+    ...(known && { name: known.name }),
+    k: [fraction(count, share), fraction(count, share / 2)],
+    theta: known?.theta ?? 0.02,
+  };
+}
