@@ -1,15 +1,20 @@
 import {
+  ddpmGrid,
   moons,
   posteriorLogits,
   RandomStream,
+  readCifar10,
+  readIdx,
   referencePosterior,
   rowsByLogit,
   shapes,
   startNoise,
+  subsetSizes,
   truncation,
 } from "@closedform/diffusion";
-import type { PointSet, Truncation } from "@closedform/diffusion";
+import type { Dataset, PointSet, Truncation } from "@closedform/diffusion";
 import assert from "node:assert/strict";
+import { dataPath, hasData } from "../_helpers/data.ts";
 import { assertClose } from "../_helpers/tolerance.ts";
 
 const EPS64 = 2 ** -53;
@@ -165,3 +170,37 @@ Deno.test("truncation() refuses what is no subset", () => {
       "Cannot truncate the posterior: the subset holds row 1 twice, wanted rows below 3, each once",
   });
 });
+
+const REAL: readonly [string, string, () => Promise<Dataset>][] = [
+  ["CIFAR-10", "cifar-10-batches-bin", () => readCifar10(dataPath("cifar-10-batches-bin"))],
+  ["MNIST", "mnist", () => readIdx(dataPath("mnist/train-images-idx3-ubyte.gz"))],
+];
+
+for (const [name, file, read] of REAL) {
+  const present = hasData(file);
+  Deno.test({
+    name: `truncation() and subsetSizes() hold on ${name} along the grid` +
+      (present ? "" : `, skipped: no ${name}`),
+    ignore: !present,
+    fn: async () => {
+      const all = await read();
+      const data = all.take(300);
+      for (const [q, sigma] of ddpmGrid(10).sigmas.slice(0, -1).entries()) {
+        // A held-out image under noise.
+        const noise = startNoise(32, q, 1, data.dimension);
+        const query = Float64Array.from(all.values(1000 + q), (v, c) => v + sigma * noise[c]);
+        const logits = posteriorLogits(data, query, sigma);
+        const rows = rowsByLogit(logits);
+        const { exact, largest, gap } = subsetSizes(logits, 1e-3);
+        assert.ok(exact <= largest && largest <= gap);
+        for (const k of [1, 5, 50, 200, 299, exact]) {
+          const found = truncation(data, logits, rows.subarray(0, k));
+          for (const [left, right] of sides(found)) {
+            assert.ok(left <= 1e-300 || left <= right * (1 + 1e-9), `${left} ${right} k ${k}`);
+          }
+          if (k === exact) assert.ok(found.mass <= 1e-3 * (1 + 1e-9));
+        }
+      }
+    },
+  });
+}
