@@ -1,0 +1,97 @@
+/** Problems with a known flow, on which samplers are measured. */
+import type {
+  Denoiser,
+  ExactFlow,
+  KnownOutput,
+  Sampler,
+  SamplerOptions,
+  SamplerStep,
+} from "@closedform/diffusion";
+import {
+  gaussianFlow,
+  gaussianLaw,
+  logSnrGrid,
+  mixtureFlow,
+  mixtureLaw,
+  pointFlow,
+} from "@closedform/diffusion";
+
+/** A flow, and a state of it at noise level 5. */
+export interface Toy {
+  readonly flow: ExactFlow;
+  readonly start: Float64Array;
+}
+
+/** A single point in the plane. */
+export const POINT: Toy = { flow: pointFlow([0.5, -2]), start: Float64Array.of(3, -4) };
+
+/** A diagonal Gaussian in four dimensions. */
+export const GAUSSIAN: Toy = {
+  flow: gaussianFlow(gaussianLaw([0.5, -0.5, 0.25, 0], [4, 1, 0.25, 0.01])),
+  start: Float64Array.of(5, -4, 3, 2),
+};
+
+/** Three isotropic modes in the plane. */
+export const MIXTURE: Toy = {
+  flow: mixtureFlow(mixtureLaw([0.5, 0.3, 0.2], [
+    gaussianLaw([1, 0.5], 0.09),
+    gaussianLaw([-1, 0.2], 0.04),
+    gaussianLaw([0.1, -1.2], 0.16),
+  ])),
+  start: Float64Array.of(3, -4),
+};
+
+/** All steps of a run, with copies of the states. */
+export async function stepsOf(
+  sampler: Sampler,
+  denoiser: Denoiser<Float64Array>,
+  start: Float64Array,
+  sigmas: readonly number[],
+  options?: SamplerOptions & { history?: readonly KnownOutput<Float64Array>[] },
+): Promise<SamplerStep<Float64Array>[]> {
+  const steps: SamplerStep<Float64Array>[] = [];
+  for await (const step of sampler.run(denoiser, start, sigmas, options)) {
+    steps.push({ ...step, x: step.x.slice(), denoised: step.denoised.slice() });
+  }
+  return steps;
+}
+
+/** The end state of a run. */
+export async function endOf(...run: Parameters<typeof stepsOf>): Promise<Float64Array> {
+  return (await stepsOf(...run)).at(-1)!.x;
+}
+
+/** The largest difference of two states. */
+export function distance(a: ArrayLike<number>, b: ArrayLike<number>): number {
+  let most = 0;
+  for (let i = 0; i < a.length; i++) most = Math.max(most, Math.abs(a[i] - b[i]));
+  return most;
+}
+
+/** The levels from 5 to 0.5 in `steps` steps of equal ratio. */
+export function uniformLevels(steps: number): readonly number[] {
+  return logSnrGrid(steps, { sigmaMax: 5, sigmaMin: 0.5 }).sigmas;
+}
+
+/** Outputs at the exact states of the last `count` levels above 5, had the levels begun there. */
+export async function exactHistory(
+  { flow, start }: Toy,
+  steps: number,
+  count = 3,
+): Promise<KnownOutput<Float64Array>[]> {
+  const ratio = 10 ** (1 / steps);
+  return await Promise.all(Array.from({ length: count }, async (_, j) => {
+    const sigma = 5 * ratio ** (j + 1);
+    const x = await flow.transport(start, 5, sigma);
+    return { sigma, denoised: await flow.denoiser.denoise(x, sigma) };
+  }));
+}
+
+const ends = new Map<Toy, Promise<Float64Array>>();
+
+/** The exact state at noise level 0.5. */
+export function exactEnd(toy: Toy): Promise<Float64Array> {
+  const known = ends.get(toy) ?? toy.flow.transport(toy.start, 5, 0.5);
+  ends.set(toy, known);
+  return known;
+}
