@@ -268,10 +268,14 @@ export function ranges(bytes: i32, data: usize, rows: usize, rowBytes: usize, st
 // The number of bits in which two columns of `words` 64-bit words differ.
 // @ts-ignore: decorator
 @inline function distance(a: usize, b: usize, words: usize): u32 {
-  let sum: u64 = 0;
+  let sum: u64 = 0, more: u64 = 0;
   const end = a + (words << 3);
+  for (; a + 32 <= end; a += 32, b += 32) {
+    sum += popcnt(load<u64>(a) ^ load<u64>(b)) + popcnt(load<u64>(a, 8) ^ load<u64>(b, 8));
+    more += popcnt(load<u64>(a, 16) ^ load<u64>(b, 16)) + popcnt(load<u64>(a, 24) ^ load<u64>(b, 24));
+  }
   for (; a < end; a += 8, b += 8) sum += popcnt(load<u64>(a) ^ load<u64>(b));
-  return <u32>sum;
+  return <u32>(sum + more);
 }
 
 // The minimum spanning tree of the columns of a mask by Hamming distance, by Prim's algorithm.

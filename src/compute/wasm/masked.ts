@@ -73,7 +73,7 @@ export async function maskedMeans(
   const { dimension, pool, scale } = view;
   const { temperature = 1, subsets } = options;
   await pool.load("masked", masked);
-  const program = await programOf(mask, pool, options.signal);
+  const program = await programOf(mask, pool);
   const ranges = await rangesOf(view);
   const h = scale * scale / (2 * sigma * sigma * temperature);
   const rows = queries.length / dimension;
@@ -116,11 +116,7 @@ function cut(count: number, query: number, { batch }: MaskedOptions): Job[] {
 const programs = new WeakMap<Mask, Promise<TreeProgram>>();
 
 /** The program of a mask, made once. */
-async function programOf(
-  mask: Mask,
-  pool: ThreadPool,
-  signal?: AbortSignal,
-): Promise<TreeProgram> {
+async function programOf(mask: Mask, pool: ThreadPool): Promise<TreeProgram> {
   if (mask.dimension > MOST_COORDINATES) {
     throw new DeviceError(
       `Cannot ${MASKED_ACTION}: the mask has ${mask.dimension} coordinates, wanted at most ${MOST_COORDINATES}`,
@@ -128,7 +124,7 @@ async function programOf(
   }
   let program = programs.get(mask);
   if (!program) {
-    program = spanningTree(mask, pool, signal).then((parents) => treeProgram(mask, parents));
+    program = spanningTree(mask, pool).then((parents) => treeProgram(mask, parents));
     programs.set(mask, program);
     program.catch(() => programs.delete(mask));
   }
@@ -140,14 +136,9 @@ async function programOf(
  *
  * @param mask The mask.
  * @param pool The threads, of which one works.
- * @param signal Cancels the work before it begins.
  * @returns For each column the number of its parent, −1 for the empty column.
  */
-export async function spanningTree(
-  mask: Mask,
-  pool: ThreadPool,
-  signal?: AbortSignal,
-): Promise<Int32Array> {
+export async function spanningTree(mask: Mask, pool: ThreadPool): Promise<Int32Array> {
   await pool.load("masked", masked);
   const columns = mask.outputs.length;
   const arena = new Arena(PAGE);
@@ -163,7 +154,7 @@ export async function spanningTree(
     shards: 1,
     control,
     arguments: [bits, mask.words / 2, columns, parents, scratch].map((base) => ({ base })),
-  }, signal);
+  });
   return new Int32Array(memory.buffer, parents, columns).slice();
 }
 

@@ -1,0 +1,84 @@
+/**
+ * The masks of one spectrum, kept in memory and on disk.
+ *
+ * @module
+ */
+import { join } from "@std/path";
+import { cacheKey, makeCacheFolder, readCacheFile, writeCacheFile } from "../_cache_file.ts";
+import { emptyMask } from "../compute/mask.ts";
+import type { Mask } from "../compute/mask.ts";
+import { localityMask } from "./locality_mask.ts";
+import type { MaskRule } from "./locality_mask.ts";
+import type { Spectrum } from "./spectrum.ts";
+
+/** Masks of fewer coordinates take less than a second, and are not kept on disk. */
+const LEAST_CACHED = 256;
+/** Masks kept in memory, at most: 100 MB of 64 × 64 colour images would be 5. */
+const MOST_KEPT = 32;
+const MAGIC = "CFMASK01";
+
+/** The masks of one spectrum by one rule, at whatever noise levels are asked for. */
+export class MaskCache {
+  readonly #spectrum: Spectrum;
+  readonly #rule: MaskRule;
+  readonly #folder: string | false;
+  readonly #masks = new Map<number, Mask>();
+  #content?: Uint8Array;
+
+  /**
+   * @param spectrum The spectrum.
+   * @param rule How masks are cut.
+   * @param folder Where large masks are kept, or false.
+   */
+  constructor(spectrum: Spectrum, rule: MaskRule, folder: string | false) {
+    this.#spectrum = spectrum;
+    this.#rule = rule;
+    this.#folder = folder;
+  }
+
+  /**
+   * The mask of a noise level.
+   *
+   * @param sigma The noise level.
+   * @param signal Cancels the work.
+   */
+  async of(sigma: number, signal?: AbortSignal): Promise<Mask> {
+    const known = this.#masks.get(sigma);
+    if (known) return known;
+    const mask = await this.#throughDisk(sigma, signal);
+    if (this.#masks.size >= MOST_KEPT) this.#masks.delete(this.#masks.keys().next().value!);
+    this.#masks.set(sigma, mask);
+    return mask;
+  }
+
+  async #throughDisk(sigma: number, signal?: AbortSignal): Promise<Mask> {
+    const d = this.#spectrum.mean.length, folder = this.#folder;
+    const make = () => localityMask(this.#spectrum, sigma, this.#rule, { signal });
+    if (folder === false || d < LEAST_CACHED || this.#rule.theta === 0) return await make();
+    const key = await this.#key(sigma);
+    const file = join(folder, `${key.subarray(0, 16).toHex()}.mask`);
+    const cached = await readCacheFile(file, MAGIC, key);
+    const empty = emptyMask(d);
+    if (cached?.length === empty.bits.byteLength) {
+      new Uint8Array(empty.bits.buffer).set(cached);
+      return empty;
+    }
+    const mask = await make();
+    await makeCacheFolder(folder);
+    await writeCacheFile(file, MAGIC, key, [new Uint8Array(mask.bits.buffer)]);
+    return mask;
+  }
+
+  /** What a mask depends on: the spectrum, the rule and the noise level. */
+  async #key(sigma: number): Promise<Uint8Array> {
+    const { mean, variances, basis, floor } = this.#spectrum;
+    const bytes = (v: Float64Array) => new Uint8Array(v.buffer, v.byteOffset, v.byteLength);
+    // The mean does not matter, but how many coordinates there are.
+    this.#content ??= await cacheKey(`${mean.length} ${floor}`, bytes(variances), bytes(basis));
+    const { theta, orientation = "input", normalisation = "global" } = this.#rule;
+    return await cacheKey(
+      this.#content,
+      JSON.stringify([sigma, theta, orientation, normalisation]),
+    );
+  }
+}

@@ -1,0 +1,337 @@
+/**
+ * PCA locality: posterior means per coordinate, over the coordinates that vary with it.
+ *
+ * @module
+ */
+import * as tf from "@tensorflow/tfjs-core";
+import type { Device } from "../compute/device.ts";
+import { maskColumns } from "../compute/mask.ts";
+import type { Mask } from "../compute/mask.ts";
+import { MASKED_ACTION, referenceMasked } from "../compute/masked_posterior.ts";
+import type { MaskedOptions } from "../compute/masked_posterior.ts";
+import { checkRegion } from "../compute/pixel_region.ts";
+import type { PixelRegion } from "../compute/pixel_region.ts";
+import { checkQueryShape, sigmaPerRow } from "../compute/posterior.ts";
+import type { Sigma } from "../compute/posterior.ts";
+import { checkSubsets } from "../compute/subset.ts";
+import type { Subset } from "../compute/subset.ts";
+import type { WorkOptions } from "../compute/work_options.ts";
+import type { Dataset } from "../datasets/dataset.ts";
+import { DeviceError } from "../errors.ts";
+import { arraySpace, tensorSpace } from "../linear_space.ts";
+import type { AnyTensor } from "../linear_space.ts";
+import { MaskCache } from "./_mask_cache.ts";
+import type { SubsetDenoiser, SubsetOptions } from "./denoiser.ts";
+import { checkRule } from "./locality_mask.ts";
+import type { MaskRule } from "./locality_mask.ts";
+import type { StoredDenoiser } from "./optimal.ts";
+import { dataSpectrum } from "./spectrum.ts";
+import type { Spectrum } from "./spectrum.ts";
+
+const REFERENCES = [
+  "A. Lukoianov, C. Yuan, J. Solomon, V. Sitzmann (2025), Locality in image diffusion models emerges from data statistics, arXiv:2509.09672",
+];
+
+/** Options of {@linkcode pcaLocality}. */
+export interface PcaLocalityOptions extends Partial<MaskRule>, WorkOptions {
+  /** Restrict the data to one class, by number or by name. Default: all classes. */
+  readonly class?: number | string;
+  /** The threshold `θ` of the mask. Default: {@linkcode publishedTheta} of the data set. */
+  readonly theta?: number;
+  /** The temperature `τ` by which logits are divided. Default 1. */
+  readonly temperature?: number;
+  /**
+   * Instead of one softmax over all items, average those of consecutive batches of so many items: the
+   * published "weighted streaming softmax", which depends on the order of the data. Default: one softmax.
+   */
+  readonly average?: { readonly batch: number };
+  /** The spectrum that masks are made from. Default: that of the data. */
+  readonly spectrum?: Spectrum;
+  /** The folder where spectra and masks of 256 and more coordinates are kept, or false. Default `".closedform-spectra.cache"`. */
+  readonly cache?: string | false;
+}
+
+/** A denoiser by PCA locality, over all stored data or some of them. */
+export interface PcaLocality extends StoredDenoiser, SubsetDenoiser<AnyTensor> {
+  /** The mask of a noise level. */
+  mask(sigma: number): Promise<Mask>;
+}
+
+/** Thresholds as published, by the beginning of a data set's name: in the code of golden subsets, and in that of PCA locality. */
+const PUBLISHED_THETA: readonly (readonly [string, number, number])[] = [
+  ["mnist", 0.02, 0.005],
+  ["fashion", 0.02, 0.005],
+  ["cifar10", 0.03, 0.05],
+  ["celeba", 0.03, 0.02],
+  ["afhq", 0.04, 0.02],
+  ["imagenet", 0.02, 0.02],
+];
+
+/**
+ * The published threshold of the mask for a data set.
+ *
+ * | data | golden subsets | PCA locality |
+ * |---|---|---|
+ * | MNIST, Fashion-MNIST | 0.02 | 0.005 |
+ * | CIFAR-10 | 0.03 | 0.05 |
+ * | CelebA-HQ | 0.03 | 0.02 |
+ * | AFHQ | 0.04 | 0.02 |
+ * | others | 0.02 | 0.02 |
+ *
+ * Source: the code of arXiv:2602.16498 and of arXiv:2509.09672.
+ *
+ * @param name The name of the data set; its beginning counts.
+ * @param code Whose code. Default `"golden"`.
+ * @returns The threshold `θ`.
+ *
+ * @example
+ * ```ts
+ * import { publishedTheta } from "@closedform/diffusion";
+ * import assert from "node:assert/strict";
+ *
+ * assert.equal(publishedTheta("CIFAR-10 train"), 0.03);
+ * assert.equal(publishedTheta("CIFAR-10 train", "pca"), 0.05);
+ * assert.equal(publishedTheta("two moons"), 0.02);
+ * ```
+ */
+export function publishedTheta(name: string, code: "golden" | "pca" = "golden"): number {
+  const plain = name.toLowerCase().replace(/[^a-z0-9]/g, "");
+  const found = PUBLISHED_THETA.find(([beginning]) => plain.startsWith(beginning));
+  return found?.[code === "golden" ? 1 : 2] ?? 0.02;
+}
+
+/**
+ * PCA locality on a device: each coordinate has a softmax of its own, over distances in the
+ * coordinates whose Wiener filter weights are large.
+ *
+ * ```text
+ * l(i, m) = −(1/2σ²τ) Σₙ G[n, m] (x[n] − xᵢ[n])²,   D[m] = Σᵢ softmaxᵢ( l(i, m) ) xᵢ[m]
+ * ```
+ *
+ * `G` is the mask of {@linkcode localityMask}. With `θ = 0` all coordinates count, and it is the optimal
+ * denoiser. The softmax is exact, whatever the order of the data; `average` gives the published approximation.
+ *
+ * Masks are made when a noise level is first asked for (3,072 coordinates: one to two seconds), and kept.
+ *
+ * Reference: A. Lukoianov et al. (2025), arXiv:2509.09672.
+ *
+ * @param dataset The data, `N` rows of shape `dataset.shape`.
+ * @param device Where to compute.
+ * @param options The rule of the mask, class, temperature, averaging.
+ * @returns The denoiser, on tensors of shape `[B, …dataset.shape]`. Dispose it after use.
+ * @throws {RangeError} If the class does not exist, or a number is out of range.
+ * @throws {TypeError} If the spectrum has another dimension than the data.
+ * @throws {DeviceError} If the device cannot hold the data.
+ *
+ * @example Coordinates without correlation are denoised each by itself
+ * ```ts
+ * import { Dataset, openDevice, pcaLocality, tensorSpace } from "@closedform/diffusion";
+ * import assert from "node:assert/strict";
+ *
+ * const corners = Float32Array.of(-1, -1, -1, 1, 1, -1, 1, 1);
+ * const dataset = new Dataset({ data: corners, shape: [2], name: "a square" });
+ * using device = await openDevice("wasm");
+ * using denoiser = await pcaLocality(dataset, device);
+ * const x = tensorSpace.from([0.3, -2], [1, 2]);
+ * const denoised = await denoiser.denoise(x, 1);
+ * const [a, b] = await tensorSpace.values(denoised);
+ * assert.ok(Math.abs(a - Math.tanh(0.3)) < 1e-6 && Math.abs(b - Math.tanh(-2)) < 1e-6);
+ * tensorSpace.dispose(x, denoised);
+ * ```
+ */
+export async function pcaLocality(
+  dataset: Dataset,
+  device: Device,
+  options: PcaLocalityOptions = {},
+): Promise<PcaLocality> {
+  const model = await makeModel(dataset, options);
+  const { data, masks } = model;
+  const store = await device.store(data);
+  const estimate = async (
+    x: AnyTensor,
+    sigma: Sigma,
+    evaluate: SubsetOptions,
+    subsets?: readonly Subset[],
+  ) => {
+    checkQueryShape(x.shape, data.dimension, MASKED_ACTION);
+    if (!store.masked) {
+      throw new DeviceError(
+        `Cannot ${MASKED_ACTION}: the data are streamed, wanted data in memory`,
+      );
+    }
+    const values = await x.data<"float32">();
+    const means = await perLevel(model, values, sigma, { ...evaluate, subsets }, {
+      means: (queries, ...rest) => store.masked!(Float32Array.from(queries), ...rest),
+      room: (length) => new Float32Array(length),
+    });
+    return tf.tensor(means, outputShape(x.shape, evaluate.region), "float32");
+  };
+  return {
+    label: model.label,
+    references: REFERENCES,
+    shape: data.shape,
+    space: tensorSpace,
+    count: data.count,
+    mean: () => data.mean(),
+    draw: (stream) => data.values(stream.below(data.count)),
+    mask: (sigma) => masks.of(sigma),
+    denoise: (x, sigma, evaluate = {}) => estimate(x, sigma, evaluate),
+    denoiseOn: (x, sigma, subsets, evaluate = {}) => estimate(x, sigma, evaluate, subsets),
+    dispose: () => store.dispose(),
+    [Symbol.dispose]: () => store.dispose(),
+  };
+}
+
+/**
+ * PCA locality in float64, for theory: the same function as {@linkcode pcaLocality}, on `Float64Array`
+ * states, by plain loops.
+ *
+ * @param dataset The data.
+ * @param options The rule of the mask, class, temperature, averaging.
+ * @returns The denoiser, on states of rows one after the other.
+ * @throws {RangeError} If the class does not exist, or a number is out of range.
+ * @throws {TypeError} If the spectrum has another dimension than the data.
+ *
+ * @example
+ * ```ts
+ * import { Dataset, pcaLocalityFloat64 } from "@closedform/diffusion";
+ * import assert from "node:assert/strict";
+ *
+ * const corners = Float32Array.of(-1, -1, -1, 1, 1, -1, 1, 1);
+ * const dataset = new Dataset({ data: corners, shape: [2], name: "a square" });
+ * const denoiser = await pcaLocalityFloat64(dataset);
+ * const [a] = await denoiser.denoise(Float64Array.of(0.3, -2), 1);
+ * assert.ok(Math.abs(a - Math.tanh(0.3)) < 1e-15);
+ * ```
+ */
+export async function pcaLocalityFloat64(
+  dataset: Dataset,
+  options: PcaLocalityOptions = {},
+): Promise<SubsetDenoiser<Float64Array>> {
+  const model = await makeModel(dataset, options);
+  const { data } = model;
+  const estimate = (
+    x: Float64Array,
+    sigma: Sigma,
+    evaluate: SubsetOptions,
+    subsets?: readonly Subset[],
+  ) =>
+    perLevel(model, x, sigma, { ...evaluate, subsets }, {
+      means: (queries, ...rest) => Promise.resolve(referenceMasked(data, queries, ...rest)),
+      room: (length) => new Float64Array(length),
+    });
+  return {
+    label: `${model.label}, float64`,
+    references: REFERENCES,
+    shape: data.shape,
+    space: arraySpace,
+    count: data.count,
+    mean: () => data.mean(),
+    draw: (stream) => data.values(stream.below(data.count)),
+    denoise: (x, sigma, evaluate = {}) => estimate(x, sigma, evaluate),
+    denoiseOn: (x, sigma, subsets, evaluate = {}) => estimate(x, sigma, evaluate, subsets),
+  };
+}
+
+/** What both forms share. */
+interface Model {
+  readonly data: Dataset;
+  readonly label: string;
+  readonly masks: MaskCache;
+  readonly options: Pick<MaskedOptions, "temperature" | "batch">;
+}
+
+async function makeModel(dataset: Dataset, options: PcaLocalityOptions): Promise<Model> {
+  const data = options.class === undefined ? dataset : dataset.classSubset(options.class);
+  const { cache = ".closedform-spectra.cache", temperature = 1, average } = options;
+  const rule = { ...options, theta: options.theta ?? publishedTheta(data.name) };
+  checkRule(rule);
+  const { signal, onProgress } = options;
+  const spectrum = options.spectrum ?? await dataSpectrum(data, { cache, signal, onProgress });
+  if (spectrum.mean.length !== data.dimension) {
+    throw new TypeError(
+      `Cannot make a denoiser of ${data.name}: the spectrum has ${spectrum.mean.length} coordinates, wanted ${data.dimension}`,
+    );
+  }
+  const averaged = average ? `, averaged over batches of ${average.batch}` : "";
+  return {
+    data,
+    label: `PCA locality of ${data.name}, theta ${rule.theta}${averaged}`,
+    masks: new MaskCache(spectrum, rule, cache),
+    options: { temperature, ...(average && { batch: average.batch }) },
+  };
+}
+
+/** How the means of queries at one noise level are computed. */
+interface Kernel<A extends Float32Array | Float64Array> {
+  means(queries: A, sigma: number, mask: Mask, options: MaskedOptions): Promise<A>;
+  room(length: number): A;
+}
+
+/** The means of a batch whose rows may be at different noise levels, each of which has a mask of its own. */
+async function perLevel<A extends Float32Array | Float64Array>(
+  { data, masks, options }: Model,
+  values: A,
+  sigma: Sigma,
+  { region, subsets, signal }: SubsetOptions & { readonly subsets?: readonly Subset[] },
+  kernel: Kernel<A>,
+): Promise<A> {
+  const d = data.dimension;
+  if (values.length % d !== 0) {
+    throw new TypeError(
+      `Cannot ${MASKED_ACTION}: received ${values.length} numbers, wanted rows of ${d}`,
+    );
+  }
+  const sigmas = sigmaPerRow(sigma, values.length / d, MASKED_ACTION);
+  if (subsets) checkSubsets(subsets, sigmas.length, data.count, MASKED_ACTION);
+  const outputs = region && outputsOf(region, data.shape);
+  const width = outputs?.length ?? d;
+  const means = kernel.room(sigmas.length * width);
+  for (const level of new Set(sigmas)) {
+    const rows = Array.from(sigmas.keys()).filter((row) => sigmas[row] === level);
+    const queries = kernel.room(rows.length * d);
+    rows.forEach((row, k) => queries.set(values.subarray(row * d, (row + 1) * d), k * d));
+    const mask = await masks.of(level, signal);
+    const found = await kernel.means(queries, level, outputs ? part(mask, outputs) : mask, {
+      ...options,
+      signal,
+      ...(subsets && { subsets: rows.map((row) => subsets[row]) }),
+    });
+    rows.forEach((row, k) => means.set(found.subarray(k * width, (k + 1) * width), row * width));
+  }
+  return means;
+}
+
+const parts = new WeakMap<Mask, Map<string, Mask>>();
+
+/** Some columns of a mask, made once. */
+function part(mask: Mask, outputs: Uint32Array): Mask {
+  const known = parts.get(mask) ?? new Map<string, Mask>();
+  parts.set(mask, known);
+  const key = `${outputs[0]} ${outputs.length} ${outputs.at(-1)}`;
+  const found = known.get(key) ?? maskColumns(mask, outputs);
+  known.set(key, found);
+  return found;
+}
+
+/** The coordinates of a rectangle of pixels. */
+function outputsOf(region: PixelRegion, shape: readonly number[]): Uint32Array {
+  if (shape.length !== 3) {
+    throw new TypeError(
+      `Cannot ${MASKED_ACTION}: a region was asked for of items of shape [${shape}], wanted images`,
+    );
+  }
+  checkRegion(region, shape, MASKED_ACTION);
+  const [, width, channels] = shape;
+  const outputs: number[] = [];
+  for (let y = region.top; y < region.top + region.height; y++) {
+    for (let x = region.left; x < region.left + region.width; x++) {
+      for (let c = 0; c < channels; c++) outputs.push((y * width + x) * channels + c);
+    }
+  }
+  return Uint32Array.from(outputs);
+}
+
+function outputShape(shape: readonly number[], region?: PixelRegion): number[] {
+  return region ? [shape[0], region.height, region.width, shape[3]] : [...shape];
+}
