@@ -1,0 +1,157 @@
+/**
+ * Certificates at run time: how few items of those that were measured are provably enough.
+ *
+ * @module
+ */
+
+/** Items that were measured for one query, by falling logit. */
+export interface MeasuredLogits {
+  /** Their logits, nats, the largest first. */
+  readonly logits: Float64Array;
+  /** By how much each may be off, nats. Default 0. */
+  readonly errors?: Float64Array;
+  /** `log U'`: an upper bound of `log Σ exp(lᵢ)` over all items that were not measured; `-Infinity` if there are none. */
+  readonly logUnseen: number;
+}
+
+/** A subset with its certificate. */
+export interface CertifiedSize {
+  /** Items to keep, `k`: those of the `k` largest logits. */
+  readonly k: number;
+  /** An upper bound of the share of the posterior mass that is left out, `ε`. */
+  readonly discarded: number;
+}
+
+/**
+ * The smallest subset that provably leaves out at most a share `most` of the posterior mass: items are
+ * kept by falling logit, and what is dropped of the measured ones joins the unseen ones.
+ *
+ * ```text
+ * ε ≤ V/(Z_k + V),   Z_k = Σ_{i≤k} exp(lᵢ),   V = U' + Σ_{i>k} exp(lᵢ)
+ * ```
+ *
+ * The truncation theorem then bounds the error of the posterior mean over these items by `ε` times the
+ * diameter of the data. Valid for any subset, not only for the items of the largest logits of all. Tails
+ * are summed from the small end: a total less a running head would cancel, and fake a certificate.
+ *
+ * @param measured The measured items and what is known of all others.
+ * @param most The share that may be left out, in (0, 1).
+ * @returns The subset, or undefined if not even all measured items are enough.
+ * @throws {RangeError} If nothing was measured, or `most` is not in (0, 1).
+ *
+ * @example
+ * ```ts
+ * import { smallestCertified } from "@closedform/diffusion";
+ * import assert from "node:assert/strict";
+ *
+ * const measured = { logits: Float64Array.of(0, -10, -20), logUnseen: -30 };
+ * assert.equal(smallestCertified(measured, 1e-3)!.k, 1);
+ * assert.equal(smallestCertified(measured, 1e-6)!.k, 2);
+ * assert.equal(smallestCertified(measured, 1e-14), undefined);
+ * ```
+ */
+export function smallestCertified(
+  { logits, errors, logUnseen }: MeasuredLogits,
+  most: number,
+): CertifiedSize | undefined {
+  if (logits.length === 0 || !(most > 0 && most < 1)) {
+    throw new RangeError(
+      `Cannot certify a subset: ${logits.length} items may leave out a share of ${most}, wanted at least 1 item and a share in (0, 1)`,
+    );
+  }
+  const n = logits.length, top = Math.max(logits[0], logUnseen);
+  // What is dropped counts as much as it can weigh, what is kept as little.
+  const dropped = new Float64Array(n + 1);
+  dropped[n] = Math.exp(logUnseen - top);
+  for (let i = n - 1; i > 0; i--) {
+    dropped[i] = dropped[i + 1] + Math.exp(logits[i] + (errors?.[i] ?? 0) - top);
+  }
+  let kept = 0;
+  for (let k = 1; k <= n; k++) {
+    kept += Math.exp(logits[k - 1] - (errors?.[k - 1] ?? 0) - top);
+    if (dropped[k] <= most * (kept + dropped[k])) {
+      return { k, discarded: dropped[k] / (kept + dropped[k]) };
+    }
+  }
+}
+
+/**
+ * The share of the posterior mass that is left out when all measured items are kept, at most.
+ *
+ * @param measured The measured items and what is known of all others.
+ * @returns `U'/(Z + U')`, from 0 to 1.
+ *
+ * @example
+ * ```ts
+ * import { discardedMass } from "@closedform/diffusion";
+ * import assert from "node:assert/strict";
+ *
+ * const measured = { logits: Float64Array.of(0, 0), logUnseen: Math.log(2) };
+ * assert.ok(Math.abs(discardedMass(measured) - 0.5) < 1e-15);
+ * ```
+ */
+export function discardedMass({ logits, errors, logUnseen }: MeasuredLogits): number {
+  if (logUnseen === -Infinity) return 0;
+  let kept = 0;
+  for (let i = logits.length - 1; i >= 0; i--) {
+    kept += Math.exp(logits[i] - (errors?.[i] ?? 0) - logUnseen);
+  }
+  return 1 / (1 + kept);
+}
+
+/**
+ * `log(eᵃ + eᵇ)` without overflow.
+ *
+ * @param a A number, or `-Infinity`.
+ * @param b Another.
+ */
+export function logAdd(a: number, b: number): number {
+  const most = Math.max(a, b);
+  return most === -Infinity ? most : most + Math.log1p(Math.exp(Math.min(a, b) - most));
+}
+
+/**
+ * The error that each step may make so that all of them move the final image by no more than a total, to
+ * first order, by the gain of an error on the noise that is left after a DDIM step:
+ *
+ * ```text
+ * δ_t = δ / (n c_t),   c_t = (1 − σ'/σ) / √(1 + σ'²)
+ * ```
+ *
+ * An error at high noise is damped, so that it may be larger; the last step has gain 1. How much later
+ * steps amplify an earlier error depends on the data: a trajectory that is about to choose between two images may choose
+ * the other one.
+ *
+ * @param sigmas Noise levels of the grid, falling; the last one may be 0.
+ * @param total The error `δ` wanted of the final image, root mean square per coordinate, in data units.
+ * @returns The tolerance at a noise level; between two levels of the grid that of the upper one.
+ * @throws {RangeError} If there are fewer than two levels, or the total is not positive.
+ *
+ * @example
+ * ```ts
+ * import { ddpmGrid, stepTolerance } from "@closedform/diffusion";
+ * import assert from "node:assert/strict";
+ *
+ * const { sigmas } = ddpmGrid(10);
+ * const tolerance = stepTolerance(sigmas, 1e-3);
+ * assert.ok(Math.abs(tolerance(sigmas[9]) - 1e-4) < 1e-18);
+ * assert.ok(tolerance(sigmas[0]) > 4e-3);
+ * ```
+ */
+export function stepTolerance(
+  sigmas: readonly number[],
+  total: number,
+): (sigma: number) => number {
+  if (sigmas.length < 2 || !(total > 0 && total < Infinity)) {
+    throw new RangeError(
+      `Cannot share out a tolerance: it is ${total} for ${sigmas.length} noise levels, wanted a number > 0 and at least 2 levels`,
+    );
+  }
+  const steps = sigmas.length - 1;
+  return (sigma) => {
+    const found = sigmas.findIndex((_, i) => i < steps && sigma > sigmas[i + 1]);
+    const step = found < 0 ? steps - 1 : found;
+    const gain = (1 - sigmas[step + 1] / sigmas[step]) / Math.hypot(1, sigmas[step + 1]);
+    return total / (steps * gain);
+  };
+}

@@ -1,0 +1,292 @@
+/**
+ * The search for the smallest subset that provably bounds the error of a posterior mean.
+ *
+ * @module
+ */
+import type { DataStore } from "../compute/device.ts";
+import { tensorSpace } from "../linear_space.ts";
+import { discardedMass, logAdd, smallestCertified } from "./certificate.ts";
+import type { MeasuredLogits } from "./certificate.ts";
+import { transportMass } from "./transported_mass.ts";
+
+/** One query of a search. */
+export interface SearchQuery {
+  /** The query, `d` numbers in data units. */
+  readonly values: Float32Array;
+  /** Its noise level. */
+  readonly sigma: number;
+  /** The sample that it belongs to, whose earlier queries may save a search. */
+  readonly sample: number;
+  /** The share of the posterior mass that may be left out, in (0, 1). */
+  readonly most: number;
+}
+
+/** A subset that was found for a query. */
+export interface CertifiedSubset {
+  /** Its rows, by falling logit. */
+  readonly rows: Uint32Array;
+  /** A bound of the share of the posterior mass that is left out. */
+  readonly discarded: number;
+  /** How far, at least, the largest logit left out is below the largest of all, nats. */
+  readonly gap: number;
+  /** Whether it came from an earlier search alone, without looking at all items. */
+  readonly transported: boolean;
+}
+
+/** What a scan of all items has left for the next queries of a sample. */
+interface Known {
+  readonly values: Float32Array;
+  readonly sigma: number;
+  /** The nearest rows, by falling logit. */
+  readonly rows: Uint32Array;
+  /** Their logits, and that of the next row, if there is one. */
+  readonly logits: Float64Array;
+  /** `log` of the mass of all items but the first `p`, at most, for each `p` up to their number. */
+  readonly beyond: Float64Array;
+}
+
+/** Options of {@linkcode CertifiedSearch}. */
+export interface CertifiedSearchOptions {
+  /** Items that a search finds and keeps for later queries, `K`. Default 1024. */
+  readonly retained?: number;
+  /** The mean squared distance of the items to their mean: tells when a first search is worthwhile. Default 0. */
+  readonly spread?: number;
+}
+
+// Rows that are measured first for a transported certificate, and how their number grows.
+const FIRST_ROWS = 16, GROWTH = 4;
+// A search is tried while the effective sample size was below this share of what it finds.
+const HOPEFUL = 1 / 32;
+// Float64 rounding of logits and of the transport, nats relative to the largest term and absolute.
+const ROUNDING = 2 ** -44;
+// Samples whose last search is kept; a batch has fewer.
+const MOST_KNOWN = 4096;
+
+/**
+ * Finds, query by query, the smallest subset whose certificate holds, the cheapest way first:
+ *
+ * 1. from an earlier search of the same sample: {@linkcode transportMass} bounds the mass of all items
+ *    that search did not return, and of those it did the first are measured, more and more of them,
+ *    until they are enough; no look at all items is needed;
+ * 2. by an exact search for the `K` nearest items, whose farthest one bounds all others;
+ * 3. not at all: the caller must take all items.
+ *
+ * What is found depends on the queries of its own sample only, which must come at falling noise levels to save
+ * anything; at a higher level than before a sample starts anew. A subset is certified whatever came before.
+ *
+ * Derived here.
+ *
+ * @example The nearest of two items is enough far below their distance
+ * ```ts
+ * import { CertifiedSearch, openDevice } from "@closedform/diffusion";
+ * import assert from "node:assert/strict";
+ *
+ * using device = await openDevice("wasm");
+ * const store = await device.store({ data: Float32Array.of(-1, 1), dimension: 1 });
+ * const query = { values: Float32Array.of(0.5), sigma: 0.3, sample: 0, most: 1e-3 };
+ * const [found] = await new CertifiedSearch(store).find([query]);
+ * assert.deepEqual([...found!.rows], [1]);
+ * assert.ok(found!.discarded < 1e-3);
+ * ```
+ */
+export class CertifiedSearch {
+  readonly #store: DataStore;
+  readonly #retained: number;
+  readonly #spread: number;
+  readonly #known = new Map<number, Known>();
+  readonly #effective = new Map<number, { sigma: number; size: number }>();
+
+  /**
+   * @param store The data.
+   * @param options How many items a search finds.
+   * @throws {RangeError} If that is not a whole number ≥ 1.
+   */
+  constructor(store: DataStore, options: CertifiedSearchOptions = {}) {
+    const { retained = 1024, spread = 0 } = options;
+    if (!Number.isInteger(retained) || retained < 1) {
+      throw new RangeError(
+        `Cannot search for subsets: retained is ${retained}, wanted a whole number >= 1`,
+      );
+    }
+    this.#store = store;
+    this.#retained = Math.min(retained, store.count);
+    this.#spread = spread;
+  }
+
+  /**
+   * Finds the subsets of a batch.
+   *
+   * @param queries The queries.
+   * @param signal Cancels the search.
+   * @returns One subset per query, or undefined where all items are needed.
+   */
+  async find(
+    queries: readonly SearchQuery[],
+    signal?: AbortSignal,
+  ): Promise<(CertifiedSubset | undefined)[]> {
+    const found: (CertifiedSubset | undefined)[] = new Array(queries.length).fill(undefined);
+    queries.forEach((query) => this.#forgetLater(query));
+    await this.#transport(queries, found, signal);
+    const open = queries.map((_, i) => i).filter((i) => !found[i] && this.#isHopeful(queries[i]));
+    if (open.length > 0) await this.#scan(queries, open, found, signal);
+    return found;
+  }
+
+  /**
+   * Tells how many items share the mass of a query: decides whether the sample's next one is searched for.
+   *
+   * @param query The query.
+   * @param size Its effective sample size.
+   */
+  tell({ sample, sigma }: SearchQuery, size: number): void {
+    this.#effective.delete(sample);
+    this.#effective.set(sample, { sigma, size });
+    for (const kept of [this.#known, this.#effective]) {
+      for (const old of kept.keys()) {
+        if (kept.size <= MOST_KNOWN) break;
+        kept.delete(old);
+      }
+    }
+  }
+
+  /** A query at a higher noise level begins another trajectory. */
+  #forgetLater({ sample, sigma }: SearchQuery): void {
+    for (const kept of [this.#known, this.#effective]) {
+      if (sigma > (kept.get(sample)?.sigma ?? Infinity)) kept.delete(sample);
+    }
+  }
+
+  #isHopeful({ sample, sigma }: SearchQuery): boolean {
+    if (this.#retained === this.#store.count) return true;
+    const last = this.#effective.get(sample);
+    if (last) return last.size <= this.#retained * HOPEFUL;
+    // Without any knowledge: logits differ by about spread/σ², and log N tells one of N items apart.
+    return this.#spread / (sigma * sigma) > Math.log(this.#store.count);
+  }
+
+  /** Certificates from earlier searches. */
+  async #transport(
+    queries: readonly SearchQuery[],
+    found: (CertifiedSubset | undefined)[],
+    signal?: AbortSignal,
+  ): Promise<void> {
+    let open = queries.map((_, i) => i).filter((i) => this.#known.has(queries[i].sample));
+    const measured = new Map(
+      open.map((i) => [i, { squares: [] as number[], errors: [] as number[] }]),
+    );
+    for (let size = FIRST_ROWS; open.length > 0; size *= GROWTH) {
+      const parts = open.map((i) =>
+        this.#known.get(queries[i].sample)!.rows.subarray(measured.get(i)!.squares.length, size)
+      );
+      const { squares, errors } = await this.#measure(open.map((i) => queries[i]), parts, signal);
+      open = open.filter((i, at) => {
+        const known = this.#known.get(queries[i].sample)!;
+        const all = measured.get(i)!;
+        all.squares.push(...squares[at]);
+        all.errors.push(...errors[at]);
+        found[i] = transported(queries[i], known, all, this.#store.count);
+        return !found[i] && all.squares.length < known.rows.length;
+      });
+    }
+  }
+
+  async #measure(
+    queries: readonly SearchQuery[],
+    lists: readonly Uint32Array[],
+    signal?: AbortSignal,
+  ) {
+    const x = batchOf(queries);
+    try {
+      return await this.#store.distancesTo(x, lists, { signal });
+    } finally {
+      x.dispose();
+    }
+  }
+
+  /** Certificates from a search through all items, which is kept for later queries. */
+  async #scan(
+    queries: readonly SearchQuery[],
+    open: readonly number[],
+    found: (CertifiedSubset | undefined)[],
+    signal?: AbortSignal,
+  ): Promise<void> {
+    const { count } = this.#store;
+    // One more than is kept bounds all that is farther.
+    const k = Math.min(count, this.#retained + 1);
+    const x = batchOf(open.map((i) => queries[i]));
+    const near = await this.#store.nearest(x, k, { signal }).finally(() => x.dispose());
+    open.forEach((i, at) => {
+      const query = queries[i];
+      const from = at * k, kept = Math.min(k, this.#retained);
+      const rate = -0.5 / (query.sigma * query.sigma);
+      const all = near.distances.slice(from, from + k).map((d) => d * d * rate);
+      const logits = all.subarray(0, kept);
+      const logUnseen = kept === count ? -Infinity : Math.log(count - kept) + all[kept];
+      const rows = near.indices.slice(from, from + kept);
+      const beyond = new Float64Array(kept + 1);
+      beyond[kept] = logUnseen;
+      for (let p = kept - 1; p >= 0; p--) beyond[p] = logAdd(beyond[p + 1], logits[p]);
+      const { values, sigma, sample } = query;
+      this.#known.delete(sample);
+      this.#known.set(sample, { values: values.slice(), sigma, rows, logits: all, beyond });
+      const errors = logits.map((l) => rounding(l));
+      const certified = smallestCertified({ logits, errors, logUnseen }, query.most);
+      if (!certified) return;
+      found[i] = {
+        rows: rows.subarray(0, certified.k),
+        discarded: certified.discarded,
+        gap: certified.k < k ? all[0] - all[certified.k] : Infinity,
+        transported: false,
+      };
+    });
+  }
+}
+
+function rounding(logit: number): number {
+  return ROUNDING * (1 + Math.abs(logit));
+}
+
+/** The certificate of a query from the first rows of an earlier search, if they are enough. */
+function transported(
+  { values, sigma, most }: SearchQuery,
+  known: Known,
+  { squares, errors }: { squares: readonly number[]; errors: readonly number[] },
+  count: number,
+): CertifiedSubset | undefined {
+  const p = squares.length;
+  const unseen = { count: count - p, logMass: known.beyond[p], largest: known.logits[p] };
+  const move = { sigma: known.sigma, nextSigma: sigma, distance: distance(values, known.values) };
+  const { logMass, largest } = transportMass(unseen, move);
+  const rate = 0.5 / (sigma * sigma);
+  const order = Uint32Array.from(squares.keys()).sort((a, b) => squares[a] - squares[b] || a - b);
+  const logits = Float64Array.from(order, (i) => -squares[i] * rate);
+  const slack = logits.map((l, i) => errors[order[i]] * rate + rounding(l));
+  // The transport moves sums of terms as large as these.
+  const logUnseen = logMass === -Infinity
+    ? logMass
+    : logMass + rounding(Math.abs(logMass) + move.distance ** 2 * rate);
+  const measured: MeasuredLogits = { logits, errors: slack, logUnseen };
+  if (discardedMass(measured) > most) return undefined;
+  const certified = smallestCertified(measured, most);
+  if (!certified) return undefined;
+  const { k, discarded } = certified;
+  return {
+    rows: Uint32Array.from(order.subarray(0, k), (i) => known.rows[i]),
+    discarded,
+    gap: logits[0] - slack[0] - Math.max(largest, k < p ? logits[k] + slack[k] : -Infinity),
+    transported: true,
+  };
+}
+
+function distance(a: Float32Array, b: Float32Array): number {
+  let square = 0;
+  for (let c = 0; c < a.length; c++) square += (a[c] - b[c]) ** 2;
+  return Math.sqrt(square);
+}
+
+function batchOf(queries: readonly SearchQuery[]) {
+  const d = queries[0].values.length;
+  const values = new Float32Array(queries.length * d);
+  queries.forEach((query, i) => values.set(query.values, i * d));
+  return tensorSpace.from(values, [queries.length, d]);
+}
