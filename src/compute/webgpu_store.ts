@@ -5,7 +5,11 @@
  */
 import { DeviceError } from "../errors.ts";
 import type { AnyTensor } from "../linear_space.ts";
+import { tensorSpace } from "../linear_space.ts";
 import type { DataStore } from "./device.ts";
+import type { Mask } from "./mask.ts";
+import { checkMasked } from "./masked_posterior.ts";
+import type { MaskedOptions } from "./masked_posterior.ts";
 import { NearestHeap } from "./nearest_heap.ts";
 import { checkNeighbours, exactNeighbours, squaredDistance } from "./neighbours.ts";
 import type { Candidates, Neighbours } from "./neighbours.ts";
@@ -32,6 +36,7 @@ import { type Job, PosteriorScratch } from "./webgpu_scratch.ts";
 import type { Subset } from "./subset.ts";
 import { checkRows, MEASURE_ACTION, subsetPosterior } from "./subset_posterior.ts";
 import type { Distances } from "./subset_posterior.ts";
+import { maskedMeans } from "./webgpu_masked.ts";
 import { type GpuRows, measureRows, weightedMeans } from "./webgpu_subset.ts";
 import { uploadChunks, uploadRows } from "./webgpu_upload.ts";
 
@@ -264,12 +269,33 @@ export class GpuStore implements DataStore {
     return await this.#inTurn(x, signal, () => measureRows(this.#rows, values, lists, signal));
   }
 
+  /** The masked posterior, see {@linkcode DataStore.masked}; calls take turns. */
+  async masked(
+    queries: Float32Array,
+    sigma: number,
+    mask: Mask,
+    options: MaskedOptions = {},
+  ): Promise<Float32Array> {
+    const count = checkMasked(this, queries, sigma, mask, options);
+    const x = tensorSpace.from(queries, [count, this.dimension]);
+    try {
+      return await this.#inTurn(
+        x,
+        options.signal,
+        () => maskedMeans(this.#rows, queries, sigma, mask, options),
+      );
+    } finally {
+      x.dispose();
+    }
+  }
+
   /** What kernels in other files need to know. */
   get #rows(): GpuRows {
     return {
       gpu: this.#gpu,
       plan: this.#plan,
       affine: this.#affine,
+      range: this.#range,
       shards: this.#shards,
       count: this.count,
       dimension: this.dimension,

@@ -20,6 +20,8 @@ export interface GpuRows {
   readonly affine: Affine;
   /** The rows, `plan.shardRows` per buffer. */
   readonly shards: readonly GPUBuffer[];
+  /** The middle of the range of the stored numbers, and their largest distance from it. */
+  readonly range: { readonly centre: number; readonly spread: number };
   /** Number of rows. */
   readonly count: number;
   /** Numbers per row. */
@@ -34,14 +36,14 @@ export interface GpuRows {
 const WORK = 2 ** 28;
 
 /** A row of some query's list. */
-interface Place {
+export interface Place {
   readonly query: number;
   readonly index: number;
   readonly row: number;
 }
 
 /** A range of rows that one binding can hold, and the listed ones among them, query by query. */
-interface Segment {
+export interface Segment {
   readonly binding: GPUBufferBinding;
   readonly first: number;
   readonly places: Place[];
@@ -174,7 +176,7 @@ export async function weightedMeans(
 }
 
 /** Runs `body` with buffers that are freed after it. */
-async function using(
+export async function using(
   gpu: Gpu,
   body: (make: (bytes: number, usage: number) => Promise<GPUBuffer>) => Promise<void>,
 ): Promise<void> {
@@ -191,7 +193,7 @@ async function using(
 }
 
 /** Sorts listed rows by the binding that holds them. */
-function segments(rows: GpuRows, lists: readonly Uint32Array[]): Segment[] {
+export function segments(rows: GpuRows, lists: readonly Uint32Array[]): Segment[] {
   const { plan, shards, count } = rows;
   const chunks = Math.max(1, Math.floor(rows.bindingBytes / (plan.chunkRows * plan.rowBytes)));
   const size = Math.min(plan.shardRows, chunks * plan.chunkRows);
@@ -263,7 +265,7 @@ function distanceErrors(
   });
 }
 
-function bind(
+export function bind(
   gpu: Gpu,
   pipeline: GPUComputePipeline,
   resources: (GPUBuffer | GPUBufferBinding)[],
@@ -277,7 +279,7 @@ function bind(
   });
 }
 
-function dispatch(
+export function dispatch(
   encoder: GPUCommandEncoder,
   pipeline: GPUComputePipeline,
   group: GPUBindGroup,

@@ -6,6 +6,8 @@
 import type { Mask } from "../mask.ts";
 import { columnSums, MOST_COORDINATES, treeProgram } from "../mask_tree.ts";
 import type { TreeProgram } from "../mask_tree.ts";
+import { cutQueries, mergeParts } from "../masked_parts.ts";
+import type { RowPart } from "../masked_parts.ts";
 import { MASKED_ACTION } from "../masked_posterior.ts";
 import type { MaskedOptions } from "../masked_posterior.ts";
 import { DeviceError } from "../../errors.ts";
@@ -14,12 +16,8 @@ import * as masked from "./modules/masked.ts";
 import type { ThreadPool } from "./pool.ts";
 import type { StoreView } from "./store.ts";
 
-/** Rows of one job, about, and most jobs per query: bounds the memory of states. */
-const JOB_ROWS = 512, MOST_JOBS = 32;
 /** Bytes of a job and of a column's state; the kernel agrees. */
 const JOB = 24, STATE = 32;
-/** Bytes of states at a time. */
-const STATE_BYTES = 2 ** 26;
 /** Column sums are at most so many units, so that differences of two fit 32 bits. */
 const UNITS = 2 ** 30 - 2 ** 20;
 /** An error of a logit, in nats, that float32 arithmetic makes as well. */
@@ -28,13 +26,6 @@ const ROUNDING = 5e-5;
 const BITS_LEFT_OUT = 26;
 /** A reference may be above the least sum by so many bits. */
 const BITS_ABOVE = 8;
-
-/** The rows of one query that one job goes through, and where its states are. */
-interface Job {
-  readonly query: number;
-  readonly from: number;
-  readonly count: number;
-}
 
 /** A query in stored units and what turns its sums into logits. */
 interface MaskedQuery {
@@ -78,14 +69,10 @@ export async function maskedMeans(
   const h = scale * scale / (2 * sigma * sigma * temperature);
   const rows = queries.length / dimension;
   const means = new Float32Array(rows * mask.outputs.length);
-  const jobsOf = (query: number) => cut(subsets?.[query].rows.length ?? view.count, query, options);
+  const lengths = Array.from({ length: rows }, (_, q) => subsets?.[q].rows.length ?? view.count);
   for (let first = 0; first < rows;) {
-    const jobs: Job[] = [];
-    let last = first;
-    do jobs.push(...jobsOf(last++)); while (
-      last < rows &&
-      (jobs.length + jobsOf(last).length) * mask.outputs.length * STATE <= STATE_BYTES
-    );
+    const parts = cutQueries(first, lengths, mask.outputs.length, options.batch);
+    const last = parts[parts.length - 1].query + 1;
     const batch = Array.from({ length: last - first }, (_, k) => {
       const from = (first + k) * dimension;
       const weights = subsets?.[first + k].logWeights;
@@ -96,21 +83,10 @@ export async function maskedMeans(
         weights,
       });
     });
-    await scan(view, { mask, program, h, first, batch, jobs, means }, options);
+    await scan(view, { mask, program, h, first, batch, parts, means }, options);
     first = last;
   }
   return means;
-}
-
-/** Cuts the rows of a query into jobs; how depends on their number alone, as the bits of a sum do. */
-function cut(count: number, query: number, { batch }: MaskedOptions): Job[] {
-  const parts = Math.min(MOST_JOBS, Math.ceil(count / JOB_ROWS));
-  const size = batch ?? roundUp(Math.ceil(count / parts), 16);
-  const jobs: Job[] = [];
-  for (let from = 0; from < count; from += size) {
-    jobs.push({ query, from, count: Math.min(size, count - from) });
-  }
-  return jobs;
 }
 
 const programs = new WeakMap<Mask, Promise<TreeProgram>>();
@@ -264,13 +240,13 @@ interface Scan {
   readonly h: number;
   readonly first: number;
   readonly batch: readonly MaskedQuery[];
-  readonly jobs: readonly Job[];
+  readonly parts: readonly RowPart[];
   readonly means: Float32Array;
 }
 
 async function scan(view: StoreView, task: Scan, options: MaskedOptions): Promise<void> {
   const { memory, pool, bytes, data, rowBytes, dimension, free } = view;
-  const { mask, program, batch, jobs, first } = task;
+  const { mask, program, batch, parts, first } = task;
   const columns = mask.outputs.length, inputs = roundUp(dimension, 4);
   const exact = batch.some((query) => query.exact);
   const subset = (k: number) => options.subsets?.[first + k];
@@ -284,8 +260,8 @@ async function scan(view: StoreView, task: Scan, options: MaskedOptions): Promis
     weights: batch.map((_, k) =>
       subset(k)?.logWeights ? arena.take(8 * subset(k)!.rows.length) : 0
     ),
-    jobs: arena.take(JOB * jobs.length),
-    states: arena.take(STATE * columns * jobs.length),
+    jobs: arena.take(JOB * parts.length),
+    states: arena.take(STATE * columns * parts.length),
   };
   const scratchBytes = roundUp(320 + 64 * (program.slots + 2 * inputs), 64);
   const scratch = arena.take(scratchBytes * pool.threads);
@@ -303,8 +279,8 @@ async function scan(view: StoreView, task: Scan, options: MaskedOptions): Promis
     if (rows) new Uint32Array(buffer, at.rows[k], rows.length).set(rows);
     if (logWeights) new Float64Array(buffer, at.weights[k], rows!.length).set(logWeights);
   });
-  const table = new Uint32Array(buffer, at.jobs, JOB / 4 * jobs.length);
-  jobs.forEach(({ query, from, count }, i) => {
+  const table = new Uint32Array(buffer, at.jobs, JOB / 4 * parts.length);
+  parts.forEach(({ query, from, count }, i) => {
     const k = query - first, states = at.states + i * columns * STATE;
     table.set([at.rows[k], from, count, at.queries[k], states, at.weights[k]], i * JOB / 4);
   });
@@ -312,8 +288,8 @@ async function scan(view: StoreView, task: Scan, options: MaskedOptions): Promis
     module: "masked",
     kernel: "scan",
     memory,
-    rows: jobs.length,
-    shards: jobs.length,
+    rows: parts.length,
+    shards: parts.length,
     control: at.control,
     arguments: [
       { base: bytes ? 1 : 0 },
@@ -330,7 +306,7 @@ async function scan(view: StoreView, task: Scan, options: MaskedOptions): Promis
       { base: at.control + 4 },
     ],
   }, options.signal);
-  merge(view, task, at.states, options);
+  merge(view, task, at.states, options.batch !== undefined);
 }
 
 /** The columns' bits in the order of the program. */
@@ -364,38 +340,27 @@ function writeQuery(
   query.set(q);
 }
 
-/** Merges the states of the jobs of each query, in float64. */
+/** Merges the states of the parts of each query, in float64. */
 function merge(
   { memory, scale, offset }: StoreView,
-  { program: { order }, h, first, batch, jobs, means }: Scan,
+  { program: { order }, h, first, batch, parts, means }: Scan,
   states: number,
-  { batch: average }: MaskedOptions,
+  averaged: boolean,
 ): void {
-  const columns = order.length, length = STATE / 8 * columns;
-  const integers = new Int32Array(memory.buffer, states, 2 * length * jobs.length);
-  const floats = new Float64Array(memory.buffer, states, length * jobs.length);
-  for (let begin = 0; begin < jobs.length;) {
-    const { query } = jobs[begin];
-    let end = begin + 1;
-    while (end < jobs.length && jobs[end].query === query) end++;
+  const columns = order.length, length = columns * parts.length;
+  const integers = new Int32Array(memory.buffer, states, STATE / 4 * length);
+  const floats = new Float64Array(memory.buffer, states, STATE / 8 * length);
+  const energies = new Float64Array(length), z = new Float64Array(length);
+  const y = new Float64Array(length);
+  parts.forEach(({ query }, p) => {
     const { unit, exact } = batch[query - first];
-    for (let i = 0; i < columns; i++) {
-      // The least energy of each job, relative to which its sums are.
-      const energy = (job: number) => {
-        const at = job * length + i * STATE / 8;
-        return exact ? floats[at + 3] : integers[2 * at] * unit;
-      };
-      let least = Infinity;
-      for (let job = begin; job < end; job++) least = Math.min(least, energy(job));
-      let z = 0, y = 0;
-      for (let job = begin; job < end; job++) {
-        const at = job * length + i * STATE / 8;
-        const factor = average ? 1 / floats[at + 1] : Math.exp((least - energy(job)) * h);
-        z += factor * floats[at + 1];
-        y += factor * floats[at + 2];
-      }
-      means[query * columns + order[i]] = y / z * scale + offset;
-    }
-    begin = end;
-  }
+    order.forEach((column, i) => {
+      const at = STATE / 8 * (p * columns + i), to = p * columns + column;
+      energies[to] = exact ? floats[at + 3] : integers[2 * at] * unit;
+      z[to] = floats[at + 1];
+      y[to] = floats[at + 2];
+    });
+  });
+  const merged = mergeParts(parts, { energies, z, y }, columns, h, averaged);
+  means.set(merged.map((v) => v * scale + offset), first * columns);
 }
