@@ -66,6 +66,7 @@ export * from "./src/denoisers/mixture_law.ts";
 export * from "./src/denoisers/optimal.ts";
 export * from "./src/denoisers/pca_locality.ts";
 export * from "./src/denoisers/smoothed.ts";
+export * from "./src/denoisers/smoothing_defaults.ts";
 export * from "./src/denoisers/spectrum.ts";
 export * from "./src/denoisers/wiener.ts";
 export * from "./src/errors.ts";
