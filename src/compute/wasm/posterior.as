@@ -186,116 +186,54 @@ function dots4x2(row: usize, row1: usize, q: usize, qb: usize, from: usize, to: 
   let p0 = q + (from << 1), p1 = p0 + qb, p2 = p1 + qb, p3 = p2 + qb;
   let r0 = row + from, r1 = row1 + from;
   const end = row + to;
-  // Unrolled so that the addresses are computed once for 32 columns.
-  for (; r0 + 32 <= end; r0 += 32, r1 += 32, p0 += 64, p1 += 64, p2 += 64, p3 += 64) {
-      const x0_0 = v128.load8x8_s(r0, 0);
-      const x1_0 = v128.load8x8_s(r1, 0);
+  // Unrolled so that the addresses are computed once for 16 columns.
+  for (; r0 + 16 <= end; r0 += 16, r1 += 16, p0 += 32, p1 += 32, p2 += 32, p3 += 32) {
+      const x0_0 = v128.load8x8_s(r0, 0), x1_0 = v128.load8x8_s(r1, 0);
       const a_0 = v128.load(p0, 0);
       s00 = i32x4.add(s00, i32x4.dot_i16x8_s(a_0, x0_0));
       s01 = i32x4.add(s01, i32x4.dot_i16x8_s(a_0, x1_0));
       const b_0 = v128.load(p1, 0);
       s10 = i32x4.add(s10, i32x4.dot_i16x8_s(b_0, x0_0));
       s11 = i32x4.add(s11, i32x4.dot_i16x8_s(b_0, x1_0));
-      const d_0 = v128.load(p2, 0);
-      s20 = i32x4.add(s20, i32x4.dot_i16x8_s(d_0, x0_0));
-      s21 = i32x4.add(s21, i32x4.dot_i16x8_s(d_0, x1_0));
-      const e_0 = v128.load(p3, 0);
-      s30 = i32x4.add(s30, i32x4.dot_i16x8_s(e_0, x0_0));
-      s31 = i32x4.add(s31, i32x4.dot_i16x8_s(e_0, x1_0));
-      const x0_8 = v128.load8x8_s(r0, 8);
-      const x1_8 = v128.load8x8_s(r1, 8);
+      const c_0 = v128.load(p2, 0);
+      s20 = i32x4.add(s20, i32x4.dot_i16x8_s(c_0, x0_0));
+      s21 = i32x4.add(s21, i32x4.dot_i16x8_s(c_0, x1_0));
+      const d_0 = v128.load(p3, 0);
+      s30 = i32x4.add(s30, i32x4.dot_i16x8_s(d_0, x0_0));
+      s31 = i32x4.add(s31, i32x4.dot_i16x8_s(d_0, x1_0));
+      const x0_8 = v128.load8x8_s(r0, 8), x1_8 = v128.load8x8_s(r1, 8);
       const a_8 = v128.load(p0, 16);
       s00 = i32x4.add(s00, i32x4.dot_i16x8_s(a_8, x0_8));
       s01 = i32x4.add(s01, i32x4.dot_i16x8_s(a_8, x1_8));
       const b_8 = v128.load(p1, 16);
       s10 = i32x4.add(s10, i32x4.dot_i16x8_s(b_8, x0_8));
       s11 = i32x4.add(s11, i32x4.dot_i16x8_s(b_8, x1_8));
-      const d_8 = v128.load(p2, 16);
-      s20 = i32x4.add(s20, i32x4.dot_i16x8_s(d_8, x0_8));
-      s21 = i32x4.add(s21, i32x4.dot_i16x8_s(d_8, x1_8));
-      const e_8 = v128.load(p3, 16);
-      s30 = i32x4.add(s30, i32x4.dot_i16x8_s(e_8, x0_8));
-      s31 = i32x4.add(s31, i32x4.dot_i16x8_s(e_8, x1_8));
-      const x0_16 = v128.load8x8_s(r0, 16);
-      const x1_16 = v128.load8x8_s(r1, 16);
-      const a_16 = v128.load(p0, 32);
-      s00 = i32x4.add(s00, i32x4.dot_i16x8_s(a_16, x0_16));
-      s01 = i32x4.add(s01, i32x4.dot_i16x8_s(a_16, x1_16));
-      const b_16 = v128.load(p1, 32);
-      s10 = i32x4.add(s10, i32x4.dot_i16x8_s(b_16, x0_16));
-      s11 = i32x4.add(s11, i32x4.dot_i16x8_s(b_16, x1_16));
-      const d_16 = v128.load(p2, 32);
-      s20 = i32x4.add(s20, i32x4.dot_i16x8_s(d_16, x0_16));
-      s21 = i32x4.add(s21, i32x4.dot_i16x8_s(d_16, x1_16));
-      const e_16 = v128.load(p3, 32);
-      s30 = i32x4.add(s30, i32x4.dot_i16x8_s(e_16, x0_16));
-      s31 = i32x4.add(s31, i32x4.dot_i16x8_s(e_16, x1_16));
-      const x0_24 = v128.load8x8_s(r0, 24);
-      const x1_24 = v128.load8x8_s(r1, 24);
-      const a_24 = v128.load(p0, 48);
-      s00 = i32x4.add(s00, i32x4.dot_i16x8_s(a_24, x0_24));
-      s01 = i32x4.add(s01, i32x4.dot_i16x8_s(a_24, x1_24));
-      const b_24 = v128.load(p1, 48);
-      s10 = i32x4.add(s10, i32x4.dot_i16x8_s(b_24, x0_24));
-      s11 = i32x4.add(s11, i32x4.dot_i16x8_s(b_24, x1_24));
-      const d_24 = v128.load(p2, 48);
-      s20 = i32x4.add(s20, i32x4.dot_i16x8_s(d_24, x0_24));
-      s21 = i32x4.add(s21, i32x4.dot_i16x8_s(d_24, x1_24));
-      const e_24 = v128.load(p3, 48);
-      s30 = i32x4.add(s30, i32x4.dot_i16x8_s(e_24, x0_24));
-      s31 = i32x4.add(s31, i32x4.dot_i16x8_s(e_24, x1_24));
+      const c_8 = v128.load(p2, 16);
+      s20 = i32x4.add(s20, i32x4.dot_i16x8_s(c_8, x0_8));
+      s21 = i32x4.add(s21, i32x4.dot_i16x8_s(c_8, x1_8));
+      const d_8 = v128.load(p3, 16);
+      s30 = i32x4.add(s30, i32x4.dot_i16x8_s(d_8, x0_8));
+      s31 = i32x4.add(s31, i32x4.dot_i16x8_s(d_8, x1_8));
   }
-  for (; r0 < end; r0 += 8, r1 += 8, p0 += 16, p1 += 16, p2 += 16, p3 += 16) {
-      const x0_0 = v128.load8x8_s(r0, 0);
-      const x1_0 = v128.load8x8_s(r1, 0);
+  if (r0 < end) {
+      const x0_0 = v128.load8x8_s(r0, 0), x1_0 = v128.load8x8_s(r1, 0);
       const a_0 = v128.load(p0, 0);
       s00 = i32x4.add(s00, i32x4.dot_i16x8_s(a_0, x0_0));
       s01 = i32x4.add(s01, i32x4.dot_i16x8_s(a_0, x1_0));
       const b_0 = v128.load(p1, 0);
       s10 = i32x4.add(s10, i32x4.dot_i16x8_s(b_0, x0_0));
       s11 = i32x4.add(s11, i32x4.dot_i16x8_s(b_0, x1_0));
-      const d_0 = v128.load(p2, 0);
-      s20 = i32x4.add(s20, i32x4.dot_i16x8_s(d_0, x0_0));
-      s21 = i32x4.add(s21, i32x4.dot_i16x8_s(d_0, x1_0));
-      const e_0 = v128.load(p3, 0);
-      s30 = i32x4.add(s30, i32x4.dot_i16x8_s(e_0, x0_0));
-      s31 = i32x4.add(s31, i32x4.dot_i16x8_s(e_0, x1_0));
+      const c_0 = v128.load(p2, 0);
+      s20 = i32x4.add(s20, i32x4.dot_i16x8_s(c_0, x0_0));
+      s21 = i32x4.add(s21, i32x4.dot_i16x8_s(c_0, x1_0));
+      const d_0 = v128.load(p3, 0);
+      s30 = i32x4.add(s30, i32x4.dot_i16x8_s(d_0, x0_0));
+      s31 = i32x4.add(s31, i32x4.dot_i16x8_s(d_0, x1_0));
   }
   addTwo(out, sums2(s00, s01)); out += outStride;
   addTwo(out, sums2(s10, s11)); out += outStride;
   addTwo(out, sums2(s20, s21)); out += outStride;
   addTwo(out, sums2(s30, s31));
-}
-
-// The products of 1 digit row with 4 byte rows, which are read in the order of memory.
-function dots1x4(row: usize, rowBytes: usize, q: usize, stride: usize, out: usize): void {
-  let d0: f64 = 0, d1: f64 = 0, d2: f64 = 0, d3: f64 = 0;
-  for (let from: usize = 0; from < stride; from += BLOCK_DOT) {
-    let s0 = i32x4.splat(0), s1 = s0, s2 = s0, s3 = s0;
-    let p = q + (from << 1);
-    let r0 = row + from, r1 = r0 + rowBytes, r2 = r1 + rowBytes, r3 = r2 + rowBytes;
-    const end = row + min(stride, from + BLOCK_DOT);
-    for (; r0 + 16 <= end; r0 += 16, r1 += 16, r2 += 16, r3 += 16, p += 32) {
-      const a = v128.load(p), b = v128.load(p, 16);
-      s0 = i32x4.add(s0, i32x4.dot_i16x8_s(a, v128.load8x8_s(r0)));
-      s1 = i32x4.add(s1, i32x4.dot_i16x8_s(a, v128.load8x8_s(r1)));
-      s2 = i32x4.add(s2, i32x4.dot_i16x8_s(a, v128.load8x8_s(r2)));
-      s3 = i32x4.add(s3, i32x4.dot_i16x8_s(a, v128.load8x8_s(r3)));
-      s0 = i32x4.add(s0, i32x4.dot_i16x8_s(b, v128.load8x8_s(r0, 8)));
-      s1 = i32x4.add(s1, i32x4.dot_i16x8_s(b, v128.load8x8_s(r1, 8)));
-      s2 = i32x4.add(s2, i32x4.dot_i16x8_s(b, v128.load8x8_s(r2, 8)));
-      s3 = i32x4.add(s3, i32x4.dot_i16x8_s(b, v128.load8x8_s(r3, 8)));
-    }
-    for (; r0 < end; r0 += 8, r1 += 8, r2 += 8, r3 += 8, p += 16) {
-      const a = v128.load(p);
-      s0 = i32x4.add(s0, i32x4.dot_i16x8_s(a, v128.load8x8_s(r0)));
-      s1 = i32x4.add(s1, i32x4.dot_i16x8_s(a, v128.load8x8_s(r1)));
-      s2 = i32x4.add(s2, i32x4.dot_i16x8_s(a, v128.load8x8_s(r2)));
-      s3 = i32x4.add(s3, i32x4.dot_i16x8_s(a, v128.load8x8_s(r3)));
-    }
-    d0 += sum4i(s0); d1 += sum4i(s1); d2 += sum4i(s2); d3 += sum4i(s3);
-  }
-  store<f64>(out, d0); store<f64>(out, d1, 8); store<f64>(out, d2, 16); store<f64>(out, d3, 24);
 }
 
 // The product of 1 digit row with 1 byte row.
@@ -330,12 +268,20 @@ function blockDots(block: usize, rowBytes: usize, n: usize, stride: usize, q: us
       }
     }
   }
-  for (let k: usize = 0; k < many; k++) {
-    const o = out + k * outStride;
-    let r = paired;
-    for (; r + 3 < n; r += 4) dots1x4(block + r * rowBytes, rowBytes, q + k * qb, stride, o + (r << 3));
-    for (; r < n; r++) store<f64>(o + (r << 3), dot1(block + r * rowBytes, q + k * qb, stride));
+  // Row by row, in the order of memory: several rows at a time take twice as long to come from there.
+  for (let r = paired; r < n; r++) {
+    for (let k: usize = 0; k < many; k++) {
+      store<f64>(out + k * outStride + (r << 3), dot1(block + r * rowBytes, q + k * qb, stride));
+    }
   }
+}
+
+// Brings a block into the cache, in the order of memory, which pairs of rows would not.
+// Returns something, so that the compiler leaves it in.
+function touch(block: usize, bytes: usize): i32 {
+  let any = 0;
+  for (let at = block; at < block + bytes; at += 64) any |= load<i32>(at);
+  return any;
 }
 
 // Turns products by the first digit into distances, two at a time.
@@ -777,6 +723,7 @@ export function scan(bytes: i32, data: usize, rows: usize, firstRow: usize, bloc
     if (atomic.load<i32>(stop)) return;
     const n = min(blockRows, rows - from);
     const block = data + from * rowBytes;
+    if (batch > 3) store<i32>(scratch, touch(block, n * rowBytes));
     let paired = false, busy = 0;
     memory.fill(kept, 0, n);
     for (let group: usize = 0; group < groups; group++) {
@@ -906,6 +853,7 @@ export function nearest(bytes: i32, data: usize, rows: usize, firstRow: usize, b
     if (atomic.load<i32>(stop)) return;
     const n = min(blockRows, rows - from);
     const block = data + from * rowBytes;
+    if (batch > 3) store<i32>(scratch, touch(block, n * rowBytes));
     for (let q: usize = 0; q < batch; q += 4) {
       const many = min<usize>(4, batch - q);
       const p = parameters + q * PARAMETERS * 8;
