@@ -7,10 +7,18 @@ import { averagedSoftmaxBias, averagedSoftmaxGrowth } from "./averaged_softmax.t
 import { gaussianLimit } from "./gaussian_limit.ts";
 import { knnImportanceRate } from "./knn_importance.ts";
 import { globalSubsetIsNotLocal, localTruncationBound } from "./local_truncation.ts";
+import { lateStartBounded, lateStartTight } from "./late_start.ts";
 import { oneUpdate } from "./one_update.ts";
 import { meanLimit, nearestLimit } from "./posterior_limits.ts";
 import { entropyRate, progressiveConcentration } from "./progressive_concentration.ts";
 import { sampledTailUnbiased, tailMassCovered } from "./sampled_tail.ts";
+import {
+  barycentricSupport,
+  mergingBandwidth,
+  oneDrawMemorises,
+  tupleIdentity,
+  twoPointLaw,
+} from "./smoothed_support.ts";
 import type { Report } from "./statement.ts";
 import { trajectoryError } from "./trajectory_error.ts";
 import { transportedCertificate } from "./transported_certificate.ts";
@@ -42,6 +50,13 @@ export const STATEMENTS: Readonly<Record<string, () => Report | Promise<Report>>
   sampledTailUnbiased,
   tailMassCovered,
   knnImportanceRate,
+  tupleIdentity,
+  barycentricSupport,
+  oneDrawMemorises,
+  twoPointLaw,
+  mergingBandwidth,
+  lateStartBounded,
+  lateStartTight,
 };
 
 /**

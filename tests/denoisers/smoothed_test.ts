@@ -130,8 +130,6 @@ Deno.test("smoothed() with bandwidth zero is the denoiser inside", async () => {
 
 Deno.test("smoothed() is the mean over tilted logits: the perturbed query and the tilt are the same", async () => {
   const dataset = twelve();
-  const devices = await testDevices();
-
   const M = 3, bandwidth = 0.4;
   const denoiser = smoothed(optimalFloat64(dataset), { bandwidth, M });
   const x = Float64Array.of(0.7, -0.2);
