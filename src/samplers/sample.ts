@@ -5,20 +5,20 @@
  */
 import type { PosteriorFacts } from "../compute/posterior.ts";
 import type { Denoiser } from "../denoisers/denoiser.ts";
-import type { StateSpace } from "../linear_space.ts";
 import { checkSigmas, ddpmGrid } from "../noise.ts";
 import type { SigmaGrid } from "../noise.ts";
 import { RandomStream, startNoise } from "../random.ts";
+import { Recorder } from "./_recorder.ts";
 import { ddim } from "./ddim.ts";
-import type { Sampler } from "./sampler.ts";
+import type { Convergence, Sampler } from "./sampler.ts";
 
 /** How far a run has come. */
 export interface Progress {
   /** Share of the work that is done, 0 to 1. */
   readonly fraction: number;
-  /** Steps done, over all batches. */
+  /** Steps of the grid that were passed, over all batches. */
   readonly done: number;
-  /** Steps in all, over all batches. */
+  /** Steps of the grid in all, over all batches. */
   readonly total: number;
   /** The noise level reached. */
   readonly sigma: number;
@@ -62,7 +62,10 @@ export interface StepRecord {
   readonly seconds: number;
   /** Denoiser evaluations per sample after it. */
   readonly evaluations: number;
-  /** Facts of the posterior at the state that the step started from, one value per sample, if the denoiser knows them. */
+  /**
+   * Facts of the posterior at the state that the step started from, one value per sample, if the denoiser knows
+   * them and was called for all samples at that level of the grid.
+   */
   readonly facts?: PosteriorFacts;
 }
 
@@ -82,10 +85,12 @@ export interface SampleResult<X> {
   readonly x: X;
   /** The last denoiser outputs. Equal to `x` when the grid ends at 0. */
   readonly denoised: X;
-  /** Denoiser evaluations per sample. */
+  /** Denoiser evaluations per sample; their mean where samples differ. */
   readonly evaluations: number;
-  /** Batched denoiser calls. */
+  /** Batched denoiser calls, one after the other, of all batches. */
   readonly calls: number;
+  /** How well it converged, one value per sample, of a method that iterates or adapts its steps. */
+  readonly convergence?: Convergence;
   /** Wall-clock seconds. */
   readonly seconds: number;
   /** One record per step. */
@@ -129,75 +134,66 @@ export async function sample<X>(
   } = options;
   checkOptions(denoiser, count, batchSize, options);
   checkSigmas(grid.sigmas);
-  const steps = grid.sigmas.length - 1;
-  const batches = Math.ceil(count / batchSize);
-  const dimension = denoiser.shape.reduce((product, n) => product * n, 1);
-  const record = new Recorder(
-    denoiser.space,
-    count,
-    dimension,
-    grid.sigmas,
-    options.trajectory ?? false,
-  );
-  const begin = performance.now();
-  let evaluations = 0, calls = 0;
-
-  for (let batch = 0; batch < batches; batch++) {
+  const { space, shape } = denoiser;
+  const record = new Recorder(space, count, shape, grid.sigmas, options.trajectory ?? false);
+  const watched = record.watch(denoiser);
+  const clock = new ProgressClock(grid.sigmas, Math.ceil(count / batchSize));
+  for (let first = 0; first < count; first += batchSize) {
     signal?.throwIfAborted();
-    const first = batch * batchSize;
     const rows = Math.min(batchSize, count - first);
-    const { space } = denoiser;
-    const start = space.from(startState(denoiser, grid, first, rows, options), [
-      rows,
-      ...denoiser.shape,
-    ]);
-    let before = performance.now();
-    let callsOfBatch = 0;
+    const start = space.from(startState(denoiser, grid, first, rows, options), [rows, ...shape]);
     try {
-      await record.start(denoiser, start, first);
-      for await (
-        const at of sampler.run(
-          record.watch(denoiser, first),
-          start,
-          grid.sigmas,
-          { signal, samples: sampleIndices(first + (options.first ?? 0), rows) },
-        )
-      ) {
-        await record.step(
-          denoiser,
-          at,
-          first,
-          (performance.now() - before) / 1000,
-        );
-        ({ evaluations, calls: callsOfBatch } = at);
-        const done = batch * steps + at.step, total = batches * steps;
-        const elapsed = (performance.now() - begin) / 1000;
-        await options.onProgress?.({
-          fraction: done / total,
-          done,
-          total,
-          sigma: at.sigma,
-          elapsed,
-          remaining: elapsed / done * (total - done),
-        });
-        before = performance.now();
+      await record.start(start, first, rows);
+      const samples = sampleIndices(first + (options.first ?? 0), rows);
+      for await (const at of sampler.run(watched, start, grid.sigmas, { signal, samples })) {
+        await record.step(at);
+        await options.onProgress?.(clock.at(first / batchSize, at.sigma));
+        record.resume();
       }
+      record.end();
     } finally {
       space.dispose(start);
     }
-    calls += callsOfBatch;
   }
   signal?.throwIfAborted();
-  const shape = [count, ...denoiser.shape];
   return {
-    x: denoiser.space.from(record.x, shape),
-    denoised: denoiser.space.from(record.denoised, shape),
-    evaluations,
-    calls,
-    seconds: (performance.now() - begin) / 1000,
-    steps: record.records(),
-    ...(record.trajectory && { trajectory: record.trajectory }),
+    x: space.from(record.x, [count, ...shape]),
+    denoised: space.from(record.denoised, [count, ...shape]),
+    seconds: clock.elapsed,
+    ...record.result(),
   };
+}
+
+/** How far a walk down a grid has come, whether or not it stops at its levels. */
+class ProgressClock {
+  readonly #begin = performance.now();
+
+  constructor(readonly sigmas: readonly number[], readonly batches: number) {}
+
+  get elapsed(): number {
+    return (performance.now() - this.#begin) / 1000;
+  }
+
+  at(batch: number, sigma: number): Progress {
+    const { elapsed, sigmas } = this;
+    const steps = sigmas.length - 1;
+    const passed = sigmas.findLastIndex((level) => level >= sigma);
+    const [above, below] = [sigmas[Math.max(passed, 0)], sigmas[passed + 1] ?? 0];
+    // Between two levels, the share of the step in ln σ; of a step to 0 no share is known.
+    const share = below > 0 && above > sigma
+      ? Math.log(above / sigma) / Math.log(above / below)
+      : 0;
+    const total = this.batches * steps;
+    const done = batch * steps + Math.max(passed, 0) + share;
+    return {
+      fraction: done / total,
+      done: Math.floor(done),
+      total,
+      sigma,
+      elapsed,
+      remaining: done > 0 ? elapsed / done * (total - done) : undefined,
+    };
+  }
 }
 
 function checkOptions<X>(
@@ -272,127 +268,4 @@ function startState<X>(
     }
   }
   return state;
-}
-
-type Numbers = Float32Array | Float64Array;
-
-/** Collects states, times and facts over the batches of a run. */
-class Recorder {
-  readonly x: Numbers;
-  readonly denoised: Numbers;
-  readonly trajectory?: { sigma: number; x: Numbers; denoised?: Numbers }[];
-  readonly #seconds: number[];
-  readonly #evaluations: number[];
-  readonly #facts: (Record<keyof PosteriorFacts, Float64Array | Uint32Array> | undefined)[];
-  #step = 0;
-
-  constructor(
-    space: StateSpace<unknown>,
-    readonly count: number,
-    readonly dimension: number,
-    readonly sigmas: readonly number[],
-    trajectory: boolean,
-  ) {
-    const steps = sigmas.length - 1;
-    const numbers = count * dimension;
-    this.x = space.numbers(numbers);
-    this.denoised = space.numbers(numbers);
-    this.#seconds = new Array(steps).fill(0);
-    this.#evaluations = new Array(steps).fill(0);
-    this.#facts = new Array(steps).fill(undefined);
-    if (trajectory) {
-      this.trajectory = sigmas.map((sigma, i) => ({
-        sigma,
-        x: space.numbers(numbers),
-        ...(i > 0 && { denoised: space.numbers(numbers) }),
-      }));
-    }
-  }
-
-  /** The same denoiser, which also keeps the facts of the first evaluation of each step. */
-  watch<X>(denoiser: Denoiser<X>, first: number): Denoiser<X> {
-    if (!denoiser.posterior) return denoiser;
-    let seen = -1;
-    return {
-      label: denoiser.label,
-      references: denoiser.references,
-      shape: denoiser.shape,
-      space: denoiser.space,
-      denoise: async (x, sigma, options) => {
-        const { mean, facts } = await denoiser.posterior!(x, sigma, options);
-        if (seen !== this.#step) this.#keepFacts(this.#step, facts, first);
-        seen = this.#step;
-        return mean;
-      },
-    };
-  }
-
-  async start<X>(denoiser: Denoiser<X>, x: X, first: number): Promise<void> {
-    this.#step = 0;
-    if (this.trajectory) {
-      this.#place(this.trajectory[0].x, await denoiser.space.values(x), first);
-    }
-  }
-
-  async step<X>(
-    denoiser: Denoiser<X>,
-    at: { step: number; x: X; denoised: X; evaluations: number },
-    first: number,
-    seconds: number,
-  ): Promise<void> {
-    const i = at.step - 1;
-    this.#step = at.step;
-    this.#seconds[i] += seconds;
-    this.#evaluations[i] = at.evaluations;
-    const last = at.step === this.sigmas.length - 1;
-    if (!last && !this.trajectory) return;
-    const { space } = denoiser;
-    const [x, denoised] = await Promise.all([
-      space.values(at.x),
-      space.values(at.denoised),
-    ]);
-    if (last) {
-      const bad = x.findIndex((v) => !Number.isFinite(v));
-      if (bad >= 0) {
-        throw new RangeError(
-          `Cannot sample: sample ${first + Math.floor(bad / this.dimension)} ended at ${
-            x[bad]
-          }, wanted finite numbers`,
-        );
-      }
-      this.#place(this.x, x, first);
-      this.#place(this.denoised, denoised, first);
-    }
-    if (this.trajectory) {
-      this.#place(this.trajectory[at.step].x, x, first);
-      this.#place(this.trajectory[at.step].denoised!, denoised, first);
-    }
-  }
-
-  records(): StepRecord[] {
-    return this.#seconds.map((seconds, i) => ({
-      step: i + 1,
-      sigma: this.sigmas[i],
-      seconds,
-      evaluations: this.#evaluations[i],
-      ...(this.#facts[i] &&
-        { facts: this.#facts[i] as unknown as PosteriorFacts }),
-    }));
-  }
-
-  #place(target: Numbers, values: ArrayLike<number>, first: number): void {
-    target.set(values, first * this.dimension);
-  }
-
-  #keepFacts(step: number, facts: PosteriorFacts, first: number): void {
-    const kept = this.#facts[step] ??= Object.fromEntries(
-      Object.entries(facts).map(([name, values]) => [
-        name,
-        values instanceof Uint32Array ? new Uint32Array(this.count) : new Float64Array(this.count),
-      ]),
-    ) as Record<keyof PosteriorFacts, Float64Array | Uint32Array>;
-    for (const [name, values] of Object.entries(facts)) {
-      kept[name as keyof PosteriorFacts].set(values, first);
-    }
-  }
 }

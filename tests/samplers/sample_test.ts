@@ -1,17 +1,21 @@
 import type { Device, Progress } from "@closedform/diffusion";
 import {
+  collocation,
   Dataset,
   ddpmGrid,
   gridByName,
+  heun,
   karrasGrid,
   logSnrGrid,
   moons,
   optimal,
   optimalFloat64,
+  referencePosterior,
   sample,
   startNoise,
   tensorSpace,
   uniformTGrid,
+  unipc,
 } from "@closedform/diffusion";
 import assert from "node:assert/strict";
 import { testDevices, testOnDevices } from "../_helpers/devices.ts";
@@ -166,4 +170,46 @@ Deno.test("sample() from a late start begins at an item of the data plus noise, 
     () => sample({ ...denoiser, draw: undefined }, options),
     /starts at noised data/,
   );
+});
+
+Deno.test("sample() of a sampler that adapts its steps gives states and convergence of every sample", async () => {
+  const grid = logSnrGrid(4, { sigmaMax: 20, sigmaMin: 0.1 });
+  const options = { count: 5, grid, sampler: collocation({ tolerance: 1e-4 }), seed: 3 };
+  const seen: Progress[] = [];
+  const whole = await sample(optimalFloat64(set), { ...options, trajectory: true });
+  const parts = await sample(optimalFloat64(set), {
+    ...options,
+    batchSize: 2,
+    trajectory: true,
+    onProgress: (p) => void seen.push(p),
+  });
+  assert.deepEqual(parts.x, whole.x);
+  assert.deepEqual(parts.convergence!.evaluations, whole.convergence!.evaluations);
+  assert.equal(parts.convergence!.windows.length, 5);
+  assert.ok(parts.convergence!.converged.every((c) => c));
+  const mean = whole.convergence!.evaluations.reduce((a, b) => a + b) / 5;
+  assert.ok(Math.abs(parts.evaluations - mean) < 1e-12);
+  // Batches take different numbers of steps: those that end early stay at their end.
+  assert.deepEqual(parts.trajectory!.at(-1)!.x, parts.x);
+  assert.deepEqual(parts.trajectory![0].x, whole.trajectory![0].x);
+  assert.equal(parts.trajectory!.length, parts.steps.length + 1);
+  assert.equal(seen.at(-1)!.fraction, 1);
+  assert.equal(seen.at(-1)!.total, 12);
+  assert.ok(seen.every(({ fraction }, i) => i === 0 || fraction >= seen[i - 1].fraction));
+});
+
+Deno.test("sample() keeps the facts of the state that each step starts from, whatever the sampler", async () => {
+  const options = { count: 3, batchSize: 2, grid: karrasGrid(6), trajectory: true };
+  for (const sampler of [heun(), unipc()]) {
+    const { steps, trajectory } = await sample(optimalFloat64(set), { ...options, sampler });
+    for (const [i, { sigma, facts }] of steps.entries()) {
+      const at = referencePosterior(set, trajectory![i].x, sigma).facts.entropy;
+      const near = Array.from(at, (e, k) => Math.abs(e - facts!.entropy[k]));
+      // UniPC evaluates at the predicted states, which are near those it steps from.
+      assert.ok(
+        Math.max(...near) < (sampler.name === "heun" ? 1e-12 : 1),
+        `${sampler.name}, step ${i}`,
+      );
+    }
+  }
 });
