@@ -34,7 +34,7 @@ export interface CollocationOptions {
    * in static mode 1e-5.
    */
   readonly tolerance?: number;
-  /** Nodes per window, `K`, 3 to 16; from 2 in published mode. Default 6; 8 for tolerances below 1e-6 and in static mode. */
+  /** Nodes per window, `K`, 2 to 16. Default 6; 8 for tolerances below 1e-6 and in static mode. */
   readonly nodes?: number;
   /** Where the nodes lie. Default `"gauss"`, in published mode `"chebyshev"`. */
   readonly family?: NodeFamily;
@@ -177,7 +177,7 @@ function settingsOf(options: CollocationOptions) {
       `Cannot make a collocation sampler: family is ${family}, wanted gauss or chebyshev`,
     );
   }
-  checkWhole("nodes", nodes, mode === "published" ? 2 : 3, 16);
+  checkWhole("nodes", nodes, 2, 16);
   checkWhole("sweeps", sweeps, 1, 1000);
   checkWhole("maxWindows", maxWindows, 1, Infinity);
   checkPositive("tolerance", tolerance, LARGEST_TOLERANCE);

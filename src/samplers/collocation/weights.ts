@@ -60,12 +60,12 @@ export function gaussNodes(n: number): Float64Array {
   });
 }
 
-/** The weights of the Gauss–Legendre nodes on [0, 1]; they sum to 1. */
+/** The weights of the Gauss–Legendre nodes on [0, 1], `1/Σₖ (2k+1) Pₖ²`, a sum without cancellation. */
 function gaussWeights(nodes: Float64Array): Float64Array {
-  const n = nodes.length;
-  const weights = nodes.map((t) => t * (1 - t) / legendreAt(2 * t - 1, n)[n - 1] ** 2);
-  const sum = weights.reduce((a, b) => a + b, 0);
-  return weights.map((w) => w / sum);
+  return nodes.map((t) => {
+    const p = legendreAt(2 * t - 1, nodes.length);
+    return 1 / p.reduce((sum, v, k) => sum + (2 * k + 1) * v * v, 0);
+  });
 }
 
 /** The `n` roots of a Chebyshev polynomial, on [0, 1]. */
