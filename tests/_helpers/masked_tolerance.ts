@@ -24,8 +24,8 @@ const SEQUENCE = 64;
  *
  * - integers: an entry is rounded to a unit u, by about 0.3 u, and has three float32 roundings of what may be
  *   2³⁰/k units, about 20/k u each: `δ = h u √k (0.3 + 20/k)`, `u = 2⁻³⁰ ·` half the sum of the ranges of the entries;
- * - float32 sums: `δ = ε h Σt (√(64/k) + 2)`; far from all data, where `t` loses its constant part, `2ε h √Σt²` more is
- *   not needed;
+ * - float32 sums: `δ = ε h S (√(64/k) + 2 + √(k/192))`, where S = Σt; the entries of a coordinate far from all data are
+ *   without their constant part and of either sign, so that the root of the sum of their squared ranges counts;
  * - the query is rounded relative to the stored origin o: `δᵢ = 2 ε h √Σₙ (xᵢₙ − Dₙ)² (qₙ − o)²`, all rows together.
  *
  * Summing and scaling the mean costs 32 ε of the largest stored value.
@@ -43,16 +43,23 @@ export function maskedTolerance(
   const h = 0.5 / (sigma * sigma * temperature);
   const value = (i: number, n: number) => data[list[i] * d + n] * scale + offset;
   const columns = Array.from(mask.outputs, (_, m) => maskColumn(mask, m));
-  const { halves, largest } = entryRanges(points, query);
+  const { halves, far, largest } = entryRanges(points, query);
   const spread = Math.max(0, ...columns.map((c) => c.reduce((sum, n) => sum + halves[n], 0)));
   const k = Math.max(0, ...columns.map((c) => c.length)) + 1;
   const weightRange = logWeights ? Math.max(...logWeights) - Math.min(...logWeights) : 0;
   const unit = (spread + weightRange / h) * 2 ** -29;
   const integers = Math.min(INTEGERS, h * unit * Math.sqrt(k) * (0.3 + 20 / k));
   return Float64Array.from(columns, (column, c) => {
+    const sizes = new Float64Array(list.length);
     const energies = Float64Array.from(list, (_, i) => {
-      let sum = 0;
-      for (const n of column) sum += (query[n] - value(i, n)) ** 2;
+      let sum = 0, near = 0, far2 = 0;
+      for (const n of column) {
+        const t = (query[n] - value(i, n)) ** 2;
+        sum += t;
+        if (far[n]) far2 += 4 * halves[n] ** 2;
+        else near += t;
+      }
+      sizes[i] = (near + Math.sqrt(far2)) * h + weightRange;
       return sum * h - (logWeights?.[i] ?? 0);
     });
     const least = energies.reduce((a, b) => Math.min(a, b));
@@ -64,25 +71,29 @@ export function maskedTolerance(
     );
     const output = mask.outputs[c];
     const mean = heavy.reduce((sum, i) => sum + weights[i] / z * value(i, output), 0);
-    const sums = EPS32 * (least + 28 + weightRange) *
-      (Math.sqrt(SEQUENCE / Math.max(1, column.length)) + 2);
-    const own = integers + sums;
-    let alone = 0, together = 0;
+    const k1 = Math.max(1, column.length);
+    const roundings = Math.sqrt(SEQUENCE / k1) + 2 + Math.sqrt(k1 / (3 * SEQUENCE));
+    let alone = 0, together = 0, worst = 0;
     for (const i of heavy) {
       const away = weights[i] / z * Math.abs(value(i, output) - mean);
       let moved = 0;
       for (const n of column) {
         moved += ((value(i, n) - means.get(n)!) * (query[n] - offset)) ** 2;
       }
-      alone += away * away;
+      const own = integers + EPS32 * (sizes[i] + energies[i] - least) * roundings;
+      worst = Math.max(worst, own);
+      alone += (away * own) ** 2;
       together += away * 2 * EPS32 * h * Math.sqrt(moved);
     }
-    const curvature = Math.expm1(2 * DEVIATIONS * own) / (2 * DEVIATIONS * own);
-    return DEVIATIONS * (own * Math.sqrt(alone) + together) * curvature + 32 * EPS32 * largest;
+    const curvature = worst && Math.expm1(2 * DEVIATIONS * worst) / (2 * DEVIATIONS * worst);
+    return DEVIATIONS * (Math.sqrt(alone) * curvature + together) + 32 * EPS32 * largest;
   });
 }
 
-/** Half the range of `(x − q)²` per coordinate, over the hull of the data; the largest stored value. */
+/**
+ * Half the range of `(x − q)²` per coordinate, over the hull of the data; whether the coordinate of the query is three
+ * times as far from the middle of all data as these; the largest stored value.
+ */
 function entryRanges(points: PointSet, query: ArrayLike<number>) {
   const { data, dimension: d } = points;
   const { scale, offset } = affineOf(points);
@@ -98,5 +109,9 @@ function entryRanges(points: PointSet, query: ArrayLike<number>) {
     return (Math.max(...ends) - (inside ? 0 : Math.min(...ends))) / 2;
   });
   const largest = low.reduce((most, a, n) => Math.max(most, Math.abs(a), Math.abs(high[n])), 0);
-  return { halves, largest: largest + Math.abs(offset) };
+  const [least, most] = [Math.min(...low), Math.max(...high)];
+  const far = halves.map((_, n) =>
+    Number(Math.abs(query[n] - (least + most) / 2) > 3 * Math.max(1, (most - least) / 2))
+  );
+  return { halves, far, largest: largest + Math.abs(offset) };
 }
