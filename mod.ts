@@ -63,6 +63,7 @@ export * from "./src/denoisers/gaussian_law.ts";
 export { localityMask } from "./src/denoisers/locality_mask.ts";
 export type { MaskRule } from "./src/denoisers/locality_mask.ts";
 export * from "./src/denoisers/mixture_law.ts";
+export * from "./src/denoisers/neighbour_estimator.ts";
 export * from "./src/denoisers/optimal.ts";
 export * from "./src/denoisers/pca_locality.ts";
 export * from "./src/denoisers/smoothed.ts";

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { openDevice } from "../../src/compute/open_device.ts";
 import { Dataset } from "../../src/datasets/dataset.ts";
 import type { Denoiser } from "../../src/denoisers/denoiser.ts";
 import { optimal, optimalFloat64 } from "../../src/denoisers/optimal.ts";
@@ -361,6 +362,38 @@ testOnDevices(
     });
   },
 );
+
+Deno.test("smoothed() with Gumbel draws ends at modes of the kernel density", async () => {
+  using device = await openDevice("reference");
+  const corners = [[-1.5, 0], [1.5, 0], [0, 1.8], [0, -3.3]];
+  const dataset = new Dataset({
+    data: Float32Array.from(corners.flat()),
+    shape: [2],
+    name: "four",
+  });
+  using base = await optimal(dataset, device);
+  const variance = .3;
+  const denoiser = smoothed(base, { bandwidth: variance, M: 500, draws: "gumbel" });
+  const { x, denoised } = await sample(denoiser, { count: 3, grid: uniformTGrid(100), seed: 1 });
+  const ends = await tensorSpace.values(x);
+  tensorSpace.dispose(x, denoised);
+  // Mean shift from each point to its mode, in float64.
+  const modes = corners.map((start) => {
+    let at = start;
+    for (let i = 0; i < 200; i++) {
+      const weights = corners.map((c) =>
+        Math.exp(-((at[0] - c[0]) ** 2 + (at[1] - c[1]) ** 2) / (2 * variance))
+      );
+      const sum = weights.reduce((a, b) => a + b);
+      at = [0, 1].map((c) =>
+        corners.reduce((mean, corner, i) => mean + weights[i] / sum * corner[c], 0)
+      );
+    }
+    return at;
+  });
+  // Five hundred picks: the mean of those that miss the mode's own point is below a hundredth of the distances.
+  assert.equal(share(ends, 2, isNear(modes, .03)), 1);
+});
 
 Deno.test("smoothed() refuses what makes no sense", () => {
   const base: Denoiser<Float64Array> = {

@@ -1,0 +1,169 @@
+/**
+ * Posterior means estimated from the nearest items and a few random others.
+ *
+ * @module
+ */
+import { samplePerRow, sigmaPerRow } from "../compute/posterior.ts";
+import type { Neighbours } from "../compute/neighbours.ts";
+import type { Subset } from "../compute/subset.ts";
+import { RandomStream } from "../random.ts";
+import { drawOtherRows } from "../retrieval/select.ts";
+import type { OptimalDenoiser, StoredDenoiser } from "./optimal.ts";
+
+const ACTION = "estimate the posterior mean";
+
+/** Options of {@linkcode neighbourEstimator}. */
+export interface NeighbourEstimatorOptions {
+  /** Nearest items of each query, `K`, summed exactly. Default 100. */
+  readonly K?: number;
+  /** Random other items of each query, `L`, that stand for the rest. Default `K`. */
+  readonly L?: number;
+  /**
+   * Leave the random items out where the nearest ones hold more than this share of the estimated mass:
+   * few random items add more noise than they are worth. Default 0.3; 1 never does.
+   */
+  readonly switchAt?: number;
+  /** The seed of the random items. Default 0. */
+  readonly seed?: number;
+}
+
+const REFERENCES = [
+  "M. Karppa, M. Aumüller, R. Pagh (2021), DEANN: speeding up kernel-density estimation using approximate nearest neighbor search, arXiv:2107.02736",
+  "C. Scarvelis, H. Sáez de Ocáriz Borde, J. Solomon (2023), Closed-form diffusion models, arXiv:2310.12395",
+];
+
+/**
+ * An estimate of the optimal denoiser from `K` nearest items and `L` random ones of the rest, which
+ * count `(N−K)/L` times each.
+ *
+ * ```text
+ * D ≈ (Σ_K pᵢxᵢ + ((N−K)/L) Σ_L pᵢxᵢ) / (Σ_K pᵢ + ((N−K)/L) Σ_L pᵢ),   pᵢ = exp(−‖x − xᵢ‖²/2σ²)
+ * ```
+ *
+ * Numerator and denominator are unbiased, their ratio to `O(1/L)`. Random items matter at high noise,
+ * neighbours at low noise. Inside {@linkcode smoothed} each perturbed query gets its own neighbours.
+ * Random items are drawn anew for each query and noise level, by the sample's index alone.
+ *
+ * Equal to the denoiser inside if `K = N`, or if `K + L = N` without the switch.
+ *
+ * References: M. Karppa, M. Aumüller, R. Pagh (2021), arXiv:2107.02736; C. Scarvelis, H. Sáez de Ocáriz
+ * Borde, J. Solomon (2023), arXiv:2310.12395.
+ *
+ * @param base The optimal denoiser. It is not disposed with this.
+ * @param options How many items of each kind, and when to leave the random ones out.
+ * @returns The estimate, on the same states; its facts are those over the items that were used.
+ * @throws {RangeError} If a number of items is out of range.
+ *
+ * @example All items are near enough: the estimate is exact
+ * ```ts
+ * import { moons, neighbourEstimator, openDevice, optimal, tensorSpace } from "@closedform/diffusion";
+ * import assert from "node:assert/strict";
+ *
+ * using device = await openDevice("wasm");
+ * using base = await optimal(moons(100), device);
+ * const x = tensorSpace.from([0.1, 0.2], [1, 2]);
+ * const exact = await base.denoise(x, 0.5);
+ * const estimate = await neighbourEstimator(base, { K: 100, L: 0 }).denoise(x, 0.5);
+ * const [a, b] = [await tensorSpace.values(exact), await tensorSpace.values(estimate)];
+ * assert.ok(a.every((v, c) => Math.abs(v - b[c]) < 1e-6));
+ * tensorSpace.dispose(x, exact, estimate);
+ * ```
+ */
+export function neighbourEstimator(
+  base: OptimalDenoiser,
+  options: NeighbourEstimatorOptions = {},
+): StoredDenoiser {
+  const { count, store } = base;
+  const { K = Math.min(100, count), switchAt = .3, seed = 0 } = options;
+  const { L = Math.min(K, count - K) } = options;
+  checkOptions(K, L, switchAt, count);
+  const posterior: StoredDenoiser["posterior"] = async (x, sigma, evaluate = {}) => {
+    const rows = x.shape[0];
+    const sigmas = sigmaPerRow(sigma, rows, ACTION);
+    const samples = samplePerRow(evaluate, rows, ACTION);
+    const near = await store.nearest(x, K, evaluate);
+    const heads = Array.from(
+      { length: rows },
+      (_, q) => near.indices.slice(q * K, (q + 1) * K).sort(),
+    );
+    const tails = L === 0 ? [] : heads.map((head, q) => {
+      const stream = new RandomStream({
+        seed,
+        sample: samples[q],
+        purpose: "retrieval",
+        step: queryKey(sigmas[q], q, samples),
+      });
+      return drawOtherRows(stream, L, count, head);
+    });
+    const squares = L === 0 ? [] : (await store.distancesTo(x, tails, evaluate)).squares;
+    const subsets = heads.map((head, q): Subset => {
+      if (L === 0) return { rows: head };
+      const share = headShare(near, q, squares[q], (count - K) / L, sigmas[q]);
+      return share > switchAt ? { rows: head } : withTail(head, tails[q], (count - K) / L);
+    });
+    return await store.posteriorOn(x, sigma, subsets, evaluate);
+  };
+  return {
+    label: `${base.label}, from ${K} nearest and ${L} random items`,
+    references: [...base.references, ...REFERENCES],
+    shape: base.shape,
+    space: base.space,
+    ...(base.mean && { mean: base.mean }),
+    ...(base.draw && { draw: base.draw }),
+    async denoise(x, sigma, evaluate) {
+      return (await posterior(x, sigma, evaluate)).mean;
+    },
+    posterior,
+    dispose() {},
+    [Symbol.dispose]() {},
+  };
+}
+
+function withTail(head: Uint32Array, tail: Uint32Array, inflation: number): Subset {
+  const rows = new Uint32Array(head.length + tail.length);
+  rows.set(head);
+  rows.set(tail, head.length);
+  const logWeights = new Float64Array(rows.length);
+  logWeights.fill(Math.log(inflation), head.length);
+  return { rows, logWeights };
+}
+
+/** The share of the estimated mass that the nearest items hold. */
+function headShare(
+  { k, distances }: Neighbours,
+  query: number,
+  tailSquares: Float64Array,
+  inflation: number,
+  sigma: number,
+): number {
+  const nearest = distances[query * k] ** 2;
+  const weight = (square: number) => Math.exp((nearest - square) / (2 * sigma * sigma));
+  let head = 0, tail = 0;
+  for (let i = query * k; i < (query + 1) * k; i++) head += weight(distances[i] ** 2);
+  for (const square of tailSquares) tail += inflation * weight(square);
+  return head / (head + tail);
+}
+
+/** A key of a noise level, and of the place among the queries of the same sample. */
+function queryKey(sigma: number, query: number, samples: ArrayLike<number>): number {
+  let place = 0;
+  for (let q = query - 1; q >= 0 && samples[q] === samples[query]; q--) place++;
+  const bits = new Uint32Array(Float32Array.of(sigma).buffer)[0];
+  return (bits ^ Math.imul(place, 0x9E3779B1)) >>> 0;
+}
+
+function checkOptions(K: number, L: number, switchAt: number, count: number): void {
+  if (!Number.isInteger(K) || K < 1 || K > count) {
+    throw new RangeError(`Cannot ${ACTION}: K is ${K}, wanted a whole number from 1 to ${count}`);
+  }
+  if (!Number.isInteger(L) || L < 0 || L > count - K) {
+    throw new RangeError(
+      `Cannot ${ACTION}: L is ${L}, wanted a whole number from 0 to ${count - K}`,
+    );
+  }
+  if (!(switchAt >= 0 && switchAt <= 1)) {
+    throw new RangeError(
+      `Cannot ${ACTION}: switchAt is ${switchAt}, wanted a share from 0 to 1`,
+    );
+  }
+}
