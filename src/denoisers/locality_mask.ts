@@ -37,9 +37,9 @@ const DEAD = 1e-6;
  * W = U diag(λ/(λ+σ²)) Uᵀ,   V[n, m] = W[n, m]/W[n, n],   G[n, m] = |V[n, m]| ≥ θ max |V|
  * ```
  *
- * As published, a coordinate with `W[n, n] < 10⁻⁶` is not divided and has `V[n, n] = 1`. Towards `σ = 0`
- * the filter tends to the projection on the span of the data, and `G` to the diagonal; towards `σ = ∞`
- * it is proportional to the covariance.
+ * As published, a coordinate with `W[n, n] < 10⁻⁶` is not divided and has `V[n, n] = 1`: a dead pixel, or any at a
+ * noise level a thousand times its spread. Towards `σ = 0` the filter tends to the projection on the span
+ * of the data, and `G` to the diagonal; towards larger `σ` it is proportional to the covariance.
  *
  * Reference: A. Lukoianov et al. (2025), arXiv:2509.09672, and its code.
  *
