@@ -149,10 +149,11 @@ export function checkRows(lists: readonly Uint32Array[], queries: number, count:
     );
   }
   for (const rows of lists) {
-    const bad = rows.find((row) => row >= count);
-    if (bad !== undefined) {
+    let most = 0;
+    for (let i = 0; i < rows.length; i++) most = Math.max(most, rows[i]);
+    if (most >= count) {
       throw new RangeError(
-        `Cannot ${MEASURE_ACTION}: received row ${bad}, wanted rows below ${count}`,
+        `Cannot ${MEASURE_ACTION}: received row ${most}, wanted rows below ${count}`,
       );
     }
   }

@@ -73,12 +73,11 @@ export async function measureRows(
     table.set([at[k].query, at[k].rows + 4 * from, count, at[k].out + 8 * from], i * JOB / 4);
   });
   await run(view, "measure", { jobs, count: parts.length, control }, signal);
-  const squares = lists.map((list, k) =>
-    Float64Array.from(
-      new Float64Array(buffer, at[k].out, list.length),
-      (square) => square * scale * scale,
-    )
-  );
+  const squares = lists.map(({ length }, k) => {
+    const square = new Float64Array(buffer, at[k].out, length).slice();
+    for (let i = 0; i < length; i++) square[i] *= scale * scale;
+    return square;
+  });
   return { squares, errors };
 }
 
