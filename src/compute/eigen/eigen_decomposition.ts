@@ -25,9 +25,10 @@ const LEAST_THREADED = 193;
  * long at 3,072 dimensions (plain loops, no progress), the build of LAPACK for JavaScript is not kept up, and
  * others have Jacobi's method in float32.
  *
- * @param matrix The matrix, `n` rows of `n` finite numbers; the part on and below the diagonal counts.
+ * @param matrix The matrix, `n` rows of `n` numbers; the part on and below the diagonal counts.
  * @param n Its size.
  * @param options Signal, progress.
+ * @throws {RangeError} If a number is not finite.
  * @throws {DeviceError} If there is not enough memory, or no SIMD WebAssembly.
  */
 export async function eigenDecomposition(
@@ -38,7 +39,7 @@ export async function eigenDecomposition(
   options.signal?.throwIfAborted();
   if (n < LEAST_THREADED) return referenceEigen(matrix, n);
   const { threadedEigen } = await import("../wasm/threaded_eigen.ts");
-  const size = largest(matrix);
+  const size = largest(matrix, n);
   const { values, vectors } = await threadedEigen(matrix.map((v) => v / size), n, options);
   return { values: values.map((v) => v * size), vectors };
 }
@@ -46,11 +47,12 @@ export async function eigenDecomposition(
 /**
  * The eigen-decomposition by plain loops: Householder's reduction and implicit QL steps.
  *
- * @param matrix The matrix, `n` rows of `n` finite numbers; the part on and below the diagonal counts.
+ * @param matrix The matrix, `n` rows of `n` numbers; the part on and below the diagonal counts.
  * @param n Its size.
+ * @throws {RangeError} If a number is not finite.
  */
 export function referenceEigen(matrix: Float64Array, n: number): EigenDecomposition {
-  const size = largest(matrix);
+  const size = largest(matrix, n);
   const tridiagonal = tridiagonalise(matrix.map((v) => v / size), n);
   const { diagonal, coupling } = tridiagonal;
   const rows = new Float64Array(n * n);
@@ -64,8 +66,19 @@ export function referenceEigen(matrix: Float64Array, n: number): EigenDecomposit
 }
 
 /** Matrices are scaled by their largest number, so that no square over- or underflows. */
-function largest(matrix: Float64Array): number {
-  return matrix.reduce((most, v) => Math.max(most, Math.abs(v)), 0) || 1;
+function largest(matrix: Float64Array, n: number): number {
+  let most = 0;
+  for (let i = 0; i < n; i++) {
+    for (let at = i * n; at <= i * n + i; at++) {
+      if (!(Math.abs(matrix[at]) < Infinity)) {
+        throw new RangeError(
+          `Cannot decompose the matrix: it holds ${matrix[at]}, wanted finite numbers`,
+        );
+      }
+      most = Math.max(most, Math.abs(matrix[at]));
+    }
+  }
+  return most || 1;
 }
 
 /** The places of some numbers, that of the largest first. */

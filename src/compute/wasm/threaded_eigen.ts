@@ -61,7 +61,7 @@ export async function threadedEigen(
     const many = Math.min(256, stride - first);
     const at = rows + 8 * first * stride;
     await work.run("reflectRows", many / 4, many / 8, at, 8 * stride, a, betas, n, work.stop);
-    progress.reflected(many);
+    progress.reflected(first + many);
   }
   const order = fallingOrder(diagonal);
   const vectors = new Float64Array(n * n);
@@ -174,33 +174,30 @@ async function multiply(
   );
 }
 
-/** The share of the work that is done, by operations: n³ 4/3 for the reduction, up to 4/3 for the joints, 2 back. */
+/** The work that is done, of 14: by operations, 4 for the reduction, up to 4 for the joints, 6 for the reflections back. */
 class Progress {
   readonly #n: number;
-  readonly #tell?: (done: number, total: number) => void;
-  #done = 0;
+  readonly #tell: (done: number, total: number) => void;
+  #joined = 0;
 
-  constructor(n: number, tell?: (done: number, total: number) => void) {
+  constructor(n: number, tell: (done: number, total: number) => void = () => {}) {
     this.#n = n;
     this.#tell = tell;
   }
 
-  reduced(size: number): void {
-    this.#add(4 * size * size, size % 64 === 0);
+  /** Leading matrices of size `i` and less are left. */
+  reduced(i: number): void {
+    if (i % 64 === 0) this.#tell(4 - 4 * (i / this.#n) ** 3, 14);
   }
 
+  /** A block of so many is joined; blocks of half its size take a quarter of its time, all together. */
   joined(size: number): void {
-    // Above a joint of size s are those of sizes s/2, which cost an eighth each.
-    this.#add(size ** 3, size > 256);
+    this.#joined += (size / this.#n) ** 3;
+    if (size > 256) this.#tell(4 + (size === this.#n ? 4 : Math.min(4, 3 * this.#joined)), 14);
   }
 
+  /** So many rows are reflected back. */
   reflected(rows: number): void {
-    this.#add(2 * rows * this.#n ** 2, true);
-  }
-
-  #add(work: number, tell: boolean): void {
-    const total = 14 / 3 * this.#n ** 3;
-    this.#done = Math.min(total, this.#done + work);
-    if (tell) this.#tell?.(this.#done, total);
+    this.#tell(8 + 6 * Math.min(1, rows / this.#n), 14);
   }
 }
