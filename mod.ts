@@ -60,6 +60,8 @@ export * from "./src/denoisers/denoiser.ts";
 export * from "./src/denoisers/gaussian.ts";
 export * from "./src/denoisers/gaussian_axes.ts";
 export * from "./src/denoisers/gaussian_law.ts";
+export { gaussianEndpoint, gaussianTrajectory } from "./src/denoisers/gaussian_trajectory.ts";
+export type { FlowState, TrajectoryOptions } from "./src/denoisers/gaussian_trajectory.ts";
 export { localityMask } from "./src/denoisers/locality_mask.ts";
 export type { MaskRule } from "./src/denoisers/locality_mask.ts";
 export * from "./src/denoisers/mixture_law.ts";

@@ -158,8 +158,27 @@ export function transportGaussian(
   from: number,
   to: number,
 ): Float64Array {
-  const factor = (v: number) => v === 0 ? to / from : Math.sqrt((v + to * to) / (v + from * from));
-  return addTo(law.mean, alongAxes(law, deviation(law, x), factor));
+  return addTo(law.mean, alongAxes(law, deviation(law, x), (v) => flowFactor(v, from, to)));
+}
+
+/**
+ * What the flow of a Gaussian multiplies a deviation by, in a direction of variance `λ`: `√((λ+σ'²)/(λ+σ²))`.
+ *
+ * @param variance The variance `λ ≥ 0`.
+ * @param from The noise level `σ > 0`.
+ * @param to The noise level `σ' ≥ 0` to go to, below or above.
+ * @returns The factor; `σ'/σ` where there is no variance.
+ *
+ * @example
+ * ```ts
+ * import { flowFactor } from "@closedform/diffusion";
+ * import assert from "node:assert/strict";
+ *
+ * assert.deepEqual([flowFactor(3, 1, 0), flowFactor(0, 4, 1)], [Math.sqrt(3 / 4), 1 / 4]);
+ * ```
+ */
+export function flowFactor(variance: number, from: number, to: number): number {
+  return variance === 0 ? to / from : Math.sqrt((variance + to * to) / (variance + from * from));
 }
 
 /**
