@@ -97,6 +97,8 @@ export * from "./src/noise.ts";
 export * from "./src/notebook.ts";
 export * from "./src/plots/bitmap.ts";
 export * from "./src/plots/chart.ts";
+export * from "./src/plots/field_spec.ts";
+export * from "./src/plots/heatmap_spec.ts";
 export * from "./src/plots/image_grid.ts";
 export * from "./src/plots/line_spec.ts";
 export * from "./src/plots/posterior_spec.ts";

@@ -1,4 +1,11 @@
-import { chartSvg, lineSpec, posteriorSpec, scatterSpec } from "@closedform/diffusion";
+import {
+  chartSvg,
+  fieldSpec,
+  heatmapSpec,
+  lineSpec,
+  posteriorSpec,
+  scatterSpec,
+} from "@closedform/diffusion";
 import type { ChartSpec } from "@closedform/diffusion";
 import assert from "node:assert/strict";
 import { assertSnapshot } from "../_helpers/snapshot.ts";
@@ -25,6 +32,17 @@ const specs: Record<string, ChartSpec> = {
       size: 60,
     },
   ], { title: "Points", width: 300, height: 200 }),
+  field: fieldSpec([0, 0, 1, 0, 0, 1], [1, 1, 0, 0, -3, 0], {
+    title: "A field",
+    longest: 0.5,
+    points: [0.5, 0.5],
+  }),
+  heatmap: heatmapSpec([5, 15, 50], [0, 15], [0.4, 0.3, 0.2, 1 / 3, 0.1, 0], {
+    title: "Error of D",
+    xTitle: "nearest items K",
+    yTitle: "random items L",
+    valueTitle: "error",
+  }),
   posterior: posteriorSpec([0, 0, 1, 0], [
     {
       sigma: 20,
