@@ -10,6 +10,7 @@ import type { Neighbours } from "./neighbours.ts";
 import type { EvaluateOptions, PointSet, Posterior, Sigma } from "./posterior.ts";
 import type { Subset } from "./subset.ts";
 import type { Distances } from "./subset_posterior.ts";
+import type { WindowOptions, WindowPosterior } from "./windowed.ts";
 
 /** The kinds of device. */
 export type DeviceKind = "webgpu" | "wasm" | "reference";
@@ -106,6 +107,24 @@ export interface DataStore {
     mask: Mask,
     options?: MaskedOptions,
   ): Promise<Float32Array>;
+  /**
+   * The posterior mean of each pixel of each query, given a window around it, over the pixels at the same place of all
+   * images, or at other places too; not on data that are streamed.
+   *
+   * @param queries Noisy images, rows of `d` numbers in data units, one after the other.
+   * @param sigma Noise level in data units, one for all queries or one each.
+   * @param options Shape of the images, side of the windows, which patches compete; subsets, a region, a signal, and
+   * whom to tell the progress.
+   * @returns The means, in data units, and the log normaliser of each pixel.
+   * @throws {RangeError} If there are no queries, or a number is not finite or out of range, or a subset is empty.
+   * @throws {TypeError} If queries, shape and subsets do not fit the data.
+   * @throws {DeviceError} If the device was lost or disposed.
+   */
+  windowed?(
+    queries: Float32Array,
+    sigma: Sigma,
+    options: WindowOptions,
+  ): Promise<WindowPosterior<Float32Array>>;
   /**
    * Replaces all rows, where a device can do that faster than by a new store: for data that are
    * streamed. Not while another call is under way.

@@ -206,7 +206,8 @@ struct Partial {
   z: f32, z2: f32, a: f32, unused: f32,
 }`;
 
-const DECAY = /* wgsl */ `
+/** A function of the kernels: `exp(−e)` to about one rounding. */
+export const DECAY: string = /* wgsl */ `
 // exp(-e) to about one rounding: exp(-r) 2^-n with e = n log 2 + r. The leading
 // part of log 2 has 9 bits, so that its product with n is exact.
 fn decay(e: f32) -> f32 {

@@ -14,6 +14,8 @@ import type { PointSet } from "./posterior.ts";
 import { referencePosterior } from "./reference.ts";
 import { checkRows, MEASURE_ACTION, subsetPosterior } from "./subset_posterior.ts";
 import type { Distances, WeightedRows } from "./subset_posterior.ts";
+import { WINDOW_ACTION } from "./windowed.ts";
+import { referenceWindowedInTurns } from "./windowed_reference.ts";
 
 /**
  * Opens the reference device: plain float64 TypeScript on one thread, for
@@ -104,6 +106,13 @@ function store(points: PointSet, isOpen: () => boolean): DataStore {
         }
         return Float32Array.from(referenceMasked(data, queries, sigma, mask, options));
       }),
+    async windowed(queries, sigma, options) {
+      if (!data || !isOpen()) {
+        throw new DeviceError(`Cannot ${WINDOW_ACTION}: the data were disposed`);
+      }
+      const { mean, ...rest } = await referenceWindowedInTurns(data, queries, sigma, options);
+      return { mean: Float32Array.from(mean), ...rest };
+    },
     refill: (rows) =>
       Promise.resolve().then(() => {
         checkRefill(rows, { count, dimension, bytes });

@@ -39,6 +39,9 @@ import type { Distances } from "./subset_posterior.ts";
 import { maskedMeans } from "./webgpu_masked.ts";
 import { type GpuRows, measureRows, weightedMeans } from "./webgpu_subset.ts";
 import { uploadChunks, uploadRows } from "./webgpu_upload.ts";
+import { windowedPosterior } from "./webgpu_windowed.ts";
+import { windowJob } from "./windowed.ts";
+import type { WindowOptions, WindowPosterior } from "./windowed.ts";
 
 const FIND = "find the nearest rows";
 /** Bytes of rows that are read back at a time. */
@@ -283,6 +286,25 @@ export class GpuStore implements DataStore {
         x,
         options.signal,
         () => maskedMeans(this.#rows, queries, sigma, mask, options),
+      );
+    } finally {
+      x.dispose();
+    }
+  }
+
+  /** The posterior per pixel, see {@linkcode DataStore.windowed}; calls take turns. */
+  async windowed(
+    queries: Float32Array,
+    sigma: Sigma,
+    options: WindowOptions,
+  ): Promise<WindowPosterior<Float32Array>> {
+    const job = windowJob(this, queries, sigma, options);
+    const x = tensorSpace.from(queries, [job.queries, this.dimension]);
+    try {
+      return await this.#inTurn(
+        x,
+        options.signal,
+        () => windowedPosterior(this.#rows, queries, job, options),
       );
     } finally {
       x.dispose();

@@ -5,10 +5,11 @@
  */
 import { checkRegion } from "./pixel_region.ts";
 import type { PixelRegion } from "./pixel_region.ts";
-import { checkQueryShape } from "./posterior.ts";
-import type { EvaluateOptions } from "./posterior.ts";
+import { checkQueries, sigmaPerRow } from "./posterior.ts";
+import type { Sigma } from "./posterior.ts";
 import { checkSubsets } from "./subset.ts";
 import type { Subset } from "./subset.ts";
+import type { WorkOptions } from "./work_options.ts";
 
 /**
  * Which patches of an image compete at a pixel, besides the one at the same place:
@@ -22,7 +23,7 @@ import type { Subset } from "./subset.ts";
 export type Translations = "none" | "circular" | "interior" | "border";
 
 /** Options of a posterior per pixel. */
-export interface WindowOptions extends EvaluateOptions {
+export interface WindowOptions extends WorkOptions {
   /** The shape of a row of the data, `[height, width, channels]`. */
   readonly shape: readonly number[];
   /** Side of the windows, odd, one for all queries or one each. Infinite: the whole image. */
@@ -33,8 +34,6 @@ export interface WindowOptions extends EvaluateOptions {
   readonly subsets?: readonly Subset[];
   /** Compute only these pixels. Default: all. */
   readonly region?: PixelRegion;
-  /** Is told the share of the work that is done, from 0 to 1. */
-  readonly progress?: (done: number) => void;
 }
 
 /** The posterior mean per pixel, and how much evidence each had. */
@@ -52,6 +51,8 @@ export const WINDOW_ACTION = "compute the posterior mean per pixel";
 export interface WindowJob {
   /** Number of queries. */
   readonly queries: number;
+  /** Noise level in data units, per query. */
+  readonly sigmas: Float64Array;
   /** Rows of pixels. */
   readonly height: number;
   /** Columns of pixels. */
@@ -69,32 +70,42 @@ export interface WindowJob {
 }
 
 /**
- * Checks the options of a posterior per pixel.
+ * Checks what a posterior per pixel is asked.
  *
- * @param shape The shape of the queries.
- * @param store The data they are asked of.
+ * @param store The data.
+ * @param queries Noisy images, rows one after the other.
+ * @param sigma Noise level, one for all queries or one each.
  * @param options The options.
  * @returns The options, filled in.
- * @throws {TypeError} If the shapes do not fit together.
- * @throws {RangeError} If a patch, the region or a subset is out of range.
+ * @throws {TypeError} If queries, data, shape and noise levels do not fit together.
+ * @throws {RangeError} If there are no queries, or a number is not finite, or a noise level, a patch, the region or a subset is
+ * out of range.
  */
 export function windowJob(
-  shape: readonly number[],
   store: { readonly count: number; readonly dimension: number },
+  queries: ArrayLike<number>,
+  sigma: Sigma,
   options: WindowOptions,
 ): WindowJob {
   const { translations = "none", subsets } = options;
-  const queries = checkQueryShape(shape, store.dimension, WINDOW_ACTION);
   const [height, width, channels] = options.shape;
   if (options.shape.length !== 3 || height * width * channels !== store.dimension) {
     throw new TypeError(
       `Cannot ${WINDOW_ACTION}: the images have shape [${options.shape}], wanted height, width and channels of ${store.dimension} numbers`,
     );
   }
+  const batch = queries.length / store.dimension;
+  if (!Number.isInteger(batch)) {
+    throw new TypeError(
+      `Cannot ${WINDOW_ACTION}: received ${queries.length} numbers, wanted rows of ${store.dimension}`,
+    );
+  }
+  const sigmas = sigmaPerRow(sigma, batch, WINDOW_ACTION);
+  checkQueries(queries, WINDOW_ACTION);
   const region = options.region ?? { top: 0, left: 0, height, width };
   checkRegion(region, options.shape, WINDOW_ACTION);
-  if (subsets) checkSubsets(subsets, queries, store.count, WINDOW_ACTION);
-  const patches = patchPerQuery(options.patch, queries);
+  if (subsets) checkSubsets(subsets, batch, store.count, WINDOW_ACTION);
+  const patches = patchPerQuery(options.patch, batch);
   if (translations === "interior") {
     const wide = patches.find((patch) => patch > Math.min(height, width));
     if (wide !== undefined) {
@@ -104,7 +115,8 @@ export function windowJob(
     }
   }
   return {
-    queries,
+    queries: batch,
+    sigmas,
     height,
     width,
     channels,

@@ -3,9 +3,9 @@
  *
  * @module
  */
-import { affineOf, checkPoints, checkQueries, sigmaPerRow } from "./posterior.ts";
-import type { EvaluateOptions, PointSet, Sigma } from "./posterior.ts";
-import { axisShifts, WINDOW_ACTION, windowJob, windowReach } from "./windowed.ts";
+import { affineOf, checkPoints } from "./posterior.ts";
+import type { PointSet, Sigma } from "./posterior.ts";
+import { axisShifts, windowJob, windowReach } from "./windowed.ts";
 import type { AxisShift, Reach, WindowJob, WindowOptions, WindowPosterior } from "./windowed.ts";
 
 /** What the items so far say about each pixel of a query: the streaming softmax. */
@@ -96,7 +96,7 @@ export async function referenceWindowedInTurns(
   sigma: Sigma,
   options: WindowOptions,
 ): Promise<WindowPosterior<Float64Array>> {
-  const { signal, progress }: WindowOptions & EvaluateOptions = options;
+  const { signal, onProgress } = options;
   signal?.throwIfAborted();
   const work = evaluate(points, queries, sigma, options);
   let start = performance.now();
@@ -104,7 +104,7 @@ export async function referenceWindowedInTurns(
     const { done, value } = work.next();
     if (done) return value;
     if (performance.now() - start < TURN) continue;
-    progress?.(value);
+    onProgress?.(value, 1);
     await new Promise((resolve) => setTimeout(resolve));
     signal?.throwIfAborted();
     start = performance.now();
@@ -120,21 +120,14 @@ function* evaluate(
 ): Generator<number, WindowPosterior<Float64Array>> {
   const count = checkPoints(points);
   const { dimension } = points;
-  if (queries.length % dimension !== 0) {
-    throw new TypeError(
-      `Cannot ${WINDOW_ACTION}: received ${queries.length} numbers, wanted rows of ${dimension}`,
-    );
-  }
-  const job = windowJob([queries.length / dimension, dimension], { count, dimension }, options);
-  const sigmas = sigmaPerRow(sigma, job.queries, WINDOW_ACTION);
-  checkQueries(queries, WINDOW_ACTION);
+  const job = windowJob({ count, dimension }, queries, sigma, options);
   const { region, width, channels } = job;
   const pixels = region.height * region.width;
   const mean = new Float64Array(job.queries * pixels * channels);
   const logNormaliser = new Float64Array(job.queries * pixels);
   for (let q = 0; q < job.queries; q++) {
     const query = Float64Array.from({ length: dimension }, (_, c) => queries[q * dimension + c]);
-    const work = scan(points, job, q, query, sigmas[q]);
+    const work = scan(points, job, q, query);
     let step = work.next();
     for (; !step.done; step = work.next()) yield (q + step.value) / job.queries;
     const { top, z, y } = step.value;
@@ -156,7 +149,6 @@ function* scan(
   job: WindowJob,
   q: number,
   query: Float64Array,
-  sigma: number,
 ): Generator<number, PixelStates> {
   const { height, width, channels, region } = job;
   const { data, dimension } = points;
@@ -167,7 +159,7 @@ function* scan(
     y: new Float64Array(height * width * channels),
   };
   const table = new Float64Array((height + 1) * (width + 1));
-  const comparison: Comparison = { job, query, sigma, table, states };
+  const comparison: Comparison = { job, query, sigma: job.sigmas[q], table, states };
   const rows = axes(job, job.patches[q], height, region.top, region.height);
   const columns = axes(job, job.patches[q], width, region.left, region.width);
   const subset = job.subsets?.[q];

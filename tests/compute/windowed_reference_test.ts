@@ -240,7 +240,7 @@ Deno.test("referenceWindowedInTurns() stops on an abort, reports progress, and g
   const told: number[] = [];
   const { mean } = await referenceWindowedInTurns(points, query, 1, {
     ...options,
-    progress: (done) => told.push(done),
+    onProgress: (done, all) => told.push(done / all),
   });
   assert.deepEqual(mean, referenceWindowed(points, query, 1, options).mean);
   assert.ok(told.length > 0 && told.every((v, i) => v > (told[i - 1] ?? 0) && v < 1));

@@ -27,11 +27,14 @@ import type { Subset } from "../subset.ts";
 import { checkRows, MEASURE_ACTION, subsetPosterior } from "../subset_posterior.ts";
 import type { Distances } from "../subset_posterior.ts";
 import { maskedMeans } from "./masked.ts";
+import { WINDOW_ACTION, windowJob } from "../windowed.ts";
+import type { WindowOptions, WindowPosterior } from "../windowed.ts";
 import { allocate, grow, roundUp } from "./memory.ts";
 import { mergeShards } from "./merge.ts";
 import type { Partials } from "./merge.ts";
 import type { Argument, ThreadPool } from "./pool.ts";
 import { measureRows, weightedMeans } from "./subset.ts";
+import { windowedPosterior } from "./windowed.ts";
 
 /** How data are cut up. It decides the last bits of results, so it depends on nothing else. */
 export interface StoreLayout {
@@ -235,6 +238,18 @@ export class WasmStore implements DataStore {
     return await this.exclusively(
       MASKED_ACTION,
       (view) => maskedMeans(view, queries, sigma, mask, options),
+    );
+  }
+
+  async windowed(
+    queries: Float32Array,
+    sigma: Sigma,
+    options: WindowOptions,
+  ): Promise<WindowPosterior<Float32Array>> {
+    const job = windowJob(this, queries, sigma, options);
+    return await this.exclusively(
+      WINDOW_ACTION,
+      (view) => windowedPosterior(view, queries, job, options),
     );
   }
 
