@@ -1,0 +1,199 @@
+import { Dataset, dataSpectrum, lowRank, startNoise } from "@closedform/diffusion";
+import type { Spectrum } from "@closedform/diffusion";
+import { fromFileUrl } from "@std/path";
+import assert from "node:assert/strict";
+import { referenceMoments } from "../../src/compute/covariance.ts";
+import { referenceEigen } from "../../src/compute/eigen/eigen_decomposition.ts";
+import { withFolder, write } from "../_helpers/files.ts";
+import { assertDecomposes } from "../_helpers/symmetric.ts";
+import { assertClose } from "../_helpers/tolerance.ts";
+
+/** Byte images of 16 × 16 pixels: 256 dimensions, from which on spectra are cached. */
+function images(count: number, seed = 1): Dataset {
+  const noise = startNoise(seed, 0, count, 256);
+  const data = Uint8Array.from(
+    noise,
+    (e, i) => Math.max(0, Math.min(255, 128 + (20 + i % 70) * e)),
+  );
+  const labels = Uint32Array.from({ length: count }, (_, i) => i % 3);
+  return new Dataset({ data, shape: [16, 16, 1], labels, name: "noise images" });
+}
+
+function assertSame(actual: Spectrum, expected: Spectrum): void {
+  assertClose(actual.mean, expected.mean, 0, "mean");
+  assertClose(actual.variances, expected.variances, 0, "variances");
+  assertClose(actual.basis, expected.basis, 0, "basis");
+  assert.equal(actual.floor, expected.floor);
+}
+
+Deno.test("dataSpectrum() decomposes the sample covariance, of bytes and floats", async () => {
+  const noise = startNoise(3, 0, 500, 30);
+  const points = Float32Array.from(noise, (e, i) => e * (1 + i % 30) + i % 7);
+  for (
+    const set of [images(400), new Dataset({ data: points, shape: [30], name: "points" })]
+  ) {
+    const { mean, variances, basis, floor } = await dataSpectrum(set, { cache: false });
+    assertClose(mean, set.mean(), 8 * Number.EPSILON * 10, "mean");
+    const { covariance } = referenceMoments(set);
+    assertDecomposes({ values: variances, vectors: basis }, covariance, set.name);
+    assert.equal(floor, 0);
+  }
+});
+
+Deno.test("dataSpectrum() of fewer items than dimensions has variance 0 in the others, never less", async () => {
+  const count = 20;
+  const set = images(count);
+  const { variances } = await dataSpectrum(set, { cache: false });
+  assert.ok(variances.every((v) => v >= 0));
+  const rounding = 256 * Number.EPSILON * variances[0];
+  assert.ok(variances[count - 2] > 1e6 * rounding);
+  assert.ok(variances.subarray(count - 1).every((v) => v <= rounding));
+});
+
+Deno.test("dataSpectrum() of one class is that of its items", async () => {
+  const set = images(300);
+  const options = { cache: false } as const;
+  assertSame(
+    await dataSpectrum(set, { ...options, class: 1 }),
+    await dataSpectrum(set.classSubset(1), options),
+  );
+  await assert.rejects(dataSpectrum(set, { class: 7 }), RangeError);
+});
+
+Deno.test("lowRank() keeps the trace, or raises what is below the floor", async () => {
+  const whole = await dataSpectrum(images(300), { cache: false });
+  const trace = ({ mean, variances, floor }: Spectrum) =>
+    variances.reduce((sum, v) => sum + v, 0) + floor * (mean.length - variances.length);
+  for (const rank of [1, 17, 255, 256]) {
+    const low = lowRank(whole, rank);
+    assert.equal(low.variances.length, rank);
+    assert.equal(low.basis.length, rank * 256);
+    assert.ok(low.floor <= low.variances[rank - 1]);
+    assertClose([trace(low)], [trace(whole)], 512 * Number.EPSILON * trace(whole), "trace");
+    if (rank === 17) assertSame(await dataSpectrum(images(300), { cache: false, rank }), low);
+    // Twice is once.
+    if (rank > 9) assertClose([lowRank(low, 9).floor], [lowRank(whole, 9).floor], 1e-13, "floor");
+  }
+  const floor = whole.variances[100];
+  const raised = lowRank(whole, 200, floor);
+  assert.equal(raised.floor, floor);
+  assertClose(raised.variances.subarray(0, 101), whole.variances.subarray(0, 101), 0, "above");
+  assertClose(raised.variances.subarray(100), new Float64Array(100).fill(floor), 0, "below");
+});
+
+Deno.test("dataSpectrum() and lowRank() refuse ranks and floors out of range", async () => {
+  const set = images(10);
+  for (const rank of [0, -1, 1.5, 257, NaN]) {
+    await assert.rejects(dataSpectrum(set, { rank }), RangeError);
+  }
+  for (const floor of [-1, NaN, Infinity]) {
+    await assert.rejects(dataSpectrum(set, { floor }), RangeError);
+  }
+  const whole = await dataSpectrum(set, { cache: false });
+  assert.throws(() => lowRank(whole, 0), RangeError);
+  assert.throws(() => lowRank(whole, 2, -1), RangeError);
+});
+
+Deno.test("dataSpectrum() reads from its cache what it would compute, bit by bit", async () => {
+  await withFolder(async (folder) => {
+    const set = images(400), cache = `${folder}/spectra`;
+    const calls = { first: 0, second: 0 };
+    const first = await dataSpectrum(set, { cache, onProgress: () => calls.first++ });
+    const [{ name }, ...others] = [...Deno.readDirSync(cache)];
+    assert.equal(others.length, 0);
+    const second = await dataSpectrum(set, { cache, onProgress: () => calls.second++ });
+    assert.ok(calls.first > 0 && calls.second === 0);
+    assertSame(second, first);
+    // Another rank and floor come from the same file; another name and labels do not matter.
+    const same = new Dataset({ data: set.data, shape: [256], name: "another" });
+    assertSame(await dataSpectrum(same, { cache, rank: 5 }), lowRank(first, 5));
+    assert.equal([...Deno.readDirSync(cache)].length, 1);
+    for (
+      const damage of [
+        (bytes: Uint8Array) => bytes.subarray(0, bytes.length / 2),
+        (bytes: Uint8Array) => bytes.map((byte, i) => i === 1000 ? byte ^ 4 : byte),
+        () => new Uint8Array(0),
+      ]
+    ) {
+      const whole = await Deno.readFile(`${cache}/${name}`);
+      await Deno.writeFile(`${cache}/${name}`, damage(whole));
+      const before = calls.second;
+      assertSame(await dataSpectrum(set, { cache, onProgress: () => calls.second++ }), first);
+      assert.ok(calls.second > before, "computed again");
+      assertClose(await Deno.readFile(`${cache}/${name}`), whole, 0, "written again");
+    }
+  });
+});
+
+Deno.test("dataSpectrum() keeps different data apart in its cache", async () => {
+  await withFolder(async (cache) => {
+    const { data } = images(300);
+    const sets = [
+      new Dataset({ data, shape: [256], name: "x" }),
+      new Dataset({ data, shape: [256], range: [0, 1], name: "x" }),
+      new Dataset({ data, shape: [300], name: "x" }),
+      new Dataset({ data: Float32Array.from(data), shape: [256], name: "x" }),
+      new Dataset({ data: data.with(0, data[0] ^ 1), shape: [256], name: "x" }),
+      new Dataset({ data: data.subarray(256), shape: [256], name: "x" }),
+    ];
+    const computed: Spectrum[] = [];
+    for (const set of sets) computed.push(await dataSpectrum(set, { cache }));
+    assert.equal([...Deno.readDirSync(cache)].length, sets.length);
+    for (const [k, set] of sets.entries()) {
+      assertSame(await dataSpectrum(set, { cache }), computed[k]);
+    }
+  });
+});
+
+Deno.test("dataSpectrum() keeps nothing of few dimensions, and nothing of what was cancelled", async () => {
+  await withFolder(async (cache) => {
+    const few = new Dataset({ data: Float32Array.of(1, 2, 3), shape: [1], name: "numbers" });
+    await dataSpectrum(few, { cache });
+    for (const calls of [1, 3]) {
+      const stop = new AbortController();
+      let left = calls;
+      const running = dataSpectrum(images(1100), {
+        cache,
+        signal: stop.signal,
+        onProgress: () => {
+          if (--left === 0) stop.abort(new RangeError("enough"));
+        },
+      });
+      await assert.rejects(running, /enough/);
+    }
+    assert.deepEqual([...Deno.readDirSync(cache)], []);
+  });
+});
+
+Deno.test("dataSpectrum() does without a cache, and without asking, when it may not write", async () => {
+  await withFolder(async (folder) => {
+    const root = new URL("../../", import.meta.url);
+    const code = `import { Dataset, dataSpectrum } from "${root}mod.ts";
+      const data = Uint8Array.from({ length: 256 * 9 }, (_, i) => i * i % 251);
+      const set = new Dataset({ data, shape: [256], name: "numbers" });
+      console.log((await dataSpectrum(set, { cache: "${folder}" })).variances.length);`;
+    const script = await write(folder, "script.ts", code);
+    for (const permissions of [["--allow-env"], ["--allow-env", "--allow-read"]]) {
+      const { stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+        args: [
+          "run",
+          "--no-check",
+          ...permissions,
+          "--config",
+          `${fromFileUrl(root)}deno.json`,
+          script,
+        ],
+      }).output();
+      assert.equal(new TextDecoder().decode(stdout), "256\n", new TextDecoder().decode(stderr));
+    }
+    assert.deepEqual(Array.from(Deno.readDirSync(folder), ({ name }) => name), ["script.ts"]);
+  });
+});
+
+Deno.test("dataSpectrum() by threads is that of plain loops", async () => {
+  const set = images(400);
+  const { variances } = await dataSpectrum(set, { cache: false });
+  const { values } = referenceEigen(referenceMoments(set).covariance, 256);
+  // Both are off by the rounding of a backward stable method.
+  assertClose(variances, values, 256 * Number.EPSILON * values[0], "variances");
+});
