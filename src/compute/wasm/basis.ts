@@ -78,40 +78,81 @@ export class ThreadedBasis implements Disposable {
   }
 
   /**
+   * `U e` for each row `e`: its coordinates in the basis.
+   *
+   * @param rows Rows of `d` numbers.
+   * @returns Rows of `r` numbers.
+   */
+  coordinates(rows: Float64Array): Promise<Float64Array> {
+    const r = this.#rank, d = this.#dimension;
+    return this.#inParts(rows, d, r, (first, last) => this.#project(rows.subarray(first, last)));
+  }
+
+  /**
+   * `Uᵀ q` for each row `q`: the vector that has these coordinates.
+   *
+   * @param coordinates Rows of `r` numbers.
+   * @returns Rows of `d` numbers.
+   */
+  combinations(coordinates: Float64Array): Promise<Float64Array> {
+    const r = this.#rank, d = this.#dimension;
+    return this.#inParts(
+      coordinates,
+      r,
+      d,
+      (first, last) => this.#expand(coordinates.subarray(first, last)),
+    );
+  }
+
+  /**
    * `Uᵀ diag(g) U e` for each row `e`.
    *
    * @param rows Rows of `d` numbers.
    * @param factors `g`, `r` numbers per row.
    * @returns Rows of `d` numbers.
    */
-  async filter(rows: Float64Array, factors: Float64Array): Promise<Float64Array> {
-    // Calls share the memory for rows.
+  filter(rows: Float64Array, factors: Float64Array): Promise<Float64Array> {
+    const r = this.#rank, d = this.#dimension;
+    return this.#inParts(rows, d, d, async (first, last) => {
+      const q = await this.#project(rows.subarray(first, last));
+      const from = first / d * r;
+      return await this.#expand(q.map((v, i) => v * factors[from + i]));
+    });
+  }
+
+  /** Works through rows of `width` numbers part by part, in turn with other calls, which share the memory. */
+  async #inParts(
+    rows: Float64Array,
+    width: number,
+    resultWidth: number,
+    work: (first: number, last: number) => Promise<Float64Array>,
+  ): Promise<Float64Array> {
     const turn = this.#queue.then(async () => {
-      const d = this.#dimension, r = this.#rank, count = rows.length / d;
-      const filtered = new Float64Array(rows.length);
-      for (let first = 0; first < count; first += MOST_ROWS) {
-        const last = Math.min(count, first + MOST_ROWS);
-        const part = rows.subarray(first * d, last * d);
-        filtered.set(await this.#filter(part, factors.subarray(first * r, last * r)), first * d);
+      const result = new Float64Array(rows.length / width * resultWidth);
+      for (let first = 0; first < rows.length; first += MOST_ROWS * width) {
+        const part = await work(first, Math.min(rows.length, first + MOST_ROWS * width));
+        result.set(part, first / width * resultWidth);
       }
-      return filtered;
+      return result;
     });
     this.#queue = turn.catch(() => {});
     return await turn;
   }
 
-  async #filter(rows: Float64Array, factors: Float64Array): Promise<Float64Array> {
-    const d = this.#dimension, r = this.#rank, count = rows.length / d;
+  async #project(rows: Float64Array): Promise<Float64Array> {
+    const d = this.#dimension, r = this.#rank, count = rows.length / d, at = this.#at;
     const panels = Math.ceil(count / 4), width = 4 * panels;
-    const at = this.#at, work = this.#work;
-    writePanels(work.numbers(at.rows, d * width), rows, d);
+    writePanels(this.#work.numbers(at.rows, d * width), rows, d);
     await this.#multiply(this.#axes, r, at.rows, panels, d, at.coordinates);
-    const q = work.numbers(at.coordinates, r * width);
-    const scaled = factors.map((g, i) => g * q[(i % r) * width + Math.floor(i / r)]);
-    writePanels(work.numbers(at.scaled, r * width), scaled, r);
+    return transposed(this.#work.numbers(at.coordinates, r * width), r, width, count);
+  }
+
+  async #expand(coordinates: Float64Array): Promise<Float64Array> {
+    const d = this.#dimension, r = this.#rank, count = coordinates.length / r, at = this.#at;
+    const panels = Math.ceil(count / 4), width = 4 * panels;
+    writePanels(this.#work.numbers(at.scaled, r * width), coordinates, r);
     await this.#multiply(this.#coordinates, d, at.scaled, panels, r, at.sums);
-    const sums = work.numbers(at.sums, d * width);
-    return rows.map((_, i) => sums[(i % d) * width + Math.floor(i / d)]);
+    return transposed(this.#work.numbers(at.sums, d * width), d, width, count);
   }
 
   /** The inner products of `count` vectors with rows, both in panels, as a matrix with a column per row. */
@@ -145,4 +186,18 @@ function writePanels(panels: Float64Array, rows: Float64Array, length: number): 
   for (let b = 0, from = 0; from < rows.length; b++) {
     for (let c = 0; c < length; c++) panels[((b >> 2) * length + c) * 4 + (b & 3)] = rows[from++];
   }
+}
+
+/** The first `count` columns of a matrix with rows of `width` numbers, as rows. */
+function transposed(
+  matrix: Float64Array,
+  rows: number,
+  width: number,
+  count: number,
+): Float64Array {
+  const out = new Float64Array(rows * count);
+  for (let c = 0; c < rows; c++) {
+    for (let b = 0; b < count; b++) out[b * rows + c] = matrix[c * width + b];
+  }
+  return out;
 }
