@@ -67,6 +67,7 @@ export type { MaskRule } from "./src/denoisers/locality_mask.ts";
 export * from "./src/denoisers/mixture_law.ts";
 export * from "./src/denoisers/neighbour_estimator.ts";
 export * from "./src/denoisers/optimal.ts";
+export * from "./src/denoisers/patch_schedule.ts";
 export * from "./src/denoisers/pca_locality.ts";
 export * from "./src/denoisers/smoothed.ts";
 export * from "./src/denoisers/smoothing_defaults.ts";
