@@ -4,7 +4,7 @@ import fc from "fast-check";
 import assert from "node:assert/strict";
 import { columnSizes, maskColumns } from "../../src/compute/mask.ts";
 import { columnSums, referenceParents, treeProgram } from "../../src/compute/mask_tree.ts";
-import { spanningTree } from "../../src/compute/wasm/masked.ts";
+import { spanningTree } from "../../src/compute/wasm/mask_program.ts";
 import { ThreadPool } from "../../src/compute/wasm/pool.ts";
 import { assertClose } from "../_helpers/tolerance.ts";
 

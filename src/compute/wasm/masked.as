@@ -15,11 +15,11 @@
 //      it moves when a sum is below it by 8 bits of weight, and rows that weigh less than `cut` bits are left out.
 // Memory: T and X of 64 bytes per coordinate, 32 bytes of state per column, the program: what an L2 cache holds.
 //
-// Error: an entry is off by at most 1/2 + |T| 2^-22 (three float32 roundings), so that a column of k ones is off
-// by at most k/2 + 2^8 units s, and by about sqrt(k) (0.3 + 20/k) in the root mean square. Where h s times that
-// is more than float32 rounding (small sigma), the integers only sort out: `exact` is set, and every row
-// whose sum is not above the least sum by more than `cut` and twice the bound is measured again by direct
-// differences in float64, over the ones of its column.
+// Error: an entry is off by at most 1/2 + |(x - a)(x - b)| 2^-22 / s (four float32 roundings), so that a column of k ones
+// is off by at most k/2 + 2^9 units s, and by about sqrt(k) (0.3 + 20/k) in the root mean square; besides, a query is
+// rounded to float32. Where h s times that is more than float32 rounding (small sigma), the integers only sort
+// out: `exact` is set, and every row whose sum is not above the least sum by more than `cut` and `margin`, twice the
+// bound, is measured again by direct differences in float64, over the ones of its column.
 //
 // The arithmetic of a query does not depend on others, and how rows are cut into jobs depends on their number alone.
 
@@ -112,20 +112,15 @@ function scaleSums(state: usize, factor: f64): void {
 }
 
 // Measures the rows of a block that may weigh in one column again, and adds them.
-//   sums       16 int32, of which `n` count
+//   sums       16 int32, of which `n` count; those above `limit` weigh nothing
 //   column     the bits of the column, `words` of 64
 //   x          the 16 values of the output coordinate
 //   weights    16 float64, the log-weights
-function weighExactly(sums: usize, n: usize, state: usize, query: usize, inputs: usize, column: usize, words: usize, X: usize, x: usize, weights: usize): void {
-  const cut = load<i32>(query, 8), margin = load<i32>(query, 16);
+function weighExactly(sums: usize, n: usize, limit: i32, state: usize, query: usize, inputs: usize, column: usize, words: usize, X: usize, x: usize, weights: usize): void {
   const h = load<f64>(query, 24), cutNats = load<f64>(query, 32);
   const q = query + 64 + inputs * 12;
-  let least = load<i32>(state);
-  for (let i: usize = 0; i < n; i++) least = min(least, load<i32>(sums + (i << 2)));
-  store<i32>(state, least);
-  const limit = <i64>least + <i64>cut + <i64>margin;
   for (let i: usize = 0; i < n; i++) {
-    if (<i64>load<i32>(sums + (i << 2)) > limit) continue;
+    if (load<i32>(sums + (i << 2)) > limit) continue;
     let energy = -load<f64>(weights + (i << 3)) / h;
     for (let w: usize = 0; w < words; w++) {
       for (let word = load<u64>(column + (w << 3)); word != 0; word &= word - 1) {
@@ -166,7 +161,7 @@ export function scan(bytes: i32, data: usize, rowBytes: usize, inputs: usize, pr
   const list = <usize>load<u32>(job), first = <usize>load<u32>(job, 4), count = <usize>load<u32>(job, 8);
   const query = <usize>load<u32>(job, 12), states = <usize>load<u32>(job, 16), logWeights = <usize>load<u32>(job, 20);
   const bits = load<f32>(query, 4), cut = load<i32>(query, 8), low = load<i32>(query, 12);
-  const exact = load<i32>(query, 20) != 0, h = load<f64>(query, 24);
+  const margin = load<i32>(query, 16), exact = load<i32>(query, 20) != 0, h = load<f64>(query, 24);
   const rows = scratch, lanes = rows + 64, weights = lanes + 64, sums = weights + 128, slots = sums + 64;
   const X = slots + (slotCount << 6), T = X + (inputs << 6);
   for (let i: usize = 0; i < columns; i++) {
@@ -218,12 +213,16 @@ export function scan(bytes: i32, data: usize, rowBytes: usize, inputs: usize, pr
         v128.store(at, s0); v128.store(at, s1, 16); v128.store(at, s2, 32); v128.store(at, s3, 48);
       }
       const x = X + (output << 6);
+      const least = i32x4.min_s(i32x4.min_s(s0, s1), i32x4.min_s(s2, s3));
       if (exact) {
+        const lowest = min(load<i32>(state), least4(least));
+        store<i32>(state, lowest);
+        const limit = <i32>min<i64>(NONE, <i64>lowest + <i64>cut + <i64>margin);
+        if (!v128.any_true(i32x4.le_s(least, i32x4.splat(limit)))) continue;
         v128.store(sums, s0); v128.store(sums, s1, 16); v128.store(sums, s2, 32); v128.store(sums, s3, 48);
-        weighExactly(sums, n, state, query, inputs, column, words, X, x, weights);
+        weighExactly(sums, n, limit, state, query, inputs, column, words, X, x, weights);
         continue;
       }
-      const least = i32x4.min_s(i32x4.min_s(s0, s1), i32x4.min_s(s2, s3));
       let reference = load<i32>(state);
       if (reference == NONE || v128.any_true(i32x4.lt_s(i32x4.sub(least, i32x4.splat(reference)), i32x4.splat(low)))) {
         const moved = least4(least);
@@ -312,4 +311,9 @@ export function spanningTree(mask: usize, words: usize, columns: usize, parents:
       }
     }
   }
+}
+
+// Where the module's own constants end: data may lie from here on.
+export function heapBase(): usize {
+  return __heap_base;
 }
