@@ -8,6 +8,7 @@ import {
 } from "@closedform/diffusion";
 import assert from "node:assert/strict";
 import { emptyMask, maskColumns } from "../../src/compute/mask.ts";
+import { openWasm } from "../../src/compute/wasm/device.ts";
 import { testDevices, testOnDevices } from "../_helpers/devices.ts";
 import { withoutLeaks } from "../_helpers/leaks.ts";
 import { maskedTolerance } from "../_helpers/masked_tolerance.ts";
@@ -336,16 +337,50 @@ testOnDevices(devices, "masked() refuses what does not fit", async (device) => {
   await assert.rejects(store.masked!(queries, 1, mask), DeviceError);
 });
 
-Deno.test("masked() on the CPU has the same result for any number of threads", async () => {
+testOnDevices(
+  devices,
+  "masked() is the float64 posterior of odd data: narrow, duplicated, far from 0, few, with extreme weights",
+  async (device) => {
+    for (let seed = 0; seed < 40; seed++) {
+      const random = new RandomStream({ seed, purpose: "data" });
+      const dimension = 1 + random.below(20), count = 1 + random.below(60);
+      const bytes = random.below(2) === 0, duplicated = random.below(3) === 0;
+      const levels = [2, 5, 256][random.below(3)], middle = [0, 10, 1000][random.below(3)];
+      const base = Array.from({ length: dimension }, () => random.uniform());
+      const value = (n: number) =>
+        bytes
+          ? duplicated ? Math.floor(base[n] * (levels - 1)) + random.below(2) : random.below(levels)
+          : middle + (duplicated ? base[n] + 1e-3 * random.normal() : random.normal());
+      const length = count * dimension;
+      const numbers = Array.from({ length }, (_, at) => value(at % dimension));
+      const data = bytes ? Uint8Array.from(numbers) : Float32Array.from(numbers);
+      const points = { data, dimension };
+      const mask = maskOf(dimension, (n, m) => n === m || random.uniform() < 0.3);
+      const sigma = 10 ** (5 * random.uniform() - 3);
+      const x = makeQueries(points, sigma, 1);
+      const rows = Uint32Array.from({ length: count }, (_, i) => i).filter((i) => i % 4 !== 1);
+      const range = [0, 5, 500][random.below(3)];
+      const subset = { rows, logWeights: Float64Array.from(rows, () => -range * random.uniform()) };
+      using store = disposable(await device.store(points));
+      const tolerance = maskedTolerance(points, x, sigma, mask, subset);
+      const actual = await store.masked!(x, sigma, mask, { subsets: [subset] });
+      const expected = referenceMasked(points, x, sigma, mask, { subsets: [subset] });
+      actual.forEach((v, m) => assertClose([v], [expected[m]], tolerance[m], `seed ${seed}, ${m}`));
+    }
+  },
+);
+
+Deno.test("masked() on the CPU has the same bits for any number of threads, and agrees without relaxed SIMD", async () => {
   const points = makePoints("bytes", 1500, 40), mask = makeMask(40);
-  const { openWasm } = await import("../../src/compute/wasm/device.ts");
-  const results = [];
-  for (const threads of [1, 3]) {
-    using device = await openWasm("a test", { threads });
+  const x = makeQueries(points, 1, 1), results: Float32Array[] = [];
+  for (const options of [{ threads: 1 }, { threads: 3 }, { threads: 2, relaxed: false }]) {
+    using device = await openWasm("a test", options);
     using store = disposable(await device.store(points));
-    results.push(await store.masked!(makeQueries(points, 1, 2), 1, mask));
+    results.push(await store.masked!(x, 1, mask));
   }
   assert.deepEqual(results[0], results[1]);
+  const tolerance = Math.max(...maskedTolerance(points, x, 1, mask));
+  assertClose(results[2], results[0], 2 * tolerance, "strict");
 });
 
 Deno.test("masked() refuses queries too far away for float32", async () => {
