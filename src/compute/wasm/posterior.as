@@ -372,24 +372,33 @@ function refine(block: usize, rowBytes: usize, n: usize, stride: usize, low: usi
 
 // ---- weights and sums ----
 
+// Constants of exp2(), read from memory: the engine would put together each constant of two lanes from
+// scratch in every turn of a loop, which takes longer than the arithmetic.
+const EXP = memory.data<f64>([
+  1.4426950408889634, 6755399441055744, 0.6931471803691238, 1.9082149292705877e-10,
+  1 / 362880.0, 1 / 40320.0, 1 / 5040.0, 1 / 720.0, 1 / 120.0, 1 / 24.0, 1 / 6.0, 0.5, 1,
+]);
+
 // exp of two numbers from -64 to 0, to about 1e-11: exp(l) = 2^k exp(r) with |r| <= log(2)/2, a polynomial of degree 9.
 // @ts-ignore: decorator
 @inline function exp2(l: v128): v128 {
-  const k = f64x2.nearest(f64x2.mul(l, f64x2.splat(1.4426950408889634)));
+  // Adding 1.5 2^52 rounds to whole numbers and leaves them in the low bits.
+  const rounder = v128.load64_splat(EXP, 8);
+  const t = f64x2.add(f64x2.mul(l, v128.load64_splat(EXP)), rounder);
+  const k = f64x2.sub(t, rounder);
   // log 2 in two parts: k times the first is exact.
-  const r = f64x2.sub(f64x2.sub(l, f64x2.mul(k, f64x2.splat(0.6931471803691238))), f64x2.mul(k, f64x2.splat(1.9082149292705877e-10)));
-  let p = f64x2.add(f64x2.mul(r, f64x2.splat(1 / 362880.0)), f64x2.splat(1 / 40320.0));
-  p = f64x2.add(f64x2.mul(p, r), f64x2.splat(1 / 5040.0));
-  p = f64x2.add(f64x2.mul(p, r), f64x2.splat(1 / 720.0));
-  p = f64x2.add(f64x2.mul(p, r), f64x2.splat(1 / 120.0));
-  p = f64x2.add(f64x2.mul(p, r), f64x2.splat(1 / 24.0));
-  p = f64x2.add(f64x2.mul(p, r), f64x2.splat(1 / 6.0));
-  p = f64x2.add(f64x2.mul(p, r), f64x2.splat(0.5));
-  p = f64x2.add(f64x2.mul(p, r), f64x2.splat(1));
-  p = f64x2.add(f64x2.mul(p, r), f64x2.splat(1));
-  // 2^k by its exponent bits; k >= -93.
-  const exponent = i64x2.extend_low_i32x4_s(i32x4.trunc_sat_f64x2_s_zero(k));
-  return f64x2.mul(p, i64x2.shl(i64x2.add(exponent, i64x2.splat(1023)), 52));
+  const r = f64x2.sub(f64x2.sub(l, f64x2.mul(k, v128.load64_splat(EXP, 16))), f64x2.mul(k, v128.load64_splat(EXP, 24)));
+  let p = f64x2.add(f64x2.mul(r, v128.load64_splat(EXP, 32)), v128.load64_splat(EXP, 40));
+  p = f64x2.add(f64x2.mul(p, r), v128.load64_splat(EXP, 48));
+  p = f64x2.add(f64x2.mul(p, r), v128.load64_splat(EXP, 56));
+  p = f64x2.add(f64x2.mul(p, r), v128.load64_splat(EXP, 64));
+  p = f64x2.add(f64x2.mul(p, r), v128.load64_splat(EXP, 72));
+  p = f64x2.add(f64x2.mul(p, r), v128.load64_splat(EXP, 80));
+  p = f64x2.add(f64x2.mul(p, r), v128.load64_splat(EXP, 88));
+  p = f64x2.add(f64x2.mul(p, r), v128.load64_splat(EXP, 96));
+  p = f64x2.add(f64x2.mul(p, r), v128.load64_splat(EXP, 96));
+  // Times 2^k, by adding k to the exponent; k >= -93.
+  return i64x2.add(p, i64x2.shl(t, 52));
 }
 
 // Turns the distances of one query to a block of rows into weights (float32), and updates its state and sums.
@@ -431,7 +440,7 @@ function weigh(distances: usize, weights: usize, n: usize, firstRow: usize, p: u
     const l = f64x2.mul(f64x2.sub(origin, v128.load(distances + (r << 3))), rate);
     const near = f64x2.gt(l, lowest);
     // Farther rows would have exponents out of range; their weight is 0.
-    const bounded = v128.bitselect(l, lowest, near);
+    const bounded = f64x2.pmax(lowest, l);
     const w = v128.and(exp2(bounded), near);
     zs = f64x2.add(zs, w);
     z2s = f64x2.add(z2s, f64x2.mul(w, w));
@@ -465,8 +474,9 @@ function listRows(weights: usize, ws: usize, many: usize, n: usize, numbers: usi
 }
 
 // Moves the weights of a query to 16-bit integers, in units of 1/32767 of the largest, if none is above
-// `evenness` times their mean. Returns the unit, or 0 if the weights stay where they are.
-function quantise(weights: usize, n: usize, evenness: f32, integers: usize): f32 {
+// `evenness` times their mean: for each pair of rows two of them, at every fourth place from `pairs` on.
+// Returns the unit, or 0 if the weights stay where they are.
+function quantise(weights: usize, n: usize, evenness: f32, pairs: usize): f32 {
   let sums = f32x4.splat(0), most4 = sums;
   // The weights after the last row are 0 up to a multiple of 4.
   for (let r: usize = 0; r < n; r += 4) {
@@ -477,27 +487,16 @@ function quantise(weights: usize, n: usize, evenness: f32, integers: usize): f32
   const sum = <f32>sum4(sums);
   const most = max(max(f32x4.extract_lane(most4, 0), f32x4.extract_lane(most4, 1)), max(f32x4.extract_lane(most4, 2), f32x4.extract_lane(most4, 3)));
   if (most * <f32>n > evenness * sum) return 0;
-  const factor = f32x4.splat(32767 / most);
+  // Adding 1.5 2^23 rounds to whole numbers and leaves them in the low bits.
+  const factor = f32x4.splat(32767 / most), rounder = f32x4.splat(12582912), none = i32x4.splat(0);
   for (let r: usize = 0; r < n; r += 4) {
-    const w = i32x4.trunc_sat_f32x4_s(f32x4.nearest(f32x4.mul(v128.load(weights + (r << 2)), factor)));
-    v128.store64_lane(integers + (r << 1), i16x8.narrow_i32x4_s(w, w), 0);
-    v128.store(weights + (r << 2), i32x4.splat(0));
+    const w = f32x4.add(f32x4.mul(v128.load(weights + (r << 2)), factor), rounder);
+    const pair = v128.shuffle<i16>(w, w, 0, 2, 4, 6, 0, 2, 4, 6), at = pairs + (r << 3);
+    v128.store32_lane(at, pair, 0);
+    v128.store32_lane(at, pair, 1, 16);
+    v128.store(weights + (r << 2), none);
   }
   return most / 32767;
-}
-
-// Lists the pairs of rows that any of 4 queries keeps as integers: their numbers, and their pairs of weights side by side.
-function listPairs(integers: usize, is: usize, many: usize, n: usize, numbers: usize, packed: usize): usize {
-  let m: usize = 0;
-  for (let r: usize = 0; r < n; r += 2) {
-    const w = integers + (r << 1), to = packed + (m << 4);
-    v128.store(to, i32x4.splat(0));
-    for (let k: usize = 0; k < many; k++) store<u32>(to + (k << 2), load<u32>(w + k * is));
-    if (!v128.any_true(v128.load(to))) continue;
-    store<u32>(numbers + (m << 2), <u32>(r >> 1));
-    m++;
-  }
-  return m;
 }
 
 // Y += weights x rows over `width` columns, for 4 queries and `m` listed rows.
@@ -615,17 +614,14 @@ function convertBlock(block: usize, rowBytes: usize, n: usize, kept: usize, widt
   add4(at, f32x4.mul(f32x4.convert_i32x4_s(integers), f32x4.splat(unit)));
 }
 
-// Y += units * (integer weights x rows) over `width` columns, for 4 queries and `m` listed pairs of rows; exact but for
-// the last step. A query without integer weights has unit 0 and is left alone.
-function accumulatePairs4(tiles: usize, tileBytes: usize, m: usize, numbers: usize, packed: usize, units: usize, y: usize, yb: usize, width: usize): void {
-  const last = packed + (m << 4);
+// Y += units * (integer weights x rows) over `width` columns, for 4 queries and an even number of pairs of rows; exact
+// but for the last step. A query without integer weights has unit 0 and is left alone.
+function accumulatePairs4(tiles: usize, tileBytes: usize, pairs: usize, pairsEnd: usize, units: usize, y: usize, yb: usize, width: usize): void {
   const u0 = load<f32>(units), u1 = load<f32>(units, 4), u2 = load<f32>(units, 8), u3 = load<f32>(units, 12);
-  for (let c: usize = 0; c < width; c += 8) {
+  for (let c: usize = 0; c < width; c += 8, tiles += tileBytes) {
     let a00 = i32x4.splat(0), a01 = a00, a10 = a00, a11 = a00;
     let a20 = a00, a21 = a00, a30 = a00, a31 = a00;
-    const base = tiles + (c >> 3) * tileBytes;
-    for (let w = packed, i = numbers; w < last; w += 16, i += 4) {
-      const at = base + (<usize>load<u32>(i) << 5);
+    for (let w = pairs, at = tiles; w < pairsEnd; w += 32, at += 64) {
       const x0 = v128.load(at), x1 = v128.load(at, 16);
       const w0 = v128.load32_splat(w);
       a00 = i32x4.add(a00, i32x4.dot_i16x8_s(w0, x0));
@@ -639,6 +635,19 @@ function accumulatePairs4(tiles: usize, tileBytes: usize, m: usize, numbers: usi
       const w3 = v128.load32_splat(w, 12);
       a30 = i32x4.add(a30, i32x4.dot_i16x8_s(w3, x0));
       a31 = i32x4.add(a31, i32x4.dot_i16x8_s(w3, x1));
+      const x2 = v128.load(at, 32), x3 = v128.load(at, 48);
+      const w4 = v128.load32_splat(w, 16);
+      a00 = i32x4.add(a00, i32x4.dot_i16x8_s(w4, x2));
+      a01 = i32x4.add(a01, i32x4.dot_i16x8_s(w4, x3));
+      const w5 = v128.load32_splat(w, 20);
+      a10 = i32x4.add(a10, i32x4.dot_i16x8_s(w5, x2));
+      a11 = i32x4.add(a11, i32x4.dot_i16x8_s(w5, x3));
+      const w6 = v128.load32_splat(w, 24);
+      a20 = i32x4.add(a20, i32x4.dot_i16x8_s(w6, x2));
+      a21 = i32x4.add(a21, i32x4.dot_i16x8_s(w6, x3));
+      const w7 = v128.load32_splat(w, 28);
+      a30 = i32x4.add(a30, i32x4.dot_i16x8_s(w7, x2));
+      a31 = i32x4.add(a31, i32x4.dot_i16x8_s(w7, x3));
     }
     let p = y + (c << 2);
     if (u0 != 0) { addScaled(p, a00, u0); addScaled(p + 16, a01, u0); }
@@ -652,16 +661,14 @@ function accumulatePairs4(tiles: usize, tileBytes: usize, m: usize, numbers: usi
 }
 
 // The same for a single query, which interleaves the rows itself.
-function accumulatePairs1(block: usize, rowBytes: usize, n: usize, m: usize, numbers: usize, packed: usize, unit: f32, y: usize, width: usize): void {
-  const last = packed + (m << 4);
+function accumulatePairs1(block: usize, rowBytes: usize, n: usize, pairs: usize, unit: f32, y: usize, width: usize): void {
+  const last = block + (n - 1) * rowBytes, end = block + n * rowBytes;
   let c: usize = 0;
   for (; c + 16 <= width; c += 16) {
     let a0 = i32x4.splat(0), a1 = a0, a2 = a0, a3 = a0;
-    for (let w = packed, i = numbers; w < last; w += 16, i += 4) {
-      const r = <usize>load<u32>(i) << 1;
-      const row = block + r * rowBytes + c, row1 = block + min(r + 1, n - 1) * rowBytes + c;
+    for (let w = pairs, row = block; row < end; w += 16, row += 2 * rowBytes) {
       const pair = v128.load32_splat(w);
-      const a = v128.load(row), b = v128.load(row1);
+      const a = v128.load(row + c), b = v128.load(min(row + rowBytes, last) + c);
       const low = v128.shuffle<i8>(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
       const high = v128.shuffle<i8>(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
       a0 = i32x4.add(a0, i32x4.dot_i16x8_s(pair, i16x8.extend_low_i8x16_s(low)));
@@ -674,9 +681,8 @@ function accumulatePairs1(block: usize, rowBytes: usize, n: usize, m: usize, num
   }
   if (c < width) {
     let a0 = i32x4.splat(0), a1 = a0;
-    for (let w = packed, i = numbers; w < last; w += 16, i += 4) {
-      const r = <usize>load<u32>(i) << 1;
-      const a = v128.load8x8_s(block + r * rowBytes + c), b = v128.load8x8_s(block + min(r + 1, n - 1) * rowBytes + c);
+    for (let w = pairs, row = block; row < end; w += 16, row += 2 * rowBytes) {
+      const a = v128.load8x8_s(row + c), b = v128.load8x8_s(min(row + rowBytes, last) + c);
       const pair = v128.load32_splat(w);
       a0 = i32x4.add(a0, i32x4.dot_i16x8_s(pair, v128.shuffle<i16>(a, b, 0, 8, 1, 9, 2, 10, 3, 11)));
       a1 = i32x4.add(a1, i32x4.dot_i16x8_s(pair, v128.shuffle<i16>(a, b, 4, 12, 5, 13, 6, 14, 7, 15)));
@@ -701,17 +707,16 @@ export function scan(bytes: i32, data: usize, rows: usize, firstRow: usize, bloc
   const yb = stride << 2;
   // A multiple of 4 places per row of distances and weights, which are worked on in twos and fours.
   const places = (blockRows + 3) & ~3;
-  const ds = places << 3, ws = places << 2, is = places << 1;
+  const ds = places << 3, ws = places << 2;
   const groups = (batch + 3) >> 2;
-  // The order of the scratch space: products of two rows; distances, weights, integer weights of a group;
-  // per group the units of its integer weights and two lists, of rows and of pairs; flags of kept rows; columns.
+  // The order of the scratch space: products of two rows; distances and weights of a group; per group the list of its
+  // rows, the units of its integer weights, and these; flags of kept rows; columns.
   const distances = scratch + 64;
   const weights = distances + 4 * ds;
-  const integers = weights + 4 * ws;
-  const lists = integers + 4 * is;
-  const list = 32 + ws + (places << 4);
-  const pairs = 32 + is + (places << 3);
-  const kept = lists + groups * (list + pairs);
+  const lists = weights + 4 * ws;
+  const list = 32 + ws + (places << 4), pairsAt = list + 32;
+  const listBytes = pairsAt + (places << 3);
+  const kept = lists + groups * listBytes;
   const columns = (kept + blockRows + 15) & ~15;
   memory.fill(state, 0, batch * STATE * 8);
   memory.fill(y, 0, batch * yb);
@@ -739,29 +744,25 @@ export function scan(bytes: i32, data: usize, rows: usize, firstRow: usize, bloc
         }
         if (rough) refine(block, rowBytes, n, stride, queries + (batch + q) * qb, many, p, distances, ds, scratch);
       } else floatDistances(block, rowBytes, n, stride, queries + q * qb, many, distances, ds);
-      // A list: the number of its rows, then (from 16 on) units, numbers, weights.
-      const rowList = lists + group * (list + pairs), pairList = rowList + list;
+      // A list: the number of its rows, then (from 32 on) their numbers and weights.
+      const rowList = lists + group * listBytes, pairs = rowList + pairsAt, units = rowList + list;
       store<u32>(rowList, 0);
-      store<u32>(pairList, 0);
-      v128.store(pairList, i32x4.splat(0), 16);
-      let any = false, quantised = false;
-      memory.fill(weights, 0, 4 * ws + 4 * is);
+      v128.store(units, i32x4.splat(0));
+      memory.fill(weights, 0, 4 * ws);
+      memory.fill(pairs, 0, places << 3);
+      let uneven = false;
       for (let k: usize = 0; k < many; k++) {
         if (!weigh(distances + k * ds, weights + k * ws, n, firstRow + from, p + k * PARAMETERS * 8, state + (q + k) * STATE * 8, y + (q + k) * yb, stride)) continue;
-        any = true;
-        if (!bytes) continue;
-        const unit = quantise(weights + k * ws, n, <f32>load<f64>(p + k * PARAMETERS * 8, 48), integers + k * is);
-        store<f32>(pairList + 16 + (k << 2), unit);
-        quantised = quantised || unit != 0;
+        const unit = bytes ? quantise(weights + k * ws, n, <f32>load<f64>(p + k * PARAMETERS * 8, 48), pairs + (k << 2)) : 0;
+        store<f32>(units + (k << 2), unit);
+        if (unit == 0) uneven = true;
+        else paired = true;
       }
-      if (any) {
-        const m = listRows(weights, ws, many, n, rowList + 32, rowList + 32 + ws);
-        store<u32>(rowList, <u32>m);
-        for (let i: usize = 0; i < m; i++) store<u8>(kept + load<u32>(rowList + 32 + (i << 2)), 1);
-        busy += <i32>(m > 0);
-      }
-      if (quantised) store<u32>(pairList, <u32>listPairs(integers, is, many, n, pairList + 32, pairList + 32 + is));
-      paired = paired || quantised;
+      if (!uneven) continue;
+      const m = listRows(weights, ws, many, n, rowList + 32, rowList + 32 + ws);
+      store<u32>(rowList, <u32>m);
+      for (let i: usize = 0; i < m; i++) store<u8>(kept + load<u32>(rowList + 32 + (i << 2)), 1);
+      busy += <i32>(m > 0);
     }
     // Bytes are converted once for all groups, unless there is only one to use them.
     const shared = bytes && busy > 1;
@@ -770,7 +771,7 @@ export function scan(bytes: i32, data: usize, rows: usize, firstRow: usize, bloc
       const width = min(step, stride - c);
       if (shared) convertBlock(block + c, rowBytes, n, kept, width, columns);
       for (let group: usize = 0; group < groups; group++) {
-        const rowList = lists + group * (list + pairs);
+        const rowList = lists + group * listBytes;
         const q = group << 2;
         const many = min<usize>(4, batch - q), to = y + q * yb + (c << 2);
         if (shared) accumulate<f32>(columns, n << 5, 32, rowList, ws, many, to, yb, width);
@@ -780,18 +781,18 @@ export function scan(bytes: i32, data: usize, rows: usize, firstRow: usize, bloc
     }
     if (!paired) continue;
     if (batch == 1) {
-      const pairList = lists + list, numbers = pairList + 32;
-      accumulatePairs1(block, rowBytes, n, load<u32>(pairList), numbers, numbers + is, load<f32>(pairList, 16), y, stride);
+      accumulatePairs1(block, rowBytes, n, lists + pairsAt, load<f32>(lists + list), y, stride);
       continue;
     }
     for (let c: usize = 0; c < stride; c += BLOCK_COLUMNS) {
       const width = min(BLOCK_COLUMNS, stride - c);
       interleaveBlock(block + c, rowBytes, n, width, columns);
       for (let group: usize = 0; group < groups; group++) {
-        const pairList = lists + group * (list + pairs) + list, numbers = pairList + 32;
-        const m: usize = load<u32>(pairList);
-        if (m == 0) continue;
-        accumulatePairs4(columns, ((n + 1) >> 1) << 5, m, numbers, numbers + is, pairList + 16, y + (group << 2) * yb + (c << 2), yb, width);
+        const units = lists + group * listBytes + list, pairs = units + 32;
+        if (!v128.any_true(v128.load(units))) continue;
+        const to = y + (group << 2) * yb + (c << 2);
+        // A last pair that is missing has weights 0, and whatever comes next in memory for its rows.
+        accumulatePairs4(columns, ((n + 1) >> 1) << 5, pairs, pairs + ((n + 3) >> 2 << 5), units, to, yb, width);
       }
     }
   }
@@ -856,60 +857,69 @@ export function nearest(bytes: i32, data: usize, rows: usize, firstRow: usize, b
     if (batch > 3) store<i32>(scratch, touch(block, n * rowBytes));
     for (let q: usize = 0; q < batch; q += 4) {
       const many = min<usize>(4, batch - q);
-      const p = parameters + q * PARAMETERS * 8;
-      if (bytes) {
-        blockDots(block, rowBytes, n, stride, queries + q * qb, many, distances, ds);
-        for (let k: usize = 0; k < many; k++) {
-          const worst = load<f64>(heaps + ((q + k) * size << 4));
-          keepBelow(distances + k * ds, n, norms + (from << 3), p + k * PARAMETERS * 8, worst);
-        }
-        refine(block, rowBytes, n, stride, queries + (batch + q) * qb, many, p, distances, ds, scratch);
-      } else floatDistances(block, rowBytes, n, stride, queries + q * qb, many, distances, ds);
+      if (bytes) blockDots(block, rowBytes, n, stride, queries + q * qb, many, distances, ds);
+      else floatDistances(block, rowBytes, n, stride, queries + q * qb, many, distances, ds);
       for (let k: usize = 0; k < many; k++) {
-        const heap = heaps + ((q + k) * size << 4);
-        for (let r: usize = 0; r < n; r++) {
-          const d = load<f64>(distances + k * ds + (r << 3));
-          if (d < Infinity) offer(heap, size, d, <f64>(firstRow + from + r));
-        }
+        const heap = heaps + ((q + k) * size << 4), at = distances + k * ds;
+        if (bytes) offerProducts(at, n, norms + (from << 3), block, rowBytes, stride, queries + (batch + q + k) * qb, parameters + (q + k) * PARAMETERS * 8, heap, size, firstRow + from);
+        else for (let r: usize = 0; r < n; r++) offer(heap, size, load<f64>(at + (r << 3)), <f64>(firstRow + from + r));
       }
     }
   }
 }
 
-// Turns products by the first digit into distances, and drops rows that are certainly farther than `worst`.
-function keepBelow(distances: usize, n: usize, norms: usize, p: usize, worst: f64): void {
+// Offers rows by their products with the first digit of a query; only those that this digit cannot rule out get the second.
+function offerProducts(products: usize, n: usize, norms: usize, block: usize, rowBytes: usize, stride: usize, low: usize, p: usize, heap: usize, size: usize, firstRow: usize): void {
   const square = f64x2.splat(load<f64>(p, 16)), minus2s = f64x2.splat(-2 * load<f64>(p, 24));
-  const limit = f64x2.splat(worst + load<f64>(p, 40)), none = f64x2.splat(Infinity);
-  padBlock(distances, n, -Infinity);
+  const minus2s2 = -2 * load<f64>(p, 32), e = load<f64>(p, 40);
+  let limit = f64x2.splat(load<f64>(heap) + e);
+  padBlock(products, n, -Infinity);
   for (let r: usize = 0; r < n; r += 2) {
-    const d = toDistances(distances, r, norms, square, minus2s);
-    v128.store(distances + (r << 3), v128.bitselect(none, d, f64x2.gt(d, limit)));
+    const d = toDistances(products, r, norms, square, minus2s);
+    const near = i64x2.bitmask(f64x2.le(d, limit));
+    if (near == 0) continue;
+    for (let i: usize = 0; i < 2; i++) {
+      if (!(near >> <i32>i & 1)) continue;
+      const rough = i ? f64x2.extract_lane(d, 1) : f64x2.extract_lane(d, 0);
+      const fine = rough + minus2s2 * dot1(block + (r + i) * rowBytes, low, stride);
+      offer(heap, size, fine, <f64>(firstRow + r + i));
+    }
+    limit = f64x2.splat(load<f64>(heap) + e);
   }
+}
+
+// Four numbers of a row in float64, two and two.
+// @ts-ignore: decorator
+@inline function lower64<T>(at: usize): v128 {
+  if (sizeof<T>() == 1) return f64x2.convert_low_i32x4_s(i32x4.extend_low_i16x8_s(i16x8.extend_low_i8x16_s(v128.load32_zero(at))));
+  return f64x2.promote_low_f32x4(v128.load64_zero(at));
+}
+
+// @ts-ignore: decorator
+@inline function addSquare(s: v128, query: usize, x: v128): v128 {
+  const d = f64x2.sub(v128.load(query), x);
+  return f64x2.add(s, f64x2.mul(d, d));
+}
+
+// The squared distance of a query in float64 to a row, by direct differences.
+function distance64<T>(row: usize, query: usize, stride: usize): f64 {
+  let s0 = f64x2.splat(0), s1 = s0, s2 = s0, s3 = s0;
+  const end = query + (stride << 3);
+  for (let q = query; q < end; q += 64, row += 8 * sizeof<T>()) {
+    s0 = addSquare(s0, q, lower64<T>(row));
+    s1 = addSquare(s1, q + 16, lower64<T>(row + 2 * sizeof<T>()));
+    s2 = addSquare(s2, q + 32, lower64<T>(row + 4 * sizeof<T>()));
+    s3 = addSquare(s3, q + 48, lower64<T>(row + 6 * sizeof<T>()));
+  }
+  const s = f64x2.add(f64x2.add(s0, s1), f64x2.add(s2, s3));
+  return f64x2.extract_lane(s, 0) + f64x2.extract_lane(s, 1);
 }
 
 // Squared distances of one query to `size` listed rows, in float64.
 export function measure(bytes: i32, data: usize, rowBytes: usize, stride: usize, query: usize, rows: usize, size: usize, out: usize): void {
   for (let i: usize = 0; i < size; i++) {
     const row = data + <usize>load<u32>(rows + (i << 2)) * rowBytes;
-    let s0 = f64x2.splat(0), s1 = s0;
-    for (let c: usize = 0; c < stride; c += 4) {
-      const q = query + (c << 3);
-      let a: v128, b: v128;
-      if (bytes) {
-        const x = i32x4.extend_low_i16x8_s(i16x8.extend_low_i8x16_s(v128.load32_zero(row + c)));
-        a = f64x2.convert_low_i32x4_s(x);
-        b = f64x2.convert_low_i32x4_s(v128.shuffle<i64>(x, x, 1, 0));
-      } else {
-        const x = v128.load(row + (c << 2));
-        a = f64x2.promote_low_f32x4(x);
-        b = f64x2.promote_low_f32x4(v128.shuffle<i64>(x, x, 1, 0));
-      }
-      const d0 = f64x2.sub(v128.load(q), a), d1 = f64x2.sub(v128.load(q, 16), b);
-      s0 = f64x2.add(s0, f64x2.mul(d0, d0));
-      s1 = f64x2.add(s1, f64x2.mul(d1, d1));
-    }
-    const s = f64x2.add(s0, s1);
-    store<f64>(out + (i << 3), f64x2.extract_lane(s, 0) + f64x2.extract_lane(s, 1));
+    store<f64>(out + (i << 3), bytes ? distance64<i8>(row, query, stride) : distance64<f32>(row, query, stride));
   }
 }
 
