@@ -4,11 +4,16 @@
  * @module
  */
 import { averagedSoftmaxBias, averagedSoftmaxGrowth } from "./averaged_softmax.ts";
+import { costAfterCollapse, costInPoints } from "./collocation_cost.ts";
+import { costWithoutDimension, logarithmicCost } from "./collocation_cost.ts";
 import { gaussianLimit } from "./gaussian_limit.ts";
+import { denoiserAlongFlow, informationIdentity } from "./information.ts";
 import { knnImportanceRate } from "./knn_importance.ts";
 import { globalSubsetIsNotLocal, localTruncationBound } from "./local_truncation.ts";
 import { lateStartBounded, lateStartTight } from "./late_start.ts";
 import { oneUpdate } from "./one_update.ts";
+import { rareAmplification, roundedDenoiser } from "./perturbed_flow.ts";
+import { separatrixAmplification, smoothErrors } from "./perturbed_flow.ts";
 import { meanLimit, nearestLimit } from "./posterior_limits.ts";
 import { entropyRate, progressiveConcentration } from "./progressive_concentration.ts";
 import { sampledTailUnbiased, tailMassCovered } from "./sampled_tail.ts";
@@ -19,6 +24,7 @@ import {
   tupleIdentity,
   twoPointLaw,
 } from "./smoothed_support.ts";
+import { gaussNodesDecay, spectralDecayInNodes, sweepsDecay } from "./spectral_decay.ts";
 import type { Report } from "./statement.ts";
 import { trajectoryError } from "./trajectory_error.ts";
 import { transportedCertificate } from "./transported_certificate.ts";
@@ -57,6 +63,19 @@ export const STATEMENTS: Readonly<Record<string, () => Report | Promise<Report>>
   mergingBandwidth,
   lateStartBounded,
   lateStartTight,
+  spectralDecayInNodes,
+  gaussNodesDecay,
+  sweepsDecay,
+  logarithmicCost,
+  costWithoutDimension,
+  costAfterCollapse,
+  costInPoints,
+  informationIdentity,
+  denoiserAlongFlow,
+  smoothErrors,
+  roundedDenoiser,
+  separatrixAmplification,
+  rareAmplification,
 };
 
 /**
