@@ -16,6 +16,8 @@
  *
  * @module
  */
+export * from "./src/codecs/codec.ts";
+export * from "./src/codecs/pca_codec.ts";
 export * from "./src/compute/device.ts";
 export type { EigenDecomposition } from "./src/compute/eigen/eigen_decomposition.ts";
 export { maskColumn, maskOf } from "./src/compute/mask.ts";
