@@ -86,6 +86,9 @@ export function isotropicMixture(
   };
 }
 
+/** Components of a smaller weight change no digit of a sum. */
+const NEGLIGIBLE = 1e-40;
+
 interface Law {
   readonly dimension: number;
   readonly means: readonly Float64Array[];
@@ -177,8 +180,7 @@ function denoiseOf(law: Law, x: Float64Array, sigma: number): Float64Array {
     const v = spreads[m] ** 2 + sigma * sigma;
     ofX += p * spreads[m] ** 2 / v;
     const weight = p * sigma * sigma / v;
-    // Below this a component changes no digit of the sum.
-    if (weight < 1e-40) return;
+    if (weight < NEGLIGIBLE) return;
     const mu = means[m];
     for (let c = 0; c < y.length; c++) y[c] += weight * mu[c];
   });
@@ -192,13 +194,14 @@ function divergenceOf(law: Law, x: Float64Array, sigma: number): number {
   const variances = spreads.map((tau) => tau * tau + sigma * sigma);
   const average = new Float64Array(dimension);
   p.forEach((weight, m) => {
+    if (weight < NEGLIGIBLE) return;
     for (let c = 0; c < dimension; c++) {
       average[c] -= weight * (x[c] - means[m][c]) / variances[m];
     }
   });
   let sum = 0;
   p.forEach((weight, m) => {
-    if (weight === 0) return;
+    if (weight < NEGLIGIBLE) return;
     const a = spreads[m] ** 2 / variances[m];
     let product = a * dimension;
     for (let c = 0; c < dimension; c++) {
