@@ -7,6 +7,8 @@ import { join } from "@std/path";
 import { cacheKey, makeCacheFolder, readCacheFile, writeCacheFile } from "../_cache_file.ts";
 import { sampleMoments } from "../compute/covariance.ts";
 import { eigenDecomposition } from "../compute/eigen/eigen_decomposition.ts";
+import type { EigenDecomposition } from "../compute/eigen/eigen_decomposition.ts";
+import { affineOf, checkPoints } from "../compute/posterior.ts";
 import type { WorkOptions } from "../compute/work_options.ts";
 import type { Dataset } from "../datasets/dataset.ts";
 import type { GaussianLaw } from "./gaussian_law.ts";
@@ -24,7 +26,7 @@ export interface Spectrum extends GaussianLaw {
 export interface SpectrumOptions extends WorkOptions {
   /** Restrict the data to one class, by number or by name. Default: all classes. */
   readonly class?: number | string;
-  /** Keep so many of the largest variances. Default: all. */
+  /** Keep so many of the largest variances, or all if there are fewer. Default: all. */
   readonly rank?: number;
   /**
    * The least variance in any direction: the mean of the variances that the rank leaves out, as in
@@ -40,6 +42,8 @@ export interface SpectrumOptions extends WorkOptions {
 
 /** Decompositions that take less than a second are not kept. */
 const LEAST_CACHED = 256;
+/** From so many dimensions on, few items are decomposed by their inner products: seconds instead of minutes. */
+const LEAST_BY_ITEMS = 1024;
 const MAGIC = "CFSPECT1";
 
 /**
@@ -50,12 +54,13 @@ const MAGIC = "CFSPECT1";
  * ```
  *
  * All of it is computed in 64-bit arithmetic, whatever the rank, and kept on disk for the next time
- * under a key of the data's content.
+ * under a key of the data's content. For at most `d/2` items of more than 1,024 dimensions it is computed from
+ * their inner products, and holds only the directions that have variance, at most `N − 1`.
  *
  * @param dataset The data.
  * @param options Class, rank, floor, cache.
  * @returns The spectrum; variances that rounding made negative are 0.
- * @throws {RangeError} If the class does not exist, the rank is not a whole number from 1 to `d`, the floor is not
+ * @throws {RangeError} If the class does not exist, the rank is not a whole number from 0 to `d`, the floor is not
  * a finite number ≥ 0, or a number of the data is not finite.
  *
  * @example
@@ -77,17 +82,18 @@ export async function dataSpectrum(
   checkRank(rank, dataset.dimension);
   checkFloor(floor);
   const data = options.class === undefined ? dataset : dataset.classSubset(options.class);
-  return lowRank(await throughCache(data, options), rank, floor);
+  const spectrum = await throughCache(data, options);
+  return lowRank(spectrum, Math.min(rank, spectrum.variances.length), floor);
 }
 
 /**
  * A spectrum with fewer directions, and a floor for the others.
  *
  * @param spectrum The spectrum.
- * @param rank How many of its directions to keep.
+ * @param rank How many of its directions to keep; with 0 the law is the same in all directions.
  * @param floor The least variance: the mean of what is left out, or a number.
  * @returns The new spectrum; it shares memory with the old one.
- * @throws {RangeError} If the rank is not a whole number from 1 to that of the spectrum, or the floor is negative.
+ * @throws {RangeError} If the rank is not a whole number from 0 to that of the spectrum, or the floor is negative.
  *
  * @example
  * ```ts
@@ -149,22 +155,45 @@ async function spectrumKey({ data, dimension, range }: Dataset): Promise<Uint8Ar
   return await cacheKey(meaning, content);
 }
 
-async function decompose(
+async function decompose(data: Dataset, options: SpectrumOptions): Promise<Spectrum> {
+  const { count, dimension } = data;
+  const few = dimension > LEAST_BY_ITEMS && 2 * count <= dimension && count > 1;
+  const { mean, values, vectors } = await (few ? byItems : byDimensions)(data, options);
+  return { mean, variances: values.map((v) => Math.max(0, v)), basis: vectors, floor: 0 };
+}
+
+type Decomposed = EigenDecomposition & { readonly mean: Float64Array };
+
+async function byDimensions(
   data: Dataset,
   { signal, onProgress }: SpectrumOptions,
-): Promise<Spectrum> {
+): Promise<Decomposed> {
   // About proportional to time.
   const d = data.dimension, square = d * d;
   const work = [data.count * square * (data.data instanceof Uint8Array ? 1 : 5), 15 * d * square];
-  const tell = (before: number, share: number) =>
-    onProgress &&
-    ((done: number, total: number) => onProgress(before + share * done / total, work[0] + work[1]));
+  const tell = (before: number, share: number) => (done: number, total: number) =>
+    onProgress?.(before + share * done / total, work[0] + work[1]);
   const { mean, covariance } = await sampleMoments(data, { signal, onProgress: tell(0, work[0]) });
-  const { values, vectors } = await eigenDecomposition(covariance, d, {
-    signal,
-    onProgress: tell(...work as [number, number]),
-  });
-  return { mean, variances: values.map((v) => Math.max(0, v)), basis: vectors, floor: 0 };
+  const watched = { signal, onProgress: tell(work[0], work[1]) };
+  return { mean, ...await eigenDecomposition(covariance, d, watched) };
+}
+
+async function byItems(
+  data: Dataset,
+  { signal, onProgress }: SpectrumOptions,
+): Promise<Decomposed> {
+  signal?.throwIfAborted();
+  checkPoints(data);
+  const { gramEigen } = await import("../compute/eigen/gram.ts");
+  const { count, dimension } = data;
+  const { scale, offset } = affineOf(data);
+  const mean = data.mean();
+  const centred = Float64Array.from(
+    data.data,
+    (v, i) => v * scale + offset - mean[i % dimension],
+  );
+  const { values, vectors } = await gramEigen(centred, dimension, { signal, onProgress });
+  return { mean, values: values.map((v) => v / (count - 1)), vectors };
 }
 
 function encode({ mean, variances, basis }: Spectrum): Uint8Array[] {
@@ -175,18 +204,19 @@ function encode({ mean, variances, basis }: Spectrum): Uint8Array[] {
 
 function decode(payload: Uint8Array, d: number): Spectrum {
   const numbers = new Float64Array(payload.buffer, payload.byteOffset, payload.byteLength / 8);
+  const rank = (numbers.length - d) / (d + 1);
   return {
     mean: numbers.subarray(0, d),
-    variances: numbers.subarray(d, 2 * d),
-    basis: numbers.subarray(2 * d),
+    variances: numbers.subarray(d, d + rank),
+    basis: numbers.subarray(d + rank),
     floor: 0,
   };
 }
 
 function checkRank(rank: number, most: number): void {
-  if (!Number.isInteger(rank) || rank < 1 || rank > most) {
+  if (!Number.isInteger(rank) || rank < 0 || rank > most) {
     throw new RangeError(
-      `Cannot take the spectrum: rank is ${rank}, wanted a whole number from 1 to ${most}`,
+      `Cannot take the spectrum: rank is ${rank}, wanted a whole number from 0 to ${most}`,
     );
   }
 }

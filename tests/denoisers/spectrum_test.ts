@@ -64,11 +64,11 @@ Deno.test("lowRank() keeps the trace, or raises what is below the floor", async 
   const whole = await dataSpectrum(images(300), { cache: false });
   const trace = ({ mean, variances, floor }: Spectrum) =>
     variances.reduce((sum, v) => sum + v, 0) + floor * (mean.length - variances.length);
-  for (const rank of [1, 17, 255, 256]) {
+  for (const rank of [0, 1, 17, 255, 256]) {
     const low = lowRank(whole, rank);
     assert.equal(low.variances.length, rank);
     assert.equal(low.basis.length, rank * 256);
-    assert.ok(low.floor <= low.variances[rank - 1]);
+    assert.ok(rank === 0 || low.floor <= low.variances[rank - 1]);
     assertClose([trace(low)], [trace(whole)], 512 * Number.EPSILON * trace(whole), "trace");
     if (rank === 17) assertSame(await dataSpectrum(images(300), { cache: false, rank }), low);
     // Twice is once.
@@ -83,14 +83,14 @@ Deno.test("lowRank() keeps the trace, or raises what is below the floor", async 
 
 Deno.test("dataSpectrum() and lowRank() refuse ranks and floors out of range", async () => {
   const set = images(10);
-  for (const rank of [0, -1, 1.5, 257, NaN]) {
+  for (const rank of [-1, 1.5, 257, NaN]) {
     await assert.rejects(dataSpectrum(set, { rank }), RangeError);
   }
   for (const floor of [-1, NaN, Infinity]) {
     await assert.rejects(dataSpectrum(set, { floor }), RangeError);
   }
   const whole = await dataSpectrum(set, { cache: false });
-  assert.throws(() => lowRank(whole, 0), RangeError);
+  assert.throws(() => lowRank(whole, -1), RangeError);
   assert.throws(() => lowRank(whole, 2, -1), RangeError);
 });
 
@@ -196,4 +196,58 @@ Deno.test("dataSpectrum() by threads is that of plain loops", async () => {
   const { values } = referenceEigen(referenceMoments(set).covariance, 256);
   // Both are off by the rounding of a backward stable method.
   assertClose(variances, values, 256 * Number.EPSILON * values[0], "variances");
+});
+
+Deno.test("dataSpectrum() of few items of many dimensions is found from the items", async () => {
+  await withFolder(async (cache) => {
+    const count = 60, d = 1100;
+    const noise = startNoise(9, 0, count, d);
+    const data = Uint8Array.from(
+      noise,
+      (e, i) => Math.max(0, Math.min(255, 128 + (5 + i % 90) * e)),
+    );
+    // An item that comes twice takes a direction away.
+    data.set(data.subarray(0, d), d);
+    const set = new Dataset({ data, shape: [d], name: "few items" });
+    const shares: number[] = [];
+    const onProgress = (done: number, total: number) => shares.push(done / total);
+    const spectrum = await dataSpectrum(set, { cache, onProgress });
+    const { mean, variances, basis, floor } = spectrum;
+    assert.equal(variances.length, count - 2);
+    assert.equal(basis.length, (count - 2) * d);
+    assert.equal(floor, 0);
+    assertSame(await dataSpectrum(set, { cache }), spectrum);
+    assert.equal(shares.at(-1), 1);
+    // The covariance takes each direction to its variance times itself; directions are orthonormal.
+    const { covariance } = referenceMoments(set);
+    const limit = d * Number.EPSILON;
+    for (let k = 0; k < variances.length; k += 3) {
+      const u = basis.subarray(k * d, (k + 1) * d);
+      const image = u.map((_, a) => u.reduce((sum, v, c) => sum + covariance[a * d + c] * v, 0));
+      assertClose(image, u.map((v) => v * variances[k]), limit * variances[0], "Σ u = λ u");
+      for (let j = 0; j < variances.length; j++) {
+        const overlap = u.reduce((sum, v, c) => sum + v * basis[j * d + c], 0);
+        assert.ok(Math.abs(overlap - (j === k ? 1 : 0)) <= limit, `overlap ${overlap}`);
+      }
+    }
+    const trace = covariance.reduce((sum, v, at) => at % (d + 1) === 0 ? sum + v : sum, 0);
+    assertClose([variances.reduce((a, b) => a + b, 0)], [trace], limit * trace, "trace");
+    assertClose(mean, set.mean(), 0, "mean");
+    // More than there are is all there are; the floor fills the rest.
+    assert.equal((await dataSpectrum(set, { cache, rank: 200 })).variances.length, count - 2);
+    assert.equal((await dataSpectrum(set, { cache, floor: 0.1 })).floor, 0.1);
+    const stop = new AbortController();
+    const running = dataSpectrum(set, {
+      cache: false,
+      signal: stop.signal,
+      onProgress: () => stop.abort(new RangeError("enough")),
+    });
+    await assert.rejects(running, /enough/);
+  });
+});
+
+Deno.test("dataSpectrum() of items that agree has no direction at all", async () => {
+  const set = new Dataset({ data: new Uint8Array(3 * 1100).fill(7), shape: [1100], name: "same" });
+  const { variances } = await dataSpectrum(set, { cache: false });
+  assert.ok(variances.every((v) => v === 0));
 });
