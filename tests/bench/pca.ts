@@ -2,7 +2,7 @@
  * PCA locality over golden subsets of CIFAR-10 at the ten levels of the DDPM grid, with as many items as published
  * (2,500 to 5,000): milliseconds per sample and step, what masks and trees cost, and how far from the floor that is.
  *
- *   deno run -A tests/bench/pca.ts [--samples 4] [--repeat 5] [--theta 0.03] [--rivals]
+ *   deno task bench:pca [--samples 4] [--repeat 5] [--theta 0.03] [--rivals]
  *
  * Additions per item and column: the ones of the mask, the shorter of ones and zeros, the tree. The floor is the tree's
  * additions over the rate at which one core loads and adds vectors from its first cache, on all threads.
