@@ -8,6 +8,7 @@ import { costAfterCollapse, costInPoints } from "./collocation_cost.ts";
 import { costWithoutDimension, logarithmicCost } from "./collocation_cost.ts";
 import { gaussianLimit } from "./gaussian_limit.ts";
 import { denoiserAlongFlow, informationIdentity } from "./information.ts";
+import { informationOfTwoPoints } from "./information.ts";
 import { knnImportanceRate } from "./knn_importance.ts";
 import { globalSubsetIsNotLocal, localTruncationBound } from "./local_truncation.ts";
 import { lateStartBounded, lateStartTight } from "./late_start.ts";
@@ -71,6 +72,7 @@ export const STATEMENTS: Readonly<Record<string, () => Report | Promise<Report>>
   costAfterCollapse,
   costInPoints,
   informationIdentity,
+  informationOfTwoPoints,
   denoiserAlongFlow,
   smoothErrors,
   roundedDenoiser,
