@@ -13,8 +13,8 @@ import type { Spectrum } from "./spectrum.ts";
 
 /** Masks of fewer coordinates take less than a second, and are not kept on disk. */
 const LEAST_CACHED = 256;
-/** Masks kept in memory, at most: 100 MB of 64 × 64 colour images would be 5. */
-const MOST_KEPT = 32;
+/** Bytes of masks kept in memory, at most: those of a hundred noise levels of CIFAR-10. */
+const MOST_BYTES = 2 ** 27;
 const MAGIC = "CFMASK01";
 
 /** The masks of one spectrum by one rule, at whatever noise levels are asked for. */
@@ -46,8 +46,9 @@ export class MaskCache {
     const known = this.#masks.get(sigma);
     if (known) return known;
     const mask = await this.#throughDisk(sigma, signal);
-    if (this.#masks.size >= MOST_KEPT) this.#masks.delete(this.#masks.keys().next().value!);
     this.#masks.set(sigma, mask);
+    const [oldest] = this.#masks.keys();
+    if (this.#masks.size * mask.bits.byteLength > MOST_BYTES) this.#masks.delete(oldest);
     return mask;
   }
 

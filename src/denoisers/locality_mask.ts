@@ -70,7 +70,7 @@ export async function localityMask(
   spectrum: Spectrum,
   sigma: number,
   rule: MaskRule,
-  options: WorkOptions = {},
+  options: Pick<WorkOptions, "signal"> = {},
 ): Promise<Mask> {
   checkRule(rule);
   if (!(sigma > 0 && sigma < Infinity)) {

@@ -18,14 +18,14 @@ const LEAST_THREADED = 2 ** 24;
  * @param basis The vectors `uₖ`, `r` rows of `d` numbers.
  * @param weights The weights `wₖ`.
  * @param dimension `d`.
- * @param options Cancels; reports progress in shards of rows.
+ * @param options Cancels the work.
  * @returns `d` rows of `d` numbers, symmetric to the bit.
  */
 export async function filterMatrix(
   basis: Float64Array,
   weights: Float64Array,
   dimension: number,
-  options: WorkOptions = {},
+  options: Pick<WorkOptions, "signal"> = {},
 ): Promise<Float64Array> {
   options.signal?.throwIfAborted();
   const upper = weights.length * dimension ** 2 < LEAST_THREADED
@@ -54,7 +54,7 @@ async function threadedProduct(
   basis: Float64Array,
   weights: Float64Array,
   dimension: number,
-  options: WorkOptions,
+  options: Pick<WorkOptions, "signal">,
 ): Promise<Float64Array> {
   const depth = weights.length, panels = roundUp(Math.ceil(dimension / 4), 2);
   const stride = 4 * panels, panelBytes = 32 * depth;
