@@ -44,11 +44,6 @@ const ACTION = "scale along the axes of a Gaussian";
 // Smaller products take less time in plain loops than to start.
 const LEAST = 2 ** 16;
 
-/** Sums `base + Uᵀ diag(g) U e` for rows of `d` numbers, with `r` numbers `g` per row. */
-interface BasisProducts extends Disposable {
-  sum(base: Float64Array, e: Float64Array, g: Float64Array): Promise<AnyTensor>;
-}
-
 /**
  * Lays out the axes of a Gaussian law on a device: in float64 on the CPU, as a float32 tensor on a GPU.
  *
@@ -73,48 +68,94 @@ interface BasisProducts extends Disposable {
  * ```
  */
 export async function gaussianAxes(law: GaussianLaw, device: Device): Promise<GaussianAxes> {
-  const { mean, variances, basis } = law;
-  const products = !basis || basis.length < LEAST || device.kind === "reference"
+  const axes = !isLarge(law) || device.kind === "reference"
     ? undefined
     : device.kind === "wasm"
-    ? await inThreads(basis, mean.length)
-    : inTensors(basis, mean.length);
+    ? await inThreads(law)
+    : inTensors(law);
   let open = true;
   const dispose = () => {
-    if (open) products?.[Symbol.dispose]();
+    if (open) axes?.[Symbol.dispose]();
     open = false;
   };
   return {
     async scale(x, factor, options) {
-      const count = checkQueryShape(x.shape, mean.length, ACTION);
+      checkQueryShape(x.shape, law.mean.length, ACTION);
       const values = await x.data<"float32">();
       checkQueries(values, ACTION);
       options?.signal?.throwIfAborted();
       if (!open) throw new DeviceError(`Cannot ${ACTION}: the axes were disposed`);
-      if (!products) return tensorSpace.from(scaleRows(law, values, factor), x.shape);
-      const e = Float64Array.from(values, (v, i) => v - mean[i % mean.length]);
-      const outside = Float64Array.from(
-        { length: count },
-        (_, b) => outsideFactor(law, (v) => factor(b, v)),
-      );
-      const rank = variances.length;
-      const g = Float64Array.from({ length: count * rank }, (_, i) => {
-        const b = Math.floor(i / rank);
-        return factor(b, variances[i % rank]) - outside[b];
-      });
-      const base = e.map((v, i) =>
-        mean[i % mean.length] + outside[Math.floor(i / mean.length)] * v
-      );
-      const sum = await products.sum(base, e, g);
-      return tf.tidy(() => {
-        const y = tf.reshape(sum, x.shape);
-        sum.dispose();
-        return y;
-      });
+      const y = await axes?.scale(values, factor) ?? scaleRows(law, values, factor);
+      return y instanceof Float64Array ? tensorSpace.from(y, x.shape) : shaped(y, x.shape);
     },
     dispose,
     [Symbol.dispose]: dispose,
   };
+}
+
+/** The principal axes of a Gaussian law, for rows of numbers in float64. */
+export interface RowAxes extends Disposable {
+  /**
+   * Scales deviations from the mean along the axes, as {@linkcode scaleRows} does.
+   *
+   * @param x Rows of `d` numbers.
+   * @param factor The factor of a row and a variance.
+   * @returns The scaled rows.
+   */
+  scale(x: ArrayLike<number>, factor: AxisFactor): Promise<Float64Array>;
+}
+
+/**
+ * The axes of a Gaussian law for rows of numbers, on the CPU in float64: by threads if the basis is large.
+ *
+ * @param law The law.
+ * @returns The axes. Dispose them after use.
+ * @throws {DeviceError} If there is not enough memory for the threads.
+ *
+ * @example
+ * ```ts
+ * import { gaussianLaw, rowAxes } from "@closedform/diffusion";
+ * import assert from "node:assert/strict";
+ *
+ * using axes = await rowAxes(gaussianLaw([1], 4));
+ * assert.deepEqual([...await axes.scale([3], (_, v) => Math.sqrt(v))], [5]);
+ * ```
+ */
+export async function rowAxes(law: GaussianLaw): Promise<RowAxes> {
+  if (isLarge(law)) return await inThreads(law);
+  return {
+    scale: (x, factor) => Promise.resolve(scaleRows(law, x, factor)),
+    [Symbol.dispose]: () => {},
+  };
+}
+
+function isLarge({ basis }: GaussianLaw): boolean {
+  return basis !== undefined && basis.length >= LEAST;
+}
+
+function shaped(y: AnyTensor, shape: number[]): AnyTensor {
+  const tensor = tf.reshape(y, shape);
+  y.dispose();
+  return tensor;
+}
+
+/**
+ * What a scaling sums: `y = base + Uᵀ diag(g) U e` for rows of `d` numbers, with `r` numbers `g` per row.
+ */
+function terms(law: GaussianLaw, x: ArrayLike<number>, factor: AxisFactor) {
+  const { mean, variances } = law, d = mean.length, rank = variances.length;
+  const count = x.length / d;
+  const e = Float64Array.from(x, (v, i) => v - mean[i % d]);
+  const outside = Float64Array.from(
+    { length: count },
+    (_, b) => outsideFactor(law, (v) => factor(b, v)),
+  );
+  const g = Float64Array.from({ length: count * rank }, (_, i) => {
+    const b = Math.floor(i / rank);
+    return factor(b, variances[i % rank]) - outside[b];
+  });
+  const base = e.map((v, i) => mean[i % d] + outside[Math.floor(i / d)] * v);
+  return { base, e, g };
 }
 
 /**
@@ -161,30 +202,30 @@ export function scaleRows(
   return y;
 }
 
-async function inThreads(basis: Float64Array, dimension: number): Promise<BasisProducts> {
+async function inThreads(law: GaussianLaw): Promise<RowAxes> {
   const { ThreadedBasis } = await import("../compute/wasm/basis.ts");
-  const threads = await ThreadedBasis.open(basis, dimension);
+  const threads = await ThreadedBasis.open(law.basis!, law.mean.length);
   return {
-    async sum(base, e, g) {
+    async scale(x, factor) {
+      const { base, e, g } = terms(law, x, factor);
       const product = await threads.filter(e, g);
-      const sum = Float32Array.from(base, (v, i) => v + product[i]);
-      return tf.tensor(sum, [e.length / dimension, dimension], "float32");
+      return base.map((v, i) => v + product[i]);
     },
     [Symbol.dispose]: () => threads[Symbol.dispose](),
   };
 }
 
-function inTensors(basis: Float64Array, dimension: number): BasisProducts {
-  const rank = basis.length / dimension;
-  const axes = tf.tensor2d(Float32Array.from(basis), [rank, dimension]);
+function inTensors(law: GaussianLaw) {
+  const d = law.mean.length, rank = law.variances.length;
+  const axes = tf.tensor2d(Float32Array.from(law.basis!), [rank, d]);
   return {
-    sum(base, e, g) {
-      const rows = e.length / dimension;
+    scale(x: ArrayLike<number>, factor: AxisFactor): Promise<AnyTensor> {
+      const { base, e, g } = terms(law, x, factor);
       const tensor = (numbers: Float64Array, width: number) =>
-        tf.tensor2d(Float32Array.from(numbers), [rows, width]);
+        tf.tensor2d(Float32Array.from(numbers), [x.length / d, width]);
       return Promise.resolve(tf.tidy(() => {
-        const q = tf.matMul(tensor(e, dimension), axes, false, true);
-        return tf.add(tensor(base, dimension), tf.matMul(tf.mul(q, tensor(g, rank)), axes));
+        const q = tf.matMul(tensor(e, d), axes, false, true);
+        return tf.add(tensor(base, d), tf.matMul(tf.mul(q, tensor(g, rank)), axes));
       }));
     },
     [Symbol.dispose]: () => axes.dispose(),
