@@ -4,7 +4,13 @@
  * @module
  */
 import type { GaussianLaw } from "./gaussian_law.ts";
-import { denoiseGaussian, drawGaussian, logDensityGaussian } from "./gaussian_law.ts";
+import {
+  alongAxes,
+  denoiseGaussian,
+  drawGaussian,
+  gaussianLaw,
+  logDensityGaussian,
+} from "./gaussian_law.ts";
 
 /** A mixture `Σₘ wₘ N(μₘ, Σₘ)` on `d` numbers. */
 export interface MixtureLaw {
@@ -134,6 +140,47 @@ export function meanOfMixture({ weights, components }: MixtureLaw): Float64Array
     for (let c = 0; c < sum.length; c++) sum[c] += weights[m] * mean[c];
   });
   return sum;
+}
+
+/**
+ * The Gaussian that has the mean and the covariance of a mixture; for few dimensions.
+ *
+ * ```text
+ * Σ = Σₘ wₘ (Σₘ + (μₘ − μ)(μₘ − μ)ᵀ)
+ * ```
+ *
+ * @param law The mixture.
+ * @returns The Gaussian law.
+ *
+ * @example
+ * ```ts
+ * import { gaussianLaw, gaussianOfMixture, mixtureLaw } from "@closedform/diffusion";
+ * import assert from "node:assert/strict";
+ *
+ * const law = mixtureLaw([1, 1], [gaussianLaw([-1], 1), gaussianLaw([1], 3)]);
+ * assert.deepEqual([...gaussianOfMixture(law).variances], [3]);
+ * ```
+ */
+export function gaussianOfMixture(law: MixtureLaw): GaussianLaw {
+  const mean = meanOfMixture(law), d = mean.length;
+  const covariance = new Float64Array(d * d);
+  law.components.forEach((component, m) => {
+    for (let i = 0; i < d; i++) {
+      const away = component.mean[i] - mean[i];
+      const unit = new Float64Array(d);
+      unit[i] = 1;
+      const column = alongAxes(component, unit, (variance) => variance);
+      for (let j = 0; j < d; j++) {
+        const product = away * (component.mean[j] - mean[j]);
+        covariance[i * d + j] += law.weights[m] * (column[j] + product);
+      }
+    }
+  });
+  // Rounding may differ across the diagonal.
+  for (let i = 0; i < d; i++) {
+    for (let j = 0; j < i; j++) covariance[i * d + j] = covariance[j * d + i];
+  }
+  return gaussianLaw(mean, covariance);
 }
 
 /**

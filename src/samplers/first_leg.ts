@@ -1,0 +1,180 @@
+/**
+ * First legs: flows that are known without the denoiser that is sampled.
+ *
+ * @module
+ */
+import type { EvaluateOptions } from "../compute/posterior.ts";
+import type { Denoiser } from "../denoisers/denoiser.ts";
+import { rowAxes } from "../denoisers/gaussian_axes.ts";
+import type { RowAxes } from "../denoisers/gaussian_axes.ts";
+import { flowFactor } from "../denoisers/gaussian_law.ts";
+import type { GaussianLaw } from "../denoisers/gaussian_law.ts";
+import { endpointFactor } from "../denoisers/gaussian_trajectory.ts";
+import type { FlowState } from "../denoisers/gaussian_trajectory.ts";
+import { unipc } from "./unipc.ts";
+
+/** A flow over large noise levels that costs no call of the denoiser that is sampled. */
+export interface FirstLeg extends Disposable {
+  /** What it follows, in a few words. */
+  readonly label: string;
+  /** Where it comes from: papers, one per entry. */
+  readonly references: readonly string[];
+  /** Numbers per row, `d`. */
+  readonly dimension: number;
+  /**
+   * The states at lower noise levels on the trajectories of some states.
+   *
+   * @param x States at the first level, rows of `d` numbers. Not changed.
+   * @param sigmas Strictly decreasing positive levels, at least two.
+   * @param options A signal that cancels.
+   * @returns States and end points at all levels but the first.
+   */
+  follow(
+    x: Float64Array,
+    sigmas: readonly number[],
+    options?: EvaluateOptions,
+  ): Promise<FlowState[]>;
+  /** Releases what it holds. */
+  dispose(): void;
+}
+
+/**
+ * The first leg along a Gaussian law, in closed form: two products with the basis per level, in float64.
+ *
+ * ```text
+ * x(σ') = μ + √((Σ + σ'²I)(Σ + σ²I)⁻¹) (x − μ)
+ * ```
+ *
+ * Reference: B. Wang, J. Vastola (2024), arXiv:2412.09726.
+ *
+ * @param law The law, for instance from `dataSpectrum()`.
+ * @returns The leg. Large ones start threads; dispose them after use.
+ *
+ * @example
+ * ```ts
+ * import { gaussianLaw, gaussianLeg } from "@closedform/diffusion";
+ * import assert from "node:assert/strict";
+ *
+ * using leg = gaussianLeg(gaussianLaw([0], 3));
+ * const [{ x }] = await leg.follow(Float64Array.of(4 * Math.sqrt(7)), [5, 2]);
+ * assert.ok(Math.abs(x[0] - 4 * Math.sqrt(7) * Math.sqrt(7 / 28)) < 1e-14);
+ * ```
+ */
+export function gaussianLeg(law: GaussianLaw): FirstLeg {
+  let opened: Promise<RowAxes> | undefined;
+  const dispose = () => {
+    void opened?.then((axes) => axes[Symbol.dispose]());
+    opened = undefined;
+  };
+  return {
+    label: "the Gaussian of the data",
+    references: [
+      "B. Wang, J. Vastola (2024), The unreasonable effectiveness of Gaussian score approximation for diffusion models and its applications, arXiv:2412.09726",
+    ],
+    dimension: law.mean.length,
+    async follow(x, [from, ...sigmas], options = {}) {
+      const axes = await (opened ??= rowAxes(law));
+      const states: FlowState[] = [];
+      for (const sigma of sigmas) {
+        options.signal?.throwIfAborted();
+        states.push({
+          sigma,
+          x: await axes.scale(x, (_, v) => flowFactor(v, from, sigma)),
+          denoised: await axes.scale(x, (_, v) => endpointFactor(v, from, sigma)),
+        });
+      }
+      return states;
+    },
+    dispose,
+    [Symbol.dispose]: dispose,
+  };
+}
+
+/** Options of {@linkcode integratedLeg}. */
+export interface IntegratedLegOptions {
+  /**
+   * Steps per factor `e` of the noise level. With 8, states are off by 1e-5 and less where the noise is
+   * more than the spread of the data. Default 8.
+   */
+  readonly stepsPerFold?: number;
+}
+
+/**
+ * The first leg along the flow of any denoiser that costs little beside the one that is sampled, such as a mixture's:
+ * integrated by UniPC of order 3 without lower orders at the end.
+ *
+ * @param denoiser The cheap denoiser. Not disposed with the leg.
+ * @param options The length of the steps.
+ * @returns The leg.
+ * @throws {RangeError} If the number of steps is not positive.
+ *
+ * @example A mixture of one component is a Gaussian
+ * ```ts
+ * import { gaussianFlow, gaussianLaw, integratedLeg } from "@closedform/diffusion";
+ * import assert from "node:assert/strict";
+ *
+ * const { denoiser, transport } = gaussianFlow(gaussianLaw([0, 1], [3, 1]));
+ * using leg = integratedLeg(denoiser);
+ * const x = Float64Array.of(60, -70);
+ * const [{ x: reached }] = await leg.follow(x, [80, 5]);
+ * const exact = await transport(x, 80, 5);
+ * assert.ok(Math.hypot(reached[0] - exact[0], reached[1] - exact[1]) < 1e-5);
+ * ```
+ */
+export function integratedLeg<X>(
+  denoiser: Denoiser<X>,
+  options: IntegratedLegOptions = {},
+): FirstLeg {
+  const { stepsPerFold = 8 } = options;
+  if (!(stepsPerFold > 0 && stepsPerFold < Infinity)) {
+    throw new RangeError(
+      `Cannot integrate a first leg: stepsPerFold is ${stepsPerFold}, wanted a finite number > 0`,
+    );
+  }
+  const { space, shape } = denoiser;
+  const dimension = shape.reduce((product, n) => product * n, 1);
+  return {
+    label: denoiser.label,
+    references: denoiser.references,
+    dimension,
+    async follow(x, sigmas, evaluate = {}) {
+      const start = space.from(x, [x.length / dimension, ...shape]);
+      const sampler = unipc({ order: 3, lowerOrderFinal: false, correctLast: true });
+      const states: FlowState[] = [];
+      const levels = refined(sigmas, stepsPerFold);
+      try {
+        for await (const at of sampler.run(denoiser, start, levels, evaluate)) {
+          if (!sigmas.includes(at.sigma)) continue;
+          const [state, denoised] = await Promise.all([
+            space.values(at.x),
+            space.values(at.denoised),
+          ]);
+          states.push({
+            sigma: at.sigma,
+            x: Float64Array.from(state),
+            denoised: Float64Array.from(denoised),
+          });
+        }
+      } finally {
+        space.dispose(start);
+      }
+      return states;
+    },
+    dispose() {},
+    [Symbol.dispose]() {},
+  };
+}
+
+/** The levels, with others between them that are equally spaced in `ln σ`. */
+function refined(sigmas: readonly number[], perFold: number): number[] {
+  return sigmas.flatMap((sigma, i) => {
+    if (i === 0) return [sigma];
+    const before = sigmas[i - 1];
+    // A single step between close levels would leave the next one without history of its own order.
+    const steps = Math.ceil(perFold * Math.log(before / sigma));
+    return Array.from(
+      { length: steps },
+      (_, j) => j + 1 === steps ? sigma : before * (sigma / before) ** ((j + 1) / steps),
+    );
+  });
+}
