@@ -45,8 +45,15 @@ export interface PcaCodecOptions extends Pick<SpectrumOptions, "cache" | "class"
  * ```
  */
 export async function pcaCodec(dataset: Dataset, options: PcaCodecOptions = {}): Promise<Codec> {
-  const { rank = Math.min(128, dataset.dimension), whiten = true, ...rest } = options;
-  const { mean, variances, basis } = await dataSpectrum(dataset, { ...rest, rank });
+  const { rank: most = Math.min(128, dataset.dimension), whiten = true, ...rest } = options;
+  const { mean, variances, basis } = await dataSpectrum(dataset, { ...rest, rank: most });
+  // Few items may have fewer directions.
+  const rank = variances.length;
+  if (rank === 0) {
+    throw new RangeError(
+      `Cannot encode by principal components: kept 0 of them, wanted at least 1`,
+    );
+  }
   const { ThreadedBasis } = await import("../compute/wasm/basis.ts");
   const threads = await ThreadedBasis.open(basis, mean.length);
   // Directions without variance hold nothing that could be scaled.

@@ -39,9 +39,7 @@ export async function eigenDecomposition(
   options.signal?.throwIfAborted();
   if (n < LEAST_THREADED) return referenceEigen(matrix, n);
   const { threadedEigen } = await import("../wasm/threaded_eigen.ts");
-  const size = largest(matrix, n);
-  const { values, vectors } = await threadedEigen(matrix.map((v) => v / size), n, options);
-  return { values: values.map((v) => v * size), vectors };
+  return await threadedEigen(matrix, n, options);
 }
 
 /**
@@ -66,7 +64,7 @@ export function referenceEigen(matrix: Float64Array, n: number): EigenDecomposit
 }
 
 /** Matrices are scaled by their largest number, so that no square over- or underflows. */
-function largest(matrix: Float64Array, n: number): number {
+export function largest(matrix: Float64Array, n: number): number {
   let most = 0;
   for (let i = 0; i < n; i++) {
     for (let at = i * n; at <= i * n + i; at++) {

@@ -15,9 +15,11 @@ export function roundUp(n: number, multiple: number): number {
 /**
  * A shared memory of at least so many bytes.
  *
+ * @param bytes How many.
+ * @param action What it is for, for the message.
  * @throws {DeviceError} If there is not so much.
  */
-export function allocate(bytes: number): WebAssembly.Memory {
+export function allocate(bytes: number, action: string = "store the data"): WebAssembly.Memory {
   try {
     return new WebAssembly.Memory({
       initial: Math.ceil(bytes / PAGE),
@@ -26,7 +28,7 @@ export function allocate(bytes: number): WebAssembly.Memory {
     });
   } catch (cause) {
     throw new DeviceError(
-      `Cannot store the data: they take ${
+      `Cannot ${action}: that takes ${
         gigabytes(bytes)
       }, wanted at most 4.2 GB of WebAssembly memory`,
       { cause },

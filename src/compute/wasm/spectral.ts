@@ -35,7 +35,7 @@ export class Workspace implements Disposable {
     { threads = navigator.hardwareConcurrency, relaxed = hasRelaxedSimd }: ThreadOptions = {},
     signal?: AbortSignal,
   ): Promise<Workspace> {
-    const memory = allocate(HEAP + bytes);
+    const memory = allocate(HEAP + bytes, "multiply matrices");
     const pool = new ThreadPool(threads, relaxed);
     try {
       await pool.load("spectral", spectral);

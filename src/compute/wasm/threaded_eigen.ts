@@ -5,7 +5,7 @@
  */
 import { divideAndConquer } from "../eigen/divide_and_conquer.ts";
 import type { PanelProduct } from "../eigen/divide_and_conquer.ts";
-import { fallingOrder } from "../eigen/eigen_decomposition.ts";
+import { fallingOrder, largest } from "../eigen/eigen_decomposition.ts";
 import type { EigenDecomposition } from "../eigen/eigen_decomposition.ts";
 import { reflect, tridiagonalise } from "../eigen/householder.ts";
 import type { WorkOptions } from "../work_options.ts";
@@ -24,7 +24,7 @@ const REST = 192;
  * Time is about `n³`: half of it for the reduction, which reads and writes the lower triangle once per
  * step, and the rest for products. Memory is three matrices, shared, and one more.
  *
- * @param matrix The matrix, `n` rows of `n` numbers up to about 1; the part on and below the diagonal counts.
+ * @param matrix The matrix, `n` rows of `n` numbers; the part on and below the diagonal counts.
  * @param n Its size.
  * @param options Threads, signal, progress.
  */
@@ -40,8 +40,10 @@ export async function threadedEigen(
   const progress = new Progress(n, options.onProgress);
   const a = work.take(square), rows = work.take(square);
   const right = work.take(square + 32 * stride);
+  const size = largest(matrix, n);
   for (let i = 0; i < n; i++) {
-    work.numbers(a + 8 * i * stride, i + 1).set(matrix.subarray(i * n, i * n + i + 1));
+    const row = work.numbers(a + 8 * i * stride, i + 1);
+    for (let j = 0; j <= i; j++) row[j] = matrix[i * n + j] / size;
   }
   const { diagonal, coupling, scales } = await reduce(work, a, n, stride, progress);
   // The reflectors make room for the products.
@@ -66,7 +68,7 @@ export async function threadedEigen(
   const order = fallingOrder(diagonal);
   const vectors = new Float64Array(n * n);
   order.forEach((i, at) => vectors.set(work.numbers(rows + 8 * i * stride, n), at * n));
-  return { values: Float64Array.from(order, (i) => diagonal[i]), vectors };
+  return { values: Float64Array.from(order, (i) => diagonal[i] * size), vectors };
 }
 
 /** The reduction to a tridiagonal matrix; the reflectors stay at `a`. */
