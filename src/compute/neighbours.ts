@@ -93,6 +93,7 @@ export async function exactNeighbours(
         );
       }
     }
+    found = found.map((candidates) => withinError(candidates, k));
     const squares = await search.measure(first, found);
     found.forEach(({ indices }, i) => keepNearest(out, first + i, indices, squares[i]));
   }
@@ -102,6 +103,13 @@ export async function exactNeighbours(
 /** Whether no row outside of the candidates can be among the `k` nearest. */
 function isEnough({ indices, squares, error }: Candidates, k: number, count: number): boolean {
   return indices.length === count || squares[squares.length - 1] - squares[k - 1] > 2 * error;
+}
+
+/** The candidates that can be among the `k` nearest. */
+function withinError({ indices, squares, error }: Candidates, k: number): Candidates {
+  let size = k;
+  while (size < indices.length && squares[size] - squares[k - 1] <= 2 * error) size++;
+  return { indices: indices.slice(0, size), squares: squares.slice(0, size), error };
 }
 
 /** Keeps the nearest of some rows. */
