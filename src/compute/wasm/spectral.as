@@ -234,3 +234,8 @@ export function reflectRows(first: usize, count: usize, rows: usize, rowBytes: u
     }
   }
 }
+
+// Where the module's own constants end: data may lie from here on.
+export function heapBase(): usize {
+  return __heap_base;
+}
