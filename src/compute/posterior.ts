@@ -35,6 +35,16 @@ export interface PosteriorFacts {
   readonly effectiveSampleSize: Float64Array;
   /** `−Σᵢ wᵢ log wᵢ`, nats, between 0 and `log N`. */
   readonly entropy: Float64Array;
+  /** Items that the mean was taken over, `k`. This fact and those below come with subsets of the data only. */
+  readonly subsetSize?: Float64Array;
+  /** How far, at least, the largest logit left out is below the largest of all, nats; NaN where nothing is known of it. */
+  readonly subsetGap?: Float64Array;
+  /** Share of the posterior mass that these items hold, at least, or as a sample of the others tells; NaN where nothing tells it. */
+  readonly capturedMass?: Float64Array;
+  /** Bound on the error that leaving out the others makes, root mean square per coordinate, in data units; infinite where there is none. */
+  readonly errorBound?: Float64Array;
+  /** 1 where that bound is proven and within the tolerance asked for, else 0. */
+  readonly certified?: Float64Array;
 }
 
 /**

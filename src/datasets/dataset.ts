@@ -222,6 +222,33 @@ export class Dataset {
    * @throws {RangeError} If there are no classes, no such class, or no item in it.
    */
   classSubset(which: number | string): Dataset {
+    const label = this.#label(which);
+    return this.subset(
+      this.classItems(label),
+      `${this.name}, class ${this.classNames![label]}`,
+    );
+  }
+
+  /**
+   * Where the items of one class are.
+   *
+   * @param which The class, by number or by name.
+   * @returns Their places, rising.
+   * @throws {RangeError} If there are no classes, no such class, or no item in it.
+   */
+  classItems(which: number | string): Uint32Array {
+    const label = this.#label(which);
+    const indices: number[] = [];
+    this.labels!.forEach((l, i) => l === label && indices.push(i));
+    if (indices.length === 0) {
+      throw new RangeError(
+        `Cannot take class ${which} of ${this.name}: found no item of it, wanted at least 1`,
+      );
+    }
+    return Uint32Array.from(indices);
+  }
+
+  #label(which: number | string): number {
     const { labels, classNames, name } = this;
     if (!labels || !classNames) {
       throw new RangeError(
@@ -240,14 +267,7 @@ export class Dataset {
         } or a number below ${classNames.length}`,
       );
     }
-    const indices: number[] = [];
-    labels.forEach((l, i) => l === label && indices.push(i));
-    if (indices.length === 0) {
-      throw new RangeError(
-        `Cannot take class ${which} of ${name}: found no item of it, wanted at least 1`,
-      );
-    }
-    return this.subset(indices, `${name}, class ${classNames[label]}`);
+    return label;
   }
 
   /**

@@ -25,6 +25,8 @@ export interface SearchQuery {
 export interface CertifiedSubset {
   /** Its rows, by falling logit. */
   readonly rows: Uint32Array;
+  /** Their logits, nats. */
+  readonly logits: Float64Array;
   /** A bound of the share of the posterior mass that is left out. */
   readonly discarded: number;
   /** How far, at least, the largest logit left out is below the largest of all, nats. */
@@ -234,6 +236,7 @@ export class CertifiedSearch {
       if (!certified) return;
       found[i] = {
         rows: rows.subarray(0, certified.k),
+        logits: logits.subarray(0, certified.k),
         discarded: certified.discarded,
         gap: certified.k < k ? all[0] - all[certified.k] : Infinity,
         transported: false,
@@ -272,6 +275,7 @@ function transported(
   const { k, discarded } = certified;
   return {
     rows: Uint32Array.from(order.subarray(0, k), (i) => known.rows[i]),
+    logits: logits.subarray(0, k),
     discarded,
     gap: logits[0] - slack[0] - Math.max(largest, k < p ? logits[k] + slack[k] : -Infinity),
     transported: true,

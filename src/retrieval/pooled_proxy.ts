@@ -7,7 +7,7 @@ import type { Device } from "../compute/device.ts";
 import { affineOf } from "../compute/posterior.ts";
 import type { Dataset } from "../datasets/dataset.ts";
 import { storeProxy } from "./proxy.ts";
-import type { Embedding, RetrievalProxy } from "./proxy.ts";
+import type { Projection, RetrievalProxy } from "./proxy.ts";
 
 /** Options of {@linkcode pooledProxy}. */
 export interface PooledProxyOptions {
@@ -17,17 +17,13 @@ export interface PooledProxyOptions {
 
 /**
  * Images pooled to about 16 pixels per side: squares of `p × p` pixels become their average times `p`, which is
- * an orthonormal projection `P`; and the norm of what it leaves out, `Q = I − P`, is one more number. Distances of both
- * together are
+ * an orthonormal projection. Items are ranked by the distances of pooled images; with the norms of
+ * what pooling leaves out they bound the true ones from below.
  *
- * ```text
- * LBᵢ = ‖Px − Pxᵢ‖² + (‖Qx‖ − ‖Qxᵢ‖)² ≤ ‖x − xᵢ‖²
- * ```
+ * Images of bytes stay bytes here, at a quarter of the numbers for `p = 2`; their rounding is measured, and
+ * taken off every bound.
  *
- * by the reverse triangle inequality. Images of bytes stay bytes here, at a quarter of the numbers for `p = 2`;
- * their rounding is measured and subtracted.
- *
- * Reference: the pooling is that of the code of arXiv:2602.16498; factor, norm and bound are derived here.
+ * Reference: the pooling is that of the code of arXiv:2602.16498; factor, norms and bound are derived here.
  *
  * @param dataset Images, `[N, height, width, channels]`.
  * @param device Where to search.
@@ -36,7 +32,7 @@ export interface PooledProxyOptions {
  * @throws {TypeError} If the items are no images.
  * @throws {RangeError} If the side does not divide the height, or the squares do not divide the width.
  *
- * @example The bound of a bound: proxies never exceed true distances
+ * @example An item is nearest to itself
  * ```ts
  * import { openDevice, pooledProxy, shapes, tensorSpace } from "@closedform/diffusion";
  * import assert from "node:assert/strict";
@@ -45,9 +41,9 @@ export interface PooledProxyOptions {
  * using device = await openDevice("wasm");
  * using proxy = await pooledProxy(set, device);
  * const x = tensorSpace.from(set.values(7), [1, ...set.shape]);
- * const [bounds] = await proxy.bounds(x);
- * assert.equal(bounds.indexOf(Math.min(...bounds)), 7);
- * assert.equal(bounds[7], 0);
+ * const { squares: [squares], bounds: [bounds] } = await proxy.measure(x);
+ * assert.equal(squares.indexOf(Math.min(...squares)), 7);
+ * assert.ok(bounds[7] < 1e-9);
  * x.dispose();
  * ```
  */
@@ -56,34 +52,51 @@ export async function pooledProxy(
   device: Device,
   options: PooledProxyOptions = {},
 ): Promise<RetrievalProxy> {
-  return await storeProxy(pooledEmbedding(dataset, options), device);
+  return await storeProxy(pooledProjection(dataset, options), device);
 }
 
-/** The map of {@linkcode pooledProxy}, and the items under it. */
-export function pooledEmbedding(dataset: Dataset, options: PooledProxyOptions = {}): Embedding {
+/** The projection of {@linkcode pooledProxy}, and the items under it. */
+export function pooledProjection(dataset: Dataset, options: PooledProxyOptions = {}): Projection {
   const pooling = poolingOf(dataset.shape, options.side);
-  const { size, p } = pooling;
+  const { rows, columns, size, p } = pooling;
+  const { data, count, dimension, range } = dataset;
   const { scale, offset } = affineOf(dataset);
-  const longest = dataset.data instanceof Uint8Array ? longestRest(dataset, pooling) * scale : 0;
-  const form = formOf(dataset, pooling, longest);
-  const data = form.make(dataset.count);
-  let error = 0;
-  eachPooled(dataset, pooling, (pooled, restError, i) => {
-    // From stored numbers to data units.
-    for (let c = 0; c < size; c++) pooled[c] = pooled[c] * scale + offset * p;
-    pooled[size] *= scale;
-    const row = data.subarray(i * form.dimension, (i + 1) * form.dimension);
-    error = Math.max(error, form.write(pooled, row) + restError * scale);
-  });
-  const { dimension, range } = form;
+  const bytes = data instanceof Uint8Array;
+  // A pooled byte is an average of bytes, in units of p of theirs.
+  const [low, unit] = bytes ? [p * range[0], p * scale] : [0, 1];
+  const stored = bytes ? new Uint8Array(count * size) : new Float32Array(count * size);
+  const rests = new Float64Array(count), pooled = new Float64Array(size);
+  let error = 0, restError = 0;
+  for (let i = 0; i < count; i++) {
+    const { rest, restError: off } = pool(
+      pooling,
+      data.subarray(i * dimension, (i + 1) * dimension),
+      pooled,
+    );
+    rests[i] = rest * scale;
+    restError = Math.max(restError, off * scale);
+    let square = 0;
+    for (let k = 0, at = i * size; k < size; k++, at++) {
+      const exact = (pooled[k] * scale + offset * p - low) / unit;
+      stored[at] = bytes ? Math.round(exact) : exact;
+      square += (stored[at] - exact) ** 2;
+    }
+    error = Math.max(error, Math.sqrt(square) * unit);
+  }
   return {
-    label: `pooled to ${pooling.rows}x${pooling.columns} pixels`,
-    points: { data, dimension, ...(range && { range }) },
-    error,
-    embed(query) {
-      const pooled = new Float64Array(size + 1);
-      const error = pool(pooling, query, pooled);
-      return { row: form.layOut(pooled), error };
+    label: `pooled to ${rows}x${columns} pixels`,
+    points: {
+      data: stored,
+      dimension: size,
+      ...(bytes && { range: [low, p * range[1]] as const }),
+    },
+    // What rounds here is far below one part in 2^40.
+    error: error * (1 + 2 ** -40),
+    rests,
+    restError: restError + 2 ** -48 * scale * Math.sqrt(dimension) * 255,
+    project(query) {
+      const row = new Float64Array(size);
+      return { row, ...pool(pooling, query, row) };
     },
   };
 }
@@ -125,11 +138,9 @@ function poolingOf(shape: readonly number[], side?: number): Pooling {
 
 /**
  * The pooled numbers of an image, and the norm of what pooling leaves out, whose square is
- * `Σ x² − Σ (pooled)²`.
- *
- * @returns By how much that norm may be off, by rounding of the difference.
+ * `Σ x² − Σ (pooled)²`, and by how much that norm may be off, by rounding of the difference.
  */
-function pool({ places, size, p }: Pooling, image: ArrayLike<number>, out: Float64Array): number {
+function pool({ places, size, p }: Pooling, image: ArrayLike<number>, out: Float64Array) {
   out.fill(0);
   let square = 0;
   for (let c = 0; c < places.length; c++) {
@@ -142,89 +153,7 @@ function pool({ places, size, p }: Pooling, image: ArrayLike<number>, out: Float
     out[k] /= p;
     square -= out[k] * out[k];
   }
-  const rest = out[size] = Math.sqrt(Math.max(0, square));
-  return rest > 0 ? Math.min(Math.sqrt(rounding), rounding / rest) : Math.sqrt(rounding);
-}
-
-/** Calls `use` with the pooled numbers of every item as stored, which it must not keep. */
-function eachPooled(
-  { count, dimension, data }: Dataset,
-  pooling: Pooling,
-  use: (pooled: Float64Array, restError: number, index: number) => void,
-): void {
-  const pooled = new Float64Array(pooling.size + 1);
-  for (let i = 0; i < count; i++) {
-    use(pooled, pool(pooling, data.subarray(i * dimension, (i + 1) * dimension), pooled), i);
-  }
-}
-
-function longestRest(dataset: Dataset, pooling: Pooling): number {
-  let longest = 0;
-  eachPooled(dataset, pooling, (pooled) => longest = Math.max(longest, pooled[pooling.size]));
-  return longest;
-}
-
-/** How pooled items are stored. */
-interface Form {
-  /** Numbers per stored row. */
-  readonly dimension: number;
-  /** For bytes: what 0 and 255 stand for. */
-  readonly range?: readonly [number, number];
-  /** Room for so many rows. */
-  make(count: number): Uint8Array | Float32Array;
-  /** Brings pooled numbers and the norm of the rest, in data units, into the order of a stored row. */
-  layOut(pooled: Float64Array): Float64Array;
-  /** Stores a row; returns how far it is from the exact one. */
-  write(pooled: Float64Array, row: Uint8Array | Float32Array): number;
-}
-
-function formOf({ data, range }: Dataset, pooling: Pooling, longest: number): Form {
-  return data instanceof Uint8Array ? byteForm(pooling, range, longest) : floatForm(pooling);
-}
-
-function floatForm({ size }: Pooling): Form {
-  return {
-    dimension: size + 1,
-    make: (count) => new Float32Array(count * (size + 1)),
-    layOut: (pooled) => pooled,
-    write(pooled, row) {
-      row.set(pooled);
-      return Math.sqrt(pooled.reduce((sum, v, c) => sum + (v - row[c]) ** 2, 0));
-    },
-  };
-}
-
-/**
- * Pooled bytes as bytes: averages of bytes are rounded to bytes, in units of `p` times theirs. The
- * norm of the rest may be longer than a byte can tell; it is spread evenly over as many numbers as are needed, which
- * leaves its differences as they are.
- */
-function byteForm(
-  { size, p }: Pooling,
-  [lo, hi]: readonly [number, number],
-  longest: number,
-): Form {
-  const low = p * lo, unit = p * (hi - lo) / 255;
-  const copies = Math.max(1, Math.ceil((longest / (255 * unit)) ** 2));
-  const root = Math.sqrt(copies), dimension = size + copies;
-  return {
-    dimension,
-    range: [low, p * hi],
-    make: (count) => new Uint8Array(count * dimension),
-    layOut(pooled) {
-      const row = new Float64Array(dimension).fill(low + pooled[size] / root, size);
-      row.set(pooled.subarray(0, size));
-      return row;
-    },
-    write(pooled, row) {
-      let square = 0;
-      for (let c = 0; c < dimension; c++) {
-        const exact = (c < size ? pooled[c] - low : pooled[size] / root) / unit;
-        const byte = Math.min(255, Math.round(exact));
-        row[c] = byte;
-        square += (byte - exact) ** 2;
-      }
-      return Math.sqrt(square) * unit;
-    },
-  };
+  const rest = Math.sqrt(Math.max(0, square));
+  const root = Math.sqrt(rounding);
+  return { rest, restError: rest > 0 ? Math.min(root, rounding / rest) : root };
 }

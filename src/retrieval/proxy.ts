@@ -1,5 +1,5 @@
 /**
- * Proxies: short stand-ins for the items, whose distances bound the true ones from below.
+ * Proxies: short stand-ins for the items, to rank them by and to bound their distances from below.
  *
  * @module
  */
@@ -7,6 +7,14 @@ import type { DataStore, Device } from "../compute/device.ts";
 import type { EvaluateOptions, PointSet } from "../compute/posterior.ts";
 import type { AnyTensor } from "../linear_space.ts";
 import { tensorSpace } from "../linear_space.ts";
+
+/** Distances by a proxy, one list per query, in squared data units. */
+export interface ProxyDistances {
+  /** Squared distances of the stand-ins: what to rank by. */
+  readonly squares: readonly Float64Array[];
+  /** Lower bounds of the true squared distances, which rounding cannot break. */
+  readonly bounds: readonly Float64Array[];
+}
 
 /** Short stand-ins for the items of a data set. */
 export interface RetrievalProxy extends Disposable {
@@ -17,119 +25,168 @@ export interface RetrievalProxy extends Disposable {
   /** Numbers per item that are compared. */
   readonly dimension: number;
   /**
-   * Lower bounds of the squared distances to all items, or to some.
+   * Distances to all items, or to some.
    *
    * @param x Queries, `B` rows in data units. Not disposed.
    * @param lists The items of each query. Default: all, in their order.
    * @param options A signal that cancels.
-   * @returns One list of bounds per query, in squared data units.
    */
-  bounds(
+  measure(
     x: AnyTensor,
     lists?: readonly Uint32Array[],
     options?: EvaluateOptions,
-  ): Promise<Float64Array[]>;
+  ): Promise<ProxyDistances>;
   /** Releases what it holds on the device. */
   dispose(): void;
 }
 
-/** A map to short rows that shortens distances, or lengthens them by no more than an error. */
-export interface Embedding {
+/** An image under an orthonormal projection `P`, and the norm of what it leaves out. */
+export interface Projected {
+  /** `Px`, in float64. */
+  readonly row: Float64Array;
+  /** `‖x − PᵀPx‖`. */
+  readonly rest: number;
+  /** By how much that norm may be off. */
+  readonly restError: number;
+}
+
+/** An orthonormal projection of items to short rows. */
+export interface Projection {
   /** What it is. */
   readonly label: string;
-  /** The items, embedded. */
+  /** The items, projected, in data units. */
   readonly points: PointSet;
-  /** By how much the stored form of an item may be away from its exact image, at most. */
+  /** By how much a stored row may be away from the exact one, at most. */
   readonly error: number;
-  /** Embeds one query of `d` numbers, in float64, and tells by how much its image may be off. */
-  embed(query: Float32Array): { row: Float64Array; error: number };
+  /** The norm of what the projection leaves out of each item. */
+  readonly rests: Float64Array;
+  /** By how much those may be off, at most. */
+  readonly restError: number;
+  /** Projects one query of `d` numbers. */
+  project(query: Float32Array): Projected;
 }
 
 /**
- * The proxy of an embedding `P` that shortens distances, `‖Px − Pxᵢ‖ ≤ ‖x − xᵢ‖`. Its items are stored
- * rounded, as `yᵢ` with `‖yᵢ − Pxᵢ‖ ≤ e`, and so is a query; then
+ * The proxy of an orthonormal projection `P`, with `Q` for what it leaves out. Items are ranked by
+ * `‖Px − Pxᵢ‖`; true distances are bounded by the reverse triangle inequality,
  *
  * ```text
- * ‖x − xᵢ‖ ≥ max(0, ‖y − yᵢ‖ − e − ‖y − Px‖)
+ * LBᵢ = ‖Px − Pxᵢ‖² + (‖Qx‖ − ‖Qxᵢ‖)² ≤ ‖x − xᵢ‖²
  * ```
  *
- * is a bound that rounding cannot break.
+ * where all that is stored rounded, or measured so, is taken as short as it may be. The bound is not
+ * what to rank by: at high noise `‖Qx‖` is nearly all noise, and its second term prefers the items that are least smooth.
  *
- * @param embedding The map, and the items under it.
+ * @param projection The projection, and the items under it.
  * @param device Where to search.
  * @returns The proxy. Dispose it after use.
  * @throws {DeviceError} If the device cannot hold it.
  */
-export async function storeProxy(embedding: Embedding, device: Device): Promise<RetrievalProxy> {
-  const store = await device.store(embedding.points);
+export async function storeProxy(projection: Projection, device: Device): Promise<RetrievalProxy> {
+  const store = await device.store(projection.points);
   const dispose = () => store.dispose();
   return {
-    label: embedding.label,
-    dimension: store.dimension,
+    label: projection.label,
     count: store.count,
-    bounds: (x, lists, options) => bounds(embedding, store, x, lists, options),
+    dimension: store.dimension,
+    measure: (x, lists, options) => measure(projection, store, x, lists, options),
     dispose,
     [Symbol.dispose]: dispose,
   };
 }
 
-// Distances that are asked for at once: bounds the memory of lists and results.
-const MOST_DISTANCES = 2 ** 22;
+/**
+ * No proxy at all: the true distances.
+ *
+ * @param store The data. Not disposed with the proxy.
+ * @returns The proxy.
+ */
+export function exactProxy(store: DataStore): RetrievalProxy {
+  return {
+    label: "exact distances",
+    count: store.count,
+    dimension: store.dimension,
+    async measure(x, lists, options) {
+      const values = await x.data<"float32">();
+      const { squares, errors } = await inGroups(store, values, lists, options);
+      return { squares, bounds: squares.map((list, q) => shorter(list, errors[q])) };
+    },
+    dispose() {},
+    [Symbol.dispose]() {},
+  };
+}
 
-async function bounds(
-  embedding: Embedding,
+async function measure(
+  projection: Projection,
   store: DataStore,
   x: AnyTensor,
   lists: readonly Uint32Array[] | undefined,
   options?: EvaluateOptions,
-): Promise<Float64Array[]> {
-  const { values, errors } = await embed(embedding, x);
-  const { count, dimension } = store;
-  const all = lists ? undefined : Uint32Array.from({ length: count }, (_, i) => i);
-  const batch = Math.max(1, Math.floor(MOST_DISTANCES / count));
-  const found: Float64Array[] = [];
-  for (let first = 0; first < errors.length; first += batch) {
-    const end = Math.min(errors.length, first + batch);
-    const y = tensorSpace.from(values.subarray(first * dimension, end * dimension), [
-      end - first,
-      dimension,
-    ]);
-    const rows = lists?.slice(first, end) ?? new Array<Uint32Array>(end - first).fill(all!);
-    const { squares, errors: off } = await store.distancesTo(y, rows, options)
-      .finally(() => y.dispose());
-    squares.forEach((list, i) => {
-      const error = errors[first + i];
-      for (let k = 0; k < list.length; k++) {
-        list[k] = shortened(Math.sqrt(Math.max(0, list[k] - off[i][k])), error);
-      }
-      found.push(list);
+): Promise<ProxyDistances> {
+  const { rests, restError } = projection;
+  const { rounded, queries } = await projectAll(projection, x);
+  const { squares, errors } = await inGroups(store, rounded, lists, options);
+  const bounds = squares.map((list, q) => {
+    const { error, rest, restError: off } = queries[q];
+    const rows = lists?.[q];
+    return shorter(list, errors[q]).map((square, i) => {
+      const along = short(Math.sqrt(square), projection.error + error);
+      const across = short(Math.abs(rest - rests[rows ? rows[i] : i]), restError + off);
+      return along * along + across * across;
     });
-  }
-  return found;
+  });
+  return { squares, bounds };
 }
 
-/** The embedded queries, and by how much distances to stored items may be too long. */
-async function embed(
-  { embed, error, points: { dimension } }: Embedding,
-  x: AnyTensor,
-): Promise<{ values: Float32Array; errors: Float64Array }> {
+/** Projected queries in float32, and how far each is from the exact one. */
+async function projectAll({ project, points: { dimension } }: Projection, x: AnyTensor) {
   const values = await x.data<"float32">();
-  const queries = x.shape[0], d = x.size / queries;
-  const rounded = new Float32Array(queries * dimension);
-  const errors = new Float64Array(queries);
-  for (let q = 0; q < queries; q++) {
-    const { row: exact, error: off } = embed(values.subarray(q * d, (q + 1) * d));
+  const count = x.shape[0], d = x.size / count;
+  const rounded = new Float32Array(count * dimension);
+  const queries = Array.from({ length: count }, (_, q) => {
+    const { row, rest, restError } = project(values.subarray(q * d, (q + 1) * d));
     let square = 0;
-    for (let c = 0; c < dimension; c++) {
-      rounded[q * dimension + c] = exact[c];
-      square += (rounded[q * dimension + c] - exact[c]) ** 2;
+    for (let c = 0, at = q * dimension; c < dimension; c++, at++) {
+      rounded[at] = row[c];
+      square += (rounded[at] - row[c]) ** 2;
     }
-    errors[q] = error + off + Math.sqrt(square);
-  }
-  return { values: rounded, errors };
+    return { error: Math.sqrt(square), rest, restError };
+  });
+  return { rounded, queries };
 }
 
-/** A lower bound of a squared distance; distances themselves are right to far more than 40 bits. */
-function shortened(distance: number, error: number): number {
-  return Math.max(0, distance * (1 - 2 ** -40) - error) ** 2;
+// Distances that are asked for at once: bounds the memory of lists and results.
+const MOST_DISTANCES = 2 ** 22;
+
+/** Distances to listed rows or to all, a group of queries at a time. */
+async function inGroups(
+  store: DataStore,
+  values: Float32Array,
+  lists: readonly Uint32Array[] | undefined,
+  options?: EvaluateOptions,
+) {
+  const { count, dimension } = store;
+  const queries = values.length / dimension;
+  const all = lists ? undefined : Uint32Array.from({ length: count }, (_, i) => i);
+  const most = Math.max(1, Math.floor(MOST_DISTANCES / count));
+  const squares: Float64Array[] = [], errors: Float64Array[] = [];
+  for (let first = 0; first < queries; first += most) {
+    const group = Math.min(most, queries - first);
+    const part = values.subarray(first * dimension, (first + group) * dimension);
+    const y = tensorSpace.from(part, [group, dimension]);
+    const rows = lists?.slice(first, first + group) ?? new Array<Uint32Array>(group).fill(all!);
+    const found = await store.distancesTo(y, rows, options).finally(() => y.dispose());
+    squares.push(...found.squares);
+    errors.push(...found.errors);
+  }
+  return { squares, errors };
+}
+
+/** Squared distances as short as they may be; they are right to far more than 40 bits beside their error. */
+function shorter(squares: Float64Array, errors: Float64Array): Float64Array {
+  return squares.map((square, i) => Math.max(0, square * (1 - 2 ** -40) - errors[i]));
+}
+
+function short(length: number, error: number): number {
+  return Math.max(0, length - error);
 }

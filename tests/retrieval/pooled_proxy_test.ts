@@ -8,7 +8,8 @@ import {
   tensorSpace,
 } from "@closedform/diffusion";
 import assert from "node:assert/strict";
-import { pooledEmbedding } from "../../src/retrieval/pooled_proxy.ts";
+import { affineOf } from "../../src/compute/posterior.ts";
+import { pooledProjection } from "../../src/retrieval/pooled_proxy.ts";
 import { testDevices, testOnDevices } from "../_helpers/devices.ts";
 import { withoutLeaks } from "../_helpers/leaks.ts";
 import { assertClose } from "../_helpers/tolerance.ts";
@@ -42,15 +43,21 @@ function queriesOf(set: Dataset, sigma: number): Float32Array {
   return Float32Array.from(startNoise(7, 0, 4, set.dimension), (e, at) => items[at] + sigma * e);
 }
 
+/** Squared distances to all items as they are stored, in float64, under a map. */
 function squaresTo(
   set: Dataset,
-  query: Float32Array,
-  of: (image: Float32Array) => Float64Array,
+  query: ArrayLike<number>,
+  of: (image: ArrayLike<number>) => ArrayLike<number>,
 ): number[] {
-  const a = of(query);
+  const a = of(query), { scale, offset } = affineOf(set);
   return Array.from({ length: set.count }, (_, i) => {
-    const b = of(set.values(i));
-    return a.reduce((sum, v, c) => sum + (v - b[c]) ** 2, 0);
+    const b = of(Float64Array.from(
+      set.data.subarray(i * set.dimension, (i + 1) * set.dimension),
+      (v) => v * scale + offset,
+    ));
+    let square = 0;
+    for (let c = 0; c < a.length; c++) square += (a[c] - b[c]) ** 2;
+    return square;
   });
 }
 
@@ -58,7 +65,7 @@ function squaresTo(
 function pooled(
   [height, width, channels]: readonly number[],
   p: number,
-  image: Float32Array,
+  image: ArrayLike<number>,
 ): Float64Array {
   const out = new Float64Array(image.length / (p * p));
   for (let y = 0; y < height; y++) {
@@ -80,14 +87,14 @@ testOnDevices(
       for (const set of SETS) {
         using proxy = await pooledProxy(set, device);
         const side = Number(/to (\d+)x/.exec(proxy.label)![1]);
-        const { error } = pooledEmbedding(set);
-        for (const sigma of [30, 1, 0.05]) {
+        const { error } = pooledProjection(set);
+        for (const sigma of [30, 1, 0]) {
           const queries = queriesOf(set, sigma);
           const x = tensorSpace.from(queries, [4, set.dimension]);
-          const bounds = await proxy.bounds(x);
+          const { bounds } = await proxy.measure(x);
           bounds.forEach((list, q) => {
             const query = queries.slice(q * set.dimension, (q + 1) * set.dimension);
-            const truth = squaresTo(set, query, (image) => Float64Array.from(image));
+            const truth = squaresTo(set, query, (image) => image);
             const pools = squaresTo(set, query, (image) =>
               pooled(set.shape, set.shape[0] / side, image));
             list.forEach((bound, i) => {
@@ -114,28 +121,30 @@ testOnDevices(
       using proxy = await pooledProxy(set, device, { side: 8 });
       assert.equal(proxy.count, set.count);
       const x = tensorSpace.from(queriesOf(set, 1), [4, set.dimension]);
-      const all = await proxy.bounds(x);
+      const all = await proxy.measure(x);
       const lists = [
         Uint32Array.of(5, 3),
         Uint32Array.of(),
         Uint32Array.of(59),
         Uint32Array.of(0, 1, 2),
       ];
-      const some = await proxy.bounds(x, lists);
-      lists.forEach((rows, q) =>
-        // A GPU adds in the same order.
-        assertClose(some[q], Float64Array.from(rows, (row) => all[q][row]), 0, `query ${q}`)
-      );
+      const some = await proxy.measure(x, lists);
+      lists.forEach((rows, q) => {
+        for (const name of ["squares", "bounds"] as const) {
+          const expected = Float64Array.from(rows, (row) => all[name][q][row]);
+          assertClose(some[name][q], expected, 0, `${name} of query ${q}`);
+        }
+      });
       x.dispose();
     }),
 );
 
-Deno.test("pooledEmbedding() keeps bytes as bytes, and the norm of the rest in as many of them as it needs", () => {
-  const { points, error } = pooledEmbedding(SETS[0]);
+Deno.test("pooledProjection() keeps bytes as bytes", () => {
+  const { points, error } = pooledProjection(SETS[0]);
   assert.ok(points.data instanceof Uint8Array);
-  assert.ok(points.dimension < 768 + 40, `${points.dimension} numbers`);
+  assert.equal(points.dimension, 768);
   // Rounding 768 numbers to half a unit of 4/255 at most; in the root mean square much less.
-  assert.ok(error < Math.sqrt(points.dimension) * 2 / 255, `error ${error}`);
+  assert.ok(error < Math.sqrt(768) * 2 / 255, `error ${error}`);
 });
 
 Deno.test("pooledProxy() pools to 16 per side where it can, 28 to 14", async () => {

@@ -1,0 +1,358 @@
+/**
+ * The golden subset: a denoiser over a few items of the data, another few for each query.
+ *
+ * @module
+ */
+import type { DataStore, Device } from "../compute/device.ts";
+import {
+  checkQueries,
+  checkQueryShape,
+  emptyFacts,
+  samplePerRow,
+  sigmaPerRow,
+} from "../compute/posterior.ts";
+import type { EvaluateOptions, Posterior, PosteriorFacts, Sigma } from "../compute/posterior.ts";
+import { logitFacts } from "../compute/subset_posterior.ts";
+import type { Dataset } from "../datasets/dataset.ts";
+import type { AnyTensor } from "../linear_space.ts";
+import { tensorSpace } from "../linear_space.ts";
+import { stepTolerance } from "../retrieval/certificate.ts";
+import { CertifiedSearch } from "../retrieval/certified_search.ts";
+import { certifiedChooser, scheduledChooser } from "../retrieval/chooser.ts";
+import type { Choice, Chooser, QueryBatch } from "../retrieval/chooser.ts";
+import { extentOf } from "../retrieval/extent.ts";
+import { pooledProxy } from "../retrieval/pooled_proxy.ts";
+import { exactProxy } from "../retrieval/proxy.ts";
+import type { RetrievalProxy } from "../retrieval/proxy.ts";
+import { subsetSchedule } from "../retrieval/schedule.ts";
+import type { ScheduleName, SizeRange } from "../retrieval/schedule.ts";
+import { ScheduledSearch } from "../retrieval/scheduled_search.ts";
+import type { SubsetDenoiser } from "./denoiser.ts";
+import type { StoredDenoiser } from "./optimal.ts";
+
+const REFERENCE =
+  "GoldDiff: fast and scalable analytical diffusion by a dynamic golden subset (2026), arXiv:2602.16498";
+const ACTION = "denoise by a golden subset";
+
+/** Options of {@linkcode goldenSubset}. */
+export interface GoldenSubsetOptions {
+  /** Restrict the items to one class, by number or by name; the base holds all of them. Default: all classes. */
+  readonly class?: number | string;
+  /**
+   * A proven error bound instead of scheduled sizes: the root mean square per coordinate, in data
+   * units, by which the posterior mean may differ from that over all items; with `grid`, by which the final image may. Only
+   * for a base that is the posterior mean itself.
+   */
+  readonly tolerance?: number;
+  /** The noise levels of the run, falling: `tolerance` is then shared out over its steps. */
+  readonly grid?: readonly number[];
+  /** Items that a certified search finds and keeps for later steps. Default 1024. */
+  readonly retained?: number;
+  /** Size of the subset, or its range over the noise levels. Default `[N/20, N/10]`. */
+  readonly k?: SizeRange;
+  /** Number of candidates, or its range. Default from the largest `k` to `N/4`. */
+  readonly m?: SizeRange;
+  /** Which schedule. Default `"described"`. */
+  readonly schedule?: ScheduleName;
+  /** How candidates are found. Default `"pooled"` for images of at least 8 pixels, else `"exact"`. */
+  readonly proxy?: "pooled" | "exact" | RetrievalProxy;
+  /** Whether half of each subset is a reweighted sample of all items outside of the other half. Default false. */
+  readonly tail?: boolean;
+  /** Seed of random pools and tails. Default 0. */
+  readonly seed?: number;
+}
+
+/** A denoiser over a golden subset, which also tells what it left out. */
+export interface GoldenSubset extends StoredDenoiser {
+  /** The estimate and, per row, facts of the posterior over the subset and of what it leaves out. */
+  posterior(x: AnyTensor, sigma: Sigma, options?: EvaluateOptions): Promise<Posterior<AnyTensor>>;
+}
+
+/**
+ * Restricts a denoiser to a golden subset: for each query the few items of the data that matter, found
+ * again at every noise level. In one of three ways:
+ *
+ * - **scheduled** (default): as published; candidates by a coarse proxy over all items, the best of them
+ *   by exact distances, numbers by a schedule. The error has a bound where the proxy gives one;
+ * - **with a tail** (`tail`): half of the subset exact, the other half a uniform sample of all other
+ *   items, reweighted to stand for them, so that high noise is right too;
+ * - **certified** (`tolerance`): the smallest subset that the truncation theorem proves to be enough,
+ *   `‖D − D_S‖ ≤ 2R ε`, searched for or carried over from an earlier step; all items where no subset is enough.
+ *   At no step is the error larger than allowed, beyond float32 rounding.
+ *
+ * With a base whose weights differ from pixel to pixel, a subset chosen by whole images makes another
+ * estimator, which does not tend to the base as it grows more certain; it has no bound, and a
+ * tolerance is refused.
+ *
+ * Reference: arXiv:2602.16498 for the golden subset, its schedules and pooling. Tail, certificates and their
+ * transport are derived here.
+ *
+ * @param base The denoiser to restrict; it holds the same data. Not disposed with this one.
+ * @param dataset The data.
+ * @param device Where to search.
+ * @param options Tolerance, sizes, schedule, proxy, tail, class, seed.
+ * @returns The restricted denoiser. Dispose it after use.
+ * @throws {RangeError} If an option is out of range, options exclude each other, the class does not exist, the base
+ * holds another number of items, or a tolerance is asked of a base with weights per pixel.
+ * @throws {DeviceError} If the device cannot hold what the search needs.
+ *
+ * @example A certificate: never further from the exact denoiser than allowed
+ * ```ts
+ * import { goldenSubset, openDevice, optimal, shapes, tensorSpace } from "@closedform/diffusion";
+ * import assert from "node:assert/strict";
+ *
+ * const set = shapes(500);
+ * using device = await openDevice("wasm");
+ * using base = await optimal(set, device);
+ * using golden = await goldenSubset(base, set, device, { tolerance: 1e-3 });
+ * const x = tensorSpace.from(set.values(3), [1, ...set.shape]);
+ * const { mean, facts } = await golden.posterior(x, 0.5);
+ * assert.equal(facts.subsetSize![0], 1);
+ * assert.ok(facts.errorBound![0] <= 1e-3);
+ * tensorSpace.dispose(x, mean);
+ * ```
+ */
+export async function goldenSubset(
+  base: SubsetDenoiser<AnyTensor>,
+  dataset: Dataset,
+  device: Device,
+  options: GoldenSubsetOptions = {},
+): Promise<GoldenSubset> {
+  checkOptions(base, dataset, options);
+  using resources = new DisposableStack();
+  const items = options.class === undefined ? undefined : dataset.classItems(options.class);
+  const data = items ? dataset.classSubset(options.class!) : dataset;
+  const store = items || !base.store ? await device.store(data) : base.store;
+  if (store !== base.store) resources.defer(() => store.dispose());
+  const chooser = options.tolerance === undefined
+    ? await scheduled(base, data, store, device, options, resources)
+    : certified(data, store, options.tolerance, options);
+  const held = resources.move();
+  const posterior: GoldenSubset["posterior"] = (x, sigma, evaluate) =>
+    restrictedPosterior({ base, store, items, chooser }, x, sigma, evaluate);
+  return {
+    label: `golden subset (${chooser.label}) of the ${base.label}`,
+    references: [REFERENCE, ...base.references],
+    shape: base.shape,
+    space: tensorSpace,
+    mean: () => data.mean(),
+    draw: (stream) => data.values(stream.below(data.count)),
+    posterior,
+    denoise: async (x, sigma, evaluate) => (await posterior(x, sigma, evaluate)).mean,
+    dispose: () => held.dispose(),
+    [Symbol.dispose]: () => held.dispose(),
+  };
+}
+
+function checkOptions(
+  base: SubsetDenoiser<AnyTensor>,
+  { count, name }: Dataset,
+  { tolerance, grid, k, m, schedule, proxy, tail }: GoldenSubsetOptions,
+): void {
+  const refuse = (what: string, wanted: string) => {
+    throw new RangeError(`Cannot make a golden subset: ${what}, wanted ${wanted}`);
+  };
+  if (base.count !== count) {
+    refuse(`the ${base.label} holds ${base.count} items and ${name} ${count}`, "the same data");
+  }
+  if (tolerance === undefined) {
+    if (grid) refuse("a grid comes without a tolerance", "both, or neither");
+    return;
+  }
+  if (!(tolerance > 0 && tolerance < Infinity)) {
+    refuse(`the tolerance is ${tolerance}`, "a finite number > 0");
+  }
+  if (!base.store) {
+    refuse(
+      `a tolerance was asked of the ${base.label}, whose weights differ from pixel to pixel, so that no bound holds`,
+      "a base that is the posterior mean",
+    );
+  }
+  const sizes = { k, m, schedule, proxy, tail };
+  const clash = Object.entries(sizes).find(([, value]) => value !== undefined && value !== false);
+  if (clash) {
+    refuse(`${clash[0]} comes with a tolerance, which chooses the items itself`, "one of them");
+  }
+}
+
+async function scheduled(
+  base: SubsetDenoiser<AnyTensor>,
+  data: Dataset,
+  store: DataStore,
+  device: Device,
+  { schedule: name = "described", k, m, proxy, tail, seed }: GoldenSubsetOptions,
+  resources: DisposableStack,
+): Promise<Chooser> {
+  const { count, dimension, shape } = data;
+  const schedule = subsetSchedule(name, {
+    count,
+    ...(k !== undefined && { k }),
+    ...(m !== undefined && { m }),
+  });
+  const wanted = proxy ?? (shape.length === 3 && shape[0] >= 8 ? "pooled" : "exact");
+  let found: RetrievalProxy;
+  if (wanted === "exact") found = exactProxy(store);
+  else if (wanted === "pooled") found = resources.use(await pooledProxy(data, device));
+  else found = wanted;
+  if (found.count !== count) {
+    throw new RangeError(
+      `Cannot make a golden subset: the proxy has ${found.count} items, wanted the ${count} of the data`,
+    );
+  }
+  const search = new ScheduledSearch(store, found, schedule, { tail, seed });
+  // The posterior mass of whole items bounds no error of weights per pixel.
+  const unit = base.store ? extentOf(data).diameter / Math.sqrt(dimension) : Infinity;
+  return scheduledChooser(search, `${name}${tail ? " with a sampled tail" : ""}`, unit);
+}
+
+function certified(
+  data: Dataset,
+  store: DataStore,
+  tolerance: number,
+  { grid, retained }: GoldenSubsetOptions,
+): Chooser {
+  const { diameter, spread } = extentOf(data);
+  const search = new CertifiedSearch(store, {
+    spread,
+    ...(retained !== undefined && { retained }),
+  });
+  const allowed = grid ? stepTolerance(grid, tolerance) : () => tolerance;
+  return certifiedChooser(search, allowed, diameter / Math.sqrt(data.dimension));
+}
+
+/** What an evaluation needs. */
+interface Parts {
+  readonly base: SubsetDenoiser<AnyTensor>;
+  /** The items that subsets are chosen from. */
+  readonly store: DataStore;
+  /** Their rows in the base, if they are not all of it. */
+  readonly items: Uint32Array | undefined;
+  readonly chooser: Chooser;
+}
+
+async function restrictedPosterior(
+  parts: Parts,
+  x: AnyTensor,
+  sigma: Sigma,
+  options: EvaluateOptions = {},
+): Promise<Posterior<AnyTensor>> {
+  const { store, chooser } = parts;
+  const queries = checkQueryShape(x.shape, store.dimension, ACTION);
+  const sigmas = sigmaPerRow(sigma, queries, ACTION);
+  const samples = samplePerRow(options, queries, ACTION);
+  options.signal?.throwIfAborted();
+  const values = await x.data<"float32">();
+  checkQueries(values, ACTION);
+  const batch = { x: tensorSpace.from(values, x.shape), values, sigmas, samples };
+  try {
+    const choices = await chooser.choose(batch, options.signal);
+    const posterior = await overChoices(parts, batch, choices, options.signal);
+    chooser.tell?.(batch, posterior.facts);
+    return posterior;
+  } finally {
+    batch.x.dispose();
+  }
+}
+
+/** The posterior of queries over their chosen items, and of the others over all items. */
+async function overChoices(
+  parts: Parts,
+  batch: QueryBatch,
+  choices: readonly Choice[],
+  signal?: AbortSignal,
+): Promise<Posterior<AnyTensor>> {
+  const places = [...choices.keys()];
+  const chosen = places.filter((q) => choices[q].subset),
+    all = places.filter((q) => !choices[q].subset);
+  // A batch that is not mixed stays where it is.
+  if (all.length === 0) return await overSubsets(parts, batch, choices, signal);
+  if (chosen.length === 0) return await overAll(parts, batch, choices, signal);
+  const means = new Float32Array(batch.values.length);
+  const facts = roomForFacts(choices.length);
+  for (const [rows, evaluate] of [[chosen, overSubsets], [all, overAll]] as const) {
+    const some = batchOf(batch, rows);
+    const { mean, facts: found } = await evaluate(parts, some, rows.map((q) => choices[q]), signal)
+      .finally(() => some.x.dispose());
+    const numbers = await tensorSpace.values(mean), d = parts.store.dimension;
+    mean.dispose();
+    rows.forEach((q, i) => {
+      means.set(numbers.subarray(i * d, (i + 1) * d), q * d);
+      for (const name of Object.keys(facts) as (keyof PosteriorFacts)[]) {
+        facts[name][q] = found[name]![i];
+      }
+    });
+  }
+  return { mean: tensorSpace.from(means, batch.x.shape), facts };
+}
+
+async function overSubsets(
+  { base, items }: Parts,
+  { x, sigmas, samples }: QueryBatch,
+  choices: readonly Choice[],
+  signal?: AbortSignal,
+): Promise<Posterior<AnyTensor>> {
+  const subsets = choices.map(({ subset }) => {
+    const { rows, logits, logWeights } = subset!;
+    return {
+      logits,
+      rows: items ? rows.map((row) => items[row]) : rows,
+      ...(logWeights && { logWeights }),
+    };
+  });
+  const facts = roomForFacts(choices.length);
+  subsets.forEach(({ rows, logits }, q) => logitFacts(rows, logits, facts, q));
+  writeChoices(choices, facts, (q) => subsets[q].rows.length);
+  const mean = await base.denoiseOn(x, sigmas, subsets, { samples, ...(signal && { signal }) });
+  return { mean, facts };
+}
+
+async function overAll(
+  { store, items }: Parts,
+  { x, sigmas }: QueryBatch,
+  choices: readonly Choice[],
+  signal?: AbortSignal,
+): Promise<Posterior<AnyTensor>> {
+  const { mean, facts } = await store.posterior(x, sigmas, { signal });
+  const all = Object.assign(roomForFacts(choices.length), facts);
+  if (items) facts.topIndex.forEach((row, q) => all.topIndex[q] = items[row]);
+  writeChoices(choices, all, () => store.count);
+  return { mean, facts: all };
+}
+
+function roomForFacts(queries: number): Required<PosteriorFacts> {
+  return {
+    ...emptyFacts(queries),
+    subsetSize: new Float64Array(queries),
+    subsetGap: new Float64Array(queries),
+    capturedMass: new Float64Array(queries),
+    errorBound: new Float64Array(queries),
+    certified: new Float64Array(queries),
+  };
+}
+
+function writeChoices(
+  choices: readonly Choice[],
+  facts: Required<PosteriorFacts>,
+  size: (q: number) => number,
+): void {
+  choices.forEach(({ gap, captured, bound, certified }, q) => {
+    facts.subsetSize[q] = size(q);
+    facts.subsetGap[q] = gap;
+    facts.capturedMass[q] = captured;
+    facts.errorBound[q] = bound;
+    facts.certified[q] = certified ? 1 : 0;
+  });
+}
+
+/** Some rows of a batch. */
+function batchOf({ x, values, sigmas, samples }: QueryBatch, rows: readonly number[]): QueryBatch {
+  const d = values.length / sigmas.length;
+  const some = new Float32Array(rows.length * d);
+  rows.forEach((q, i) => some.set(values.subarray(q * d, (q + 1) * d), i * d));
+  return {
+    x: tensorSpace.from(some, [rows.length, ...x.shape.slice(1)]),
+    values: some,
+    sigmas: Float64Array.from(rows, (q) => sigmas[q]),
+    samples: rows.map((q) => samples[q]),
+  };
+}

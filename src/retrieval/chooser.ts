@@ -1,0 +1,120 @@
+/**
+ * What chooses the items of a golden subset: a schedule, or a certificate.
+ *
+ * @module
+ */
+import type { PosteriorFacts } from "../compute/posterior.ts";
+import type { Subset } from "../compute/subset.ts";
+import type { AnyTensor } from "../linear_space.ts";
+import type { CertifiedSearch } from "./certified_search.ts";
+import type { ScheduledSearch } from "./scheduled_search.ts";
+
+/** A batch of queries. */
+export interface QueryBatch {
+  /** The queries, `B` rows in data units. */
+  readonly x: AnyTensor;
+  /** Their numbers, one row after the other. */
+  readonly values: Float32Array;
+  /** Their noise levels. */
+  readonly sigmas: Float64Array;
+  /** The sample that each belongs to. */
+  readonly samples: ArrayLike<number>;
+}
+
+/** What was chosen for one query. */
+export interface Choice {
+  /** The items, with their logits; undefined for all items. */
+  readonly subset?: Subset & { readonly logits: Float64Array };
+  /** How far, at least, the largest logit left out is below the largest of all; NaN if nothing is known. */
+  readonly gap: number;
+  /** Share of the posterior mass that the items hold, at least; NaN if nothing is known. */
+  readonly captured: number;
+  /** Bound on the error of the posterior mean, root mean square per coordinate; infinite if there is none. */
+  readonly bound: number;
+  /** Whether the bound is within a tolerance that was asked for. */
+  readonly certified: boolean;
+}
+
+/** Chooses items for queries. */
+export interface Chooser {
+  /** How, in a few words. */
+  readonly label: string;
+  /** Chooses the items of a batch. */
+  choose(batch: QueryBatch, signal?: AbortSignal): Promise<Choice[]>;
+  /** Is told what the posterior over the chosen items was like. */
+  tell?(batch: QueryBatch, facts: PosteriorFacts): void;
+}
+
+/**
+ * Items by a schedule.
+ *
+ * @param search Where they come from.
+ * @param label How, in a few words.
+ * @param unit The error per share of the posterior mass left out; infinite where there is no bound.
+ * @returns The chooser.
+ */
+export function scheduledChooser(search: ScheduledSearch, label: string, unit: number): Chooser {
+  return {
+    label,
+    async choose(batch, signal) {
+      const found = await search.find(batch, signal);
+      return found.map(({ rows, logWeights, logits, discarded, estimate = discarded, gap }) => ({
+        subset: { rows, logits, ...(logWeights && { logWeights }) },
+        gap,
+        captured: 1 - (Number.isNaN(discarded) ? estimate : discarded),
+        bound: Number.isNaN(discarded) ? Infinity : discarded * unit,
+        certified: false,
+      }));
+    },
+  };
+}
+
+/** All items: nothing is left out. */
+const EVERYTHING: Choice = { gap: Infinity, captured: 1, bound: 0, certified: true };
+
+/**
+ * The fewest items that are proven to be enough.
+ *
+ * @param search Where they come from.
+ * @param tolerance The error that is allowed at a noise level.
+ * @param unit The error per share of the posterior mass left out.
+ * @returns The chooser.
+ */
+export function certifiedChooser(
+  search: CertifiedSearch,
+  tolerance: (sigma: number) => number,
+  unit: number,
+): Chooser {
+  const queriesOf = ({ values, sigmas, samples }: QueryBatch) => {
+    const d = values.length / sigmas.length;
+    return Array.from(sigmas, (sigma, q) => ({
+      values: values.subarray(q * d, (q + 1) * d),
+      sigma,
+      sample: samples[q],
+      most: Math.min(tolerance(sigma) / unit, MOST),
+    }));
+  };
+  return {
+    label: "certified",
+    async choose(batch, signal) {
+      const found = await search.find(queriesOf(batch), signal);
+      return found.map((subset) =>
+        subset
+          ? {
+            subset,
+            gap: subset.gap,
+            captured: 1 - subset.discarded,
+            bound: subset.discarded * unit,
+            certified: true,
+          }
+          : EVERYTHING
+      );
+    },
+    tell(batch, facts) {
+      queriesOf(batch).forEach((query, q) => search.tell(query, facts.effectiveSampleSize[q]));
+    },
+  };
+}
+
+// A share must be below 1; data that are all in one place have no error at all.
+const MOST = 1 - 2 ** -20;

@@ -1,0 +1,239 @@
+/**
+ * Golden subsets of scheduled sizes: coarse candidates by a proxy, the best of them by exact distances,
+ * and maybe a sample of all others.
+ *
+ * @module
+ */
+import type { DataStore } from "../compute/device.ts";
+import { RandomStream } from "../random.ts";
+import { discardedMass } from "./certificate.ts";
+import type { QueryBatch } from "./chooser.ts";
+import type { RetrievalProxy } from "./proxy.ts";
+import type { ScheduleSizes, SubsetSchedule } from "./schedule.ts";
+import { drawOtherRows, drawRows, smallest } from "./select.ts";
+
+/** The items of one query. */
+export interface Selection {
+  /** The rows. */
+  readonly rows: Uint32Array;
+  /** Added to their logits, if they stand for others. */
+  readonly logWeights?: Float64Array;
+  /** Their logits, weights included. */
+  readonly logits: Float64Array;
+  /** A bound on the share of the posterior mass left out; NaN if there is none. */
+  readonly discarded: number;
+  /** That share as a sample of the others tells it, if there is one. */
+  readonly estimate?: number;
+  /** How far, at least, the largest logit left out is below the largest of all; NaN if nothing is known. */
+  readonly gap: number;
+}
+
+/** Options of {@linkcode ScheduledSearch}. */
+export interface ScheduledSearchOptions {
+  /** Whether half of each subset is a sample of the items outside of the other half. Default false. */
+  readonly tail?: boolean;
+  /** Seed of all draws. Default 0. */
+  readonly seed?: number;
+}
+
+// Below this share of the mass a sampled tail adds more noise than it corrects.
+const NEGLIGIBLE_TAIL = 1e-4;
+
+/** Finds subsets of the sizes that a schedule gives. */
+export class ScheduledSearch {
+  readonly #store: DataStore;
+  readonly #proxy: RetrievalProxy;
+  readonly #schedule: SubsetSchedule;
+  readonly #tail: boolean;
+  readonly #seed: number;
+
+  /**
+   * @param store The data.
+   * @param proxy How candidates are found.
+   * @param schedule How many of them, and how many are taken.
+   * @param options Whether to sample a tail; the seed.
+   */
+  constructor(
+    store: DataStore,
+    proxy: RetrievalProxy,
+    schedule: SubsetSchedule,
+    options: ScheduledSearchOptions = {},
+  ) {
+    this.#store = store;
+    this.#proxy = proxy;
+    this.#schedule = schedule;
+    this.#tail = options.tail ?? false;
+    this.#seed = options.seed ?? 0;
+  }
+
+  /**
+   * Finds the subsets of a batch.
+   *
+   * @param batch The queries.
+   * @param signal Cancels the search.
+   * @returns One selection per query. It depends on the query, its noise level and its sample alone.
+   */
+  async find(
+    batch: Pick<QueryBatch, "x" | "sigmas" | "samples">,
+    signal?: AbortSignal,
+  ): Promise<Selection[]> {
+    const streams = Array.from(batch.sigmas, (sigma, q) => this.#stream(batch.samples[q], sigma));
+    const sizes = Array.from(batch.sigmas, (sigma) => this.#schedule.sizes(sigma));
+    const coarse = await this.#candidates(batch, sizes, streams, signal);
+    const lists = coarse.map(({ rows }) => rows);
+    const { squares, errors } = await this.#store.distancesTo(batch.x, lists, { signal });
+    const found = coarse.map((candidates, q) => ({
+      ...candidates,
+      squares: squares[q],
+      errors: errors[q],
+      rate: 0.5 / (batch.sigmas[q] * batch.sigmas[q]),
+      k: sizes[q].k,
+    }));
+    if (!this.#tail) return found.map(best);
+    return await this.#withTails(batch, found, streams, signal);
+  }
+
+  /** One stream per sample and noise level, whatever the batch. */
+  #stream(sample: number, sigma: number): RandomStream {
+    const step = new Uint32Array(Float32Array.of(sigma).buffer)[0];
+    return new RandomStream({ seed: this.#seed, sample, purpose: "retrieval", step });
+  }
+
+  /** Coarse candidates of each query, and bounds of all items that are none. */
+  async #candidates(
+    { x, sigmas }: Pick<QueryBatch, "x" | "sigmas">,
+    sizes: readonly ScheduleSizes[],
+    streams: readonly RandomStream[],
+    signal?: AbortSignal,
+  ): Promise<Coarse[]> {
+    const { count } = this.#store;
+    const pools = sizes.map(({ pool }, q) =>
+      pool === undefined ? undefined : drawRows(streams[q], pool, count)
+    );
+    const pooled = pools.every((pool) => pool !== undefined);
+    if (pooled && sizes.every(({ m, pool }) => m === pool)) {
+      return pools.map((rows) => ({ rows, ...NOTHING_KNOWN }));
+    }
+    const { squares, bounds } = await this.#proxy.measure(x, pooled ? pools : undefined, {
+      signal,
+    });
+    return squares.map((list, q) => {
+      const places = smallest(list, Math.min(sizes[q].m, list.length));
+      if (pooled) {
+        const rows = Uint32Array.from(places, (place) => pools[q][place]);
+        return { rows, ...NOTHING_KNOWN };
+      }
+      return { rows: places, ...restOf(bounds[q], places, 0.5 / (sigmas[q] * sigmas[q])) };
+    });
+  }
+
+  /** Replaces half of each subset by a sample of what the other half leaves out, unless that is next to nothing. */
+  async #withTails(
+    { x }: Pick<QueryBatch, "x">,
+    found: readonly Found[],
+    streams: readonly RandomStream[],
+    signal?: AbortSignal,
+  ): Promise<Selection[]> {
+    const { count } = this.#store;
+    const heads = found.map((f) => best({ ...f, k: Math.ceil(f.k / 2) }));
+    const tails = found.map(({ k }, q) => {
+      const { rows } = heads[q];
+      const n = Math.min(k - Math.ceil(k / 2), count - rows.length);
+      return drawOtherRows(streams[q], n, count, rows);
+    });
+    const { squares } = await this.#store.distancesTo(x, tails, { signal });
+    return found.map((f, q) => {
+      const { rows, logits } = heads[q];
+      const drawn = withTail(rows, logits, tails[q], squares[q].map((d) => -d * f.rate), count);
+      if (drawn.estimate >= NEGLIGIBLE_TAIL) return drawn;
+      return { ...best(f), estimate: drawn.estimate };
+    });
+  }
+}
+
+/** Candidates of one query and what is known of all others. */
+interface Coarse {
+  readonly rows: Uint32Array;
+  /** `log` of a bound of their mass, nats; NaN if nothing is known. */
+  readonly logRest: number;
+  /** A bound of their largest logit. */
+  readonly largestRest: number;
+}
+
+const NOTHING_KNOWN = { logRest: NaN, largestRest: NaN };
+
+/** Candidates and their exact distances. */
+interface Found extends Coarse {
+  readonly squares: Float64Array;
+  readonly errors: Float64Array;
+  /** Nats per squared distance, `1/2σ²`. */
+  readonly rate: number;
+  readonly k: number;
+}
+
+/** The mass of the items that are no candidates, by lower bounds of their distances. */
+function restOf(bounds: Float64Array, candidates: Uint32Array, rate: number) {
+  if (candidates.length === bounds.length) return { logRest: -Infinity, largestRest: -Infinity };
+  const rest = bounds.slice();
+  for (const row of candidates) rest[row] = Infinity;
+  const least = rest.reduce((a, b) => Math.min(a, b));
+  const sum = rest.reduce((total, square) => total + Math.exp((least - square) * rate), 0);
+  return { logRest: Math.log(sum) - least * rate, largestRest: -least * rate };
+}
+
+/** The `k` best candidates, by rising row, and a bound of what they leave out. */
+function best({ rows, squares, errors, rate, k, logRest, largestRest }: Found): Selection {
+  const places = smallest(squares, Math.min(k, rows.length));
+  const logits = Float64Array.from(places, (i) => -squares[i] * rate);
+  const slack = Float64Array.from(
+    places,
+    (i, at) => errors[i] * rate + 2 ** -44 * (1 - logits[at]),
+  );
+  const top = logits.reduce((a, b) => Math.max(a, b));
+  let next = largestRest, sum = Math.exp(logRest - top);
+  for (let i = 0, kept = 0; i < squares.length; i++) {
+    if (places[kept] === i) {
+      kept++;
+      continue;
+    }
+    const logit = errors[i] * rate - squares[i] * rate;
+    next = Math.max(next, logit);
+    sum += Math.exp(logit - top);
+  }
+  return {
+    rows: Uint32Array.from(places, (i) => rows[i]),
+    logits,
+    discarded: discardedMass({ logits, errors: slack, logUnseen: Math.log(sum) + top }),
+    gap: logits.reduce((most, l, i) => Math.max(most, l - slack[i]), -Infinity) - next,
+  };
+}
+
+/** A head, and rows drawn from all others that stand for them. */
+function withTail(
+  head: Uint32Array,
+  headLogits: Float64Array,
+  tail: Uint32Array,
+  tailLogits: Float64Array,
+  count: number,
+): Selection & { estimate: number } {
+  const h = head.length, n = tail.length;
+  const weight = n > 0 ? Math.log((count - h) / n) : 0;
+  const rows = new Uint32Array(h + n), logits = new Float64Array(h + n);
+  rows.set(head);
+  rows.set(tail, h);
+  logits.set(headLogits);
+  logits.set(tailLogits.map((logit) => logit + weight), h);
+  const top = logits.reduce((a, b) => Math.max(a, b));
+  let inside = 0, outside = 0;
+  for (let i = 0; i < h; i++) inside += Math.exp(logits[i] - top);
+  for (let i = h; i < h + n; i++) outside += Math.exp(logits[i] - top);
+  return {
+    rows,
+    logits,
+    logWeights: new Float64Array(h + n).fill(weight, h),
+    // With everything drawn, nothing is left out.
+    discarded: h + n === count ? 0 : NaN,
+    estimate: outside / (inside + outside),
+    gap: h + n === count ? Infinity : NaN,
+  };
+}
