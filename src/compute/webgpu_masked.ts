@@ -12,8 +12,8 @@ import { WORKGROUP } from "./posterior_plan.ts";
 import { bind, dispatch, segments, using } from "./webgpu_subset.ts";
 import type { GpuRows, Segment } from "./webgpu_subset.ts";
 
-/** Numbers added per submission: a fraction of a second on a software driver. */
-const WORK = 2 ** 29;
+/** Work-groups along the second axis, at most. */
+const MOST_JOBS = 2 ** 15;
 
 /** What all dispatches of one call share. */
 interface Call {
@@ -109,7 +109,7 @@ async function sums(call: Call, parts: readonly RowPart[]): Promise<Float32Array
             signal,
             (encoder) => dispatch(encoder, pipeline, group, across, jobs.length / 4),
           );
-          await gpu.wait(gpu.device.queue.onSubmittedWorkDone());
+          await rows.pace.wait();
         }
       });
     }
@@ -176,22 +176,19 @@ function* dispatches(
   parts: readonly RowPart[],
   starts: Uint32Array,
 ): Generator<Uint32Array<ArrayBuffer>> {
-  const cost = 64 * Math.ceil(mask.outputs.length / 64) * 4 * rows.plan.vectors;
+  const tile = TILE * 64 * Math.ceil(mask.outputs.length / 64) * 4 * rows.plan.vectors;
   const longest = Math.max(...parts.map((_, p) => starts[p + 1] - starts[p]));
-  // Parts that go side by side, and tiles of each.
-  const many = Math.max(1, Math.min(parts.length, Math.floor(WORK / (TILE * cost)), MOST_JOBS));
-  const span = TILE * Math.max(1, Math.floor(WORK / (TILE * cost * many)));
-  for (let begin = 0; begin < parts.length; begin += many) {
-    for (let from = 0; from < longest; from += span) {
+  for (let begin = 0, end = 0; begin < parts.length; begin = end) {
+    end = Math.min(parts.length, begin + Math.min(MOST_JOBS, rows.pace.chunks(tile)));
+    for (let from = 0; from < longest;) {
+      const span = TILE * Math.max(1, Math.floor(rows.pace.chunks(tile) / (end - begin)));
       const jobs: number[] = [];
-      for (let p = begin; p < Math.min(parts.length, begin + many); p++) {
+      for (let p = begin; p < end; p++) {
         const first = starts[p] + from, last = Math.min(starts[p + 1], first + span);
         if (first < last) jobs.push(first, last, parts[p].query, p);
       }
+      from += span;
       if (jobs.length > 0) yield Uint32Array.from(jobs);
     }
   }
 }
-
-/** Work-groups along the second axis. */
-const MOST_JOBS = 2 ** 15;

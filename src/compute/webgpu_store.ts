@@ -322,6 +322,7 @@ export class GpuStore implements DataStore {
       count: this.count,
       dimension: this.dimension,
       bindingBytes: this.#bindingBytes,
+      pace: this.#pace,
       submit: (signal, record) => this.#submit(signal, record),
     };
   }

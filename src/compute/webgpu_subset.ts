@@ -28,6 +28,8 @@ export interface GpuRows {
   readonly dimension: number;
   /** Bytes of rows that one binding may show. */
   readonly bindingBytes: number;
+  /** How many pieces of so much work to submit at once, and a wait for them that learns from its time. */
+  readonly pace: { chunks(work: number): number; wait(): Promise<void> };
   /** Records commands and submits them, unless cancelled. */
   submit(signal: AbortSignal | undefined, record: (encoder: GPUCommandEncoder) => void): void;
 }
