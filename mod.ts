@@ -58,13 +58,16 @@ export * from "./src/datasets/points.ts";
 export * from "./src/datasets/read_npy.ts";
 export * from "./src/datasets/read_options.ts";
 export * from "./src/datasets/shapes.ts";
+export * from "./src/denoisers/calibrate_patches.ts";
 export * from "./src/denoisers/denoiser.ts";
+export * from "./src/denoisers/equivariant.ts";
 export * from "./src/denoisers/golden_subset.ts";
 export * from "./src/denoisers/gaussian.ts";
 export * from "./src/denoisers/gaussian_axes.ts";
 export * from "./src/denoisers/gaussian_law.ts";
 export { gaussianEndpoint, gaussianTrajectory } from "./src/denoisers/gaussian_trajectory.ts";
 export type { FlowState, TrajectoryOptions } from "./src/denoisers/gaussian_trajectory.ts";
+export * from "./src/denoisers/local.ts";
 export { localityMask } from "./src/denoisers/locality_mask.ts";
 export type { MaskRule } from "./src/denoisers/locality_mask.ts";
 export * from "./src/denoisers/mixture_law.ts";
@@ -76,6 +79,11 @@ export * from "./src/denoisers/smoothed.ts";
 export * from "./src/denoisers/smoothing_defaults.ts";
 export * from "./src/denoisers/spectrum.ts";
 export * from "./src/denoisers/wiener.ts";
+export type {
+  PixelOptions,
+  StoredWindowDenoiser,
+  WindowDenoiser,
+} from "./src/denoisers/windowed.ts";
 export * from "./src/errors.ts";
 export * from "./src/linear_space.ts";
 export * from "./src/metrics/agreement.ts";
