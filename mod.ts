@@ -24,6 +24,7 @@ export { maskColumn, maskOf } from "./src/compute/mask.ts";
 export type { Mask } from "./src/compute/mask.ts";
 export { referenceMasked } from "./src/compute/masked_posterior.ts";
 export type { MaskedOptions } from "./src/compute/masked_posterior.ts";
+export * from "./src/compute/load_store.ts";
 export * from "./src/compute/open_device.ts";
 export * from "./src/compute/merge_posteriors.ts";
 export { referenceNeighbours } from "./src/compute/neighbours.ts";

@@ -8,6 +8,7 @@ import type { Mask } from "./mask.ts";
 import type { MaskedOptions } from "./masked_posterior.ts";
 import type { Neighbours } from "./neighbours.ts";
 import type { EvaluateOptions, PointSet, Posterior, Sigma } from "./posterior.ts";
+import type { PointSource } from "./streamed_store.ts";
 import type { Subset } from "./subset.ts";
 import type { Distances } from "./subset_posterior.ts";
 import type { WindowOptions, WindowPosterior } from "./windowed.ts";
@@ -157,6 +158,17 @@ export interface Device extends Disposable {
    * @throws {DeviceError} If the device cannot hold them.
    */
   store(points: PointSet): Promise<DataStore>;
+  /**
+   * Lays data out on the device as they are read, piece by piece, where a device can: they are never in
+   * memory twice. Use `loadStore()`, which works on every device.
+   *
+   * @param source The rows. It is not closed.
+   * @param options A signal that cancels.
+   * @returns The stored data.
+   * @throws {RangeError} If a number is not finite.
+   * @throws {DeviceError} If the device cannot hold them.
+   */
+  load?(source: PointSource, options?: EvaluateOptions): Promise<DataStore>;
   /** Releases the device and everything stored on it. */
   dispose(): void;
 }

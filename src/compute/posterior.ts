@@ -220,11 +220,12 @@ export function affineOf(points: PointSet): Affine {
  * Checks a point set at the public border.
  *
  * @param points The points.
+ * @param firstRow The number of their first row, for the message. Default 0.
  * @returns The number of rows.
  * @throws {TypeError} If the data are no whole, positive number of rows.
  * @throws {RangeError} If a number is not finite.
  */
-export function checkPoints(points: PointSet): number {
+export function checkPoints(points: PointSet, firstRow = 0): number {
   const { data, dimension, range } = points;
   if (!(data instanceof Uint8Array || data instanceof Float32Array)) {
     throw new TypeError(
@@ -255,7 +256,7 @@ export function checkPoints(points: PointSet): number {
     const bad = data.findIndex((v) => !Number.isFinite(v));
     if (bad >= 0) {
       throw new RangeError(
-        `Cannot store the data: row ${Math.floor(bad / dimension)} holds ${
+        `Cannot store the data: row ${firstRow + Math.floor(bad / dimension)} holds ${
           data[bad]
         }, wanted finite numbers`,
       );

@@ -6,6 +6,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { DeviceError } from "../errors.ts";
 import type { AnyTensor } from "../linear_space.ts";
+import { chunkRows } from "./chunk_rows.ts";
 import type { DataStore, Device } from "./device.ts";
 import { mergePosteriors } from "./merge_posteriors.ts";
 import { checkNeighbours } from "./neighbours.ts";
@@ -48,8 +49,6 @@ export interface StreamOptions {
   /** Bytes read at a time, at least one row. Up to four times as many are in memory. Default 32 MiB. */
   readonly chunkBytes?: number;
 }
-
-const CHUNK_BYTES = 2 ** 25;
 
 /**
  * Data that stay where they are: a store like any other, whose every call reads all rows once, chunk
@@ -133,20 +132,6 @@ export async function streamedMean(
   return source.bytes
     ? sum.map((v) => v / count * ((hi - lo) / 255) + lo)
     : sum.map((v) => v / count);
-}
-
-function chunkRows({ count, dimension, bytes }: PointSource, options: StreamOptions): number {
-  const { chunkBytes = CHUNK_BYTES } = options;
-  if (!(count >= 1)) {
-    throw new RangeError("Cannot stream the data: received 0 rows, wanted at least 1");
-  }
-  if (!(chunkBytes > 0)) {
-    throw new RangeError(
-      `Cannot stream the data: chunkBytes is ${chunkBytes}, wanted a number > 0`,
-    );
-  }
-  const rows = Math.floor(chunkBytes / (dimension * (bytes ? 1 : 4)));
-  return Math.min(count, Math.max(1, rows));
 }
 
 function chunkBuffer({ dimension, bytes }: PointSource, rows: number): Uint8Array | Float32Array {

@@ -48,6 +48,7 @@ export async function openWasm(reason: string, options: WasmOptions = {}): Promi
       `${threads} thread${threads === 1 ? "" : "s"}`,
     reason,
     store: (points) => WasmStore.create(points, pool, options),
+    load: (source, { signal } = {}) => WasmStore.load(source, pool, options, signal),
     dispose,
     [Symbol.dispose]: dispose,
   };

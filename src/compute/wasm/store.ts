@@ -6,6 +6,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { DeviceError } from "../../errors.ts";
 import type { AnyTensor } from "../../linear_space.ts";
+import { chunkRows } from "../chunk_rows.ts";
 import type { DataStore } from "../device.ts";
 import type { Mask } from "../mask.ts";
 import { checkMasked, MASKED_ACTION } from "../masked_posterior.ts";
@@ -22,7 +23,8 @@ import {
   POSTERIOR_ACTION,
   sigmaPerRow,
 } from "../posterior.ts";
-import type { EvaluateOptions, PointSet, Posterior, Sigma } from "../posterior.ts";
+import type { Affine, EvaluateOptions, PointSet, Posterior, Sigma } from "../posterior.ts";
+import type { PointSource } from "../streamed_store.ts";
 import type { Subset } from "../subset.ts";
 import { checkRows, MEASURE_ACTION, subsetPosterior } from "../subset_posterior.ts";
 import type { Distances } from "../subset_posterior.ts";
@@ -52,6 +54,8 @@ const ROUNDING = 5e-5;
 const ROUNDER = 1.5 * 2 ** 52;
 // Queries per scan: bounds the memory of partial sums.
 const MOST_QUERIES = 64;
+// Bytes read at a time when data are read into memory.
+const READ_BYTES = 2 ** 23;
 const FIND = "find the nearest rows";
 const PAGE = 65536;
 // The first page belongs to the module's own constants.
@@ -60,6 +64,13 @@ const DATA = PAGE;
 const STATE = 64, PARAMETERS = 64, COLUMNS = 512;
 // Bytes are stored as signed bytes, this much lower.
 const SIGNED = 128;
+
+/** What data are stored. */
+interface StoredShape extends Affine {
+  readonly count: number;
+  readonly dimension: number;
+  readonly bytes: boolean;
+}
 
 /** Addresses of what lies behind the data during a scan. */
 interface ScanMemory {
@@ -133,29 +144,65 @@ export class WasmStore implements DataStore {
     pool: ThreadPool,
     layout: StoreLayout,
   ): Promise<WasmStore> {
-    const store = new WasmStore(points, pool, layout);
-    if (store.#bytes) await store.#computeNorms();
+    const count = checkPoints(points);
+    const { data, dimension } = points;
+    const bytes = data instanceof Uint8Array;
+    const shape = { count, dimension, bytes, ...affineOf(points) };
+    const store = new WasmStore(shape, pool, layout);
+    store.#copy(data, 0);
+    if (bytes) await store.#computeNorms();
     return store;
   }
 
-  private constructor(points: PointSet, pool: ThreadPool, layout: StoreLayout) {
-    const { data, dimension } = points;
-    const { scale, offset } = affineOf(points);
-    this.count = checkPoints(points);
+  /**
+   * Reads data into shared memory, piece by piece.
+   *
+   * @param source The data.
+   * @param pool The threads that will scan them.
+   * @param layout How they are cut up.
+   * @param signal Cancels the reading.
+   * @returns The stored data.
+   * @throws {DeviceError} If they do not fit.
+   * @throws {RangeError} If there are no rows, or a number is not finite.
+   */
+  static async load(
+    source: PointSource,
+    pool: ThreadPool,
+    layout: StoreLayout,
+    signal?: AbortSignal,
+  ): Promise<WasmStore> {
+    const { count, dimension, bytes, range } = source;
+    const rows = chunkRows(source, { chunkBytes: READ_BYTES });
+    const data = bytes ? new Uint8Array(rows * dimension) : new Float32Array(rows * dimension);
+    const shape = { count, dimension, bytes, ...affineOf({ data, dimension, range }) };
+    const store = new WasmStore(shape, pool, layout);
+    for (let first = 0; first < count; first += rows) {
+      signal?.throwIfAborted();
+      const part = data.subarray(0, Math.min(rows, count - first) * dimension);
+      await source.read(first, part.length / dimension, part, signal);
+      checkPoints({ data: part, dimension, range }, first);
+      store.#copy(part, first);
+    }
+    if (bytes) await store.#computeNorms();
+    return store;
+  }
+
+  private constructor(shape: StoredShape, pool: ThreadPool, layout: StoreLayout) {
+    const { count, dimension, bytes, scale, offset } = shape;
+    this.count = count;
     this.dimension = dimension;
     this.#pool = pool;
-    this.#bytes = data instanceof Uint8Array;
+    this.#bytes = bytes;
     this.#scale = scale;
     this.#offset = this.#bytes ? offset + SIGNED * scale : offset;
     this.#stride = roundUp(dimension, 8);
-    const rowBytes = this.#rowBytes = spread(this.#stride * data.BYTES_PER_ELEMENT);
+    const rowBytes = this.#rowBytes = spread(this.#stride * (bytes ? 1 : 4));
     this.#blockRows = layout.blockRows ??
       Math.max(8, Math.min(64, Math.floor(PAGE * 4 / rowBytes)));
     this.#shards = Math.min(layout.shards ?? 32, Math.ceil(this.count / this.#blockRows));
     this.#norms = roundUp(DATA + this.count * rowBytes, 64);
     this.#dataEnd = this.#norms + (this.#bytes ? roundUp((this.count + 1) * 8, 64) : 0);
     this.#memory = allocate(this.#dataEnd);
-    this.#copy(data);
   }
 
   async posterior(
@@ -260,7 +307,7 @@ export class WasmStore implements DataStore {
     await this.#inTurn(async () => {
       if (!this.#memory) throw new DeviceError("Cannot replace the data: they were disposed");
       this.#generation++;
-      this.#copy(data);
+      this.#copy(data, 0);
       if (this.#bytes) await this.#computeNorms();
     });
   }
@@ -303,15 +350,16 @@ export class WasmStore implements DataStore {
     return await turn;
   }
 
-  #copy(data: Uint8Array | Float32Array): void {
-    const { buffer } = this.#memory!;
-    const { count, dimension } = this;
-    const target = this.#stored(buffer);
+  /** Copies rows to their places. */
+  #copy(data: Uint8Array | Float32Array, firstRow: number): void {
+    const { dimension } = this;
+    const count = data.length / dimension;
+    const target = this.#stored(firstRow, count);
     const pitch = this.#rowBytes / data.BYTES_PER_ELEMENT;
     if (data instanceof Uint8Array && dimension % 4 === 0 && data.byteOffset % 4 === 0) {
       // Four bytes at a time: v − 128 is v with its highest bit flipped.
       const from = new Uint32Array(data.buffer, data.byteOffset, data.length / 4);
-      const to = new Uint32Array(buffer, DATA, target.length / 4);
+      const to = new Uint32Array(target.buffer, target.byteOffset, target.length / 4);
       const words = dimension / 4;
       for (let i = 0, at = 0; i < count; i++) {
         for (let w = i * pitch / 4, end = w + words; w < end; w++) to[w] = from[at++] ^ 0x80808080;
@@ -331,11 +379,12 @@ export class WasmStore implements DataStore {
   }
 
   /** The rows as they are stored. */
-  #stored(buffer: ArrayBufferLike): Int8Array | Float32Array {
-    const bytes = this.count * this.#rowBytes;
+  #stored(firstRow: number, count: number): Int8Array | Float32Array {
+    const { buffer } = this.#memory!;
+    const from = DATA + firstRow * this.#rowBytes, bytes = count * this.#rowBytes;
     return this.#bytes
-      ? new Int8Array(buffer, DATA, bytes)
-      : new Float32Array(buffer, DATA, bytes / 4);
+      ? new Int8Array(buffer, from, bytes)
+      : new Float32Array(buffer, from, bytes / 4);
   }
 
   async #computeNorms(): Promise<void> {
