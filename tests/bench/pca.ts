@@ -2,7 +2,9 @@
  * PCA locality over golden subsets of CIFAR-10 at the ten levels of the DDPM grid, with as many items as published
  * (2,500 to 5,000): milliseconds per sample and step, what masks and trees cost, and how far from the floor that is.
  *
- *   deno task bench:pca [--samples 4] [--repeat 5] [--theta 0.03] [--rivals]
+ *   deno task bench:pca [--samples 4] [--repeat 5] [--theta 0.03] [--rivals] [--golden]
+ *
+ * With --golden, ten DDIM steps of the golden subset as it is used, search included: described schedule, pooled proxy.
  *
  * Additions per item and column: the ones of the mask, the shorter of ones and zeros, the tree. The floor is the tree's
  * additions over the rate at which one core loads and adds vectors from its first cache, on all threads.
@@ -11,15 +13,17 @@
 import {
   dataSpectrum,
   ddpmGrid,
+  goldenSubset,
   localityMask,
   openDevice,
+  pcaLocality,
   publishedTheta,
   RandomStream,
   readCifar10,
   startNoise,
   tensorSpace,
 } from "@closedform/diffusion";
-import type { Mask, Subset } from "@closedform/diffusion";
+import type { Subset } from "@closedform/diffusion";
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { columnSizes } from "../../src/compute/mask.ts";
@@ -36,6 +40,7 @@ const { values: options } = parseArgs({
     repeat: { type: "string", default: "5" },
     theta: { type: "string" },
     rivals: { type: "boolean", default: false },
+    golden: { type: "boolean", default: false },
   },
 });
 const samples = Number(options.samples), repeat = Number(options.repeat);
@@ -86,17 +91,68 @@ columns.push("nearest ms", "of cpu", "random ms", "of cpu", "floor ms");
 if (options.rivals) columns.push("lists ms", "shorter ms", "dense ms");
 console.log(`| ${columns.join(" | ")} |\n|${"---|".repeat(columns.length)}`);
 
-/** Wall time, and processor time over the number of threads: on a shared machine the latter says more. */
-async function perSample(mask: Mask, sigma: number, x: Float32Array, subsets: Subset[]) {
+/** Milliseconds per sample: wall time, and processor time over the number of threads, which says more on a shared machine. */
+interface Time {
+  readonly wall: number;
+  readonly cpu: number;
+}
+
+async function perSample(run: () => Promise<void>): Promise<Time> {
   const before = process.cpuUsage();
-  const wall = await median(repeat, async () => {
-    await store.masked!(x, sigma, mask, { subsets });
-  });
+  const wall = await median(repeat, run);
   const { user, system } = process.cpuUsage(before);
   return { wall: wall / samples, cpu: (user + system) / 1000 / (repeat + 1) / samples / threads };
 }
 
-const times: { sigma: number; wall: number; cpu: number }[] = [];
+/** Prints the average over all levels, and the most at the low ones. */
+function summarise(what: string, times: readonly (Time & { readonly sigma: number })[]): void {
+  for (const kind of ["wall", "cpu"] as const) {
+    const average = times.reduce((sum, time) => sum + time[kind], 0) / times.length;
+    const most = Math.max(...times.filter(({ sigma }) => sigma <= 1).map((time) => time[kind]));
+    console.log(
+      `${what}, per sample and step, ${kind}: ${average.toFixed(0)} ms on average, ${
+        most.toFixed(0)
+      } at most at sigma <= 1`,
+    );
+  }
+}
+
+/** Ten steps of DDIM with golden subsets; the first run makes the masks, and does not count. */
+async function goldenSteps(): Promise<void> {
+  using base = await pcaLocality(set, device, { theta, spectrum });
+  using golden = await goldenSubset(base, set, device);
+  const { sigmas } = ddpmGrid(10), times: (Time & { sigma: number })[] = [];
+  for (const counts of [false, true]) {
+    let x = tensorSpace.from(
+      startNoise(1, 0, samples, d).map((e) => e * Math.hypot(1, sigmas[0])),
+      [samples, ...set.shape],
+    );
+    for (const [step, sigma] of sigmas.slice(0, -1).entries()) {
+      const [wall, cpu] = [performance.now(), process.cpuUsage()];
+      const denoised = await golden.denoise(x, sigma);
+      const { user, system } = process.cpuUsage(cpu);
+      if (counts) {
+        times.push({
+          sigma,
+          wall: (performance.now() - wall) / samples,
+          cpu: (user + system) / 1000 / samples / threads,
+        });
+      }
+      const ratio = sigmas[step + 1] / sigma;
+      const next = tensorSpace.combine([ratio, 1 - ratio], [x, denoised]);
+      tensorSpace.dispose(x, denoised);
+      x = next;
+    }
+    x.dispose();
+  }
+  const list = (kind: "wall" | "cpu") => times.map((time) => time[kind].toFixed(0)).join(", ");
+  console.log(
+    `\n${golden.label}\nms per sample, by step: wall ${list("wall")}; cpu ${list("cpu")}`,
+  );
+  summarise("golden subset", times);
+}
+
+const times: (Time & { sigma: number })[] = [];
 for (const sigma of ddpmGrid(10).sigmas.filter((s) => s > 0)) {
   const [mask, maskTime] = await timed(() => localityMask(spectrum, sigma, { theta }));
   const [tree, treeTime] = await timed(async () =>
@@ -110,8 +166,12 @@ for (const sigma of ddpmGrid(10).sigmas.filter((s) => s > 0)) {
   state.dispose();
   const each = (rows: (q: number) => Uint32Array) =>
     Array.from({ length: samples }, (_, q) => ({ rows: rows(q) }));
-  const nearest = await perSample(mask, sigma, x, each((q) => indices.slice(q * k, (q + 1) * k)));
-  const random = await perSample(mask, sigma, x, each((q) => randomRows(k, q)));
+  const measure = (subsets: Subset[]) =>
+    perSample(async () => {
+      await store.masked!(x, sigma, mask, { subsets });
+    });
+  const nearest = await measure(each((q) => indices.slice(q * k, (q + 1) * k)));
+  const random = await measure(each((q) => randomRows(k, q)));
   times.push({ sigma, ...nearest });
   const sizes = [...columnSizes(mask)];
   const mean = (values: number[]) => values.reduce((a, b) => a + b) / d;
@@ -133,15 +193,8 @@ for (const sigma of ddpmGrid(10).sigmas.filter((s) => s > 0)) {
   }
   console.log(`| ${row.join(" | ")} |`);
 }
-const low = times.filter(({ sigma }) => sigma <= 1);
-for (const kind of ["wall", "cpu"] as const) {
-  const average = times.reduce((sum, time) => sum + time[kind], 0) / times.length;
-  const most = Math.max(...low.map((time) => time[kind]));
-  console.log(
-    `per sample and step, ${kind}: ${average.toFixed(0)} ms on average, ${
-      most.toFixed(0)
-    } at most at sigma <= 1`,
-  );
-}
+console.log("");
+summarise("masked kernel", times);
+if (options.golden) await goldenSteps();
 pool.dispose();
 store.dispose();
