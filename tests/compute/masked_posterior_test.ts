@@ -9,6 +9,7 @@ import {
 import assert from "node:assert/strict";
 import { emptyMask, maskColumns } from "../../src/compute/mask.ts";
 import { openWasm } from "../../src/compute/wasm/device.ts";
+import { findAdapter, openWebGpu } from "../../src/compute/webgpu.ts";
 import { testDevices, testOnDevices } from "../_helpers/devices.ts";
 import { withoutLeaks } from "../_helpers/leaks.ts";
 import { maskedTolerance } from "../_helpers/masked_tolerance.ts";
@@ -388,4 +389,33 @@ Deno.test("masked() refuses queries too far away for float32", async () => {
   using store = disposable(await device.store(makePoints("bytes", 20, 8)));
   const far = new Float32Array(8).fill(1e35);
   await assert.rejects(store.masked!(far, 1, makeMask(8)), RangeError);
+});
+
+Deno.test({
+  name: "masked() works across the buffers and bindings of a GPU [webgpu]",
+  ignore: devices.find(({ kind }) => kind === "webgpu")!.skip !== undefined,
+  fn: async () => {
+    const points = makePoints("floats", 300, 64), mask = makeMask(64);
+    // Rows of 256 bytes: buffers of 64 rows, bindings of 20.
+    using device = await openWebGpu((await findAdapter())!, "test", {
+      chunkBytes: 4 * 256,
+      shardBytes: 64 * 256,
+      bindingBytes: 20 * 256,
+    });
+    using store = disposable(await device.store(points));
+    const rows = Uint32Array.from({ length: 150 }, (_, i) => 299 - 2 * i);
+    for (const options of [{}, { subsets: [{ rows }, { rows: rows.subarray(90) }] }]) {
+      const queries = makeQueries(points, 3, 2);
+      const actual = await store.masked!(queries, 3, mask, options);
+      const expected = referenceMasked(points, queries, 3, mask, options);
+      for (let q = 0; q < 2; q++) {
+        const [from, to] = [64 * q, 64 * q + 64];
+        const tolerance = maskedTolerance(points, queries.subarray(from, to), 3, mask, {
+          ...options.subsets?.[q],
+        });
+        const [a, b] = [actual.subarray(from, to), expected.subarray(from, to)];
+        assertClose(a, b, Math.max(...tolerance), `query ${q}`);
+      }
+    }
+  },
 });
