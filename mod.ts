@@ -168,6 +168,7 @@ export * from "./src/theory/collocation_cost.ts";
 export * from "./src/theory/gaussian_limit.ts";
 export * from "./src/theory/information.ts";
 export * from "./src/theory/knn_importance.ts";
+export * from "./src/theory/local_machines.ts";
 export * from "./src/theory/local_truncation.ts";
 export * from "./src/theory/late_start.ts";
 export * from "./src/theory/one_update.ts";

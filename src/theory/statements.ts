@@ -10,6 +10,8 @@ import { gaussianLimit } from "./gaussian_limit.ts";
 import { denoiserAlongFlow, informationIdentity } from "./information.ts";
 import { informationOfTwoPoints } from "./information.ts";
 import { knnImportanceRate } from "./knn_importance.ts";
+import { equivariance, equivariantIsOptimal } from "./local_machines.ts";
+import { localIsOptimal, mosaicLimit } from "./local_machines.ts";
 import { globalSubsetIsNotLocal, localTruncationBound } from "./local_truncation.ts";
 import { lateStartBounded, lateStartTight } from "./late_start.ts";
 import { oneUpdate } from "./one_update.ts";
@@ -50,6 +52,10 @@ export const STATEMENTS: Readonly<Record<string, () => Report | Promise<Report>>
   transportedCertificate,
   localTruncationBound,
   globalSubsetIsNotLocal,
+  localIsOptimal,
+  equivariance,
+  equivariantIsOptimal,
+  mosaicLimit,
   progressiveConcentration,
   entropyRate,
   averagedSoftmaxBias,
