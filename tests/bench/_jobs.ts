@@ -47,16 +47,27 @@ function peakMemory(): number {
   return Number(kilobytes) * 1024;
 }
 
-/** Median time of a function, in milliseconds, after one call that does not count. */
+/** The middle one of some numbers. */
+export function medianOf(numbers: readonly number[]): number {
+  return numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)];
+}
+
+// As in rivals.py: calls that do not count take so long at least, those that count so long at most, in milliseconds.
+const WARM = 300, LONGEST = 10_000;
+
+/** Median time of a function, in milliseconds, after calls that do not count. */
 export async function median(repeat: number, run: () => Promise<void>): Promise<number> {
-  await run();
-  const times: number[] = [];
-  for (let k = 0; k < repeat; k++) {
+  const time = async () => {
     const before = performance.now();
     await run();
-    times.push(performance.now() - before);
+    return performance.now() - before;
+  };
+  for (let spent = 0; spent < WARM;) spent += await time();
+  const times: number[] = [];
+  for (let spent = 0; times.length < repeat && spent < LONGEST; spent += times.at(-1)!) {
+    times.push(await time());
   }
-  return times.sort((a, b) => a - b)[Math.floor(repeat / 2)];
+  return medianOf(times);
 }
 
 /** A process that answers jobs. */

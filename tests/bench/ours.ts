@@ -1,20 +1,36 @@
 /** Answers jobs with this package: `deno run -A ours.ts wasm|webgpu`. */
-import type { DataStore, DeviceKind } from "@closedform/diffusion";
-import { openDevice, tensorSpace } from "@closedform/diffusion";
+import type { DataStore, DeviceKind, PointSource } from "@closedform/diffusion";
+import { loadStore, openDevice, tensorSpace } from "@closedform/diffusion";
 import { answerJobs, median } from "./_jobs.ts";
 
 const device = await openDevice(Deno.args[0] as DeviceKind);
 let stored: { file: string; store: DataStore } | undefined;
 
-async function storeOf(file: string, dimension: number): Promise<DataStore> {
-  if (stored?.file === file) return stored.store;
+/** The rows of a file of bytes without a header. */
+function rowsOf(file: Deno.FsFile, count: number, dimension: number): PointSource {
+  return {
+    count,
+    dimension,
+    bytes: true,
+    async read(first, _rows, target) {
+      await file.seek(first * dimension, Deno.SeekMode.Start);
+      for (let at = 0; at < target.length;) {
+        at += (await file.read((target as Uint8Array).subarray(at)))!;
+      }
+    },
+  };
+}
+
+async function storeOf(path: string, count: number, dimension: number): Promise<DataStore> {
+  if (stored?.file === path) return stored.store;
   stored?.store.dispose();
-  stored = { file, store: await device.store({ data: await Deno.readFile(file), dimension }) };
+  using file = await Deno.open(path);
+  stored = { file: path, store: await loadStore(rowsOf(file, count, dimension), device) };
   return stored.store;
 }
 
-await answerJobs(async ({ job, data, queries, dimension, batch, sigma, k, repeat }) => {
-  const store = await storeOf(data, dimension);
+await answerJobs(async ({ job, data, queries, count, dimension, batch, sigma, k, repeat }) => {
+  const store = await storeOf(data, count, dimension);
   const values = new Float32Array((await Deno.readFile(queries)).buffer);
   const x = tensorSpace.from(values, [batch, dimension]);
   let first: number[] = [];

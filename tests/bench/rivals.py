@@ -110,13 +110,18 @@ for line in sys.stdin:
     x, norms = data_of(job)
     q = np.fromfile(job["queries"], dtype=np.float32).reshape(job["batch"], job["dimension"])
     run = JOBS[job["rival"], job["job"]]
-    result = run(job, x, norms, q)
-    times = []
-    for _ in range(job["repeat"]):
+
+    def timed():
         before = time.perf_counter()
-        run(job, x, norms, q)
-        times.append(time.perf_counter() - before)
-    times.sort()
+        result = run(job, x, norms, q)
+        return result, time.perf_counter() - before
+
+    # Calls that do not count, for 0.3 seconds.
+    spent = 0
+    while spent < 0.3:
+        result, seconds = timed()
+        spent += seconds
+    times = sorted(timed()[1] for _ in range(job["repeat"]))
     print(
         json.dumps({
             "ms": times[len(times) // 2] * 1000,
