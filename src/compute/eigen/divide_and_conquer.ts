@@ -5,6 +5,7 @@
  */
 import { implicitQl } from "./implicit_ql.ts";
 import { secularRoot } from "./secular.ts";
+import type { SecularRoot } from "./secular.ts";
 
 /** Where eigenvectors are kept and multiplied. */
 export interface VectorRows {
@@ -134,14 +135,12 @@ async function join(
   });
   if (kept.length === 0) return;
   const poles = Float64Array.from(kept, (i) => values[i]);
-  const roots = Array.from(
-    poles,
-    (_, j) => secularRoot(poles, Float64Array.from(kept, (i) => z[i]), rho, j),
-  );
+  const parts = Float64Array.from(kept, (i) => z[i]);
+  const roots = Array.from(poles, (_, j) => secularRoot(poles, parts, rho, j));
   const order = Uint32Array.from(kept.keys()).sort((a, b) =>
     home[kept[a]] - home[kept[b]] || a - b
   );
-  writeLeft(vectors.left, poles, Float64Array.from(kept, (i) => z[i]), roots, order);
+  writeLeft(vectors.left, poles, parts, roots, order);
   const sorted = Array.from(order, (k) => kept[k]);
   const saved = aside.map((i) => ({
     value: values[i],
@@ -229,7 +228,7 @@ function writeLeft(
   left: Float64Array,
   poles: Float64Array,
   z: Float64Array,
-  roots: readonly SecularRootLike[],
+  roots: readonly SecularRoot[],
   order: Uint32Array,
 ): void {
   const n = poles.length;
@@ -257,8 +256,6 @@ function writeLeft(
     for (let k = 0; k < n; k++) left[at + 4 * k] /= norm;
   }
 }
-
-type SecularRootLike = { readonly origin: number; readonly offset: number };
 
 /**
  * Overwrites the first rows of a block by `left` times the rows that take part, half by half: rows of the left half are
