@@ -16,6 +16,7 @@ import type { RunOptions } from "./cli/options.ts";
 import { samplesPicture, trajectoryPicture } from "./cli/pictures.ts";
 import { seconds, standardError, terminalProgress } from "./cli/progress.ts";
 import { runRecord } from "./cli/record.ts";
+import { planTeleport } from "./cli/teleport.ts";
 import { openDevice } from "./compute/open_device.ts";
 import type { Dataset } from "./datasets/dataset.ts";
 import type { FileRows } from "./datasets/file_rows.ts";
@@ -88,10 +89,13 @@ async function run(options: RunOptions, signal?: AbortSignal): Promise<void> {
     say(options, `${device.kind}: ${device.description} (${device.reason})`);
     if (rows) say(options, `the data stay on disk and are read once per step: ${rows.summary()}`);
     using denoiser = await denoiserOf(data, device, options, signal);
+    using jump = await planTeleport(data, options, (line) => say(options, line), signal);
+    if (jump) say(options, jump.summary);
+    const { sampler, grid } = jump ?? options;
     const result = await sample(denoiser, {
       count,
-      sampler: options.sampler,
-      grid: options.grid,
+      sampler,
+      grid,
       seed: options.seed,
       init: init?.values,
       trajectory: options.trajectory,
@@ -101,7 +105,10 @@ async function run(options: RunOptions, signal?: AbortSignal): Promise<void> {
     const values = await tensorSpace.values(result.x);
     const samples = values instanceof Float32Array ? values : Float32Array.from(values);
     tensorSpace.dispose(result.x, result.denoised);
-    const record = runRecord(options, rows ?? dataset, device, denoiser, result, count);
+    const record = {
+      ...runRecord({ ...options, sampler, grid }, rows ?? dataset, device, denoiser, result, count),
+      ...(jump && { teleport: jump.record(result) }),
+    };
     await folder.write("samples.png", await encodePng(samplesPicture(samples, dataset)));
     await folder.write("samples.npy", encodeNpy(samples, [count, ...dataset.shape]));
     if (result.trajectory) {

@@ -43,6 +43,12 @@ export interface RunOptions {
   readonly device: DeviceKind | "auto";
   /** A file of start noise. */
   readonly init?: string;
+  /** The level to teleport to; absent for none. */
+  readonly teleport?: "auto" | number;
+  /** The displacement that a teleport may be predicted to make, per number of a state. */
+  readonly teleportTolerance: number;
+  /** Whether to spend the steps that a teleport saves below it. */
+  readonly respace: boolean;
   /** The folder to write to. */
   readonly out: string;
   /** Whether to draw the way of some samples. */
@@ -76,6 +82,10 @@ Usage: deno task sample [options]
   --seed N          seed of the start noise                      [0]
   --init FILE.npy   start noise of unit variance instead of the seed: float32, one row per sample
   --device NAME     ${DEVICES.join(" | ").padEnd(45)}[auto]
+  --teleport LEVEL  auto | SIGMA | none: go to this noise level in closed form, as if the
+                    data were Gaussian; auto takes the lowest that is safe  [none]
+  --teleport-tolerance T  displacement that this may make, per number     [0.02]
+  --respace         spend the steps that this saves below the level
   --out DIR         where to write samples.png, samples.npy, run.json  [out]
   --trajectory      also write trajectory.png, the way of the first samples
   --quiet           print nothing but errors
@@ -124,6 +134,9 @@ export function parseOptions(args: readonly string[]): RunOptions | "help" {
     seed: whole("seed", values.seed, 0) ?? 0,
     device: oneOf("device", values.device ?? "auto", DEVICES) as DeviceKind | "auto",
     init: values.init,
+    teleport: teleport(values.teleport ?? "none"),
+    teleportTolerance: positive("teleport-tolerance", values["teleport-tolerance"] ?? "0.02"),
+    respace: values.respace ?? false,
     out: values.out ?? "out",
     trajectory: values.trajectory ?? false,
     quiet: values.quiet ?? false,
@@ -146,6 +159,9 @@ const OPTIONS = {
   seed: TEXT,
   init: TEXT,
   device: TEXT,
+  teleport: TEXT,
+  "teleport-tolerance": TEXT,
+  respace: FLAG,
   out: TEXT,
   trajectory: FLAG,
   quiet: FLAG,
@@ -172,6 +188,23 @@ function whole(name: string, text: string | undefined, least: number): number | 
     throw new UsageError(`Cannot use --${name} ${text}: wanted a whole number >= ${least}`);
   }
   return value;
+}
+
+function positive(name: string, text: string): number {
+  const value = Number(text);
+  if (text.trim() === "" || !(value > 0 && value < Infinity)) {
+    throw new UsageError(`Cannot use --${name} ${text}: wanted a number > 0`);
+  }
+  return value;
+}
+
+function teleport(text: string): "auto" | number | undefined {
+  if (text === "none") return undefined;
+  if (text === "auto") return "auto";
+  if (text.trim() === "" || !(Number(text) > 0 && Number(text) < Infinity)) {
+    throw new UsageError(`Cannot use --teleport ${text}: wanted auto, none or a number > 0`);
+  }
+  return Number(text);
 }
 
 function oneOf(name: string, value: string, wanted: readonly string[]): string {
