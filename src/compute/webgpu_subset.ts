@@ -71,17 +71,25 @@ export async function measureRows(
   const pipeline = gpu.pipeline(listedDistanceShader(plan));
   await using(gpu, async (make) => {
     const { STORAGE, COPY_DST, UNIFORM } = GPUBufferUsage;
-    const query = await make(stored.byteLength, STORAGE | COPY_DST);
+    const [query, uniform] = await Promise.all([
+      make(stored.byteLength, STORAGE | COPY_DST),
+      make(16, UNIFORM | COPY_DST),
+    ]);
     gpu.device.queue.writeBuffer(query, 0, stored);
-    const uniform = await make(16, UNIFORM | COPY_DST);
     for (const { binding, first, places } of segments(rows, lists)) {
       await using(gpu, async (make) => {
-        const words = Uint32Array.from(places.flatMap((p) => [p.query, p.row - first]));
-        const entries = await make(words.byteLength, STORAGE | COPY_DST);
-        gpu.device.queue.writeBuffer(entries, 0, words);
+        const words = new Uint32Array(2 * places.length);
+        places.forEach(({ query, row }, i) => {
+          words[2 * i] = query;
+          words[2 * i + 1] = row - first;
+        });
         const bytes = places.length * 4;
-        const distances = await make(bytes, STORAGE | GPUBufferUsage.COPY_SRC);
-        const staging = await make(bytes, GPUBufferUsage.MAP_READ | COPY_DST);
+        const [entries, distances, staging] = await Promise.all([
+          make(words.byteLength, STORAGE | COPY_DST),
+          make(bytes, STORAGE | GPUBufferUsage.COPY_SRC),
+          make(bytes, GPUBufferUsage.MAP_READ | COPY_DST),
+        ]);
+        gpu.device.queue.writeBuffer(entries, 0, words);
         const group = bind(gpu, pipeline, [binding, query, entries, distances, uniform]);
         const piece = Math.ceil(WORK / (plan.vectors * 4));
         for (let from = 0; from < places.length; from += piece) {
@@ -97,7 +105,8 @@ export async function measureRows(
               Math.ceil(groups / ACROSS),
             );
           });
-          await gpu.wait(gpu.device.queue.onSubmittedWorkDone());
+          const more = from + piece < places.length;
+          if (more) await gpu.wait(gpu.device.queue.onSubmittedWorkDone());
         }
         rows.submit(
           signal,
@@ -141,15 +150,23 @@ export async function weightedMeans(
         gpu.device.queue.writeBuffer(buffer, 0, words);
         return buffer;
       };
-      // New buffers hold zeros.
-      const sums = await make(SPLITS * queries * vectors * 16, STORAGE);
-      const uniform = await write(Uint32Array.of(vectors, 0, 0, 0), UNIFORM);
+      const words = Uint32Array.of(dimension, vectors, SPLITS, queries, 0, 0, 0, 0);
+      new Float32Array(words.buffer).set([affine.scale, affine.offset], 4);
+      const [sums, uniform, inverses, end] = await Promise.all([
+        // New buffers hold zeros.
+        make(SPLITS * queries * vectors * 16, STORAGE),
+        write(Uint32Array.of(vectors, 0, 0, 0), UNIFORM),
+        write(new Float32Array(queries).fill(1), STORAGE),
+        write(words, UNIFORM),
+      ]);
       for (const segment of segments(rows, weighted.map(({ rows }) => rows))) {
         await using(gpu, async (make) => {
           const { words, starts } = entryWords(segment, weighted);
-          const entries = await make(words.byteLength, STORAGE | COPY_DST);
+          const [entries, from] = await Promise.all([
+            make(words.byteLength, STORAGE | COPY_DST),
+            make(starts.byteLength, STORAGE | COPY_DST),
+          ]);
           gpu.device.queue.writeBuffer(entries, 0, words);
-          const from = await make(starts.byteLength, STORAGE | COPY_DST);
           gpu.device.queue.writeBuffer(from, 0, starts);
           const group = bind(gpu, sum, [segment.binding, entries, from, sums, uniform]);
           rows.submit(
@@ -157,13 +174,9 @@ export async function weightedMeans(
             (encoder) =>
               dispatch(encoder, sum, group, Math.ceil(vectors / WORKGROUP), SPLITS, queries),
           );
-          await gpu.wait(gpu.device.queue.onSubmittedWorkDone());
         });
       }
-      const words = Uint32Array.of(dimension, vectors, SPLITS, queries, 0, 0, 0, 0);
-      new Float32Array(words.buffer).set([affine.scale, affine.offset], 4);
-      const inverses = await write(new Float32Array(queries).fill(1), STORAGE);
-      const group = bind(gpu, finish, [sums, inverses, mean, await write(words, UNIFORM)]);
+      const group = bind(gpu, finish, [sums, inverses, mean, end]);
       rows.submit(
         signal,
         (encoder) => dispatch(encoder, finish, group, Math.ceil(dimension / WORKGROUP), queries),
@@ -182,15 +195,17 @@ export async function using(
   gpu: Gpu,
   body: (make: (bytes: number, usage: number) => Promise<GPUBuffer>) => Promise<void>,
 ): Promise<void> {
-  const buffers: GPUBuffer[] = [];
+  // Several may be under way, and one of them may fail.
+  const made: Promise<GPUBuffer>[] = [];
   try {
-    await body(async (bytes, usage) => {
-      const buffer = await gpu.buffer(bytes, usage);
-      buffers.push(buffer);
+    await body((bytes, usage) => {
+      const buffer = gpu.buffer(bytes, usage);
+      made.push(buffer);
       return buffer;
     });
   } finally {
-    gpu.free(...buffers);
+    const settled = await Promise.allSettled(made);
+    gpu.free(...settled.flatMap((s) => s.status === "fulfilled" ? [s.value] : []));
   }
 }
 

@@ -62,7 +62,7 @@ export function scheduledChooser(search: ScheduledSearch, label: string, unit: n
         subset: { rows, logits, ...(logWeights && { logWeights }) },
         gap,
         captured: 1 - (Number.isNaN(discarded) ? estimate : discarded),
-        bound: Number.isNaN(discarded) ? Infinity : discarded * unit,
+        bound: Number.isNaN(discarded) || unit === Infinity ? Infinity : discarded * unit,
         certified: false,
       }));
     },
