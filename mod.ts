@@ -131,6 +131,12 @@ export * from "./src/retrieval/schedule.ts";
 export * from "./src/retrieval/transported_mass.ts";
 export * from "./src/row_space.ts";
 export * from "./src/samplers/collocation.ts";
+export { crossingLevel } from "./src/samplers/crossing_level.ts";
+export type {
+  CrossingLevel,
+  CrossingOptions,
+  DeviationsAtLevel,
+} from "./src/samplers/crossing_level.ts";
 export * from "./src/samplers/ddim.ts";
 export * from "./src/samplers/dopri5.ts";
 export * from "./src/samplers/dop853.ts";

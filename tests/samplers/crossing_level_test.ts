@@ -1,0 +1,70 @@
+import {
+  crossingLevel,
+  cumulantNorms,
+  Dataset,
+  dataSpectrum,
+  gaussianFloat64,
+  optimalFloat64,
+  skipEstimate,
+  startNoise,
+} from "@closedform/diffusion";
+import type { Denoiser } from "@closedform/diffusion";
+import assert from "node:assert/strict";
+
+const skewed = new Dataset({
+  data: Float32Array.from(startNoise(51, 0, 400, 3), (v) => Math.exp(v / 2)),
+  shape: [3],
+  name: "skewed",
+});
+const optimal = optimalFloat64(skewed);
+const spectrum = await dataSpectrum(skewed);
+// The divisor N, of the law of the data set itself.
+const share = (skewed.count - 1) / skewed.count;
+const law = { ...spectrum, variances: spectrum.variances.map((v) => v * share) };
+const gaussian = gaussianFloat64(law);
+
+/** The optimal denoiser, off by the same vector everywhere. */
+function shifted(distance: number): Denoiser<Float64Array> {
+  return {
+    ...optimal,
+    denoise: async (x, sigma) =>
+      (await optimal.denoise(x, sigma)).map((v) => v + distance / Math.sqrt(3)),
+  };
+}
+
+Deno.test("crossingLevel() is where the Gaussian is off by as much as the denoiser", async () => {
+  const norms = await cumulantNorms(skewed, spectrum);
+  for (const level of [10, 20]) {
+    // rms ‖D_G − D‖ = ‖κ₃‖/√2σ², to leading order.
+    const error = norms.third / (Math.SQRT2 * level ** 2);
+    const { sigma, displacement } = await crossingLevel(shifted(error), gaussian, optimal, {
+      count: 2000,
+    });
+    // Sampling: the square of a polynomial of degree two in noise, over 2,000 draws, a few percent.
+    assert.ok(Math.abs(sigma / level - 1) < 0.1, `${sigma}, law ${level}`);
+    // A bound by the size of the deviations, which all point one way: equal to leading order.
+    const law = skipEstimate(norms, sigma, 80).displacement;
+    assert.ok(Math.abs(displacement / law - 1) < 0.15, `${displacement}, law ${law}`);
+  }
+});
+
+Deno.test("crossingLevel() knows denoisers that are never and always beaten", async () => {
+  const never = await crossingLevel(optimal, gaussian, optimal, { count: 32 });
+  assert.deepEqual([never.sigma, never.displacement, never.levels.length], [Infinity, 0, 1]);
+  const always = await crossingLevel(shifted(10), gaussian, optimal, { count: 32 });
+  assert.equal(always.sigma, 0.5);
+  assert.equal(always.levels.length, 17);
+});
+
+Deno.test("crossingLevel() refuses levels that do not fall, and denoisers that draw nothing", async () => {
+  for (const sigmas of [[], [1], [1, 2], [2, 0]]) {
+    await assert.rejects(crossingLevel(optimal, gaussian, optimal, { sigmas }), RangeError);
+  }
+  for (const count of [0, 1.5]) {
+    await assert.rejects(crossingLevel(optimal, gaussian, optimal, { count }), RangeError);
+  }
+  const { draw: _, ...silent } = optimal;
+  await assert.rejects(crossingLevel(optimal, gaussian, silent), RangeError);
+  const reason = new TypeError("enough"), signal = AbortSignal.abort(reason);
+  await assert.rejects(crossingLevel(optimal, gaussian, optimal, { signal }), reason);
+});
