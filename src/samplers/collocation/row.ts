@@ -34,7 +34,10 @@ export interface RowSettings {
 /** Length of the first window in `ℓ = −ln σ`, and the longest. */
 const FIRST_LENGTH = 1;
 const LONGEST = 3;
+const KAPPA = Number(Deno.env.get("KAPPA") ?? 1);
 const MOST_SWEEPS = 14;
+/** Increments below this share of what rounding does to one number are noise: they average over the nodes. */
+const STILL = 1 / 8;
 /** Sweeps after which a window counts as hard, and the next one is shorter. */
 const MANY_SWEEPS = 9;
 /** Nodes of a window from which the values of the next one are extrapolated. */
@@ -154,7 +157,7 @@ export class CollocationRow implements RowRecord {
     this.#sweepsOfWindow++;
     this.sweeps++;
     this.evaluations += K;
-    return this.#isSolved() || this.#isHopeless();
+    return this.#isSolved() || this.#isHopeless() || this.#isStill();
   }
 
   #updateScalars(secants: Float64Array, moves: Float64Array): void {
@@ -178,6 +181,12 @@ export class CollocationRow implements RowRecord {
     return this.#remaining() < 0.3 * this.#settings.tolerance;
   }
 
+  /** Whether what a sweep still changes is rounding noise. */
+  #isStill(): boolean {
+    const { guard, roundoff } = this.#settings;
+    return guard && this.#increment * Math.min(this.#ratio, 0.5) < STILL * roundoff * this.#size;
+  }
+
   #isHopeless(): boolean {
     return this.#sweepsOfWindow >= MOST_SWEEPS ||
       (this.#sweepsOfWindow >= 4 && this.#ratio > 0.9);
@@ -194,12 +203,14 @@ export class CollocationRow implements RowRecord {
     const { h } = this.#window;
     const tail = Math.max(...coefficients.subarray(-2)) / this.#scale();
     const estimate = this.#interpolationError(tail, Math.max(...coefficients) / this.#scale());
-    const good = this.#isSolved() && estimate <= 2 * tolerance;
-    const noisy = guard && this.#isNoise(tail);
+    const solved = this.#isSolved(), still = this.#isStill();
+    const good = solved && estimate <= 2 * tolerance;
+    const noisy = guard && this.#isNoise(tail) ||
+      !solved && still && estimate <= 2 * tolerance;
     const factor = 0.7 * (tolerance / estimate) ** (1 / (2 * rule.count - 2));
     if (!good && !noisy && !lengths) {
       this.#first ??= { length: h, tail };
-      this.#wanted = this.#isSolved() ? h * clip(factor, 0.2, 0.8) : h / 2;
+      this.#wanted = solved || still ? h * clip(factor, 0.2, 0.8) : h / 2;
       return this.#reject();
     }
     this.estimatedError += estimate + this.#remaining();
