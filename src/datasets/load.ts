@@ -15,6 +15,7 @@ import { readCsv } from "./points.ts";
 import { readNpy, readNpz } from "./read_npy.ts";
 import type { ReadOptions } from "./read_options.ts";
 import { shapes } from "./shapes.ts";
+import { tinyShapes } from "./tiny_shapes.ts";
 
 type Reader = (path: string, options: ReadOptions) => Promise<Dataset>;
 
@@ -36,6 +37,7 @@ const GENERATORS: Record<string, (n: number) => Dataset> = {
   spirals,
   gaussians: gaussianMixture,
   shapes,
+  "tiny-shapes": tinyShapes,
 };
 
 /** What {@linkcode loadDataset} understands, one form per entry. */
