@@ -24,7 +24,7 @@ import { extentOf } from "../retrieval/extent.ts";
 import { pooledProxy } from "../retrieval/pooled_proxy.ts";
 import { exactProxy } from "../retrieval/proxy.ts";
 import type { RetrievalProxy } from "../retrieval/proxy.ts";
-import { subsetSchedule } from "../retrieval/schedule.ts";
+import { publishedSizes, subsetSchedule } from "../retrieval/schedule.ts";
 import type { ScheduleName, SizeRange } from "../retrieval/schedule.ts";
 import { ScheduledSearch } from "../retrieval/scheduled_search.ts";
 import type { SubsetDenoiser } from "./denoiser.ts";
@@ -48,7 +48,7 @@ export interface GoldenSubsetOptions {
   readonly grid?: readonly number[];
   /** Items that a certified search finds and keeps for later steps. Default 1024. */
   readonly retained?: number;
-  /** Size of the subset, or its range over the noise levels. Default `[N/20, N/10]`. */
+  /** Size of the subset, or its range over the noise levels. Default {@linkcode publishedSizes}. */
   readonly k?: SizeRange;
   /** Number of candidates, or its range. Default from the largest `k` to `N/4`. */
   readonly m?: SizeRange;
@@ -56,7 +56,10 @@ export interface GoldenSubsetOptions {
   readonly schedule?: ScheduleName;
   /** How candidates are found. Default `"pooled"` for images of at least 8 pixels, else `"exact"`. */
   readonly proxy?: "pooled" | "exact" | RetrievalProxy;
-  /** Whether half of each subset is a reweighted sample of all items outside of the other half. Default false. */
+  /**
+   * Whether half of each subset is a reweighted sample of all items outside of the other half. Default: where that helps,
+   * which is with the schedule `"described"` and a base that is the posterior mean.
+   */
   readonly tail?: boolean;
   /** Seed of random pools and tails. Default 0. */
   readonly seed?: number;
@@ -72,10 +75,11 @@ export interface GoldenSubset extends StoredDenoiser {
  * Restricts a denoiser to a golden subset: for each query the few items of the data that matter, found
  * again at every noise level. In one of three ways:
  *
- * - **scheduled** (default): as published; candidates by a coarse proxy over all items, the best of them
- *   by exact distances, numbers by a schedule. The error has a bound where the proxy gives one;
- * - **with a tail** (`tail`): half of the subset exact, the other half a uniform sample of all other
+ * - **with a tail** (default): candidates by a coarse proxy over all items, the best of them by exact
+ *   distances, numbers by a schedule; half of the subset are the best, the other half is a uniform sample of all other
  *   items, reweighted to stand for them, so that high noise is right too;
+ * - **scheduled** (`tail: false`): the best alone, as published. At high noise these are flat images of
+ *   low norm, whatever the query. The error has a bound where the proxy gives one;
  * - **certified** (`tolerance`): the smallest subset that the truncation theorem proves to be enough,
  *   `‖D − D_S‖ ≤ 2R ε`, searched for or carried over from an earlier step; all items where no subset is enough.
  *   At no step is the error larger than allowed, beyond float32 rounding.
@@ -180,13 +184,14 @@ async function scheduled(
   data: Dataset,
   store: DataStore,
   device: Device,
-  { schedule: name = "described", k, m, proxy, tail, seed }: GoldenSubsetOptions,
+  { schedule: name = "described", k, m, proxy, tail: wantsTail, seed }: GoldenSubsetOptions,
   resources: DisposableStack,
 ): Promise<Chooser> {
   const { count, dimension, shape } = data;
+  const tail = wantsTail ?? (name === "described" && base.store !== undefined);
   const schedule = subsetSchedule(name, {
     count,
-    ...(k !== undefined && { k }),
+    k: k ?? publishedSizes(count, shape),
     ...(m !== undefined && { m }),
   });
   const wanted = proxy ?? (shape.length === 3 && shape[0] >= 8 ? "pooled" : "exact");

@@ -123,33 +123,18 @@ function range(name: string, size: SizeRange, count: number): readonly [number, 
   return [least, most];
 }
 
-/** What the published code uses for a data set. */
-export interface PublishedSizes {
-  /** The data set, as the paper calls it; undefined for sets that it does not use. */
-  readonly name?: string;
-  /** `[k_min, k_max]`. */
-  readonly k: readonly [number, number];
-  /** Threshold of the mask of the PCA denoiser. */
-  readonly theta: number;
-}
-
-const PUBLISHED = [
-  { name: "MNIST, Fashion-MNIST", side: 28, items: [54_000, 66_000], theta: 0.02 },
-  { name: "CIFAR-10", side: 32, items: [45_000, 55_000], theta: 0.03 },
-  { name: "CelebA-HQ", side: 64, items: [27_000, 33_000], theta: 0.03 },
-  { name: "AFHQ-v2", side: 64, items: [13_500, 16_500], theta: 0.04, share: 15 },
-  { name: "ImageNet-1K, one class", side: 64, items: [700, 1400], theta: 0.02 },
-] as const;
+/** Data sets of the published code whose subsets are not `[N/20, N/10]`: AFHQ-v2. */
+const EXCEPTION = { side: 64, items: [13_500, 16_500], share: 15 };
 
 /**
- * The sizes and the threshold that the published code uses for a data set of this size:
- * `[N/20, N/10]`, but `[N/15, N/7.5]` for AFHQ-v2; a threshold of 0.02 for sets that it does not use.
+ * The range of sizes that the published code uses for a data set of this size: `[N/20, N/10]` for
+ * MNIST, Fashion-MNIST, CIFAR-10, CelebA-HQ and the classes of ImageNet, but `[N/15, N/7.5]` for AFHQ-v2.
  *
- * Reference: the code of arXiv:2602.16498.
+ * Source: the code of arXiv:2602.16498.
  *
  * @param count Number of items, `N`.
  * @param shape Shape of an item.
- * @returns The sizes.
+ * @returns `[k_min, k_max]`.
  * @throws {RangeError} If there are no items.
  *
  * @example
@@ -157,20 +142,18 @@ const PUBLISHED = [
  * import { publishedSizes } from "@closedform/diffusion";
  * import assert from "node:assert/strict";
  *
- * assert.deepEqual(publishedSizes(50_000, [32, 32, 3]), { name: "CIFAR-10", k: [2500, 5000], theta: 0.03 });
+ * assert.deepEqual(publishedSizes(50_000, [32, 32, 3]), [2500, 5000]);
  * ```
  */
-export function publishedSizes(count: number, shape: readonly number[]): PublishedSizes {
+export function publishedSizes(
+  count: number,
+  shape: readonly number[],
+): readonly [number, number] {
   if (!(count >= 1)) {
     throw new RangeError(`Cannot choose sizes: received ${count} items, wanted at least 1`);
   }
-  const known = PUBLISHED.find(({ side, items: [least, most] }) =>
-    shape.length > 1 && shape[0] === side && count >= least && count <= most
-  );
-  const share = known && "share" in known ? known.share : 20;
-  return {
-    ...(known && { name: known.name }),
-    k: [fraction(count, share), fraction(count, share / 2)],
-    theta: known?.theta ?? 0.02,
-  };
+  const { side, items: [least, most], share } = EXCEPTION;
+  const isException = shape.length > 1 && shape[0] === side && count >= least && count <= most;
+  const divisor = isException ? share : 20;
+  return [fraction(count, divisor), fraction(count, divisor / 2)];
 }

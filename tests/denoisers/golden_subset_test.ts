@@ -84,9 +84,9 @@ testOnDevices(
     withoutLeaks(async () => {
       const set = shapes(120);
       using base = await optimal(set, device);
-      using whole = await goldenSubset(base, set, device, { k: 120, m: 120 });
+      using whole = await goldenSubset(base, set, device, { k: 120, m: 120, tail: false });
       using sampled = await goldenSubset(base, set, device, { k: 120, m: 120, tail: true });
-      using single = await goldenSubset(base, set, device, { k: 1, m: 30 });
+      using single = await goldenSubset(base, set, device, { k: 1, m: 30, tail: false });
       for (const sigma of [30, 3, 0.3]) {
         const queries = noisy(set, sigma, 3);
         const { values, facts } = await evaluate(base, queries, set.shape, sigma);
@@ -135,7 +135,11 @@ testOnDevices(
     withoutLeaks(async () => {
       const set = shapes(400);
       using base = await optimal(set, device);
-      using golden = await goldenSubset(base, set, device, { k: [10, 20], m: [40, 100] });
+      using golden = await goldenSubset(base, set, device, {
+        k: [10, 20],
+        m: [40, 100],
+        tail: false,
+      });
       let useful = 0;
       for (const sigma of [20, 2, 0.7, 0.3, 0.1, 0.02]) {
         const queries = noisy(set, sigma, 4);
@@ -280,8 +284,8 @@ testOnDevices(
     withoutLeaks(async () => {
       const set = shapes(100);
       using base = await optimal(set, device);
-      using golden = await goldenSubset(localBase(base), set, device, { k: 10 });
-      using same = await goldenSubset(base, set, device, { k: 10 });
+      using golden = await goldenSubset(localBase(base), set, device, { k: 10, tail: false });
+      using same = await goldenSubset(base, set, device, { k: 10, tail: false });
       const queries = noisy(set, 0.05, 2);
       const { values, facts } = await evaluate(golden, queries, set.shape, 0.05);
       assertClose(values, (await evaluate(same, queries, set.shape, 0.05)).values, 0, "mean");
@@ -303,7 +307,7 @@ testOnDevices(
       using base = await optimal(set, device);
       const part = set.classSubset(1);
       using partBase = await optimal(part, device);
-      for (const options of [{ k: 20, m: 40 }, { tolerance: 1e-3 }]) {
+      for (const options of [{ k: 20, m: 40, tail: false }, { tolerance: 1e-3 }]) {
         using golden = await goldenSubset(base, set, device, { ...options, class: 1 });
         using expected = await goldenSubset(partBase, part, device, options);
         assert.deepEqual(golden.mean!(), part.mean());
