@@ -4,9 +4,7 @@
  * @module
  */
 import type { Denoiser } from "../../denoisers/denoiser.ts";
-import { rowSpace } from "../../row_space.ts";
-import type { RowSpace } from "../../row_space.ts";
-import { Evaluator } from "../_evaluator.ts";
+import { RowEvaluator } from "../_row_evaluator.ts";
 import type { SamplerOptions } from "../sampler.ts";
 import { checkFinite, convergenceOf } from "./record.ts";
 import type { CollocationStep } from "./record.ts";
@@ -48,8 +46,7 @@ interface Swept<X> {
  */
 export class PublishedRun<X> {
   readonly #settings: PublishedSettings;
-  readonly #states: Evaluator<X>;
-  readonly #space: RowSpace<X>;
+  readonly #states: RowEvaluator<X>;
   readonly #rows: number;
   readonly #error: Float64Array;
   readonly #converged: boolean[];
@@ -64,9 +61,8 @@ export class PublishedRun<X> {
     options: SamplerOptions,
   ) {
     this.#settings = settings;
-    this.#states = new Evaluator(denoiser, options);
-    this.#space = rowSpace(denoiser.space, denoiser.shape);
-    this.#rows = this.#space.rows(start);
+    this.#states = new RowEvaluator(denoiser, options);
+    this.#rows = this.#states.rows.rows(start);
     this.#error = new Float64Array(this.#rows);
     this.#converged = new Array(this.#rows).fill(true);
     this.#x = start;
@@ -99,7 +95,7 @@ export class PublishedRun<X> {
     await this.#judge(ends, values, before);
     const end = this.#integrate(window.decay.subarray(K), ends, values);
     const last = Array.from({ length: this.#rows }, (_, r) => r * K + K - 1);
-    const kept = this.#states.own(this.#space.take(denoised, last));
+    const kept = this.#states.take(denoised, last);
     this.#states.release(this.#x, denoised, values, before);
     this.#x = end;
     this.#windows++;
@@ -156,14 +152,14 @@ export class PublishedRun<X> {
   #atNodes(state: X): X {
     const K = this.#settings.rule.count;
     const copies = Array.from({ length: this.#rows * K }, (_, i) => Math.floor(i / K));
-    return this.#states.own(this.#space.take(state, copies));
+    return this.#states.take(state, copies);
   }
 
   #integrate(decay: Float64Array, weights: Float64Array, values: X): X {
-    return this.#states.own(this.#space.mix(this.#rows, [
+    return this.#states.mix(this.#rows, [
       { matrices: this.#forAllRows(decay), state: this.#x },
       { matrices: this.#forAllRows(weights), state: values },
-    ]));
+    ]);
   }
 
   /** Takes up the last increment of the end of a window. */
@@ -171,10 +167,11 @@ export class PublishedRun<X> {
     const K = this.#settings.rule.count;
     if (before === undefined) return void this.#converged.fill(false);
     const change = this.#states.combine([1, -1], [values, before]);
-    const increment = this.#states.own(
-      this.#space.mix(this.#rows, [{ matrices: this.#forAllRows(ends), state: change }]),
-    );
-    const [moved, sizes] = await this.#space.dots([[increment, increment], [values, values]]);
+    const increment = this.#states.mix(this.#rows, [{
+      matrices: this.#forAllRows(ends),
+      state: change,
+    }]);
+    const [moved, sizes] = await this.#states.rows.dots([[increment, increment], [values, values]]);
     this.#states.release(change, increment);
     for (let r = 0; r < this.#rows; r++) {
       const size = sizes.subarray(r * K, r * K + K).reduce((a, b) => a + b) / K;

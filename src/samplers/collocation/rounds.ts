@@ -5,9 +5,7 @@
  * @module
  */
 import type { Denoiser } from "../../denoisers/denoiser.ts";
-import { rowSpace } from "../../row_space.ts";
-import type { RowSpace } from "../../row_space.ts";
-import { Evaluator } from "../_evaluator.ts";
+import { RowEvaluator } from "../_row_evaluator.ts";
 import type { SamplerOptions } from "../sampler.ts";
 import { convergenceOf } from "./record.ts";
 import type { CollocationStep } from "./record.ts";
@@ -30,8 +28,7 @@ interface Active<X> {
 /** A run over all rows of a batch. */
 export class CollocationRun<X> {
   readonly #settings: RowSettings;
-  readonly #states: Evaluator<X>;
-  readonly #space: RowSpace<X>;
+  readonly #states: RowEvaluator<X>;
   readonly #start: X;
   readonly #rows: readonly CollocationRow[];
   readonly #nodesPerRow: number;
@@ -50,12 +47,11 @@ export class CollocationRun<X> {
     options: SamplerOptions,
   ) {
     this.#settings = settings;
-    this.#states = new Evaluator(denoiser, options);
-    this.#space = rowSpace(denoiser.space, denoiser.shape);
+    this.#states = new RowEvaluator(denoiser, options);
     this.#start = start;
     this.#nodesPerRow = settings.rule.count;
     this.#rows = Array.from(
-      { length: this.#space.rows(start) },
+      { length: this.#states.rows.rows(start) },
       (_, index) => new CollocationRow(index, sigma, sigmaEnd, settings),
     );
   }
@@ -87,7 +83,7 @@ export class CollocationRun<X> {
     for (const row of this.#rows) row.evaluations++;
     const K = this.#nodesPerRow;
     const copies = Array.from({ length: this.#rows.length * K }, (_, i) => Math.floor(i / K));
-    const values = this.#states.own(this.#space.take(this.#denoised, copies));
+    const values = this.#states.take(this.#denoised, copies);
     this.#active = this.#sweep({ rows: this.#rows, x: this.#start, values });
   }
 
@@ -114,7 +110,7 @@ export class CollocationRun<X> {
       { matrices: concat(maps.map(({ values }) => values)), state: values },
     ];
     if (nodes) terms.push({ matrices: concat(maps.map(({ states }) => states)), state: nodes });
-    const next = this.#states.own(this.#space.mix(rows.length, terms));
+    const next = this.#states.mix(rows.length, terms);
     this.#states.release(nodesBefore);
     return { rows, x, values, nodes: next, nodesBefore: nodes };
   }
@@ -139,11 +135,9 @@ export class CollocationRun<X> {
   ): Promise<number[]> {
     const change = this.#states.combine([1, -1], [values, valuesBefore]);
     const weights = concat(rows.map((row) => row.end().weights));
-    const increment = this.#states.own(
-      this.#space.mix(rows.length, [{ matrices: weights, state: change }]),
-    );
+    const increment = this.#states.mix(rows.length, [{ matrices: weights, state: change }]);
     const move = nodesBefore && this.#states.combine([1, -1], [nodes!, nodesBefore]);
-    const [increments, sizes, secants, moves] = await this.#space.dots([
+    const [increments, sizes, secants, moves] = await this.#states.rows.dots([
       [increment, increment],
       [values, values],
       ...(move ? [[change, move], [move, move]] as const : []),
@@ -181,15 +175,13 @@ export class CollocationRun<X> {
       const closing = closings.get(r);
       return closing?.accepted ? closing.end : { decay: 1, weights: new Float64Array(K) };
     });
-    const next = this.#states.own(this.#space.mix(rows.length, [
+    const next = this.#states.mix(rows.length, [
       { matrices: Float64Array.from(ends, ({ decay }) => decay), state: x },
       { matrices: concat(ends.map(({ weights }) => weights)), state: values },
-    ]));
+    ]);
     const unchanged = Float64Array.from({ length: K * K }, (_, i) => Number(i % (K + 1) === 0));
     const maps = concat(rows.map((_, r) => closings.get(r)?.values ?? unchanged));
-    const opened = this.#states.own(
-      this.#space.mix(rows.length, [{ matrices: maps, state: values }]),
-    );
+    const opened = this.#states.mix(rows.length, [{ matrices: maps, state: values }]);
     this.#states.release(x, values);
     return { ...active, x: next, values: opened };
   }
@@ -197,15 +189,13 @@ export class CollocationRun<X> {
   /** Sizes of the Legendre coefficients `1 … K − 1` of the denoiser in the windows at these positions. */
   async #legendreSizes(values: X, positions: readonly number[]): Promise<Float64Array> {
     const K = this.#nodesPerRow;
-    const own = this.#states.own(this.#space.take(values, nodesOf(positions, K)));
+    const own = this.#states.take(values, nodesOf(positions, K));
     const matrix = this.#settings.rule.legendre.subarray(K);
-    const coefficients = this.#states.own(
-      this.#space.mix(positions.length, [{
-        matrices: concat(positions.map(() => matrix)),
-        state: own,
-      }]),
-    );
-    const [squares] = await this.#space.dots([[coefficients, coefficients]]);
+    const coefficients = this.#states.mix(positions.length, [{
+      matrices: concat(positions.map(() => matrix)),
+      state: own,
+    }]);
+    const [squares] = await this.#states.rows.dots([[coefficients, coefficients]]);
     this.#states.release(own, coefficients);
     return squares.map(Math.sqrt);
   }
@@ -215,27 +205,23 @@ export class CollocationRun<X> {
     const K = this.#nodesPerRow;
     const sources = this.#rows.map((_, index) => index);
     for (const r of positions) sources[rows[r].index] = this.#rows.length + r * K + K - 1;
-    const all = this.#states.own(this.#space.concat([this.#denoised!, values]));
-    this.#states.release(this.#denoised);
-    this.#denoised = this.#states.own(this.#space.take(all, sources));
-    this.#states.release(all);
+    this.#denoised = this.#states.replace(this.#denoised!, values, sources);
   }
 
   /** Sets finished rows aside; what is left, if anything is. */
   #retire(active: Active<X>): Active<X> | undefined {
     const { rows, x, values, nodes, nodesBefore } = active;
     if (!rows.some(({ finished }) => finished)) return active;
-    const { take } = this.#space;
     const left: number[] = [];
     rows.forEach(({ finished, index }, r) => {
-      if (finished) this.#finished.set(index, this.#states.own(take(x, [r])));
+      if (finished) this.#finished.set(index, this.#states.take(x, [r]));
       else left.push(r);
     });
     const all = [x, values, nodes, nodesBefore] as const;
     const leftNodes = nodesOf(left, this.#nodesPerRow);
     const kept = left.length === 0
       ? []
-      : all.map((state, i) => state && this.#states.own(take(state, i === 0 ? left : leftNodes)));
+      : all.map((state, i) => state && this.#states.take(state, i === 0 ? left : leftNodes));
     this.#states.release(...all);
     if (left.length === 0) return undefined;
     return {
@@ -256,10 +242,10 @@ export class CollocationRun<X> {
       places.set(index, places.size);
       parts.push(x);
     }
-    const all = this.#states.own(this.#space.concat(parts));
-    const x = this.#space.take(all, this.#rows.map(({ index }) => places.get(index)!));
+    const all = this.#states.own(this.#states.rows.concat(parts));
+    const x = this.#states.take(all, this.#rows.map(({ index }) => places.get(index)!));
     this.#states.release(all);
-    return this.#states.own(x);
+    return x;
   }
 
   async #stepToZero(): Promise<CollocationStep<X>> {
