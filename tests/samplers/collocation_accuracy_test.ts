@@ -1,8 +1,9 @@
 /** What collocation costs and reaches, on mixtures whose flow is known to 1e-13. */
-import type { CollocationOptions, CollocationStep, IsotropicMixture } from "@closedform/diffusion";
+import type { IsotropicMixture } from "@closedform/diffusion";
 import {
   ambientTarget,
   collocation,
+  dop853,
   gaussianFlow,
   gaussianLaw,
   isotropicMixture,
@@ -12,44 +13,26 @@ import {
   sphereTarget,
 } from "@closedform/diffusion";
 import assert from "node:assert/strict";
+import {
+  collocate,
+  lastStep,
+  quantile,
+  RANGE,
+  REFERENCE,
+  relativeError,
+  rowDistances,
+} from "../../src/theory/_flow_runs.ts";
 import { assertClose } from "../_helpers/tolerance.ts";
-
-const RANGE = { sigmaMax: 40, sigmaMin: 0.005 };
-const WIDTH = Math.log(RANGE.sigmaMax / RANGE.sigmaMin);
-
-/** The last step of a run from 40 to 0.005, in so many windows where they are fixed. */
-async function solve(
-  options: CollocationOptions,
-  { denoiser }: Pick<IsotropicMixture, "denoiser">,
-  start: Float64Array,
-  windows = 1,
-): Promise<CollocationStep<Float64Array>> {
-  const { sigmas } = logSnrGrid(windows, RANGE);
-  let last: CollocationStep<Float64Array> | undefined;
-  for await (const at of collocation(options).run(denoiser, start, sigmas)) last = at;
-  return last!;
-}
-
-const REFERENCE: CollocationOptions = { nodes: 12, tolerance: 1e-13 };
 
 /** Errors of rows: of each relative to the size of the data, and of all as root mean squares. */
 function errors(x: Float64Array, exact: Float64Array, { dimension, scale }: IsotropicMixture) {
-  const squares = Array.from({ length: x.length / dimension }, (_, r) => {
-    let sum = 0;
-    for (let c = r * dimension; c < (r + 1) * dimension; c++) sum += (x[c] - exact[c]) ** 2;
-    return sum;
-  });
-  const sum = (values: ArrayLike<number>) => Array.from(values).reduce((a, b) => a + b, 0);
   return {
-    rms: Math.sqrt(sum(squares) / sum(exact.map((v) => v * v))),
-    median: median(squares.map((v) => Math.sqrt(v) / scale)),
+    rms: relativeError(x, exact),
+    median: quantile(rowDistances(x, exact, dimension), 0.5) / scale,
   };
 }
 
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  return (sorted[(sorted.length - 1) >> 1] + sorted[sorted.length >> 1]) / 2;
-}
+const median = (values: readonly number[]) => quantile(values, 0.5);
 
 function directions(count: number, dimension: number, seed: number, step: number): Float64Array[] {
   return Array.from({ length: count }, (_, sample) => {
@@ -101,17 +84,48 @@ const SETTINGS = [
 // Chosen after all constants were; no number of this file was used to choose one.
 const HELD_OUT_SEED = 7001;
 
+/** What DOP853 costs at a median error, by interpolation over tolerances a decade apart. */
+async function dop853Costs(target: IsotropicMixture, start: Float64Array, exact: Float64Array) {
+  const points: { error: number; evaluations: number; calls: number }[] = [];
+  for (let digits = 3; digits <= 11; digits++) {
+    const sampler = dop853({ tolerance: 10 ** -digits });
+    const { sigmas } = logSnrGrid(1, RANGE);
+    const { x, evaluations, calls } = await lastStep(sampler, target.denoiser, start, sigmas);
+    points.push({ error: errors(x, exact, target).median, evaluations, calls });
+    if (points.length > 1 && points[points.length - 1].error < 1e-11) break;
+  }
+  return (error: number) => {
+    const last = Math.max(1, points.findIndex((point) => point.error <= error));
+    const [a, b] = [points[last - 1], points[last]];
+    const share = Math.log(a.error / error) / Math.log(a.error / b.error);
+    const between = (x: number, y: number) => x * (y / x) ** share;
+    return {
+      evaluations: between(a.evaluations, b.evaluations),
+      calls: between(a.calls, b.calls),
+    };
+  };
+}
+
 Deno.test("collocation() costs what the table says, on eight families of data", async () => {
   const runs = SETTINGS.map(() => [] as { evaluations: number; calls: number; error: number }[]);
   const most = { 0.0001: [200, 60], 0.000001: [300, 75], 0.00000001: [480, 95] } as const;
+  const against = SETTINGS.map(() => [] as { evaluations: number; calls: number }[]);
   for (const [name, family] of Object.entries(FAMILIES)) {
     const target = family(HELD_OUT_SEED);
     const start = target.draw(24, 40, HELD_OUT_SEED);
-    const exact = (await solve(REFERENCE, target, start)).x;
+    const exact = (await collocate(REFERENCE, target, start)).x;
+    const rival = await dop853Costs(target, start, exact);
     for (const [k, { options, windows }] of SETTINGS.entries()) {
-      const { x, evaluations, calls, convergence } = await solve(options, target, start, windows);
+      const { x, evaluations, calls, convergence } = await collocate(
+        options,
+        target,
+        start,
+        windows,
+      );
       const error = errors(x, exact, target);
       runs[k].push({ evaluations, calls, error: error.rms });
+      const same = rival(error.median);
+      against[k].push({ evaluations: evaluations / same.evaluations, calls: calls / same.calls });
       const what = `${name}, ${JSON.stringify(options)}: ${
         JSON.stringify(error)
       }, ${evaluations}, ${calls}`;
@@ -132,6 +146,10 @@ Deno.test("collocation() costs what the table says, on eight families of data", 
     ];
     assert.ok(shares.every((share) => share > 1 / 1.5 && share < 1.5), what);
     assert.ok(median(runs[k].map(({ error }) => error)) <= options.tolerance, what);
+    // At the same median error DOP853, with steps of each sample's own, needs about as many evaluations
+    // and several times the calls.
+    assert.ok(median(against[k].map((run) => run.evaluations)) <= 1.3, JSON.stringify(against[k]));
+    assert.ok(median(against[k].map((run) => run.calls)) <= 0.25, JSON.stringify(against[k]));
   }
   const [loose, , tight] = runs.map((run) => median(run.map(({ evaluations }) => evaluations)));
   const exponent = Math.log(tight / loose) / Math.log(8 / 4);
@@ -143,8 +161,8 @@ Deno.test("collocation() costs the same in 2 dimensions as in 3,072", async () =
   for (const [dimension, count] of [[2, 24], [32, 24], [512, 16], [3072, 6]]) {
     const target = sphereTarget(dimension, { seed: 7011 });
     const start = target.draw(count, 40, 7011);
-    const { x, evaluations } = await solve({ tolerance: 1e-8 }, target, start);
-    const exact = (await solve(REFERENCE, target, start)).x;
+    const { x, evaluations } = await collocate({ tolerance: 1e-8 }, target, start);
+    const exact = (await collocate(REFERENCE, target, start)).x;
     assert.ok(errors(x, exact, target).median < 1e-8);
     costs.push(evaluations);
   }
@@ -155,12 +173,9 @@ Deno.test("collocation() does not pay for the radius once the posterior has coll
   const target = sphereTarget(32, { seed: 7021, modes: 64, spread: 0 });
   const start = target.draw(24, 40, 7021);
   const cost = async (sigmaMin: number) => {
-    let evaluations = 0;
     const { sigmas } = logSnrGrid(1, { sigmaMax: 40, sigmaMin });
-    for await (const at of collocation({ tolerance: 1e-8 }).run(target.denoiser, start, sigmas)) {
-      ({ evaluations } = at);
-    }
-    return evaluations;
+    const sampler = collocation({ tolerance: 1e-8 });
+    return (await lastStep(sampler, target.denoiser, start, sigmas)).evaluations;
   };
   assert.ok(await cost(0.001) < 1.15 * await cost(0.01));
 });
@@ -169,7 +184,12 @@ Deno.test("collocation() follows a Gaussian to rounding, in few sweeps", async (
   for (const tau of [0.3, 1]) {
     const flow = gaussianFlow(gaussianLaw([0, 0, 0], tau ** 2));
     const start = flow.draw(8, 40, 1);
-    const { x, convergence } = await solve({ mode: "static", tolerance: 1e-12 }, flow, start, 18);
+    const { x, convergence } = await collocate(
+      { mode: "static", tolerance: 1e-12 },
+      flow,
+      start,
+      18,
+    );
     const exact = await flow.transport(start, 40, 0.005);
     assertClose(x, exact, 1e-12, `tau ${tau}`);
     assert.ok(convergence.sweeps.every((sweeps) => sweeps <= 4 * 18), `${convergence.sweeps}`);
@@ -186,10 +206,9 @@ Deno.test("collocation() at Gauss nodes gains the square of what the singulariti
     const [exact] = await transport(start, sigmas[0], sigmas[1]);
     const found: number[] = [];
     for (let nodes = 2; nodes <= 7; nodes++) {
-      let end = NaN;
-      const options = { mode: "static", nodes, tolerance: 1e-14 } as const;
-      for await (const { x } of collocation(options).run(denoiser, start, sigmas)) end = x[0];
-      found.push(Math.abs(end - exact));
+      const sampler = collocation({ mode: "static", nodes, tolerance: 1e-14 });
+      const { x } = await lastStep(sampler, denoiser, start, sigmas);
+      found.push(Math.abs(x[0] - exact));
     }
     // Errors alternate with the parity of K, so factors are taken over two degrees, above rounding.
     const factors = found.slice(2).map((error, i) => Math.sqrt(found[i] / error))
@@ -202,21 +221,21 @@ Deno.test("collocation() at Gauss nodes gains the square of what the singulariti
 Deno.test("collocation() at its tightest agrees with extrapolation", async () => {
   const target = sphereTarget(32, { seed: 7031 });
   const start = target.draw(12, 40, 7031);
-  const { x } = await solve({ mode: "static", nodes: 12, tolerance: 1e-15 }, target, start, 90);
+  const { x } = await collocate({ mode: "static", nodes: 12, tolerance: 1e-15 }, target, start, 90);
   const exact = await target.transport(start, 40, 0.005);
   assert.ok(errors(x, exact, target).rms < 1e-13, `${errors(x, exact, target).rms}`);
-  const adaptive = (await solve(REFERENCE, target, start)).x;
+  const adaptive = (await collocate(REFERENCE, target, start)).x;
   assert.ok(errors(adaptive, exact, target).rms < 1e-12, `${errors(adaptive, exact, target).rms}`);
 });
 
 Deno.test("collocation() as published gains digits with every node and sweep", async () => {
   const target = sphereTarget(32, { seed: 7041 });
   const start = target.draw(12, 40, 7041);
-  const exact = (await solve(REFERENCE, target, start)).x;
-  const windows = Math.round(WIDTH / 0.25);
+  const exact = (await collocate(REFERENCE, target, start)).x;
+  const windows = Math.round(Math.log(RANGE.sigmaMax / RANGE.sigmaMin) / 0.25);
   const found: number[] = [];
   for (let p = 2; p <= 8; p++) {
-    const { x } = await solve({ mode: "published", nodes: p }, target, start, windows);
+    const { x } = await collocate({ mode: "published", nodes: p }, target, start, windows);
     found.push(errors(x, exact, target).rms);
   }
   const factor = (found[0] / found[6]) ** (1 / 6);
@@ -227,13 +246,18 @@ Deno.test("collocation()'s quasi-Newton sweeps save evaluations, Gauss nodes dig
   const target = sphereTarget(32, { seed: 7051 });
   const start = target.draw(24, 40, 7051);
   const [newton, picard] = await Promise.all(
-    [true, false].map((quasiNewton) => solve({ tolerance: 1e-8, quasiNewton }, target, start)),
+    [true, false].map((quasiNewton) => collocate({ tolerance: 1e-8, quasiNewton }, target, start)),
   );
   assert.ok(newton.evaluations <= 0.95 * picard.evaluations);
-  const exact = (await solve(REFERENCE, target, start)).x;
+  const exact = (await collocate(REFERENCE, target, start)).x;
   const [gauss, chebyshev] = await Promise.all((["gauss", "chebyshev"] as const).map(
     async (family) => {
-      const { x } = await solve({ mode: "static", family, tolerance: 1e-13 }, target, start, 18);
+      const { x } = await collocate(
+        { mode: "static", family, tolerance: 1e-13 },
+        target,
+        start,
+        18,
+      );
       return errors(x, exact, target).rms;
     },
   ));
