@@ -155,6 +155,7 @@ export type { FirstLeg, IntegratedLegOptions } from "./src/samplers/first_leg.ts
 export * from "./src/samplers/heun.ts";
 export * from "./src/samplers/multistep.ts";
 export * from "./src/samplers/picard.ts";
+export * from "./src/samplers/registry.ts";
 export * from "./src/samplers/rk4.ts";
 export type { EmbeddedOptions } from "./src/samplers/runge_kutta/embedded.ts";
 export { respacedGrid } from "./src/samplers/respaced_grid.ts";

@@ -16,6 +16,7 @@ import type { RunOptions } from "./cli/options.ts";
 import { samplesPicture, trajectoryPicture } from "./cli/pictures.ts";
 import { seconds, standardError, terminalProgress } from "./cli/progress.ts";
 import { runRecord } from "./cli/record.ts";
+import { samplerOf } from "./cli/sampler.ts";
 import { planTeleport } from "./cli/teleport.ts";
 import { openDevice } from "./compute/open_device.ts";
 import type { Dataset } from "./datasets/dataset.ts";
@@ -89,9 +90,11 @@ async function run(options: RunOptions, signal?: AbortSignal): Promise<void> {
     say(options, `${device.kind}: ${device.description} (${device.reason})`);
     if (rows) say(options, `the data stay on disk and are read once per step: ${rows.summary()}`);
     using denoiser = await denoiserOf(data, device, options, signal);
-    using jump = await planTeleport(data, options, (line) => say(options, line), signal);
-    if (jump) say(options, jump.summary);
-    const { sampler, grid } = jump ?? options;
+    const tell = (line: string) => say(options, line);
+    const method = await samplerOf(data, denoiser, options, tell, signal);
+    using jump = await planTeleport(data, options, method, tell, signal);
+    if (jump) tell(jump.summary);
+    const { sampler, grid } = jump ?? { sampler: method, grid: options.grid };
     const result = await sample(denoiser, {
       count,
       sampler,
@@ -169,6 +172,18 @@ function say({ quiet }: RunOptions, line: string): void {
   if (!quiet) console.error(line);
 }
 
+/** How the samples were reached, in a few words. */
+function wayOf(
+  { steps, sampler, grid }: RunOptions,
+  { convergence, evaluations, calls }: Record<string, unknown>,
+): string {
+  return convergence
+    ? `by ${sampler} between the ends of the ${grid.name} grid, ${
+      Number(evaluations).toFixed(0)
+    } evaluations per sample in ${calls} calls`
+    : `in ${steps} ${sampler} steps on the ${grid.name} grid`;
+}
+
 function report(
   options: RunOptions,
   dataset: Dataset | FileRows,
@@ -181,9 +196,7 @@ function report(
   if (options.json || options.quiet) return;
   console.log(
     `${count} sample${count === 1 ? "" : "s"} of ${dataset.summary()}\n` +
-      `in ${options.steps} ${options.sampler.name} steps on the ${options.grid.name} grid, seed ${options.seed}, ${
-        seconds(time)
-      }:`,
+      `${wayOf(options, record)}, seed ${options.seed}, ${seconds(time)}:`,
   );
   const names = [
     "samples.png",

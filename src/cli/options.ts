@@ -8,8 +8,8 @@ import type { DeviceKind } from "../compute/device.ts";
 import { DATASET_SPECS } from "../datasets/load.ts";
 import { gridByName } from "../noise.ts";
 import type { SigmaGrid } from "../noise.ts";
-import { ddim } from "../samplers/ddim.ts";
-import type { Sampler } from "../samplers/sampler.ts";
+import { SAMPLER_NAMES, samplerByName, takesTolerance } from "../samplers/registry.ts";
+import type { SamplerName } from "../samplers/registry.ts";
 
 /** An option that cannot be followed; its message is one line that says what would be right. */
 export class UsageError extends RangeError {
@@ -30,7 +30,9 @@ export interface RunOptions {
   /** The denoiser. */
   readonly denoiser: "optimal";
   /** The sampler. */
-  readonly sampler: Sampler;
+  readonly sampler: SamplerName;
+  /** The tolerance of the sampler, if it takes one and not its default. */
+  readonly tolerance?: number;
   /** The noise levels. */
   readonly grid: SigmaGrid;
   /** The number of steps asked for. */
@@ -59,7 +61,6 @@ export interface RunOptions {
   readonly json: boolean;
 }
 
-const SAMPLERS: Record<string, () => Sampler> = { ddim };
 const DENOISERS = ["optimal"];
 const DEVICES = ["auto", "webgpu", "wasm", "reference"];
 const GRIDS = ["ddpm", "karras", "log-snr", "uniform-t"];
@@ -75,7 +76,9 @@ Usage: deno task sample [options]
   --limit N         only the first N items
   --stream          leave the data of npy:FILE on disk; above 1 GiB this happens by itself
   --denoiser NAME   ${DENOISERS.join(" | ").padEnd(45)}[optimal]
-  --sampler NAME    ${Object.keys(SAMPLERS).join(" | ").padEnd(45)}[ddim]
+  --sampler NAME    the numerical method                         [ddim]
+                    ${wrap(SAMPLER_NAMES)}
+  --tolerance T     relative error of ${SAMPLER_NAMES.filter(takesTolerance).join(", ")}
   --grid NAME       ${GRIDS.join(" | ").padEnd(45)}[ddpm]
   --steps N         steps down the grid                          [10]
   --count N         samples                                      [64]
@@ -127,7 +130,7 @@ export function parseOptions(args: readonly string[]): RunOptions | "help" {
     limit: whole("limit", values.limit, 1),
     stream: values.stream ?? false,
     denoiser: oneOf("denoiser", values.denoiser ?? "optimal", DENOISERS) as "optimal",
-    sampler: SAMPLERS[oneOf("sampler", values.sampler ?? "ddim", Object.keys(SAMPLERS))](),
+    ...sampler(values.sampler ?? "ddim", values.tolerance),
     grid: grid(values.grid ?? "ddpm", steps),
     steps,
     count: whole("count", values.count, 1),
@@ -153,6 +156,7 @@ const OPTIONS = {
   stream: FLAG,
   denoiser: TEXT,
   sampler: TEXT,
+  tolerance: TEXT,
   grid: TEXT,
   steps: TEXT,
   count: TEXT,
@@ -210,6 +214,21 @@ function teleport(text: string): "auto" | number | undefined {
 function oneOf(name: string, value: string, wanted: readonly string[]): string {
   if (wanted.includes(value)) return value;
   throw new UsageError(`Cannot use --${name} ${value}: wanted one of ${wanted.join(", ")}`);
+}
+
+function sampler(
+  name: string,
+  text: string | undefined,
+): Pick<RunOptions, "sampler" | "tolerance"> {
+  oneOf("sampler", name, SAMPLER_NAMES);
+  if (text === undefined) return { sampler: name as SamplerName };
+  const tolerance = positive("tolerance", text);
+  try {
+    samplerByName(name, { tolerance });
+  } catch (error) {
+    throw new UsageError(`Cannot use --tolerance ${text}: ${(error as RangeError).message}`);
+  }
+  return { sampler: name as SamplerName, tolerance };
 }
 
 function grid(name: string, steps: number): SigmaGrid {

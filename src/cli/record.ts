@@ -10,11 +10,12 @@ import type { PosteriorFacts } from "../compute/posterior.ts";
 import type { Dataset } from "../datasets/dataset.ts";
 import type { FileRows } from "../datasets/file_rows.ts";
 import type { SampleResult } from "../samplers/sample.ts";
+import type { Convergence, Sampler } from "../samplers/sampler.ts";
 import type { RunOptions } from "./options.ts";
 
 /** What `run.json` holds, ready for `JSON.stringify`. */
 export function runRecord(
-  options: RunOptions,
+  options: Omit<RunOptions, "sampler"> & { readonly sampler: Sampler },
   dataset: Dataset | FileRows,
   device: Device,
   denoiser: { label: string; references: readonly string[] },
@@ -43,6 +44,7 @@ export function runRecord(
     start: { scale: grid.startScale, atMean: grid.startAtMean },
     evaluations: result.evaluations,
     calls: result.calls,
+    ...(result.convergence && { convergence: convergence(result.convergence) }),
     seconds: result.seconds,
     steps: result.steps.map(({ step, sigma, seconds, evaluations, facts }) => ({
       step,
@@ -59,19 +61,35 @@ function isBytes(dataset: Dataset | FileRows): boolean {
   return "data" in dataset ? dataset.data instanceof Uint8Array : dataset.bytes;
 }
 
-/** Smallest, median and largest value of each fact over the samples. */
+/** Each fact over the samples. */
 function summary({ topIndex: _, ...facts }: PosteriorFacts) {
   return Object.fromEntries(
-    Object.entries(facts).map(([name, values]: [string, Float64Array]) => {
-      const sorted = values.toSorted();
-      const middle = (sorted.length - 1) / 2;
-      return [name, {
-        min: sorted[0],
-        median: (sorted[Math.floor(middle)] + sorted[Math.ceil(middle)]) / 2,
-        max: sorted[sorted.length - 1],
-      }];
-    }),
+    Object.entries(facts).map(([name, values]: [string, Float64Array]) => [name, spread(values)]),
   );
+}
+
+/** Counts and estimates over the samples, and how many of them converged. */
+function convergence({ converged, ...facts }: Convergence) {
+  const { evaluations, windows, rejected, sweeps, estimatedError } = facts;
+  return {
+    evaluations: spread(evaluations),
+    windows: spread(windows),
+    rejected: spread(rejected),
+    sweeps: spread(sweeps),
+    estimatedError: spread(estimatedError),
+    converged: converged.filter((c) => c).length,
+  };
+}
+
+/** Smallest, median and largest value. */
+function spread(values: Float64Array | Int32Array) {
+  const sorted = values.toSorted();
+  const middle = (sorted.length - 1) / 2;
+  return {
+    min: sorted[0],
+    median: (sorted[Math.floor(middle)] + sorted[Math.ceil(middle)]) / 2,
+    max: sorted[sorted.length - 1],
+  };
 }
 
 /** The item that weighs most at the last step, for each sample. */

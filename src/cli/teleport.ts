@@ -33,6 +33,7 @@ export interface PlannedTeleport extends Disposable {
 /**
  * Plans the teleport that the options ask for.
  *
+ * @param sampler The sampler of what is left.
  * @param say Tells what takes long.
  * @returns The plan; nothing if none is asked for.
  * @throws {UsageError} If the data are not in memory, or the level is too low for the tolerance or the grid.
@@ -40,6 +41,7 @@ export interface PlannedTeleport extends Disposable {
 export async function planTeleport(
   { dataset, rows }: RunData,
   options: RunOptions,
+  sampler: Sampler,
   say: (line: string) => void,
   signal?: AbortSignal,
 ): Promise<PlannedTeleport | undefined> {
@@ -71,7 +73,15 @@ export async function planTeleport(
       }, or a larger --teleport-tolerance`,
     );
   }
-  return plan(gaussianLeg(spectrum), planned, landing, estimate, dataset.dimension, options);
+  return plan(
+    gaussianLeg(spectrum),
+    sampler,
+    planned,
+    landing,
+    estimate,
+    dataset.dimension,
+    options,
+  );
 }
 
 /** The grid of the run: with the steps that are saved spent below the level, if that is asked for. */
@@ -94,6 +104,7 @@ function landingOf({ sigmas }: SigmaGrid, level: number): number {
 
 function plan(
   leg: FirstLeg,
+  sampler: Sampler,
   grid: SigmaGrid,
   landing: number,
   estimate: SkipEstimate,
@@ -105,7 +116,7 @@ function plan(
   const between = options.trajectory;
   const saved = options.respace ? 0 : landing;
   return {
-    sampler: landing === 0 ? options.sampler : teleport(options.sampler, leg, { sigma, between }),
+    sampler: landing === 0 ? sampler : teleport(sampler, leg, { sigma, between }),
     grid,
     summary: landing === 0
       ? `teleport: nothing to leave out, the grid starts at ${rounded(grid.sigmas[0])}`

@@ -34,7 +34,8 @@ export interface UniPCOptions extends MultistepOptions {
  * Reference: W. Zhao, L. Bai, Y. Rao, J. Zhou, J. Lu (2023), UniPC, arXiv:2302.04867.
  *
  * @param options Order, `B(h)`, corrector; orders at the end.
- * @returns The sampler, named `unipc-p`, with `-b1` for `B1`; its order is `p + 1`, without corrector `p`.
+ * @returns The sampler, named `unipc`, with `-p` for orders other than 3, `-b1` for `B1` and `unip` without corrector;
+ * its order is `p + 1`, without corrector `p`.
  * @throws {RangeError} If the order is not 1, 2 or 3.
  *
  * @example
@@ -42,7 +43,7 @@ export interface UniPCOptions extends MultistepOptions {
  * import { unipc } from "@closedform/diffusion";
  * import assert from "node:assert/strict";
  *
- * assert.equal(unipc().name, "unipc-3");
+ * assert.equal(unipc().name, "unipc");
  * assert.equal(unipc({ order: 2, b: "B1" }).order, 3);
  * ```
  */
@@ -54,7 +55,8 @@ export function unipc(options: UniPCOptions = {}): MultistepSampler {
   const half = (h: number) => (b === "B1" ? h : -Math.expm1(-h)) / 2;
   return multistep(
     {
-      name: `${corrector ? "unipc" : "unip"}-${order}${b === "B1" ? "-b1" : ""}`,
+      name: (corrector ? "unipc" : "unip") + (order === 3 ? "" : `-${order}`) +
+        (b === "B1" ? "-b1" : ""),
       order: corrector ? order + 1 : order,
       outputs: order,
       references: [

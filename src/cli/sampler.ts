@@ -1,0 +1,44 @@
+/**
+ * The sampler of a run.
+ *
+ * @module
+ */
+import type { Denoiser } from "../denoisers/denoiser.ts";
+import type { AnyTensor } from "../linear_space.ts";
+import { dpmV3Statistics } from "../samplers/dpm_v3/estimate.ts";
+import { samplerByName } from "../samplers/registry.ts";
+import type { Sampler } from "../samplers/sampler.ts";
+import type { RunData } from "./data.ts";
+import type { RunOptions } from "./options.ts";
+
+/**
+ * The sampler that the options name, with what it needs to know of the data.
+ *
+ * @param say Tells what takes long.
+ * @returns The sampler.
+ */
+export async function samplerOf(
+  { dataset }: RunData,
+  denoiser: Denoiser<AnyTensor>,
+  options: RunOptions,
+  say: (line: string) => void,
+  signal?: AbortSignal,
+): Promise<Sampler> {
+  const { sampler, tolerance, grid } = options;
+  if (sampler !== "dpm-v3") return samplerByName(sampler, { tolerance });
+  say("the statistics of dpm-v3 take a while the first time; they are kept on disk");
+  let told = 0;
+  const positive = grid.sigmas.filter((sigma) => sigma > 0);
+  const statistics = await dpmV3Statistics(denoiser, dataset, {
+    // The published range serves all usual grids, which then share their tables.
+    sigmaMax: Math.max(80, positive[0]),
+    sigmaMin: Math.min(0.002, positive[positive.length - 1]),
+    signal,
+    onProgress: (done, total) => {
+      if (Math.floor(4 * done / total) === told) return;
+      told = Math.floor(4 * done / total);
+      say(`statistics: ${25 * told} %`);
+    },
+  });
+  return samplerByName(sampler, { statistics });
+}
