@@ -177,12 +177,16 @@ export { mixtureFlow } from "./src/theory/flows/mixture_flow.ts";
 export * from "./src/theory/flows/targets.ts";
 export * from "./src/theory/averaged_softmax.ts";
 export * from "./src/theory/collocation_cost.ts";
+export * from "./src/theory/deviation_bound.ts";
+export * from "./src/theory/gaussian_closed_form.ts";
 export * from "./src/theory/gaussian_limit.ts";
 export * from "./src/theory/information.ts";
+export * from "./src/theory/initialisation_bias.ts";
 export * from "./src/theory/knn_importance.ts";
 export * from "./src/theory/local_machines.ts";
 export * from "./src/theory/local_truncation.ts";
 export * from "./src/theory/late_start.ts";
+export * from "./src/theory/linear_training.ts";
 export * from "./src/theory/one_update.ts";
 export * from "./src/theory/perturbed_flow.ts";
 export * from "./src/theory/posterior_limits.ts";
@@ -194,6 +198,12 @@ export * from "./src/theory/spectral_decay.ts";
 export * from "./src/theory/statement.ts";
 export * from "./src/theory/statements.ts";
 export * from "./src/theory/sufficient_subset.ts";
+export * from "./src/theory/teleport_exact.ts";
+export {
+  teleportDisplacement,
+  teleportFinalError,
+  thirdCumulantLaw,
+} from "./src/theory/third_cumulant_law.ts";
 export * from "./src/theory/trajectory_error.ts";
 export * from "./src/theory/transported_certificate.ts";
 export * from "./src/theory/truncation.ts";

@@ -6,14 +6,18 @@
 import { averagedSoftmaxBias, averagedSoftmaxGrowth } from "./averaged_softmax.ts";
 import { costAfterCollapse, costInPoints } from "./collocation_cost.ts";
 import { costWithoutDimension, logarithmicCost } from "./collocation_cost.ts";
+import { deviationBound } from "./deviation_bound.ts";
+import { gaussianClosedForm, gaussianSemigroup } from "./gaussian_closed_form.ts";
 import { gaussianLimit } from "./gaussian_limit.ts";
 import { denoiserAlongFlow, informationIdentity } from "./information.ts";
 import { informationOfTwoPoints } from "./information.ts";
+import { initialisationBias } from "./initialisation_bias.ts";
 import { knnImportanceRate } from "./knn_importance.ts";
 import { equivariance, equivariantIsOptimal } from "./local_machines.ts";
 import { localIsOptimal, mosaicLimit } from "./local_machines.ts";
 import { globalSubsetIsNotLocal, localTruncationBound } from "./local_truncation.ts";
 import { lateStartBounded, lateStartTight } from "./late_start.ts";
+import { linearTraining, preconditionedTraining } from "./linear_training.ts";
 import { oneUpdate } from "./one_update.ts";
 import { rareAmplification, roundedDenoiser } from "./perturbed_flow.ts";
 import { separatrixAmplification, smoothErrors } from "./perturbed_flow.ts";
@@ -29,6 +33,9 @@ import {
 } from "./smoothed_support.ts";
 import { gaussNodesDecay, spectralDecayInNodes, sweepsDecay } from "./spectral_decay.ts";
 import type { Report } from "./statement.ts";
+import { teleportExact } from "./teleport_exact.ts";
+import { teleportDisplacement, teleportFinalError } from "./third_cumulant_law.ts";
+import { thirdCumulantLaw } from "./third_cumulant_law.ts";
 import { trajectoryError } from "./trajectory_error.ts";
 import { transportedCertificate } from "./transported_certificate.ts";
 import {
@@ -84,6 +91,16 @@ export const STATEMENTS: Readonly<Record<string, () => Report | Promise<Report>>
   roundedDenoiser,
   separatrixAmplification,
   rareAmplification,
+  gaussianClosedForm,
+  gaussianSemigroup,
+  initialisationBias,
+  teleportExact,
+  thirdCumulantLaw,
+  teleportDisplacement,
+  teleportFinalError,
+  deviationBound,
+  linearTraining,
+  preconditionedTraining,
 };
 
 /**
