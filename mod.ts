@@ -125,6 +125,7 @@ export { discardedMass, smallestCertified, stepTolerance } from "./src/retrieval
 export type { CertifiedSize, MeasuredLogits } from "./src/retrieval/certificate.ts";
 export * from "./src/retrieval/certified_search.ts";
 export * from "./src/retrieval/extent.ts";
+export { pcaProxy } from "./src/retrieval/pca_proxy.ts";
 export { pooledProxy } from "./src/retrieval/pooled_proxy.ts";
 export type { PooledProxyOptions } from "./src/retrieval/pooled_proxy.ts";
 export type { ProxyDistances, RetrievalProxy } from "./src/retrieval/proxy.ts";

@@ -21,6 +21,7 @@ import { CertifiedSearch } from "../retrieval/certified_search.ts";
 import { certifiedChooser, scheduledChooser } from "../retrieval/chooser.ts";
 import type { Choice, Chooser, QueryBatch } from "../retrieval/chooser.ts";
 import { extentOf } from "../retrieval/extent.ts";
+import { pcaProxy } from "../retrieval/pca_proxy.ts";
 import { pooledProxy } from "../retrieval/pooled_proxy.ts";
 import { exactProxy } from "../retrieval/proxy.ts";
 import type { RetrievalProxy } from "../retrieval/proxy.ts";
@@ -29,6 +30,7 @@ import type { ScheduleName, SizeRange } from "../retrieval/schedule.ts";
 import { ScheduledSearch } from "../retrieval/scheduled_search.ts";
 import type { SubsetDenoiser } from "./denoiser.ts";
 import type { StoredDenoiser } from "./optimal.ts";
+import { dataSpectrum } from "./spectrum.ts";
 
 const REFERENCE =
   "GoldDiff: fast and scalable analytical diffusion by a dynamic golden subset (2026), arXiv:2602.16498";
@@ -54,8 +56,11 @@ export interface GoldenSubsetOptions {
   readonly m?: SizeRange;
   /** Which schedule. Default `"described"`. */
   readonly schedule?: ScheduleName;
-  /** How candidates are found. Default `"pooled"` for images of at least 8 pixels, else `"exact"`. */
-  readonly proxy?: "pooled" | "exact" | RetrievalProxy;
+  /**
+   * How candidates are found: by pooled pixels, by 128 principal components (which takes the data's spectrum), by exact
+   * distances, or by a proxy of your own. Default `"pooled"` for images of at least 8 pixels, else `"exact"`.
+   */
+  readonly proxy?: "pooled" | "pca" | "exact" | RetrievalProxy;
   /**
    * Whether half of each subset is a reweighted sample of all items outside of the other half. Default: where that helps,
    * which is with the schedule `"described"` and a base that is the posterior mean.
@@ -198,6 +203,7 @@ async function scheduled(
   let found: RetrievalProxy;
   if (wanted === "exact") found = exactProxy(store);
   else if (wanted === "pooled") found = resources.use(await pooledProxy(data, device));
+  else if (wanted === "pca") found = resources.use(await principal(data, store, device));
   else found = wanted;
   if (found.count !== count) {
     throw new RangeError(
@@ -209,6 +215,14 @@ async function scheduled(
   const unit = base.store ? extentOf(data).diameter / Math.sqrt(dimension) : Infinity;
   return scheduledChooser(search, `${name}${tail ? " with a sampled tail" : ""}`, unit);
 }
+
+/** The proxy of the leading principal components. */
+async function principal(data: Dataset, store: DataStore, device: Device): Promise<RetrievalProxy> {
+  const { basis } = await dataSpectrum(data, { rank: Math.min(COMPONENTS, data.dimension) });
+  return await pcaProxy(store, device, basis);
+}
+
+const COMPONENTS = 128;
 
 function certified(
   data: Dataset,

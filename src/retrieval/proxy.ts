@@ -162,9 +162,9 @@ const MOST_DISTANCES = 2 ** 22;
 async function inGroups(
   store: DataStore,
   values: Float32Array,
-  lists: readonly Uint32Array[] | undefined,
+  lists?: readonly Uint32Array[],
   options?: EvaluateOptions,
-) {
+): Promise<{ squares: Float64Array[]; errors: Float64Array[] }> {
   const { count, dimension } = store;
   const queries = values.length / dimension;
   const all = lists ? undefined : Uint32Array.from({ length: count }, (_, i) => i);
