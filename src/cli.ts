@@ -9,7 +9,8 @@
  *
  * @module
  */
-import { denoiserOf, openData } from "./cli/data.ts";
+import { openData } from "./cli/data.ts";
+import { denoiserOf } from "./cli/denoisers.ts";
 import { OutputFolder } from "./cli/output.ts";
 import { HELP, parseOptions, UsageError } from "./cli/options.ts";
 import type { RunOptions } from "./cli/options.ts";

@@ -3,17 +3,14 @@
  *
  * @module
  */
-import type { Device } from "../compute/device.ts";
 import { stat } from "../datasets/_files.ts";
 import type { Dataset } from "../datasets/dataset.ts";
 import { openRows } from "../datasets/file_rows.ts";
 import type { FileRows } from "../datasets/file_rows.ts";
 import { loadDataset } from "../datasets/load.ts";
-import { optimal, optimalStreamed } from "../denoisers/optimal.ts";
-import type { StoredDenoiser } from "../denoisers/optimal.ts";
 import { DatasetError } from "../errors.ts";
-import { UsageError } from "./options.ts";
 import type { RunOptions } from "./options.ts";
+import { UsageError } from "./values.ts";
 
 /** Arrays beyond this many bytes are not loaded. */
 const MOST_LOADED = 2 ** 30;
@@ -49,18 +46,6 @@ export async function openData(options: RunOptions, signal?: AbortSignal): Promi
     if (error instanceof RangeError && !signal?.aborted) throw new UsageError(error.message);
     throw error;
   }
-}
-
-/** The optimal denoiser of the data. */
-export async function denoiserOf(
-  { dataset, rows }: RunData,
-  device: Device,
-  { grid }: RunOptions,
-  signal?: AbortSignal,
-): Promise<StoredDenoiser> {
-  return rows
-    ? await optimalStreamed(rows, device, { mean: grid.startAtMean, signal })
-    : await optimal(dataset, device);
 }
 
 /** The rows of a file that is to be streamed, or is too large to be loaded whole. */

@@ -10,15 +10,14 @@ import { gridByName } from "../noise.ts";
 import type { SigmaGrid } from "../noise.ts";
 import { SAMPLER_NAMES, samplerByName, takesTolerance } from "../samplers/registry.ts";
 import type { SamplerName } from "../samplers/registry.ts";
+import { DENOISER_HELP, DENOISER_OPTIONS, parseDenoiser } from "./denoiser_options.ts";
+import type { DenoiserChoice } from "./denoiser_options.ts";
+import { oneOf, positive, UsageError, whole } from "./values.ts";
 
-/** An option that cannot be followed; its message is one line that says what would be right. */
-export class UsageError extends RangeError {
-  /** The name of this kind of error. */
-  override readonly name = "UsageError";
-}
+export { UsageError } from "./values.ts";
 
 /** What a run of the command line does. */
-export interface RunOptions {
+export interface RunOptions extends DenoiserChoice {
   /** The data set, as `loadDataset` reads it. */
   readonly data: string;
   /** Restriction to one class, by name or number. */
@@ -27,8 +26,6 @@ export interface RunOptions {
   readonly limit?: number;
   /** Whether to leave the data set on disk, however small it is. */
   readonly stream: boolean;
-  /** The denoiser. */
-  readonly denoiser: "optimal";
   /** The sampler. */
   readonly sampler: SamplerName;
   /** The tolerance of the sampler, if it takes one and not its default. */
@@ -61,8 +58,7 @@ export interface RunOptions {
   readonly json: boolean;
 }
 
-const DENOISERS = ["optimal"];
-const DEVICES = ["auto", "webgpu", "wasm", "reference"];
+const DEVICES = ["auto", "webgpu", "wasm", "reference"] as const;
 const GRIDS = ["ddpm", "karras", "log-snr", "uniform-t"];
 
 /** The text of `--help`. */
@@ -75,10 +71,10 @@ Usage: deno task sample [options]
   --class NAME      only one class, by name or number
   --limit N         only the first N items
   --stream          leave the data of npy:FILE on disk; above 1 GiB this happens by itself
-  --denoiser NAME   ${DENOISERS.join(" | ").padEnd(45)}[optimal]
+${DENOISER_HELP}
   --sampler NAME    the numerical method                         [ddim]
                     ${wrap(SAMPLER_NAMES)}
-  --tolerance T     relative error of ${SAMPLER_NAMES.filter(takesTolerance).join(", ")}
+  --tolerance T     of ${SAMPLER_NAMES.filter(takesTolerance).join(", ")}: relative error
   --grid NAME       ${GRIDS.join(" | ").padEnd(45)}[ddpm]
   --steps N         steps down the grid                          [10]
   --count N         samples                                      [64]
@@ -129,13 +125,12 @@ export function parseOptions(args: readonly string[]): RunOptions | "help" {
     class: values.class,
     limit: whole("limit", values.limit, 1),
     stream: values.stream ?? false,
-    denoiser: oneOf("denoiser", values.denoiser ?? "optimal", DENOISERS) as "optimal",
-    ...sampler(values.sampler ?? "ddim", values.tolerance),
+    ...methods(values),
     grid: grid(values.grid ?? "ddpm", steps),
     steps,
     count: whole("count", values.count, 1),
     seed: whole("seed", values.seed, 0) ?? 0,
-    device: oneOf("device", values.device ?? "auto", DEVICES) as DeviceKind | "auto",
+    device: oneOf("device", values.device ?? "auto", DEVICES),
     init: values.init,
     teleport: teleport(values.teleport ?? "none"),
     teleportTolerance: positive("teleport-tolerance", values["teleport-tolerance"] ?? "0.02"),
@@ -154,7 +149,7 @@ const OPTIONS = {
   class: TEXT,
   limit: TEXT,
   stream: FLAG,
-  denoiser: TEXT,
+  ...DENOISER_OPTIONS,
   sampler: TEXT,
   tolerance: TEXT,
   grid: TEXT,
@@ -185,23 +180,6 @@ function parse(args: readonly string[]) {
   }
 }
 
-function whole(name: string, text: string | undefined, least: number): number | undefined {
-  if (text === undefined) return undefined;
-  const value = Number(text);
-  if (!/^\d+$/.test(text) || value < least || value > Number.MAX_SAFE_INTEGER) {
-    throw new UsageError(`Cannot use --${name} ${text}: wanted a whole number >= ${least}`);
-  }
-  return value;
-}
-
-function positive(name: string, text: string): number {
-  const value = Number(text);
-  if (text.trim() === "" || !(value > 0 && value < Infinity)) {
-    throw new UsageError(`Cannot use --${name} ${text}: wanted a number > 0`);
-  }
-  return value;
-}
-
 function teleport(text: string): "auto" | number | undefined {
   if (text === "none") return undefined;
   if (text === "auto") return "auto";
@@ -211,9 +189,19 @@ function teleport(text: string): "auto" | number | undefined {
   return Number(text);
 }
 
-function oneOf(name: string, value: string, wanted: readonly string[]): string {
-  if (wanted.includes(value)) return value;
-  throw new UsageError(`Cannot use --${name} ${value}: wanted one of ${wanted.join(", ")}`);
+/** Denoiser and sampler; a tolerance is the sampler's if it takes one, else that of a golden subset. */
+function methods(
+  values: ReturnType<typeof parse>,
+): DenoiserChoice & Pick<RunOptions, "sampler" | "tolerance"> {
+  const { denoiser = "optimal", sampler: name = "ddim", tolerance, ...others } = values;
+  const golden = denoiser.startsWith("golden");
+  if (!golden) return { ...parseDenoiser({ denoiser, ...others }), ...sampler(name, tolerance) };
+  if (tolerance !== undefined && takesTolerance(name)) {
+    throw new UsageError(
+      `Cannot use --tolerance ${tolerance} with --denoiser ${denoiser} and --sampler ${name}: both take one, wanted another sampler`,
+    );
+  }
+  return { ...parseDenoiser({ denoiser, tolerance, ...others }), ...sampler(name, undefined) };
 }
 
 function sampler(
@@ -226,7 +214,9 @@ function sampler(
   try {
     samplerByName(name, { tolerance });
   } catch (error) {
-    throw new UsageError(`Cannot use --tolerance ${text}: ${(error as RangeError).message}`);
+    throw new UsageError(
+      `Cannot use --tolerance ${text}: ${(error as RangeError).message}, and --denoiser golden`,
+    );
   }
   return { sampler: name as SamplerName, tolerance };
 }

@@ -1,0 +1,134 @@
+/**
+ * The options of the command line that choose a denoiser.
+ *
+ * @module
+ */
+import type { ScheduleName, SizeRange } from "../retrieval/schedule.ts";
+import { oneOf, positive, UsageError, whole } from "./values.ts";
+
+/** The denoisers, by name. */
+export const DENOISERS = [
+  "optimal",
+  "wiener",
+  "local",
+  "equivariant",
+  "pca",
+  "golden",
+  "golden-pca",
+  "golden-local",
+] as const;
+
+const SCHEDULES: readonly ScheduleName[] = ["described", "random-pool", "random"];
+const PROXIES = ["pooled", "pca", "exact"] as const;
+
+/** How a golden subset is chosen. */
+export interface SubsetChoice {
+  /** Its size, or the range of it over the noise levels. */
+  readonly k?: SizeRange;
+  /** The number of candidates, or its range. */
+  readonly m?: SizeRange;
+  /** How candidates are found. */
+  readonly proxy?: (typeof PROXIES)[number];
+  /** How sizes follow the noise level. */
+  readonly schedule?: ScheduleName;
+  /** False for the nearest items alone, without a sample of all others. */
+  readonly tail?: boolean;
+  /** Instead of sizes, the error of the final image that is allowed. */
+  readonly tolerance?: number;
+}
+
+/** A denoiser and its options. */
+export interface DenoiserChoice {
+  /** Which one. */
+  readonly denoiser: (typeof DENOISERS)[number];
+  /** How its golden subset is chosen, if it has one. */
+  readonly subset: SubsetChoice;
+}
+
+const TEXT = { type: "string" } as const;
+
+/** The options, as `node:util` parses them. */
+export const DENOISER_OPTIONS = {
+  denoiser: TEXT,
+  k: TEXT,
+  m: TEXT,
+  proxy: TEXT,
+  schedule: TEXT,
+  "no-tail": { type: "boolean" },
+} as const;
+
+/** Their texts, and that of the tolerance, if it is not the sampler's. */
+type Values = {
+  readonly [name in keyof typeof DENOISER_OPTIONS | "tolerance"]?: string | boolean;
+};
+
+/** Their lines in `--help`. */
+export const DENOISER_HELP = `\
+  --denoiser NAME   ${DENOISERS.slice(0, 5).join(" | ").padEnd(45)}[optimal]
+                    | ${DENOISERS.slice(5).join(" | ")}
+    of golden denoisers, which look at a few items of the data only:
+  --tolerance E     as few items as are proven to move the final image by at most E,
+                    root mean square per number; of golden only
+  --k N | N..M      items; with a range, more at high noise       [N/20..N/10]
+  --m N | N..M      candidates; with a range, more at low noise   [k..N/4]
+  --proxy NAME      ${PROXIES.join(" | ").padEnd(45)}[pooled]
+  --schedule NAME   ${SCHEDULES.join(" | ").padEnd(45)}[described]
+  --no-tail         the nearest items alone, without a sample of all others`;
+
+/**
+ * Parses the options that choose a denoiser.
+ *
+ * @param values Their texts.
+ * @returns The choice.
+ * @throws {UsageError} If a value is no good, or options do not go together.
+ */
+export function parseDenoiser(values: Values): DenoiserChoice {
+  const text = (name: keyof Values) => values[name] as string | undefined;
+  const denoiser = oneOf("denoiser", text("denoiser") ?? "optimal", DENOISERS);
+  const given = (["tolerance", "k", "m", "proxy", "schedule", "no-tail"] as const)
+    .filter((name) => values[name] !== undefined);
+  if (given.length > 0 && !denoiser.startsWith("golden")) {
+    throw new UsageError(
+      `Cannot use --${
+        given[0]
+      } with --denoiser ${denoiser}: wanted golden, golden-pca or golden-local`,
+    );
+  }
+  if (values.tolerance !== undefined && denoiser !== "golden") {
+    throw new UsageError(
+      `Cannot use --tolerance with --denoiser ${denoiser}: no bound holds for weights that differ from pixel to pixel, wanted golden`,
+    );
+  }
+  if (values.tolerance !== undefined && given.length > 1) {
+    throw new UsageError(
+      `Cannot use --tolerance with --${given[1]}: it chooses the items itself, wanted one of them`,
+    );
+  }
+  const tolerance = text("tolerance"), proxy = text("proxy"), schedule = text("schedule");
+  const [k, m] = [size("k", text("k")), size("m", text("m"))];
+  return {
+    denoiser,
+    subset: {
+      ...(k !== undefined && { k }),
+      ...(m !== undefined && { m }),
+      ...(proxy !== undefined && { proxy: oneOf("proxy", proxy, PROXIES) }),
+      ...(schedule !== undefined && { schedule: oneOf("schedule", schedule, SCHEDULES) }),
+      ...(values["no-tail"] && { tail: false }),
+      ...(tolerance !== undefined && { tolerance: positive("tolerance", tolerance) }),
+    },
+  };
+}
+
+/** A number of items, or a range like 100..200. */
+function size(name: string, text: string | undefined): SizeRange | undefined {
+  if (text === undefined) return undefined;
+  const [least, most, ...rest] = text.split("..");
+  if (most === undefined) return whole(name, least, 1);
+  const range = [whole(name, least, 1)!, whole(name, most, 1)!] as const;
+  if (rest.length > 0 || range[0] > range[1]) {
+    throw new UsageError(
+      `Cannot use --${name} ${text}: wanted a number or a rising range like 100..200`,
+    );
+  }
+  return range;
+}

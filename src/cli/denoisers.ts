@@ -1,0 +1,85 @@
+/**
+ * The denoiser of a run.
+ *
+ * @module
+ */
+import type { Device } from "../compute/device.ts";
+import type { Dataset } from "../datasets/dataset.ts";
+import type { SubsetDenoiser } from "../denoisers/denoiser.ts";
+import { equivariant } from "../denoisers/equivariant.ts";
+import { goldenSubset } from "../denoisers/golden_subset.ts";
+import { local } from "../denoisers/local.ts";
+import { optimal, optimalStreamed } from "../denoisers/optimal.ts";
+import type { StoredDenoiser } from "../denoisers/optimal.ts";
+import { pcaLocality } from "../denoisers/pca_locality.ts";
+import { wiener } from "../denoisers/wiener.ts";
+import type { AnyTensor } from "../linear_space.ts";
+import type { RunData } from "./data.ts";
+import type { RunOptions } from "./options.ts";
+import { UsageError } from "./values.ts";
+
+/**
+ * Makes the denoiser that the options name.
+ *
+ * @throws {UsageError} If it cannot be made for these data.
+ */
+export async function denoiserOf(
+  { dataset, rows }: RunData,
+  device: Device,
+  options: RunOptions,
+  signal?: AbortSignal,
+): Promise<StoredDenoiser> {
+  const { denoiser, grid } = options;
+  if (rows) {
+    if (denoiser === "optimal") {
+      return await optimalStreamed(rows, device, { mean: grid.startAtMean, signal });
+    }
+    throw new UsageError(
+      `Cannot use --denoiser ${denoiser} with data that stay on disk: wanted optimal`,
+    );
+  }
+  try {
+    return denoiser.startsWith("golden")
+      ? await golden(dataset, device, options, signal)
+      : await BASES[denoiser as keyof typeof BASES](dataset, device, signal);
+  } catch (error) {
+    const wrong = error instanceof RangeError || error instanceof TypeError;
+    if (!wrong || signal?.aborted) throw error;
+    throw new UsageError(`Cannot use --denoiser ${denoiser}: ${error.message}`);
+  }
+}
+
+const BASES = {
+  optimal: (dataset: Dataset, device: Device) => optimal(dataset, device),
+  wiener: (dataset: Dataset, device: Device, signal?: AbortSignal) =>
+    wiener(dataset, device, { signal }),
+  local: (dataset: Dataset, device: Device) => local(dataset, device),
+  equivariant: (dataset: Dataset, device: Device) => equivariant(dataset, device),
+  pca: (dataset: Dataset, device: Device, signal?: AbortSignal) =>
+    pcaLocality(dataset, device, { signal }),
+};
+
+/** A golden subset and its base, released together. */
+async function golden(
+  dataset: Dataset,
+  device: Device,
+  { denoiser, subset, grid, seed }: RunOptions,
+  signal?: AbortSignal,
+): Promise<StoredDenoiser> {
+  const name = denoiser === "golden" ? "optimal" : denoiser === "golden-pca" ? "pca" : "local";
+  using resources = new DisposableStack();
+  const base: SubsetDenoiser<AnyTensor> = resources.use(await BASES[name](dataset, device, signal));
+  const found = resources.use(
+    await goldenSubset(base, dataset, device, {
+      ...subset,
+      seed,
+      ...(subset.tolerance !== undefined && { grid: grid.sigmas }),
+    }),
+  );
+  const held = resources.move();
+  return {
+    ...found,
+    dispose: () => held.dispose(),
+    [Symbol.dispose]: () => held.dispose(),
+  };
+}
