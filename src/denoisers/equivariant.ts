@@ -15,7 +15,7 @@ const ACTION = "make an equivariant denoiser";
 const REFERENCES = [
   "M. Kamb, S. Ganguli (2024), An analytic theory of creativity in convolutional diffusion models, arXiv:2412.20292",
 ];
-/** Pairs of pixels that a query meets by default: a second or two on two CPU cores. */
+/** Pairs of pixels that a query meets by default: one to three seconds on two CPU cores. */
 const PAIRS = 2 ** 30;
 
 /** Options of {@linkcode equivariant}. */
@@ -35,8 +35,8 @@ export interface EquivariantOptions {
   readonly dictionary?: "circular" | "interior" | "border";
   /**
    * How many images, taken evenly from the data; their patches are what competes. An evaluation meets each pixel of a query with
-   * each of all images, `N (height · width)²` pairs. Default: as many images as make 2³⁰ pairs (1,024 of 32 × 32 pixels), which take a second or
-   * two per query on two CPU cores; `Infinity` for all.
+   * each of all images, `N (height · width)²` pairs. Default: as many images as make 2³⁰ pairs (1,024 of 32 × 32 pixels), which take one to
+   * three seconds per query on two CPU cores; `Infinity` for all.
    */
   readonly limit?: number;
   /** Called now and then during an evaluation with the work that is done and all the work. */
@@ -100,7 +100,7 @@ export async function equivariant(
 
 /**
  * The equivariant local denoiser in float64, for theory: the same function as {@linkcode equivariant}, on `Float64Array` states. It is
- * about a hundred times slower; signals are heard all the same.
+ * some twenty times slower; signals are heard all the same.
  *
  * @param dataset The data, images.
  * @param options The side of the windows, which patches compete, how many images, restriction to a class.

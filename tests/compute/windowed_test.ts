@@ -326,18 +326,32 @@ testOnDevices(
   devices,
   "windowed() keeps up when each image is nearer than the one before",
   async (device) => {
-    // Constant images that come closer to the query, by a few nats each.
-    const shape: Shape = [3, 5, 1], count = 200;
+    // Constant images that come closer to the query, by a few nats each, and so large that every device takes them in pieces.
+    const shape: Shape = [64, 48, 1], count = 400, d = 64 * 48;
     const data = Float32Array.from(
-      { length: count * 15 },
-      (_, i) => 3 - 3 * Math.floor(i / 15) / count,
+      { length: count * d },
+      (_, i) => 3 - 3 * Math.floor(i / d) / count,
     );
-    const points = { data, dimension: 15 };
+    const points = { data, dimension: d };
     const store = await device.store(points);
-    const query = new Float32Array(15).fill(-0.5);
+    const query = new Float32Array(d).fill(-0.5);
+    const region = { top: 30, left: 46, height: 2, width: 2 };
     for (const sigma of [0.05, 0.2, 2]) {
-      const found = await store.windowed!(query, sigma, { shape, patch: 3 });
-      assertWindows(found, points, query, sigma, { shape, patch: 3 });
+      const options = { shape, patch: 3, region };
+      const found = await store.windowed!(query, sigma, options);
+      const expected = referenceWindowed(points, query, sigma, options);
+      for (let k = 0; k < 4; k++) {
+        const pixel: [number, number] = [30 + (k >> 1), 46 + k % 2];
+        const { window, patches } = competition(points, query, { shape, patch: 3 }, pixel);
+        const tolerance = posteriorTolerance(patches, window, sigma);
+        assertClose([found.mean[k]], [expected.mean[k]], tolerance.mean, `mean, sigma ${sigma}`);
+        assertClose(
+          [found.logNormaliser[k]],
+          [expected.logNormaliser[k]],
+          tolerance.logit,
+          `log normaliser, sigma ${sigma}`,
+        );
+      }
     }
     store.dispose();
   },
