@@ -1,0 +1,130 @@
+import { decodeNpy } from "@closedform/diffusion";
+import { main } from "@closedform/diffusion/cli";
+import { join } from "@std/path";
+import assert from "node:assert/strict";
+import { parseOptions, UsageError } from "../../src/cli/options.ts";
+import type { RunOptions } from "../../src/cli/options.ts";
+
+async function run(...args: string[]): Promise<{ samples: Float32Array; record: RunRecord }> {
+  const folder = await Deno.makeTempDir();
+  try {
+    const out = join(folder, "out");
+    const common = ["--data", "tiny-shapes:300", "--device", "wasm", "--count", "3", "--quiet"];
+    assert.equal(await main([...common, "--out", out, ...args]), 0);
+    const samples = decodeNpy(await Deno.readFile(join(out, "samples.npy")), "samples.npy").data;
+    const record = JSON.parse(await Deno.readTextFile(join(out, "run.json")));
+    return { samples: samples as Float32Array, record };
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+type Spread = { min: number | null; median: number | null; max: number | null };
+interface RunRecord {
+  readonly denoiser: string;
+  readonly references: readonly string[];
+  readonly steps: readonly { readonly posterior?: Record<string, Spread> }[];
+}
+
+function parsed(...args: string[]): RunOptions {
+  const options = parseOptions(args);
+  assert.ok(options !== "help");
+  return options;
+}
+
+Deno.test("parseOptions() takes a golden subset by sizes, or by a tolerance", () => {
+  assert.deepEqual(parsed().subset, {});
+  assert.equal(parsed().denoiser, "optimal");
+  assert.deepEqual(
+    parsed("--denoiser", "golden-pca", "--k", "20..50", "--m", "80", "--schedule", "described")
+      .subset,
+    { k: [20, 50], m: 80, schedule: "described" },
+  );
+  assert.deepEqual(
+    parsed("--denoiser", "golden", "--proxy", "exact", "--no-tail").subset,
+    { proxy: "exact", tail: false },
+  );
+  assert.deepEqual(parsed("--denoiser", "golden", "--tolerance", "1e-3").subset, {
+    tolerance: 1e-3,
+  });
+  // A tolerance of the sampler stays the sampler's.
+  const { subset, tolerance } = parsed("--sampler", "dopri5", "--tolerance", "1e-4");
+  assert.deepEqual([subset, tolerance], [{}, 1e-4]);
+});
+
+Deno.test("parseOptions() refuses combinations that make no sense, in one line that says what would", () => {
+  const cases = [
+    [["--k", "5"], /--k with --denoiser optimal: wanted golden/],
+    [["--denoiser", "wiener", "--no-tail"], /--no-tail with --denoiser wiener/],
+    [["--denoiser", "golden-pca", "--tolerance", "1"], /no bound holds/],
+    [["--denoiser", "golden", "--tolerance", "1", "--k", "5"], /--tolerance with --k/],
+    [["--denoiser", "golden", "--tolerance", "0"], /wanted a number > 0/],
+    [["--denoiser", "golden", "--tolerance", "1", "--sampler", "dop853"], /wanted another sampler/],
+    [["--denoiser", "golden", "--k", "9..3"], /rising range/],
+    [["--denoiser", "golden", "--k", "1..2..3"], /rising range/],
+    [["--denoiser", "golden", "--m", "many"], /whole number/],
+    [["--denoiser", "golden", "--proxy", "none"], /pooled, pca, exact/],
+    [["--denoiser", "golden", "--schedule", "x"], /described, random-pool, random/],
+    [["--denoiser", "gold"], /golden-local/],
+    [["--tolerance", "1"], /--denoiser golden/],
+  ] as const;
+  for (const [args, message] of cases) {
+    assert.throws(() => parseOptions([...args]), (error) => {
+      assert.ok(error instanceof UsageError);
+      assert.match(error.message, message);
+      assert.ok(!error.message.includes("\n"));
+      return true;
+    });
+  }
+});
+
+Deno.test("sample runs every denoiser and names it in its record", async () => {
+  const labels = {
+    wiener: /Wiener/,
+    local: /local/,
+    equivariant: /equivariant/,
+    pca: /PCA|locality/,
+    golden: /golden subset \(described with a sampled tail\) of the optimal/,
+    "golden-pca": /golden subset \(described\) of the .*(PCA|locality)/,
+    "golden-local": /golden subset \(described\) of the .*local/,
+  };
+  for (const [name, label] of Object.entries(labels)) {
+    const { samples, record } = await run("--steps", "3", "--limit", "100", "--denoiser", name);
+    assert.match(record.denoiser, label);
+    assert.ok(samples.every(Number.isFinite), name);
+    assert.ok(record.references.length >= 2, name);
+  }
+});
+
+Deno.test("sample with a certified subset records size, gap, bound and mass, and ends where the whole denoiser does", async () => {
+  const tolerance = 1e-3;
+  const golden = await run("--denoiser", "golden", "--tolerance", String(tolerance));
+  const whole = await run("--denoiser", "optimal");
+  for (const { posterior } of golden.record.steps) {
+    const { subsetSize, errorBound, capturedMass, certified, subsetGap } = posterior!;
+    assert.equal(certified.min, 1);
+    assert.ok(subsetSize.min! >= 1 && subsetSize.max! <= 300);
+    assert.ok(errorBound.max! >= 0 && capturedMass.min! > 0.9);
+    // Nothing is left out: an infinite gap, which JSON has no number for.
+    assert.ok(subsetGap.min === null || subsetGap.min > 0);
+  }
+  assert.equal(golden.record.steps.at(-1)!.posterior!.subsetSize.max, 1);
+  const square = golden.samples.reduce((sum, v, i) => sum + (v - whole.samples[i]) ** 2, 0);
+  assert.ok(Math.sqrt(square / golden.samples.length) <= tolerance);
+});
+
+Deno.test("sample refuses a denoiser that the data cannot have with exit code 2", async () => {
+  const error = console.error;
+  const lines: string[] = [];
+  console.error = (line: string) => lines.push(line);
+  try {
+    const out = join(await Deno.makeTempDir(), "out");
+    const common = ["--quiet", "--device", "wasm", "--out", out];
+    assert.equal(await main([...common, "--data", "moons:50", "--denoiser", "local"]), 2);
+    assert.equal(await main([...common, "--limit", "50", "--denoiser", "golden", "--k", "51"]), 2);
+    assert.match(lines[0], /^Cannot use --denoiser local: .*wanted images/);
+    assert.match(lines[1], /^Cannot use --denoiser golden: .*from 1 to 50/);
+  } finally {
+    console.error = error;
+  }
+});
