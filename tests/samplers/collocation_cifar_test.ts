@@ -1,0 +1,50 @@
+/** Collocation in float32 on CIFAR-10, against the flow of its 50,000 images in float64. */
+import {
+  collocation,
+  decodeNpy,
+  openDevice,
+  optimal,
+  readCifar10,
+  tensorSpace,
+} from "@closedform/diffusion";
+import type { CollocationStep } from "@closedform/diffusion";
+import type { AnyTensor } from "@closedform/diffusion";
+import assert from "node:assert/strict";
+import { dataPath, hasData } from "../_helpers/data.ts";
+import { withoutLeaks } from "../_helpers/leaks.ts";
+import { cifarStart, DIMENSION, LEVELS, SAMPLES } from "../fixtures/cifar_flow.ts";
+
+const FOLDER = "cifar-10-batches-bin";
+
+Deno.test({
+  name: "collocation() on CIFAR-10 reaches 1e-6 in float32, and its guard stops it there",
+  ignore: !hasData(FOLDER),
+  async fn() {
+    const images = await readCifar10(dataPath(FOLDER));
+    using device = await openDevice("wasm");
+    using denoiser = await optimal(images, device);
+    const file = new URL("../fixtures/cifar_flow.npy", import.meta.url);
+    const { data: exact } = decodeNpy(await Deno.readFile(file), "cifar_flow.npy");
+
+    await withoutLeaks(async () => {
+      const start = tensorSpace.from(cifarStart(), [SAMPLES, 32, 32, 3]);
+      // A thousand times less than float32 has to give.
+      const sampler = collocation({ tolerance: 1e-9, nodes: 6 });
+      let last: CollocationStep<AnyTensor> | undefined, end: ArrayLike<number> = [];
+      for await (const step of sampler.run(denoiser, start, LEVELS)) {
+        last = step;
+        end = await tensorSpace.values(step.x);
+      }
+      for (let r = 0; r < SAMPLES; r++) {
+        let error = 0, size = 0;
+        for (let i = r * DIMENSION; i < (r + 1) * DIMENSION; i++) {
+          error += (end[i] - exact[i]) ** 2;
+          size += exact[i] ** 2;
+        }
+        assert.ok(Math.sqrt(error / size) <= 1e-6, `sample ${r}: ${Math.sqrt(error / size)}`);
+      }
+      assert.ok(last!.evaluations <= 400, `${last!.evaluations} evaluations`);
+      start.dispose();
+    });
+  },
+});
