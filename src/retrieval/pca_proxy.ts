@@ -35,7 +35,7 @@ import type { Projection, RetrievalProxy } from "./proxy.ts";
  * const store = await device.store({ data: Float32Array.of(0, 0, 3, 4), dimension: 2 });
  * using proxy = await pcaProxy(store, device, Float64Array.of(0.6, 0.8));
  * const x = tensorSpace.from([3, 4], [1, 2]);
- * const { bounds: [bounds] } = await proxy.measure(x);
+ * const bounds = (await proxy.measure(x)).bounds(0);
  * assert.ok(Math.abs(bounds[0] - 25) < 1e-3 && bounds[1] === 0);
  * x.dispose();
  * ```

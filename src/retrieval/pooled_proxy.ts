@@ -41,9 +41,9 @@ export interface PooledProxyOptions {
  * using device = await openDevice("wasm");
  * using proxy = await pooledProxy(set, device);
  * const x = tensorSpace.from(set.values(7), [1, ...set.shape]);
- * const { squares: [squares], bounds: [bounds] } = await proxy.measure(x);
+ * const { squares: [squares], bounds } = await proxy.measure(x);
  * assert.equal(squares.indexOf(Math.min(...squares)), 7);
- * assert.ok(bounds[7] < 1e-9);
+ * assert.ok(bounds(0)[7] < 1e-9);
  * x.dispose();
  * ```
  */

@@ -12,8 +12,8 @@ import { tensorSpace } from "../linear_space.ts";
 export interface ProxyDistances {
   /** Squared distances of the stand-ins: what to rank by. */
   readonly squares: readonly Float64Array[];
-  /** Lower bounds of the true squared distances, which rounding cannot break. */
-  readonly bounds: readonly Float64Array[];
+  /** Lower bounds of the true squared distances of a query, which rounding cannot break. */
+  bounds(query: number): Float64Array;
 }
 
 /** Short stand-ins for the items of a data set. */
@@ -109,7 +109,7 @@ export function exactProxy(store: DataStore): RetrievalProxy {
     async measure(x, lists, options) {
       const values = await x.data<"float32">();
       const { squares, errors } = await inGroups(store, values, lists, options);
-      return { squares, bounds: squares.map((list, q) => shorter(list, errors[q])) };
+      return { squares, bounds: (q) => shorter(squares[q], errors[q]) };
     },
     dispose() {},
     [Symbol.dispose]() {},
@@ -126,15 +126,17 @@ async function measure(
   const { rests, restError } = projection;
   const { rounded, queries } = await projectAll(projection, x);
   const { squares, errors } = await inGroups(store, rounded, lists, options);
-  const bounds = squares.map((list, q) => {
+  const bounds = (q: number) => {
     const { error, rest, restError: off } = queries[q];
     const rows = lists?.[q];
-    return shorter(list, errors[q]).map((square, i) => {
-      const along = short(Math.sqrt(square), projection.error + error);
+    const found = shorter(squares[q], errors[q]);
+    for (let i = 0; i < found.length; i++) {
+      const along = short(Math.sqrt(found[i]), projection.error + error);
       const across = short(Math.abs(rest - rests[rows ? rows[i] : i]), restError + off);
-      return along * along + across * across;
-    });
-  });
+      found[i] = along * along + across * across;
+    }
+    return found;
+  };
   return { squares, bounds };
 }
 
@@ -184,7 +186,11 @@ async function inGroups(
 
 /** Squared distances as short as they may be; they are right to far more than 40 bits beside their error. */
 function shorter(squares: Float64Array, errors: Float64Array): Float64Array {
-  return squares.map((square, i) => Math.max(0, square * (1 - 2 ** -40) - errors[i]));
+  const found = new Float64Array(squares.length);
+  for (let i = 0; i < found.length; i++) {
+    found[i] = Math.max(0, squares[i] * (1 - 2 ** -40) - errors[i]);
+  }
+  return found;
 }
 
 function short(length: number, error: number): number {

@@ -89,7 +89,7 @@ export class ScheduledSearch {
       rate: 0.5 / (batch.sigmas[q] * batch.sigmas[q]),
       k: sizes[q].k,
     }));
-    if (!this.#tail) return found.map(best);
+    if (!this.#tail) return found.map((f) => bounded(f, best(f, f.k)));
     return await this.#withTails(batch, found, streams, signal);
   }
 
@@ -112,7 +112,7 @@ export class ScheduledSearch {
     );
     const pooled = pools.every((pool) => pool !== undefined);
     if (pooled && sizes.every(({ m, pool }) => m === pool)) {
-      return pools.map((rows) => ({ rows, ...NOTHING_KNOWN }));
+      return pools.map((rows) => ({ rows, rest: nothingKnown }));
     }
     const { squares, bounds } = await this.#proxy.measure(x, pooled ? pools : undefined, {
       signal,
@@ -121,9 +121,10 @@ export class ScheduledSearch {
       const places = smallest(list, Math.min(sizes[q].m, list.length));
       if (pooled) {
         const rows = Uint32Array.from(places, (place) => pools[q][place]);
-        return { rows, ...NOTHING_KNOWN };
+        return { rows, rest: nothingKnown };
       }
-      return { rows: places, ...restOf(bounds[q], places, 0.5 / (sigmas[q] * sigmas[q])) };
+      const rate = 0.5 / (sigmas[q] * sigmas[q]);
+      return { rows: places, rest: () => restOf(bounds(q), places, rate) };
     });
   }
 
@@ -135,7 +136,7 @@ export class ScheduledSearch {
     signal?: AbortSignal,
   ): Promise<Selection[]> {
     const { count } = this.#store;
-    const heads = found.map((f) => best({ ...f, k: Math.ceil(f.k / 2) }));
+    const heads = found.map((f) => best(f, Math.ceil(f.k / 2)));
     const tails = found.map(({ k }, q) => {
       const { rows } = heads[q];
       const n = Math.min(k - Math.ceil(k / 2), count - rows.length);
@@ -146,7 +147,7 @@ export class ScheduledSearch {
       const { rows, logits } = heads[q];
       const drawn = withTail(rows, logits, tails[q], squares[q].map((d) => -d * f.rate), count);
       if (drawn.estimate >= NEGLIGIBLE_TAIL) return drawn;
-      return { ...best(f), estimate: drawn.estimate };
+      return { ...bounded(f, best(f, f.k)), estimate: drawn.estimate };
     });
   }
 }
@@ -154,13 +155,27 @@ export class ScheduledSearch {
 /** Candidates of one query and what is known of all others. */
 interface Coarse {
   readonly rows: Uint32Array;
-  /** `log` of a bound of their mass, nats; NaN if nothing is known. */
-  readonly logRest: number;
-  /** A bound of their largest logit. */
-  readonly largestRest: number;
+  /** Bounds of what is not among them, which are costly to find. */
+  rest(): Rest;
 }
 
-const NOTHING_KNOWN = { logRest: NaN, largestRest: NaN };
+/** Bounds of items that are no candidates. */
+interface Rest {
+  /** `log` of their mass, nats, or more; NaN if nothing is known. */
+  readonly logMass: number;
+  /** Their largest logit, or more. */
+  readonly largest: number;
+}
+
+const nothingKnown = (): Rest => ({ logMass: NaN, largest: NaN });
+
+/** The best candidates of one query. */
+interface Best {
+  /** Their places among the candidates. */
+  readonly places: Uint32Array;
+  readonly rows: Uint32Array;
+  readonly logits: Float64Array;
+}
 
 /** Candidates and their exact distances. */
 interface Found extends Coarse {
@@ -171,26 +186,41 @@ interface Found extends Coarse {
   readonly k: number;
 }
 
+// Logits that are lower than the largest by this much are counted as if they were not: next to nothing, and no less than true.
+const LOW = 40;
+
 /** The mass of the items that are no candidates, by lower bounds of their distances. */
-function restOf(bounds: Float64Array, candidates: Uint32Array, rate: number) {
-  if (candidates.length === bounds.length) return { logRest: -Infinity, largestRest: -Infinity };
-  const rest = bounds.slice();
-  for (const row of candidates) rest[row] = Infinity;
-  const least = rest.reduce((a, b) => Math.min(a, b));
-  const sum = rest.reduce((total, square) => total + Math.exp((least - square) * rate), 0);
-  return { logRest: Math.log(sum) - least * rate, largestRest: -least * rate };
+function restOf(bounds: Float64Array, candidates: Uint32Array, rate: number): Rest {
+  if (candidates.length === bounds.length) return { logMass: -Infinity, largest: -Infinity };
+  for (const row of candidates) bounds[row] = Infinity;
+  let least = Infinity;
+  for (const square of bounds) if (square < least) least = square;
+  const near = least + LOW / rate;
+  let sum = bounds.length * Math.exp(-LOW);
+  for (const square of bounds) if (square < near) sum += Math.exp((least - square) * rate);
+  return { logMass: Math.log(sum) - least * rate, largest: -least * rate };
 }
 
-/** The `k` best candidates, by rising row, and a bound of what they leave out. */
-function best({ rows, squares, errors, rate, k, logRest, largestRest }: Found): Selection {
+/** The `k` best candidates, by rising row. */
+function best({ rows, squares, rate }: Found, k: number): Best {
   const places = smallest(squares, Math.min(k, rows.length));
-  const logits = Float64Array.from(places, (i) => -squares[i] * rate);
+  return {
+    places,
+    rows: Uint32Array.from(places, (i) => rows[i]),
+    logits: Float64Array.from(places, (i) => -squares[i] * rate),
+  };
+}
+
+/** The best candidates, and a bound of what they leave out. */
+function bounded(found: Found, { places, rows, logits }: Best): Selection {
+  const { squares, errors, rate } = found;
+  const rest = found.rest();
   const slack = Float64Array.from(
     places,
     (i, at) => errors[i] * rate + 2 ** -44 * (1 - logits[at]),
   );
   const top = logits.reduce((a, b) => Math.max(a, b));
-  let next = largestRest, sum = Math.exp(logRest - top);
+  let next = rest.largest, sum = Math.exp(rest.logMass - top);
   for (let i = 0, kept = 0; i < squares.length; i++) {
     if (places[kept] === i) {
       kept++;
@@ -201,7 +231,7 @@ function best({ rows, squares, errors, rate, k, logRest, largestRest }: Found): 
     sum += Math.exp(logit - top);
   }
   return {
-    rows: Uint32Array.from(places, (i) => rows[i]),
+    rows,
     logits,
     discarded: discardedMass({ logits, errors: slack, logUnseen: Math.log(sum) + top }),
     gap: logits.reduce((most, l, i) => Math.max(most, l - slack[i]), -Infinity) - next,
