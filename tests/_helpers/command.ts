@@ -10,8 +10,8 @@ export interface CommandResult {
   readonly stderr: string;
 }
 
-/** Starts `deno task sample`'s command. */
-export function startSample(args: readonly string[]): Deno.ChildProcess {
+/** Starts `deno task sample`'s command, in the root of the project or another folder. */
+export function startSample(args: readonly string[], folder: string = ROOT): Deno.ChildProcess {
   return new Deno.Command(Deno.execPath(), {
     args: [
       "run",
@@ -19,10 +19,12 @@ export function startSample(args: readonly string[]): Deno.ChildProcess {
       "--allow-write",
       "--allow-env",
       "--allow-sys",
+      "--config",
+      join(ROOT, "deno.json"),
       join(ROOT, "src/cli.ts"),
       ...args,
     ],
-    cwd: ROOT,
+    cwd: folder,
     stdin: "null",
     stdout: "piped",
     stderr: "piped",

@@ -14,6 +14,7 @@ import {
 } from "@closedform/diffusion";
 import assert from "node:assert/strict";
 import { Draws } from "../../src/samplers/dpm_v3/probe.ts";
+import { withFolder } from "../_helpers/files.ts";
 import { withoutLeaks } from "../_helpers/leaks.ts";
 import { distance, endOf, GAUSSIAN, MIXTURE, stepsOf, uniformLevels } from "../_helpers/toys.ts";
 import { assertClose } from "../_helpers/tolerance.ts";
@@ -193,8 +194,7 @@ Deno.test("dpmV3() with estimated tables needs fewer steps than methods without"
 
 Deno.test("dpmV3Statistics() do not depend on batches, and are kept on disk for their denoiser", async () => {
   const set = moons(50);
-  const folder = await Deno.makeTempDir();
-  try {
+  await withFolder(async (folder) => {
     let rows = 0;
     const base = optimalFloat64(set);
     const counted: Denoiser<Float64Array> = {
@@ -225,9 +225,7 @@ Deno.test("dpmV3Statistics() do not depend on batches, and are kept on disk for 
     };
     await dpmV3Statistics(other, set, options);
     assert.ok(rows > 3 * 4);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
+  });
 });
 
 Deno.test("dpmV3() and its statistics on tensors agree with float64, and leak nothing", async () => {

@@ -1,0 +1,143 @@
+import {
+  decodeNpy,
+  karrasGrid,
+  moons,
+  optimalFloat64,
+  sample,
+  SAMPLER_NAMES,
+  samplerByName,
+} from "@closedform/diffusion";
+import { main } from "@closedform/diffusion/cli";
+import { join } from "@std/path";
+import assert from "node:assert/strict";
+import { runSample, startSample } from "../_helpers/command.ts";
+import { withFolder } from "../_helpers/files.ts";
+import { distance } from "../_helpers/toys.ts";
+
+const COMMON = [
+  "--data",
+  "moons:100",
+  "--grid",
+  "karras",
+  "--steps",
+  "8",
+  "--count",
+  "6",
+  "--device",
+  "wasm",
+];
+
+async function drawn(out: string) {
+  const file = join(out, "samples.npy");
+  const record = JSON.parse(await Deno.readTextFile(join(out, "run.json")));
+  return { record, samples: decodeNpy(await Deno.readFile(file), file).data as Float32Array };
+}
+
+Deno.test("--sampler takes every sampler, which draws as the library does", () =>
+  withFolder(async (folder) => {
+    for (const name of SAMPLER_NAMES) {
+      if (name === "dpm-v3") continue;
+      const out = join(folder, name);
+      assert.equal(await main([...COMMON, "--quiet", "--sampler", name, "--out", out]), 0);
+      const { record, samples } = await drawn(out);
+      const expected = await sample(optimalFloat64(moons(100)), {
+        count: 6,
+        grid: karrasGrid(8),
+        sampler: samplerByName(name),
+      });
+      assert.equal(record.sampler.name, name);
+      // Float32 roundings, and what they do to steps that are adapted to a tolerance of 1e-6.
+      assert.ok(distance(samples, expected.x) < 1e-3, `${name}: ${distance(samples, expected.x)}`);
+      if (record.convergence) {
+        assert.equal(record.convergence.windows.max > 0, true);
+        assert.ok(record.convergence.estimatedError.max >= 0);
+        assert.ok(Math.abs(record.evaluations / expected.evaluations - 1) < 0.1, name);
+      } else {
+        assert.equal(record.evaluations, expected.evaluations);
+        assert.equal(record.calls, expected.calls);
+        assert.equal(expected.convergence, undefined);
+      }
+    }
+  }));
+
+Deno.test("--tolerance sets the error of samplers that have one, and the record tells what it cost", () =>
+  withFolder(async (folder) => {
+    const runs = await Promise.all(["1e-3", "1e-5"].map(async (tolerance) => {
+      const out = join(folder, tolerance);
+      const args = [...COMMON, "--quiet", "--sampler", "dop853", "--tolerance", tolerance];
+      assert.equal(await main([...args, "--out", out]), 0);
+      return (await drawn(out)).record;
+    }));
+    assert.deepEqual(runs.map(({ options }) => options.tolerance), [1e-3, 1e-5]);
+    assert.ok(runs[0].evaluations < runs[1].evaluations);
+    assert.ok(runs[0].convergence.estimatedError.max > runs[1].convergence.estimatedError.max);
+    for (const { convergence, calls } of runs) {
+      assert.equal(convergence.converged, 6);
+      assert.ok(calls >= convergence.evaluations.max);
+      for (const name of ["windows", "rejected", "sweeps"]) {
+        assert.ok(convergence[name].min >= 0, name);
+      }
+    }
+    const { stdout } = await runSample(
+      ...COMMON,
+      "--sampler",
+      "collocation",
+      "--out",
+      join(folder, "c"),
+    );
+    assert.match(
+      stdout,
+      /by collocation between the ends of the karras grid, \d+ evaluations per sample in \d+ calls/,
+    );
+  }));
+
+Deno.test("--sampler dpm-v3 estimates its statistics once", () =>
+  withFolder(async (folder) => {
+    const args = [
+      "--data",
+      "moons:100",
+      "--steps",
+      "6",
+      "--count",
+      "4",
+      "--sampler",
+      "dpm-v3",
+      "--device",
+      "wasm",
+    ];
+    const outputs: string[] = [];
+    for (const out of ["a", "b"]) {
+      const { code, stderr } = await startSample([...args, "--out", out], folder).output();
+      outputs.push(new TextDecoder().decode(stderr));
+      assert.equal(code, 0, outputs.at(-1));
+    }
+    assert.match(outputs[0], /statistics: 100 %/);
+    assert.doesNotMatch(outputs[1], /statistics: 100 %/);
+    const [a, b] = [await drawn(join(folder, "a")), await drawn(join(folder, "b"))];
+    assert.deepEqual(a.samples, b.samples);
+    assert.equal(a.record.evaluations, 6);
+  }));
+
+Deno.test("--sampler and --tolerance answer what they cannot do in one line", async () => {
+  for (
+    const [args, words] of [
+      [["--sampler", "magic"], /Cannot use --sampler magic: wanted one of ddim, euler, heun/],
+      [["--sampler", "heun", "--tolerance", "1e-3"], /Cannot use --tolerance 1e-3: .*only dopri5/],
+      [
+        ["--sampler", "dop853", "--tolerance", "2"],
+        /Cannot use --tolerance 2: .*wanted a number in \(0, 1\)/,
+      ],
+      [
+        ["--sampler", "dop853", "--tolerance=-1"],
+        /Cannot use --tolerance -1: wanted a number > 0/,
+      ],
+      [["--sampler", "collocation", "--tolerance", "0.1"], /Cannot use --tolerance 0.1: /],
+    ] as const
+  ) {
+    const { code, stdout, stderr } = await runSample(...args);
+    assert.equal(code, 2);
+    assert.equal(stdout, "");
+    assert.match(stderr, words);
+    assert.equal(stderr.trim().split("\n").length, 1);
+  }
+});
