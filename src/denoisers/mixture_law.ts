@@ -106,6 +106,28 @@ function logitsOfCentres({ weights, components }: MixtureLaw, x: Float64Array, s
 }
 
 /**
+ * The logarithms of `wₘ N(x; μₘ, Σₘ + σ²I)`, whose log-sum-exp is that of the density of `x = x₀ + σε`.
+ *
+ * @param law The mixture.
+ * @param x The noisy point, `d` numbers.
+ * @param sigma The noise level `σ > 0`.
+ * @returns One logit per component, in nats.
+ *
+ * @example The standard normal density at 0
+ * ```ts
+ * import { gaussianLaw, mixtureLaw, mixtureLogits } from "@closedform/diffusion";
+ * import assert from "node:assert/strict";
+ *
+ * const [logit] = mixtureLogits(mixtureLaw([1], [gaussianLaw([0], 0)]), Float64Array.of(0), 1);
+ * assert.ok(Math.abs(Math.exp(logit) - 1 / Math.sqrt(2 * Math.PI)) < 1e-15);
+ * ```
+ */
+export function mixtureLogits(law: MixtureLaw, x: Float64Array, sigma: number): Float64Array {
+  const constant = x.length / 2 * Math.log(2 * Math.PI);
+  return logitsOfLaws(law, x, sigma).map((logit) => logit - constant);
+}
+
+/**
  * The denoiser of a mixture.
  *
  * ```text
