@@ -87,6 +87,8 @@ export * from "./src/denoisers/pca_locality.ts";
 export * from "./src/denoisers/smoothed.ts";
 export * from "./src/denoisers/smoothing_defaults.ts";
 export * from "./src/denoisers/spectrum.ts";
+export { tiledGoldenSubset } from "./src/denoisers/tiled_golden_subset.ts";
+export type { TiledGoldenSubsetOptions } from "./src/denoisers/tiled_golden_subset.ts";
 export * from "./src/denoisers/wiener.ts";
 export type {
   PixelOptions,

@@ -32,7 +32,8 @@ import type { SubsetDenoiser } from "./denoiser.ts";
 import type { StoredDenoiser } from "./optimal.ts";
 import { dataSpectrum } from "./spectrum.ts";
 
-const REFERENCE =
+/** Where golden subsets come from. */
+export const GOLDEN_REFERENCE: string =
   "GoldDiff: fast and scalable analytical diffusion by a dynamic golden subset (2026), arXiv:2602.16498";
 const ACTION = "denoise by a golden subset";
 
@@ -141,7 +142,7 @@ export async function goldenSubset(
     restrictedPosterior({ base, store, items, chooser }, x, sigma, evaluate);
   return {
     label: `golden subset (${chooser.label}) of the ${base.label}`,
-    references: [REFERENCE, ...base.references],
+    references: [GOLDEN_REFERENCE, ...base.references],
     shape: base.shape,
     space: tensorSpace,
     mean: () => data.mean(),
