@@ -33,6 +33,8 @@ export interface SubsetChoice {
   readonly schedule?: ScheduleName;
   /** False for the nearest items alone, without a sample of all others. */
   readonly tail?: boolean;
+  /** Tiles per side that have subsets of their own. */
+  readonly tiles?: number;
   /** Instead of sizes, the error of the final image that is allowed. */
   readonly tolerance?: number;
 }
@@ -55,6 +57,7 @@ export const DENOISER_OPTIONS = {
   proxy: TEXT,
   schedule: TEXT,
   "no-tail": { type: "boolean" },
+  tiles: TEXT,
 } as const;
 
 /** Their texts, and that of the tolerance, if it is not the sampler's. */
@@ -73,7 +76,8 @@ export const DENOISER_HELP = `\
   --m N | N..M      candidates; with a range, more at low noise   [k..N/4]
   --proxy NAME      ${PROXIES.join(" | ").padEnd(45)}[pooled]
   --schedule NAME   ${SCHEDULES.join(" | ").padEnd(45)}[described]
-  --no-tail         the nearest items alone, without a sample of all others`;
+  --no-tail         the nearest items alone, without a sample of all others
+  --tiles N         N by N tiles with items of their own; of golden-pca and golden-local`;
 
 /**
  * Parses the options that choose a denoiser.
@@ -85,7 +89,7 @@ export const DENOISER_HELP = `\
 export function parseDenoiser(values: Values): DenoiserChoice {
   const text = (name: keyof Values) => values[name] as string | undefined;
   const denoiser = oneOf("denoiser", text("denoiser") ?? "optimal", DENOISERS);
-  const given = (["tolerance", "k", "m", "proxy", "schedule", "no-tail"] as const)
+  const given = (["tolerance", "k", "m", "proxy", "schedule", "no-tail", "tiles"] as const)
     .filter((name) => values[name] !== undefined);
   if (given.length > 0 && !denoiser.startsWith("golden")) {
     throw new UsageError(
@@ -104,6 +108,7 @@ export function parseDenoiser(values: Values): DenoiserChoice {
       `Cannot use --tolerance with --${given[1]}: it chooses the items itself, wanted one of them`,
     );
   }
+  if (values.tiles !== undefined) checkTiles(denoiser, given);
   const tolerance = text("tolerance"), proxy = text("proxy"), schedule = text("schedule");
   const [k, m] = [size("k", text("k")), size("m", text("m"))];
   return {
@@ -114,9 +119,24 @@ export function parseDenoiser(values: Values): DenoiserChoice {
       ...(proxy !== undefined && { proxy: oneOf("proxy", proxy, PROXIES) }),
       ...(schedule !== undefined && { schedule: oneOf("schedule", schedule, SCHEDULES) }),
       ...(values["no-tail"] && { tail: false }),
+      ...(values.tiles !== undefined && { tiles: whole("tiles", text("tiles"), 1) }),
       ...(tolerance !== undefined && { tolerance: positive("tolerance", tolerance) }),
     },
   };
+}
+
+function checkTiles(denoiser: string, given: readonly string[]): void {
+  if (denoiser === "golden") {
+    throw new UsageError(
+      "Cannot use --tiles with --denoiser golden: its weights are those of whole images, wanted golden-pca or golden-local",
+    );
+  }
+  const clash = given.find((name) => name !== "tiles" && name !== "k");
+  if (clash) {
+    throw new UsageError(
+      `Cannot use --tiles with --${clash}: tiles are searched exactly, wanted --k alone`,
+    );
+  }
 }
 
 /** A number of items, or a range like 100..200. */

@@ -12,6 +12,7 @@ import { local } from "../denoisers/local.ts";
 import { optimal, optimalStreamed } from "../denoisers/optimal.ts";
 import type { StoredDenoiser } from "../denoisers/optimal.ts";
 import { pcaLocality } from "../denoisers/pca_locality.ts";
+import { tiledGoldenSubset } from "../denoisers/tiled_golden_subset.ts";
 import { wiener } from "../denoisers/wiener.ts";
 import type { AnyTensor } from "../linear_space.ts";
 import type { RunData } from "./data.ts";
@@ -69,12 +70,15 @@ async function golden(
   const name = denoiser === "golden" ? "optimal" : denoiser === "golden-pca" ? "pca" : "local";
   using resources = new DisposableStack();
   const base: SubsetDenoiser<AnyTensor> = resources.use(await BASES[name](dataset, device, signal));
+  const { tiles, ...sizes } = subset;
   const found = resources.use(
-    await goldenSubset(base, dataset, device, {
-      ...subset,
-      seed,
-      ...(subset.tolerance !== undefined && { grid: grid.sigmas }),
-    }),
+    tiles !== undefined
+      ? await tiledGoldenSubset(base, dataset, device, { tiles, k: sizes.k })
+      : await goldenSubset(base, dataset, device, {
+        ...sizes,
+        seed,
+        ...(sizes.tolerance !== undefined && { grid: grid.sigmas }),
+      }),
   );
   const held = resources.move();
   return {

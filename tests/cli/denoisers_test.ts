@@ -67,6 +67,8 @@ Deno.test("parseOptions() refuses combinations that make no sense, in one line t
     [["--denoiser", "golden", "--schedule", "x"], /described, random-pool, random/],
     [["--denoiser", "gold"], /golden-local/],
     [["--tolerance", "1"], /--denoiser golden/],
+    [["--denoiser", "golden", "--tiles", "2"], /wanted golden-pca or golden-local/],
+    [["--denoiser", "golden-pca", "--tiles", "2", "--m", "9"], /--tiles with --m/],
   ] as const;
   for (const [args, message] of cases) {
     assert.throws(() => parseOptions([...args]), (error) => {
@@ -94,6 +96,9 @@ Deno.test("sample runs every denoiser and names it in its record", async () => {
     assert.ok(samples.every(Number.isFinite), name);
     assert.ok(record.references.length >= 2, name);
   }
+  const tiled = ["--denoiser", "golden-local", "--tiles", "2", "--k", "5..20"];
+  const { record } = await run("--steps", "3", "--limit", "100", ...tiled);
+  assert.match(record.denoiser, /golden subsets \(4 tiles\) of the .*local/);
 });
 
 Deno.test("sample with a certified subset records size, gap, bound and mass, and ends where the whole denoiser does", async () => {
