@@ -67,7 +67,7 @@ function assertSame(
     const [mean, wanted] = [actual.mean, expected.mean].map((m) => m.subarray(from, to));
     assertClose(mean, wanted, relative * largest, "mean");
     const fact = (name: keyof PosteriorFacts, allowed: number) =>
-      assertClose([actual.facts[name][q]], [facts[name][q]], allowed, name);
+      assertClose([actual.facts[name]![q]], [facts[name]![q]], allowed, name);
     fact("logNormaliser", relative);
     fact("effectiveSampleSize", 2 * relative * facts.effectiveSampleSize[q]);
     // −p log p of a share that is off by δ relatively moves by δ (1 + |log p|) p.
@@ -125,7 +125,7 @@ Deno.test("mergePosteriors() leaves out parts that weigh nothing, without NaN", 
   for (const [name, [value]] of Object.entries(alone.facts) as [keyof PosteriorFacts, number[]][]) {
     // The top row of the far part comes first in the whole. An inverse of an inverse rounds twice.
     const wanted = name === "topIndex" ? 1 + value : value;
-    assertClose([facts[name][0]], [wanted], 4 * EPS64 * Math.abs(wanted), name);
+    assertClose([facts[name]![0]], [wanted], 4 * EPS64 * Math.abs(wanted), name);
   }
   // A single row has no second: its gap is infinite, and stays so when it is all there is.
   assert.equal(mergePosteriors([parts[0]]).facts.logitGap[0], Infinity);

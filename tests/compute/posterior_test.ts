@@ -95,8 +95,8 @@ async function compare(
       );
       const fact = (name: keyof typeof expected.facts, allowed: number) =>
         assertClose(
-          [actual.facts[name][q]],
-          [expected.facts[name][q]],
+          [actual.facts[name]![q]],
+          [expected.facts[name]![q]],
           allowed,
           what(name),
         );
@@ -242,7 +242,7 @@ testOnDevices(
           for (const [name, values] of Object.entries(alone.facts)) {
             assert.equal(
               values[0],
-              together.facts[name as keyof typeof alone.facts][q],
+              together.facts[name as keyof typeof alone.facts]![q],
               name,
             );
           }

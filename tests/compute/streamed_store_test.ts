@@ -85,7 +85,7 @@ function assertPosterior(
       Object.entries(expected.facts).map(([name, values]) => [name, values[q]]),
     ) as Record<keyof PosteriorFacts, number>;
     const fact = (name: keyof PosteriorFacts, tolerance: number) =>
-      assertClose([actual.facts[name][q]], [wanted[name]], tolerance, `${name}, ${what}, ${q}`);
+      assertClose([actual.facts[name]![q]], [wanted[name]], tolerance, `${name}, ${what}, ${q}`);
     fact("topLogit", logit);
     fact("logNormaliser", logit);
     // A gap of -1e9 has float32 rounding of its own on devices without float64.

@@ -174,7 +174,7 @@ function assertFacts(
   what: string,
 ): void {
   const close = (name: keyof PosteriorFacts, tolerance: number) =>
-    assertClose([actual[name][q]], [expected[name][q]], tolerance, `${what}: ${name}`);
+    assertClose([actual[name]![q]], [expected[name]![q]], tolerance, `${what}: ${name}`);
   const range = 1 + Math.log(count);
   const gap = expected.logitGap[q];
   // A logit l is also off by a few roundings of its own size.
@@ -264,7 +264,7 @@ test("posterior() of a query has the same bits in every batch", async () => {
           all.mean.slice(from * dimension, end * dimension),
         );
         for (const name of Object.keys(part.facts) as (keyof typeof part.facts)[]) {
-          assert.deepEqual(part.facts[name], all.facts[name].slice(from, end), name);
+          assert.deepEqual(part.facts[name], all.facts[name]!.slice(from, end), name);
         }
       }
       store.dispose();

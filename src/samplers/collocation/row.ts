@@ -34,7 +34,6 @@ export interface RowSettings {
 /** Length of the first window in `ℓ = −ln σ`, and the longest. */
 const FIRST_LENGTH = 1;
 const LONGEST = 3;
-const KAPPA = Number(Deno.env.get("KAPPA") ?? 1);
 const MOST_SWEEPS = 14;
 /** Increments below this share of what rounding does to one number are noise: they average over the nodes. */
 const STILL = 1 / 8;
