@@ -428,7 +428,7 @@ async function longJob(device: Device, options: Partial<WindowOptions>): Promise
   }
 }
 
-testOnDevices(devices, "windowed() hears a signal within a second", async (device) => {
+testOnDevices(devices, "windowed() hears a signal within two seconds", async (device) => {
   const reason = new RangeError("enough"), abort = new AbortController();
   const job = longJob(device, { signal: abort.signal });
   job.catch(() => {});
@@ -436,7 +436,7 @@ testOnDevices(devices, "windowed() hears a signal within a second", async (devic
   const before = performance.now();
   abort.abort(reason);
   await assert.rejects(job, (error) => error === reason);
-  assert.ok(performance.now() - before < 1000);
+  assert.ok(performance.now() - before < 2000);
   await assert.rejects(longJob(device, { signal: AbortSignal.abort(reason) }), (e) => e === reason);
 });
 

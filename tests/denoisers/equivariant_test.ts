@@ -251,7 +251,7 @@ if (hasData("mnist")) {
 
 testOnDevices(
   devices,
-  "equivariant() hears a signal within a second and reports progress",
+  "equivariant() hears a signal within two seconds and reports progress",
   (device) =>
     withoutLeaks(async () => {
       const set = images(device.kind === "wasm" ? 1500 : 60, 28, 28);
@@ -266,7 +266,7 @@ testOnDevices(
       const before = performance.now();
       abort.abort(reason);
       await assert.rejects(work, (error) => error === reason);
-      assert.ok(performance.now() - before < 1000);
+      assert.ok(performance.now() - before < 2000);
       assert.ok(told.every((v, i) => v >= (told[i - 1] ?? 0) && v <= 1));
       x.dispose();
     }),
