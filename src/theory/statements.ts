@@ -23,7 +23,10 @@ import { rareAmplification, roundedDenoiser } from "./perturbed_flow.ts";
 import { separatrixAmplification, smoothErrors } from "./perturbed_flow.ts";
 import { meanLimit, nearestLimit } from "./posterior_limits.ts";
 import { entropyRate, progressiveConcentration } from "./progressive_concentration.ts";
+import { quantilesAreKept } from "./quantiles.ts";
 import { sampledTailUnbiased, tailMassCovered } from "./sampled_tail.ts";
+import { fittedGaussianInOneStep, picardIsDdim, samplerIdentities } from "./sampler_identities.ts";
+import { publishedThirdOrder, samplerOrders } from "./sampler_orders.ts";
 import {
   barycentricSupport,
   mergingBandwidth,
@@ -48,6 +51,12 @@ import {
 /** Every statement of the theory, by its name. */
 export const STATEMENTS: Readonly<Record<string, () => Report | Promise<Report>>> = {
   oneUpdate,
+  quantilesAreKept,
+  samplerIdentities,
+  picardIsDdim,
+  fittedGaussianInOneStep,
+  samplerOrders,
+  publishedThirdOrder,
   meanLimit,
   nearestLimit,
   gaussianLimit,
