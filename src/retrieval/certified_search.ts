@@ -100,6 +100,8 @@ export class CertifiedSearch {
   readonly #effective = new Map<number, { sigma: number; size: number }>();
 
   /**
+   * Makes ready to search some data.
+   *
    * @param store The data.
    * @param options How many items a search finds.
    * @throws {RangeError} If that is not a whole number ≥ 1.
