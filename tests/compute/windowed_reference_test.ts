@@ -229,13 +229,16 @@ Deno.test("referenceWindowed() refuses what it cannot answer", () => {
 });
 
 Deno.test("referenceWindowedInTurns() stops on an abort, reports progress, and gives the same", async () => {
-  const shape = [12, 12, 1], points = images(60, shape, true);
+  const shape = [12, 12, 1], points = images(240, shape, true);
   const query = noisy(144, 8);
   const options = { shape, patch: 5, translations: "circular" } as const;
   const reason = new RangeError("enough");
   const abort = new AbortController();
-  const work = referenceWindowedInTurns(points, query, 1, { ...options, signal: abort.signal });
-  setTimeout(() => abort.abort(reason), 1);
+  const work = referenceWindowedInTurns(points, query, 1, {
+    ...options,
+    signal: abort.signal,
+    onProgress: () => abort.abort(reason),
+  });
   await assert.rejects(work, (error) => error === reason);
   const told: number[] = [];
   const { mean } = await referenceWindowedInTurns(points, query, 1, {
