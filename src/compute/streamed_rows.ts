@@ -55,7 +55,7 @@ export class StreamedRows {
         sums[at] += weight * stored[from + c];
       }
     });
-    return Float32Array.from(sums, (sum) => sum * scale + offset);
+    return new Float32Array(sums.map((sum) => sum * scale + offset));
   }
 
   /** Calls `use` for every listed row, in the order of the source. */

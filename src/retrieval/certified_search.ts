@@ -188,8 +188,10 @@ export class CertifiedSearch {
       open = open.filter((i, at) => {
         const known = this.#known.get(queries[i].sample)!;
         const all = measured.get(i)!;
-        all.squares.push(...squares[at]);
-        all.errors.push(...errors[at]);
+        for (let k = 0; k < parts[at].length; k++) {
+          all.squares.push(squares[at][k]);
+          all.errors.push(errors[at][k]);
+        }
         found[i] = transported(queries[i], known, all, this.#store.count);
         return !found[i] && all.squares.length < known.rows.length;
       });
@@ -265,8 +267,10 @@ function transported(
   const move = { sigma: known.sigma, nextSigma: sigma, distance: distance(values, known.values) };
   const { logMass, largest } = transportMass(unseen, move);
   const rate = 0.5 / (sigma * sigma);
-  const order = Uint32Array.from(squares.keys()).sort((a, b) => squares[a] - squares[b] || a - b);
-  const logits = Float64Array.from(order, (i) => -squares[i] * rate);
+  const order = new Uint32Array(squares.length).map((_, i) => i).sort((a, b) =>
+    squares[a] - squares[b] || a - b
+  );
+  const logits = new Float64Array(order.length).map((_, at) => -squares[order[at]] * rate);
   const slack = logits.map((l, i) => errors[order[i]] * rate + rounding(l));
   // The transport moves sums of terms as large as these.
   const logUnseen = logMass === -Infinity
@@ -278,7 +282,7 @@ function transported(
   if (!certified) return undefined;
   const { k, discarded } = certified;
   return {
-    rows: Uint32Array.from(order.subarray(0, k), (i) => known.rows[i]),
+    rows: order.subarray(0, k).map((i) => known.rows[i]),
     logits: logits.subarray(0, k),
     discarded,
     gap: logits[0] - slack[0] - Math.max(largest, k < p ? logits[k] + slack[k] : -Infinity),

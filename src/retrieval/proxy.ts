@@ -169,7 +169,7 @@ async function inGroups(
 ): Promise<{ squares: Float64Array[]; errors: Float64Array[] }> {
   const { count, dimension } = store;
   const queries = values.length / dimension;
-  const all = lists ? undefined : Uint32Array.from({ length: count }, (_, i) => i);
+  const all = lists ? undefined : new Uint32Array(count).map((_, i) => i);
   const most = Math.max(1, Math.floor(MOST_DISTANCES / count));
   const squares: Float64Array[] = [], errors: Float64Array[] = [];
   for (let first = 0; first < queries; first += most) {

@@ -120,7 +120,7 @@ export class ScheduledSearch {
     return squares.map((list, q) => {
       const places = smallest(list, Math.min(sizes[q].m, list.length));
       if (pooled) {
-        const rows = Uint32Array.from(places, (place) => pools[q][place]);
+        const rows = places.map((place) => pools[q][place]);
         return { rows, rest: nothingKnown };
       }
       const rate = 0.5 / (sigmas[q] * sigmas[q]);
@@ -206,8 +206,8 @@ function best({ rows, squares, rate }: Found, k: number): Best {
   const places = smallest(squares, Math.min(k, rows.length));
   return {
     places,
-    rows: Uint32Array.from(places, (i) => rows[i]),
-    logits: Float64Array.from(places, (i) => -squares[i] * rate),
+    rows: places.map((i) => rows[i]),
+    logits: new Float64Array(places.length).map((_, at) => -squares[places[at]] * rate),
   };
 }
 
@@ -215,10 +215,7 @@ function best({ rows, squares, rate }: Found, k: number): Best {
 function bounded(found: Found, { places, rows, logits }: Best): Selection {
   const { squares, errors, rate } = found;
   const rest = found.rest();
-  const slack = Float64Array.from(
-    places,
-    (i, at) => errors[i] * rate + 2 ** -44 * (1 - logits[at]),
-  );
+  const slack = logits.map((logit, at) => errors[places[at]] * rate + 2 ** -44 * (1 - logit));
   const top = logits.reduce((a, b) => Math.max(a, b));
   let next = rest.largest, sum = Math.exp(rest.logMass - top);
   for (let i = 0, kept = 0; i < squares.length; i++) {

@@ -121,7 +121,7 @@ export async function weightedMeans(
     const sum = new Float32Array(buffer, sums[i], dimension);
     for (let c = 0; c < dimension; c++) total[k * dimension + c] += sum[c];
   });
-  return Float32Array.from(total, (sum) => sum * scale + offset);
+  return new Float32Array(total.map((sum) => sum * scale + offset));
 }
 
 async function run(
