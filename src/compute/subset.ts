@@ -13,6 +13,8 @@ export interface Subset {
    * `N−h` stand for all of them. Default 0.
    */
   readonly logWeights?: Float64Array;
+  /** Their squared distances to the query in data units, if they are known: whoever needs them then need not measure again. */
+  readonly squares?: Float64Array;
 }
 
 /**
@@ -36,7 +38,7 @@ export function checkSubsets(
       `Cannot ${action}: received ${subsets.length} subsets for ${queries} queries, wanted one each`,
     );
   }
-  for (const { rows, logWeights } of subsets) {
+  for (const { rows, logWeights, squares } of subsets) {
     if (rows.length === 0) {
       throw new RangeError(`Cannot ${action}: a subset is empty, wanted at least one row`);
     }
@@ -47,6 +49,11 @@ export function checkSubsets(
     if (logWeights && logWeights.length !== rows.length) {
       throw new TypeError(
         `Cannot ${action}: received ${logWeights.length} weights for ${rows.length} rows, wanted one each`,
+      );
+    }
+    if (squares && squares.length !== rows.length) {
+      throw new TypeError(
+        `Cannot ${action}: received ${squares.length} squared distances for ${rows.length} rows, wanted one each`,
       );
     }
     const weight = logWeights?.find((w) => !Number.isFinite(w));

@@ -56,9 +56,16 @@ export async function subsetPosterior(
   const sigmas = sigmaPerRow(sigma, queries, POSTERIOR_ACTION);
   checkSubsets(subsets, queries, count, POSTERIOR_ACTION);
   signal?.throwIfAborted();
-  const { squares } = await kernels.distances(subsets.map(({ rows }) => rows));
+  // Known distances are not measured again; the list of their rows is empty then.
+  const none = new Uint32Array();
+  const unknown = subsets.map(({ rows, squares }) => squares ? none : rows);
+  const measured = unknown.some(({ length }) => length > 0)
+    ? (await kernels.distances(unknown)).squares
+    : [];
   const facts = emptyFacts(queries);
-  const weighted = subsets.map((subset, q) => weigh(subset, squares[q], sigmas[q], facts, q));
+  const weighted = subsets.map((subset, q) =>
+    weigh(subset, subset.squares ?? measured[q], sigmas[q], facts, q)
+  );
   signal?.throwIfAborted();
   return { mean: await kernels.means(weighted), facts };
 }

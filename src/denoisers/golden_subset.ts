@@ -311,11 +311,13 @@ async function overSubsets(
   choices: readonly Choice[],
   signal?: AbortSignal,
 ): Promise<Posterior<AnyTensor>> {
-  const subsets = choices.map(({ subset }) => {
+  const subsets = choices.map(({ subset }, q) => {
     const { rows, logits, logWeights } = subset!;
+    const rate = -2 * sigmas[q] * sigmas[q];
     return {
-      logits,
       rows: items ? rows.map((row) => items[row]) : rows,
+      logits,
+      squares: logits.map((logit, i) => (logit - (logWeights?.[i] ?? 0)) * rate),
       ...(logWeights && { logWeights }),
     };
   });

@@ -212,6 +212,42 @@ testOnDevices(
 
 testOnDevices(
   devices,
+  "posteriorOn() takes distances that are known as they are",
+  async (device) => {
+    const points = moons(90);
+    const queries = noisy(points, 0.5), lists = listsFor(90);
+    const x = tensorSpace.from(queries, [BATCH, 2]);
+    for (const store of await storesOf(device, points)) {
+      const { squares } = await store.distancesTo(x, lists);
+      // Some known, some not.
+      const subsets = lists.map((rows, q) => ({ rows, ...(q !== 2 && { squares: squares[q] }) }));
+      const known = await store.posteriorOn(x, 0.5, subsets);
+      const measured = await store.posteriorOn(x, 0.5, lists.map((rows) => ({ rows })));
+      const [a, b] = [
+        await tensorSpace.values(known.mean),
+        await tensorSpace.values(measured.mean),
+      ];
+      assertClose(a, b, 0, "mean");
+      assertClose(known.facts.logNormaliser, measured.facts.logNormaliser, 0, "evidence");
+      // Wrong ones are believed: all rows at the same distance weigh the same.
+      const even = await store.posteriorOn(
+        x,
+        0.5,
+        lists.map((rows) => ({
+          rows,
+          squares: new Float64Array(rows.length).fill(3),
+        })),
+      );
+      assertClose(even.facts.effectiveSampleSize, lists.map(({ length }) => length), 1e-9, "size");
+      tensorSpace.dispose(known.mean, measured.mean, even.mean);
+      store.dispose();
+    }
+    x.dispose();
+  },
+);
+
+testOnDevices(
+  devices,
   "posteriorOn() gives a query the same bits alone and in a batch",
   async (device) => {
     const points = shapes(900);
@@ -283,6 +319,7 @@ testOnDevices(
         await refused([{ rows: new Uint32Array() }], RangeError);
         await refused([{ rows: Uint32Array.of(50) }], RangeError);
         await refused([{ rows, logWeights: Float64Array.of(1) }], TypeError);
+        await refused([{ rows, squares: Float64Array.of(1) }], TypeError);
         await refused([{ rows, logWeights: Float64Array.of(1, -Infinity) }], RangeError);
         await assert.rejects(store.posteriorOn(x, 0, [{ rows }]), RangeError);
         await assert.rejects(store.distancesTo(x, [Uint32Array.of(50)]), RangeError);

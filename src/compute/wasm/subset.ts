@@ -15,6 +15,8 @@ const MOST_JOBS = 32;
 /** Bytes of a job and of the numbers in front of a query's digits; the kernels agree. */
 const JOB = 32, HEAD = 32;
 
+const WHOLE = 1.5 * 2 ** 52;
+
 /** Some listed rows of one query. */
 interface Part {
   readonly query: number;
@@ -172,17 +174,19 @@ function writeDigits(
   const high = new Int16Array(buffer, at + HEAD, stride).fill(0);
   const low = new Int16Array(buffer, at + HEAD + 2 * stride, stride).fill(0);
   let largest = 0, square = 0;
-  for (const v of query) {
-    const q = (v - offset) / scale;
+  for (let c = 0; c < dimension; c++) {
+    const q = (query[c] - offset) / scale;
     largest = Math.max(largest, Math.abs(q));
     square += q * q;
   }
   const s1 = Math.max(largest, Number.MIN_VALUE * 2 ** 60) / 32767, s2 = s1 / 65534;
-  query.forEach((v, c) => {
-    const q = (v - offset) / scale;
-    high[c] = Math.round(q / s1);
-    low[c] = Math.round((q - s1 * high[c]) / s2);
-  });
+  for (let c = 0; c < dimension; c++) {
+    const q = (query[c] - offset) / scale;
+    // Adding and taking off 1.5 · 2⁵² rounds to whole numbers, several times as fast as Math.round.
+    const h = q / s1 + WHOLE - WHOLE;
+    high[c] = h;
+    low[c] = (q - s1 * h) / s2 + WHOLE - WHOLE;
+  }
   head.set([square, s1, s2, 0]);
   // What is left after two digits, times bytes of at most 128; and float64 sums of large terms.
   return s2 * 128 * dimension + 2 ** -50 * (square + 128 ** 2 * dimension);
