@@ -100,6 +100,8 @@ export * from "./src/linear_space.ts";
 export * from "./src/metrics/agreement.ts";
 export * from "./src/metrics/assignment.ts";
 export * from "./src/metrics/discrepancy.ts";
+export { compareScores, explainedVariance } from "./src/metrics/explained_variance.ts";
+export type { ExplainedVariance, ScoreComparison } from "./src/metrics/explained_variance.ts";
 export * from "./src/metrics/frechet.ts";
 export * from "./src/metrics/nearest.ts";
 export * from "./src/metrics/pairs.ts";

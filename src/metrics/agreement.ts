@@ -9,6 +9,7 @@
  */
 import type { EvaluateOptions, Sigma } from "../compute/posterior.ts";
 import type { Denoiser } from "../denoisers/denoiser.ts";
+import { outputsOf } from "./_outputs.ts";
 import { mse, pearson, rSquared } from "./pairs.ts";
 import type { PairScores, SampleRows } from "./pairs.ts";
 
@@ -100,7 +101,7 @@ export async function denoiserAgreement<X>(
   sigma: Sigma,
   options: EvaluateOptions = {},
 ): Promise<Agreement> {
-  const [ours, theirs] = await outputs(denoiser, reference, x, sigma, options);
+  const [ours, theirs] = await outputsOf(denoiser, reference, x, sigma, options);
   return agreement(ours, theirs, dimensionOf(denoiser));
 }
 
@@ -155,7 +156,7 @@ export async function errorToFullScan<X>(
   sigma: Sigma,
   options: EvaluateOptions = {},
 ): Promise<ScanError> {
-  const [ours, theirs] = await outputs(denoiser, fullScan, x, sigma, options);
+  const [ours, theirs] = await outputsOf(denoiser, fullScan, x, sigma, options);
   const errors = mse(ours, theirs, dimensionOf(denoiser));
   const rms = errors.perSample.map(Math.sqrt);
   return { mse: errors, rms, worst: rms.reduce((most, v) => Math.max(most, v), 0) };
@@ -163,29 +164,4 @@ export async function errorToFullScan<X>(
 
 function dimensionOf({ shape }: Denoiser<unknown>): number {
   return shape.reduce((product, n) => product * n, 1);
-}
-
-/** What two denoisers make of the same states, as numbers. */
-async function outputs<X>(
-  a: Denoiser<X>,
-  b: Denoiser<X>,
-  x: X,
-  sigma: Sigma,
-  options: EvaluateOptions,
-): Promise<SampleRows[]> {
-  if (a.shape.join() !== b.shape.join()) {
-    throw new TypeError(
-      `Cannot compare denoisers: they work on shapes [${a.shape}] and [${b.shape}], wanted equal shapes`,
-    );
-  }
-  const rows: SampleRows[] = [];
-  for (const denoiser of [a, b]) {
-    const denoised = await denoiser.denoise(x, sigma, options);
-    try {
-      rows.push(await denoiser.space.values(denoised));
-    } finally {
-      denoiser.space.dispose(denoised);
-    }
-  }
-  return rows;
 }

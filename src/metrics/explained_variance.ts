@@ -1,0 +1,151 @@
+/**
+ * How much of a score, or of a denoiser's output, another one explains.
+ *
+ * @module
+ */
+import type { EvaluateOptions, Sigma } from "../compute/posterior.ts";
+import type { Denoiser } from "../denoisers/denoiser.ts";
+import { outputsOf } from "./_outputs.ts";
+import { checkRows } from "./_rows.ts";
+
+/** What {@linkcode explainedVariance} returns. */
+export interface ExplainedVariance {
+  /** `1 − mean(|r − a|²/|r − c|²)` over the rows: every row counts the same, as published since 2024. */
+  readonly meanOfRatios: number;
+  /** `1 − mean |r − a|² / mean |r − c|²`: rows count by their size. */
+  readonly ratioOfMeans: number;
+  /** The residual `|r − a|²/|r − c|²` of each row. */
+  readonly residuals: Float64Array;
+}
+
+const ACTION = "compute the explained variance";
+
+/**
+ * How much of some vectors others explain, beyond what a centre does.
+ *
+ * ```text
+ * 1 − |r − a|² / |r − c|²
+ * ```
+ *
+ * 1 for equal vectors, 0 for the centre itself, negative for worse. The two ways to average are not the same
+ * number: say which is shown. Swap the vectors for the measure that is called reversed.
+ *
+ * Reference: B. Wang, J. Vastola (2024), arXiv:2412.09726.
+ *
+ * @param reference The vectors `r` to be explained, `n` rows of `d` numbers.
+ * @param approximation The vectors `a` that explain them, as many.
+ * @param dimension Numbers per row, `d`.
+ * @param centre What explains nothing: `d` numbers for all rows, or as many as there are. Default: zero.
+ * @returns Both averages, and the residuals row by row; a row that is its own centre has residual 0 if it
+ * is met, else an infinite one.
+ * @throws {TypeError} If the lengths do not fit, or there are no rows.
+ * @throws {RangeError} If a number is not finite.
+ *
+ * @example
+ * ```ts
+ * import { explainedVariance } from "@closedform/diffusion";
+ * import assert from "node:assert/strict";
+ *
+ * const { meanOfRatios, ratioOfMeans } = explainedVariance([1, 0, 3, 0], [1, 0, 0, 0], 2);
+ * assert.deepEqual([meanOfRatios, ratioOfMeans], [0.5, 0.1]);
+ * ```
+ */
+export function explainedVariance(
+  reference: ArrayLike<number>,
+  approximation: ArrayLike<number>,
+  dimension: number,
+  centre: ArrayLike<number> = new Float64Array(dimension),
+): ExplainedVariance {
+  const rows = checkRows(reference, dimension, ACTION);
+  checkRows(approximation, dimension, ACTION);
+  checkRows(centre, dimension, ACTION);
+  if (
+    approximation.length !== reference.length ||
+    (centre.length !== dimension && centre.length !== reference.length)
+  ) {
+    throw new TypeError(
+      `Cannot ${ACTION}: received ${reference.length} numbers to be explained, ${approximation.length} that explain ` +
+        `and ${centre.length} of a centre, wanted as many, and ${dimension} or as many`,
+    );
+  }
+  const residuals = new Float64Array(rows);
+  let error = 0, size = 0;
+  for (let b = 0; b < rows; b++) {
+    let off = 0, away = 0;
+    for (let c = 0; c < dimension; c++) {
+      const at = b * dimension + c;
+      off += (reference[at] - approximation[at]) ** 2;
+      away += (reference[at] - centre[centre.length === dimension ? c : at]) ** 2;
+    }
+    residuals[b] = off === 0 ? 0 : off / away;
+    error += off;
+    size += away;
+  }
+  return {
+    meanOfRatios: 1 - residuals.reduce((sum, v) => sum + v, 0) / rows,
+    ratioOfMeans: error === 0 ? 1 : 1 - error / size,
+    residuals,
+  };
+}
+
+/** How well a denoiser is explained by another one, on the same noisy states. */
+export interface ScoreComparison {
+  /**
+   * Of the scores `(D − x)/σ²`. At large noise all of them are nearly `−z/σ`, so that even a point at the mean explains
+   * most.
+   */
+  readonly score: ExplainedVariance;
+  /** Of the outputs `D` as they are. */
+  readonly denoised: ExplainedVariance;
+  /** Of the outputs about the mean of the data, `D − μ`: the one that tells models apart at any noise. */
+  readonly centred: ExplainedVariance;
+}
+
+/**
+ * Compares the scores of two denoisers: how much of the first one, say a network, the second one explains.
+ *
+ * ```text
+ * score 1 − |D₁ − D₂|²/|D₁ − x|²,   denoised 1 − |D₁ − D₂|²/|D₁|²,   centred 1 − |D₁ − D₂|²/|D₁ − μ|²
+ * ```
+ *
+ * @param denoiser The denoiser to be explained.
+ * @param approximation The denoiser that explains it, which knows the mean of the data.
+ * @param x Noisy states, `B` rows; for published numbers, items of the training data plus `σε`. Not disposed.
+ * @param sigma Noise level in data units, one for all rows or one each.
+ * @param options A signal that cancels.
+ * @returns All three, row by row and averaged in both ways.
+ * @throws {TypeError} If the two work on samples of different shapes.
+ * @throws {RangeError} If the approximation does not know its mean, an output is not finite, or a noise level not positive.
+ *
+ * @example At high noise, a Gaussian explains the score of any data
+ * ```ts
+ * import { compareScores, moons, optimalFloat64, wienerFloat64 } from "@closedform/diffusion";
+ * import assert from "node:assert/strict";
+ *
+ * const set = moons(200), x = Float64Array.of(9, -12, 20, 3);
+ * const { score } = await compareScores(optimalFloat64(set), await wienerFloat64(set), x, 10);
+ * assert.ok(score.meanOfRatios > 0.9999);
+ * ```
+ */
+export async function compareScores<X>(
+  denoiser: Denoiser<X>,
+  approximation: Denoiser<X>,
+  x: X,
+  sigma: Sigma,
+  options: EvaluateOptions = {},
+): Promise<ScoreComparison> {
+  if (!approximation.mean) {
+    throw new RangeError(
+      `Cannot compare scores: ${approximation.label} does not know the mean of the data, wanted a denoiser that does`,
+    );
+  }
+  const [ours, theirs] = await outputsOf(denoiser, approximation, x, sigma, options);
+  const dimension = denoiser.shape.reduce((product, n) => product * n, 1);
+  const against = (centre?: ArrayLike<number>) =>
+    explainedVariance(ours, theirs, dimension, centre);
+  return {
+    score: against(await denoiser.space.values(x)),
+    denoised: against(),
+    centred: against(approximation.mean()),
+  };
+}
