@@ -79,6 +79,12 @@ const SETTINGS = [
   { options: { nodes: 6, tolerance: 1e-6 }, windows: 1, evaluations: 242, calls: 52 },
   { options: { nodes: 8, tolerance: 1e-8 }, windows: 1, evaluations: 390, calls: 67 },
   { options: { mode: "static", tolerance: 1e-5 }, windows: 9, evaluations: 217, calls: 28 },
+  {
+    options: { mode: "static", tolerance: 1e-5, windowsInFlight: 4 },
+    windows: 9,
+    evaluations: 381,
+    calls: 14,
+  },
 ] as const;
 
 // Chosen after all constants were; no number of this file was used to choose one.
@@ -147,8 +153,9 @@ Deno.test("collocation() costs what the table says, on eight families of data", 
     assert.ok(shares.every((share) => share > 1 / 1.5 && share < 1.5), what);
     assert.ok(median(runs[k].map(({ error }) => error)) <= options.tolerance, what);
     // At the same median error DOP853, with steps of each sample's own, needs about as many evaluations
-    // and several times the calls.
-    assert.ok(median(against[k].map((run) => run.evaluations)) <= 1.3, JSON.stringify(against[k]));
+    // and several times the calls. Windows in flight trade one for the other.
+    const most = "windowsInFlight" in options ? 3 : 1.3;
+    assert.ok(median(against[k].map((run) => run.evaluations)) <= most, JSON.stringify(against[k]));
     assert.ok(median(against[k].map((run) => run.calls)) <= 0.25, JSON.stringify(against[k]));
   }
   const [loose, , tight] = runs.map((run) => median(run.map(({ evaluations }) => evaluations)));

@@ -33,6 +33,7 @@ const TO_ZERO = [...ENDS, 0];
 const ALL_MODES: readonly CollocationOptions[] = [
   {},
   { mode: "static" },
+  { mode: "static", windowsInFlight: 3 },
   { mode: "published" },
   { mode: "published", exactLinear: false },
 ];
@@ -105,6 +106,7 @@ for (
   const options of [
     { mode: "static", nodes: 2 },
     { mode: "static", nodes: 3 },
+    { mode: "static", nodes: 3, windowsInFlight: 3 },
     { mode: "static", nodes: 4, family: "chebyshev" },
     { mode: "published", nodes: 2 },
     { mode: "published", nodes: 3 },
@@ -183,12 +185,38 @@ Deno.test("collocation() as published costs n(KS + 1) evaluations in n(S + 1) ca
   }
 });
 
+Deno.test("collocation() with windows in flight waits less, for what it is told to count", async () => {
+  const target = sphereTarget(32, { seed: 8 });
+  const start = target.draw(6, 40, 8);
+  const { sigmas } = logSnrGrid(9, RANGE);
+  const exact = (await last({ nodes: 12, tolerance: 1e-13 }, target.denoiser, start)).x;
+  const one = await last({ mode: "static" }, target.denoiser, start, sigmas);
+  const { spy, calls } = watched(target.denoiser);
+  const options = { mode: "static", windowsInFlight: 4 } as const;
+  const four = await last(options, spy, start, [...sigmas, 0]);
+  assert.ok(four.calls < 0.85 * one.calls, `${four.calls} of ${one.calls}`);
+  assert.equal(four.calls, calls.length);
+  const rows = new Map<number, number>();
+  for (const { sigmas: levels, samples } of calls) {
+    // One noise level for all rows at the start, one each from then on.
+    assert.ok(levels.length === 1 || levels.length === samples!.length);
+    assert.ok(levels.length <= 6 * 8 * 4);
+    for (const sample of samples!) rows.set(sample, (rows.get(sample) ?? 0) + 1);
+  }
+  assert.deepEqual([0, 1, 2, 3, 4, 5].map((r) => rows.get(r)), [...four.convergence.evaluations]);
+  assert.deepEqual([...four.convergence.windows], [9, 9, 9, 9, 9, 9]);
+  const noisy = await last(options, target.denoiser, start, sigmas);
+  const away = noisy.x.map((v, i) => v - exact[i]);
+  assert.ok(Math.hypot(...away) / Math.hypot(...exact) < 1e-4, `${Math.hypot(...away)}`);
+});
+
 Deno.test("collocation() gives a sample the same bits alone, in a batch of 16 and in another order", async () => {
   for (const scale of [undefined, 1]) {
     const { denoiser, draw } = sphereTarget(5, { seed: 3 });
     const start = draw(16, 40, 3);
     const row = (x: Float64Array, r: number) => x.slice(5 * r, 5 * r + 5);
-    for (const options of [{}, { mode: "static" }] satisfies CollocationOptions[]) {
+    const inFlight: CollocationOptions = { mode: "static", windowsInFlight: 4 };
+    for (const options of [{}, { mode: "static" } as const, inFlight]) {
       const sigmas = [...logSnrGrid(9, RANGE).sigmas, 0];
       const batch = await last({ ...options, scale }, denoiser, start, sigmas);
       const order = [3, 0, 15, 7, 1, 2, 4, 5, 6, 8, 9, 10, 11, 12, 13, 14];
@@ -455,6 +483,8 @@ Deno.test("collocation() refuses options out of range", () => {
     { nodes: 2.5 },
     { sweeps: 0 },
     { maxWindows: 0 },
+    { mode: "static", windowsInFlight: 9 },
+    { windowsInFlight: 2 },
     { scale: 0 },
     { roundoff: 1 },
     { mode: "fast" as "static" },
