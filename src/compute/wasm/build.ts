@@ -4,6 +4,12 @@
  *
  * Run by `deno task wasm`; a test compiles again and compares.
  *
+ * Why AssemblyScript: it needs no more than Deno, and it is not slower than C. The core of `posterior.as`, the
+ * integer products, written in C with the same intrinsics and the same structure and compiled by clang 19 `-O3` for
+ * wasm32 (`-msimd128`), takes 1.06 times as long for 4 queries in cache (34.0 against 36.2 billion multiply-adds per
+ * second on one 2.6 GHz core) and 1.01 to 1.08 times for 1 query out of memory; clang 14, 1.06 to 1.15 times. Plain C left to
+ * clang's vectoriser takes 2.5 to 6 times as long. Interleaved minima of 15 calls, the same sums bit for bit.
+ *
  * @module
  */
 import asc from "assemblyscript/asc";
