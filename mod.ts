@@ -211,6 +211,7 @@ export * from "./src/theory/smoothed_support.ts";
 export * from "./src/theory/spectral_decay.ts";
 export * from "./src/theory/statement.ts";
 export * from "./src/theory/statements.ts";
+export * from "./src/theory/straightened.ts";
 export * from "./src/theory/sufficient_subset.ts";
 export * from "./src/theory/teleport_exact.ts";
 export {

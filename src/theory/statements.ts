@@ -36,6 +36,7 @@ import {
 } from "./smoothed_support.ts";
 import { gaussNodesDecay, spectralDecayInNodes, sweepsDecay } from "./spectral_decay.ts";
 import type { Report } from "./statement.ts";
+import { straightenedExact, straightenedIsDdim } from "./straightened.ts";
 import { teleportExact } from "./teleport_exact.ts";
 import { teleportDisplacement, teleportFinalError } from "./third_cumulant_law.ts";
 import { thirdCumulantLaw } from "./third_cumulant_law.ts";
@@ -110,6 +111,8 @@ export const STATEMENTS: Readonly<Record<string, () => Report | Promise<Report>>
   deviationBound,
   linearTraining,
   preconditionedTraining,
+  straightenedExact,
+  straightenedIsDdim,
 };
 
 /**
