@@ -161,7 +161,7 @@ export * from "./src/samplers/dpmpp_3m.ts";
 export * from "./src/samplers/euler.ts";
 export * from "./src/samplers/exponential_adams.ts";
 export { gaussianLeg, integratedLeg } from "./src/samplers/first_leg.ts";
-export type { FirstLeg, IntegratedLegOptions } from "./src/samplers/first_leg.ts";
+} from "./src/samplers/first_leg.ts";
 export * from "./src/samplers/heun.ts";
 export * from "./src/samplers/multistep.ts";
 export * from "./src/samplers/picard.ts";

@@ -38,6 +38,16 @@ export interface FirstLeg extends Disposable {
   dispose(): void;
 }
 
+/** Options of {@linkcode gaussianLeg}. */
+export interface GaussianLegOptions {
+  /**
+   * What is kept of the start: `"flow"` the trajectory, `"law"` the exact law of what is reached. Runs start at `σ₀ε`
+   * and not at data plus noise; the flow carries that bias on, and `"law"` mends it by going to `μ + √(Σ+σ²I) ε`, from
+   * the same noise but on another trajectory. It is for grids whose start is `σ₀ε`. Default `"flow"`.
+   */
+  readonly keep?: "flow" | "law";
+}
+
 /**
  * The first leg along a Gaussian law, in closed form: two products with the basis per level, in float64.
  *
@@ -48,6 +58,7 @@ export interface FirstLeg extends Disposable {
  * Reference: B. Wang, J. Vastola (2024), arXiv:2412.09726.
  *
  * @param law The law, for instance from `dataSpectrum()`.
+ * @param options What is kept of the start.
  * @returns The leg. Large ones start threads; dispose them after use.
  *
  * @example
@@ -60,7 +71,8 @@ export interface FirstLeg extends Disposable {
  * assert.ok(Math.abs(x[0] - 4 * Math.sqrt(7) * Math.sqrt(7 / 28)) < 1e-14);
  * ```
  */
-export function gaussianLeg(law: GaussianLaw): FirstLeg {
+export function gaussianLeg(law: GaussianLaw, options: GaussianLegOptions = {}): FirstLeg {
+  const { mean } = law, ofLaw = options.keep === "law";
   let opened: Promise<RowAxes> | undefined;
   const dispose = () => {
     void opened?.then((axes) => axes[Symbol.dispose]());
@@ -71,16 +83,25 @@ export function gaussianLeg(law: GaussianLaw): FirstLeg {
     references: [
       "B. Wang, J. Vastola (2024), The unreasonable effectiveness of Gaussian score approximation for diffusion models and its applications, arXiv:2412.09726",
     ],
-    dimension: law.mean.length,
+    dimension: mean.length,
     async follow(x, [from, ...sigmas], options = {}) {
       const axes = await (opened ??= rowAxes(law));
+      // The axes take deviations from the mean; all of a start σ₀ε is noise.
+      const start = ofLaw ? x.map((v, i) => v + mean[i % mean.length]) : x;
       const states: FlowState[] = [];
       for (const sigma of sigmas) {
         options.signal?.throwIfAborted();
+        const spread = (v: number) => Math.sqrt(v + sigma * sigma);
+        const [state, end] = ofLaw
+          ? [(v: number) => spread(v) / from, (v: number) => v / (spread(v) * from)]
+          : [
+            (v: number) => flowFactor(v, from, sigma),
+            (v: number) => endpointFactor(v, from, sigma),
+          ];
         states.push({
           sigma,
-          x: await axes.scale(x, (_, v) => flowFactor(v, from, sigma)),
-          denoised: await axes.scale(x, (_, v) => endpointFactor(v, from, sigma)),
+          x: await axes.scale(start, (_, v) => state(v)),
+          denoised: await axes.scale(start, (_, v) => end(v)),
         });
       }
       return states;

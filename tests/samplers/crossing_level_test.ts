@@ -3,10 +3,23 @@ import {
   cumulantNorms,
   Dataset,
   dataSpectrum,
+  dpmpp2m,
+  energyDistance,
+  fitMixture,
+  gaussian as gaussianOf,
   gaussianFloat64,
+  gaussianLeg,
+  karrasGrid,
+  openDevice,
+  optimal as optimalOf,
   optimalFloat64,
+  sample,
   skipEstimate,
+  skipLevel,
   startNoise,
+  teleport,
+  tensorSpace,
+  tinyShapes,
 } from "@closedform/diffusion";
 import type { Denoiser } from "@closedform/diffusion";
 import assert from "node:assert/strict";
@@ -68,3 +81,37 @@ Deno.test("crossingLevel() refuses levels that do not fall, and denoisers that d
   const reason = new TypeError("enough"), signal = AbortSignal.abort(reason);
   await assert.rejects(crossingLevel(optimal, gaussian, optimal, { signal }), reason);
 });
+
+Deno.test("both automatic levels lie within a factor two of the knee of the energy distance", async () => {
+  // The denoiser knows a quarter of the items, and so is off at large noise by the difference of the means.
+  const [train, test] = [tinyShapes(1024), tinyShapes(512, { seed: 9 })];
+  using device = await openDevice("wasm");
+  using whole = await optimalOf(train, device);
+  using quarter = await optimalOf(train.take(256), device);
+  const [ofData] = (await fitMixture(train, { components: 1, ridge: 0 })).components;
+  using wiener = await gaussianOf(ofData, device, train);
+  using leg = gaussianLeg(ofData);
+  const energies: [number, number][] = [];
+  for (const sigma of [20, 10, 5.5, 3.35, 2, 1.1]) {
+    const grid = { ...karrasGrid(10), sigmas: [80, ...karrasGrid(10, { sigmaMax: sigma }).sigmas] };
+    const sampler = teleport(dpmpp2m(), leg, { sigma });
+    const { x, denoised } = await sample(quarter, { count: 192, seed: 3, sampler, grid });
+    energies.push([sigma, energyDistance(await tensorSpace.values(x), test.data, 144)]);
+    tensorSpace.dispose(x, denoised);
+  }
+  const knee = kneeOf(energies);
+  const crossing = await crossingLevel(quarter, wiener, whole, { count: 128 });
+  const norms = await cumulantNorms(train, await dataSpectrum(train));
+  const ofRuleA = skipLevel(norms, 0.02 * Math.sqrt(144));
+  for (const level of [crossing.sigma, ofRuleA]) {
+    assert.ok(level > knee / 2 && level < 2 * knee, `${level}, knee ${knee}: ${energies}`);
+  }
+});
+
+/** The lowest level above which a curve over falling levels is within 5 % of its least value. */
+function kneeOf(curve: readonly [number, number][]): number {
+  const wanted = 1.05 * Math.min(...curve.map(([, value]) => value));
+  const at = curve.findLastIndex(([, value]) => value <= wanted);
+  const [[above, low], [below, high]] = [curve[at], curve[at + 1]];
+  return above * (below / above) ** ((wanted - low) / (high - low));
+}

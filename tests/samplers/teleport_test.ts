@@ -2,6 +2,7 @@ import {
   ddim,
   dpmpp2m,
   dpmpp3m,
+  drawGaussian,
   extrapolateFlow,
   gaussian,
   gaussianFlow,
@@ -76,6 +77,18 @@ Deno.test("gaussianLeg() then the closed form is the closed form, from every lev
   for (let k = 1; k < 18; k++) {
     const [{ x }] = await leg.follow(start, [80, sigmas[k]]);
     assertClose(await flow.transport(x, sigmas[k], 0), end, 1e-10, `by way of ${sigmas[k]}`);
+  }
+});
+
+Deno.test("gaussianLeg() that keeps the law goes where the Gaussian is drawn from the same noise", async () => {
+  using leg = gaussianLeg(law, { keep: "law" });
+  const noise = startNoise(33, 0, 2, D);
+  for (const { sigma, x, denoised } of await leg.follow(noise.map((e) => 80 * e), [80, 9, 2])) {
+    for (let row = 0; row < 2 * D; row += D) {
+      const drawn = drawGaussian(law, noise.slice(row, row + D), sigma);
+      assertClose(x.subarray(row, row + D), drawn, 1e-13 * (10 + sigma), `state at ${sigma}`);
+    }
+    assertClose(denoised, await flow.denoiser.denoise(x, sigma), 1e-13, `end point at ${sigma}`);
   }
 });
 
