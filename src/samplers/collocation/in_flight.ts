@@ -7,6 +7,7 @@
 import type { Denoiser } from "../../denoisers/denoiser.ts";
 import { RowEvaluator } from "../_row_evaluator.ts";
 import type { SamplerOptions } from "../sampler.ts";
+import { concat, legendreSizes, nodesOf, sweepProducts } from "./node_states.ts";
 import { checkFinite, convergenceOf } from "./record.ts";
 import type { CollocationStep } from "./record.ts";
 import { leastMoveOf } from "./row.ts";
@@ -157,31 +158,22 @@ export class InFlightRun<X> {
       concat(units.map(({ window }) => window.nodeSigmas())),
       units.flatMap(({ flight }) => new Array<number>(K).fill(flight.index)),
     );
-    const change = this.#states.combine([1, -1], [values, valuesBefore]);
-    const move = nodesBefore && this.#states.combine([1, -1], [nodes, nodesBefore]);
-    const ends = concat(units.map(({ window }) => window.end().weights));
-    const increment = this.#states.mix(units.length, [{ matrices: ends, state: change }]);
-    const [increments, sizes, secants, moves] = await this.#states.rows.dots([
-      [increment, increment],
-      [values, values],
-      ...(move ? [[change, move], [move, move]] as const : []),
-    ]);
-    const unmoved = new Float64Array(units.length * K);
+    const products = await sweepProducts(
+      this.#states,
+      units.map(({ window }) => window.end().weights),
+      { values, nodes },
+      { values: valuesBefore, nodes: nodesBefore },
+    );
+    const { quasiNewton, roundoff } = this.#settings;
     units.forEach(({ flight, window }, u) => {
-      checkFinite(increments[u], flight.index);
-      const ofUnit = (numbers: Float64Array = unmoved) => numbers.subarray(u * K, u * K + K);
-      const { quasiNewton, roundoff } = this.#settings;
-      window.measure({
-        increment: increments[u],
-        sizes: ofUnit(sizes),
-        secants: ofUnit(secants),
-        moves: ofUnit(moves),
-      }, quasiNewton ? leastMoveOf(roundoff) * this.#scale(flight) : Infinity);
+      checkFinite(products[u].increment, flight.index);
+      const leastMove = quasiNewton ? leastMoveOf(roundoff) * this.#scale(flight) : Infinity;
+      window.measure(products[u], leastMove);
       flight.largestSize = Math.max(flight.largestSize, window.size);
       flight.evaluations += K;
       flight.sweeps++;
     });
-    this.#states.release(change, move, increment, nodesBefore, valuesBefore);
+    this.#states.release(nodesBefore, valuesBefore);
     this.#nodes = nodes;
     this.#values = values;
   }
@@ -267,7 +259,7 @@ export class InFlightRun<X> {
   async #leaveBehind(leaving: readonly number[]): Promise<void> {
     const K = this.#settings.rule.count;
     const values = this.#states.take(this.#values!, nodesOf(leaving, K));
-    const sizes = await this.#legendreSizes(values, leaving.length);
+    const sizes = await legendreSizes(this.#states, this.#settings.rule, values, leaving.length);
     const flights = leaving.map((u) => this.#units[u].flight);
     const ends = flights.map(({ windows }) => windows[0].end());
     const starts = this.#states.take(this.#x, flights.map(({ index }) => index));
@@ -280,9 +272,7 @@ export class InFlightRun<X> {
     this.#x = this.#states.replace(this.#x, settled, places);
     const last = this.#states.take(values, leaving.map((_, i) => i * K + K - 1));
     this.#denoised = this.#states.replace(this.#denoised, last, places);
-    flights.forEach((flight, i) =>
-      this.#judge(flight, sizes.subarray(i * (K - 1), (i + 1) * (K - 1)))
-    );
+    flights.forEach((flight, i) => this.#judge(flight, sizes[i]));
     this.#states.release(values, starts, settled, last);
     this.#keep(this.#units.flatMap((_, u) => leaving.includes(u) ? [] : [u]));
   }
@@ -298,17 +288,6 @@ export class InFlightRun<X> {
     flight.converged &&= remaining <= 0.3 * tolerance && error <= 2 * tolerance;
     flight.sigma = this.#sigmas[++flight.done];
     flight.rounds = flight.passes = 0;
-  }
-
-  async #legendreSizes(values: X, count: number): Promise<Float64Array> {
-    const { rule } = this.#settings;
-    const matrix = rule.legendre.subarray(rule.count);
-    const coefficients = this.#states.mix(count, [
-      { matrices: concat(new Array<Float64Array>(count).fill(matrix)), state: values },
-    ]);
-    const [squares] = await this.#states.rows.dots([[coefficients, coefficients]]);
-    this.#states.release(coefficients);
-    return squares.map(Math.sqrt);
   }
 
   /** Opens a window for each row that has room for one, or will have when these have left. */
@@ -384,19 +363,4 @@ export class InFlightRun<X> {
       convergence,
     };
   }
-}
-
-/** Positions of all nodes of the windows at these positions. */
-function nodesOf(units: readonly number[], K: number): number[] {
-  return units.flatMap((u) => Array.from({ length: K }, (_, j) => u * K + j));
-}
-
-function concat(parts: readonly Float64Array[]): Float64Array {
-  const all = new Float64Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const part of parts) {
-    all.set(part, at);
-    at += part.length;
-  }
-  return all;
 }

@@ -7,6 +7,7 @@
 import type { Denoiser } from "../../denoisers/denoiser.ts";
 import { RowEvaluator } from "../_row_evaluator.ts";
 import type { SamplerOptions } from "../sampler.ts";
+import { concat, legendreSizes, nodesOf, sweepProducts } from "./node_states.ts";
 import { convergenceOf } from "./record.ts";
 import type { CollocationStep } from "./record.ts";
 import { CollocationRow } from "./row.ts";
@@ -133,41 +134,26 @@ export class CollocationRun<X> {
     { rows, values: valuesBefore, nodes, nodesBefore }: Active<X>,
     values: X,
   ): Promise<number[]> {
-    const change = this.#states.combine([1, -1], [values, valuesBefore]);
-    const weights = concat(rows.map((row) => row.end().weights));
-    const increment = this.#states.mix(rows.length, [{ matrices: weights, state: change }]);
-    const move = nodesBefore && this.#states.combine([1, -1], [nodes!, nodesBefore]);
-    const [increments, sizes, secants, moves] = await this.#states.rows.dots([
-      [increment, increment],
-      [values, values],
-      ...(move ? [[change, move], [move, move]] as const : []),
-    ]);
-    this.#states.release(change, increment, move);
-    const K = this.#nodesPerRow;
-    const unmoved = new Float64Array(K);
-    const ofRow = (r: number, numbers: Float64Array = unmoved) =>
-      numbers === unmoved ? unmoved : numbers.subarray(r * K, r * K + K);
-    return rows.flatMap((row, r) =>
-      row.measure({
-          increment: increments[r],
-          sizes: ofRow(r, sizes),
-          secants: ofRow(r, secants),
-          moves: ofRow(r, moves),
-        })
-        ? [r]
-        : []
+    const products = await sweepProducts(
+      this.#states,
+      rows.map((row) => row.end().weights),
+      { values, nodes: nodes! },
+      { values: valuesBefore, nodes: nodesBefore },
     );
+    return rows.flatMap((row, r) => row.measure(products[r]) ? [r] : []);
   }
 
   /** Closes the windows of the rows at these positions, and opens their next ones. */
   async #close(active: Active<X>, done: readonly number[]): Promise<Active<X>> {
     const K = this.#nodesPerRow;
     const { rows, x, values } = active;
-    const sizes = await this.#legendreSizes(values, done);
+    const closing = this.#states.take(values, nodesOf(done, K));
+    const sizes = await legendreSizes(this.#states, this.#settings.rule, closing, done.length);
+    this.#states.release(closing);
     const closings = new Map(done.map((r, i) => {
       // Closing opens the next window, which has another end.
       const end = rows[r].end();
-      return [r, { ...rows[r].close(sizes.subarray(i * (K - 1), (i + 1) * (K - 1))), end }];
+      return [r, { ...rows[r].close(sizes[i]), end }];
     }));
     this.#keepDenoised(rows, values, done.filter((r) => closings.get(r)!.accepted));
 
@@ -184,20 +170,6 @@ export class CollocationRun<X> {
     const opened = this.#states.mix(rows.length, [{ matrices: maps, state: values }]);
     this.#states.release(x, values);
     return { ...active, x: next, values: opened };
-  }
-
-  /** Sizes of the Legendre coefficients `1 … K − 1` of the denoiser in the windows at these positions. */
-  async #legendreSizes(values: X, positions: readonly number[]): Promise<Float64Array> {
-    const K = this.#nodesPerRow;
-    const own = this.#states.take(values, nodesOf(positions, K));
-    const matrix = this.#settings.rule.legendre.subarray(K);
-    const coefficients = this.#states.mix(positions.length, [{
-      matrices: concat(positions.map(() => matrix)),
-      state: own,
-    }]);
-    const [squares] = await this.#states.rows.dots([[coefficients, coefficients]]);
-    this.#states.release(own, coefficients);
-    return squares.map(Math.sqrt);
   }
 
   /** Keeps the values at the last node of the windows that were taken. */
@@ -274,19 +246,4 @@ export class CollocationRun<X> {
       convergence,
     };
   }
-}
-
-/** Positions of all nodes of the rows at these positions. */
-function nodesOf(rows: readonly number[], K: number): number[] {
-  return rows.flatMap((r) => Array.from({ length: K }, (_, j) => r * K + j));
-}
-
-function concat(parts: readonly Float64Array[]): Float64Array {
-  const all = new Float64Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const part of parts) {
-    all.set(part, at);
-    at += part.length;
-  }
-  return all;
 }
