@@ -2,6 +2,7 @@ import type { Device, PointSet } from "@closedform/diffusion";
 import { moons, referenceNeighbours, shapes, startNoise, tensorSpace } from "@closedform/diffusion";
 import fc from "fast-check";
 import assert from "node:assert/strict";
+import { exactNeighbours } from "../../src/compute/neighbours.ts";
 import { testDevices, testOnDevices } from "../_helpers/devices.ts";
 import { withoutLeaks } from "../_helpers/leaks.ts";
 import { assertClose } from "../_helpers/tolerance.ts";
@@ -74,6 +75,36 @@ testOnDevices(
       }
     }),
 );
+
+Deno.test("exactNeighbours() measures what the error of a scan leaves in doubt, and no more", async () => {
+  const count = 300, k = 20, error = 2.5;
+  const exact = Float64Array.from({ length: count }, (_, i) => i * 7 % count);
+  let measured = 0;
+  const { indices, distances } = await exactNeighbours(
+    {
+      count,
+      scan: (_first, _batch, size) => {
+        // Off by up to the error, back and forth.
+        const scanned = exact.map((d, i) => Math.max(0, d + error * (i % 2 ? 0.99 : -0.99)));
+        const order = [...scanned.keys()].sort((a, b) => scanned[a] - scanned[b] || a - b)
+          .slice(0, size);
+        return Promise.resolve([{ indices: order, squares: order.map((i) => scanned[i]), error }]);
+      },
+      measure: (_first, found) => {
+        measured = found[0].indices.length;
+        return Promise.resolve(found.map(({ indices }) => indices.map((i) => exact[i])));
+      },
+    },
+    1,
+    k,
+    1,
+  );
+  const order = [...exact.keys()].sort((a, b) => exact[a] - exact[b]).slice(0, k);
+  assert.deepEqual([...indices], order);
+  assert.deepEqual([...distances], order.map((i) => Math.sqrt(exact[i])));
+  // Scanned squares are as dense as whole numbers: those within twice the error of the k-th, and the k nearest.
+  assert.ok(measured > k && measured <= k + 4 * error + 2, `${measured} measured`);
+});
 
 testOnDevices(devices, "nearest() breaks ties by the order of the rows", async (device) => {
   for (

@@ -749,7 +749,6 @@ export function scan(bytes: i32, data: usize, rows: usize, firstRow: usize, bloc
       store<u32>(rowList, 0);
       v128.store(units, i32x4.splat(0));
       memory.fill(weights, 0, 4 * ws);
-      memory.fill(pairs, 0, places << 3);
       let uneven = false;
       for (let k: usize = 0; k < many; k++) {
         if (!weigh(distances + k * ds, weights + k * ws, n, firstRow + from, p + k * PARAMETERS * 8, state + (q + k) * STATE * 8, y + (q + k) * yb, stride)) continue;
@@ -791,7 +790,7 @@ export function scan(bytes: i32, data: usize, rows: usize, firstRow: usize, bloc
         const units = lists + group * listBytes + list, pairs = units + 32;
         if (!v128.any_true(v128.load(units))) continue;
         const to = y + (group << 2) * yb + (c << 2);
-        // A last pair that is missing has weights 0, and whatever comes next in memory for its rows.
+        // Rows up to a multiple of 4 have integer weights, 0 after the last; what memory holds in their place does not count.
         accumulatePairs4(columns, ((n + 1) >> 1) << 5, pairs, pairs + ((n + 3) >> 2 << 5), units, to, yb, width);
       }
     }
