@@ -61,26 +61,17 @@ function threadMain(): void {
   const { parentPort, workerData } = (globalThis as any).process
     .getBuiltinModule("node:worker_threads");
   const modules = new Map<string, WebAssembly.Module>();
-  const instances = new WeakMap<WebAssembly.Memory, Map<string, WebAssembly.Instance>>();
-  const instanceOf = ({ memory, module }: ShardTask) => {
-    const known = instances.get(memory) ?? new Map<string, WebAssembly.Instance>();
-    instances.set(memory, known);
-    let instance = known.get(module);
-    if (!instance) {
-      instance = new WebAssembly.Instance(modules.get(module)!, {
-        env: { memory, abort: () => {} },
-      });
-      known.set(module, instance);
-    }
-    return instance;
-  };
   parentPort.on("message", (message: ShardTask | LoadedModule) => {
     if ("compiled" in message) {
       modules.set(message.name, message.compiled);
       return;
     }
     const task = message;
-    const instance = instanceOf(task);
+    // A new instance for each task: the constants of all modules lie in the first page of a memory, and
+    // an instance begins by writing its own there. It takes some 50 microseconds.
+    const instance = new WebAssembly.Instance(modules.get(task.module)!, {
+      env: { memory: task.memory, abort: () => {} },
+    });
     const kernel = instance.exports[task.kernel] as (...numbers: number[]) => void;
     const control = new Int32Array(task.memory.buffer, task.control, 2);
     for (;;) {
