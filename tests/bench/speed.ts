@@ -128,8 +128,11 @@ async function print(table: Table, folder: string): Promise<void> {
       for (const batch of options.batches.split(",").map(Number)) {
         const queries = join(folder, "queries.f32");
         const noise = startNoise(1, 0, batch, dimension);
-        const clean = (i: number) => set.data[i * 31 % set.data.length] / 127.5 - 1;
-        const values = Float32Array.from(noise, (e, i) => clean(i) + sigma * e);
+        // Noisy copies of rows from all over the set, as a denoiser is asked for.
+        const values = Float32Array.from(noise, (e, i) => {
+          const row = Math.floor(i / dimension) * 7919 % count;
+          return set.data[row * dimension + i % dimension] / 127.5 - 1 + sigma * e;
+        });
         await Deno.writeFile(queries, new Uint8Array(values.buffer));
         const answers = await compete(competitors, {
           ...{ job: table.job, data, queries, count, dimension, batch, sigma },
