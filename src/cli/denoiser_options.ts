@@ -13,6 +13,7 @@ export const DENOISERS = [
   "local",
   "equivariant",
   "pca",
+  "mixture",
   "golden",
   "golden-pca",
   "golden-local",
@@ -39,12 +40,22 @@ export interface SubsetChoice {
   readonly tolerance?: number;
 }
 
+/** How a mixture is fitted. */
+export interface MixtureChoice {
+  /** How many components, or one per class. */
+  readonly components?: number | "classes";
+  /** Directions of each component. */
+  readonly rank?: number;
+}
+
 /** A denoiser and its options. */
 export interface DenoiserChoice {
   /** Which one. */
   readonly denoiser: (typeof DENOISERS)[number];
   /** How its golden subset is chosen, if it has one. */
   readonly subset: SubsetChoice;
+  /** How its mixture is fitted, if it is one. */
+  readonly mixture: MixtureChoice;
 }
 
 const TEXT = { type: "string" } as const;
@@ -58,6 +69,8 @@ export const DENOISER_OPTIONS = {
   schedule: TEXT,
   "no-tail": { type: "boolean" },
   tiles: TEXT,
+  components: TEXT,
+  rank: TEXT,
 } as const;
 
 /** Their texts, and that of the tolerance, if it is not the sampler's. */
@@ -69,6 +82,9 @@ type Values = {
 export const DENOISER_HELP = `\
   --denoiser NAME   ${DENOISERS.slice(0, 5).join(" | ").padEnd(45)}[optimal]
                     | ${DENOISERS.slice(5).join(" | ")}
+    of mixture, Gaussians around clusters of the data:
+  --components N    clusters, or classes for one Gaussian per class  [10]
+  --rank N          directions of each Gaussian; the rest is spread evenly  [all]
     of golden denoisers, which look at a few items of the data only:
   --tolerance E     as few items as are proven to move the final image by at most E,
                     root mean square per number; of golden only
@@ -98,6 +114,10 @@ export function parseDenoiser(values: Values): DenoiserChoice {
       } with --denoiser ${denoiser}: wanted golden, golden-pca or golden-local`,
     );
   }
+  const fitted = (["components", "rank"] as const).find((name) => values[name] !== undefined);
+  if (fitted && denoiser !== "mixture") {
+    throw new UsageError(`Cannot use --${fitted} with --denoiser ${denoiser}: wanted mixture`);
+  }
   if (values.tolerance !== undefined && denoiser !== "golden") {
     throw new UsageError(
       `Cannot use --tolerance with --denoiser ${denoiser}: no bound holds for weights that differ from pixel to pixel, wanted golden`,
@@ -111,8 +131,15 @@ export function parseDenoiser(values: Values): DenoiserChoice {
   if (values.tiles !== undefined) checkTiles(denoiser, given);
   const tolerance = text("tolerance"), proxy = text("proxy"), schedule = text("schedule");
   const [k, m] = [size("k", text("k")), size("m", text("m"))];
+  const components = text("components"), rank = text("rank");
   return {
     denoiser,
+    mixture: {
+      ...(components !== undefined && {
+        components: components === "classes" ? components : whole("components", components, 1),
+      }),
+      ...(rank !== undefined && { rank: whole("rank", rank, 0) }),
+    },
     subset: {
       ...(k !== undefined && { k }),
       ...(m !== undefined && { m }),

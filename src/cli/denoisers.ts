@@ -9,6 +9,7 @@ import type { SubsetDenoiser } from "../denoisers/denoiser.ts";
 import { equivariant } from "../denoisers/equivariant.ts";
 import { goldenSubset } from "../denoisers/golden_subset.ts";
 import { local } from "../denoisers/local.ts";
+import { mixture } from "../denoisers/mixture.ts";
 import { optimal, optimalStreamed } from "../denoisers/optimal.ts";
 import type { StoredDenoiser } from "../denoisers/optimal.ts";
 import { pcaLocality } from "../denoisers/pca_locality.ts";
@@ -40,6 +41,10 @@ export async function denoiserOf(
     );
   }
   try {
+    if (denoiser === "mixture") {
+      const { mixture: choice, seed } = options;
+      return await mixture(dataset, device, { ...choice, seed, signal });
+    }
     return denoiser.startsWith("golden")
       ? await golden(dataset, device, options, signal)
       : await BASES[denoiser as keyof typeof BASES](dataset, device, signal);

@@ -53,7 +53,7 @@ export function runRecord(
       evaluations,
       ...(facts && { posterior: summary(facts) }),
     })),
-    ...nearest(result),
+    ...nearest(result, options),
   };
 }
 
@@ -92,8 +92,9 @@ function spread(values: Float64Array | Int32Array) {
   };
 }
 
-/** The item that weighs most at the last step, for each sample. */
-function nearest({ steps }: SampleResult<unknown>) {
+/** The item, of a mixture the component, that weighs most at the last step, for each sample. */
+function nearest({ steps }: SampleResult<unknown>, { denoiser }: Pick<RunOptions, "denoiser">) {
   const facts = steps.at(-1)?.facts;
-  return facts ? { topItem: [...facts.topIndex] } : {};
+  const name = denoiser === "mixture" ? "topComponent" : "topItem";
+  return facts ? { [name]: [...facts.topIndex] } : {};
 }
