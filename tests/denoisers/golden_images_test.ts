@@ -1,4 +1,4 @@
-/** The golden subset on CIFAR-10, all 50,000 images of it, on the CPU. */
+/** The golden subset on CIFAR-10 and MNIST, all images of them, on the CPU. */
 import type {
   AnyTensor,
   Dataset,
@@ -9,6 +9,7 @@ import type {
 import {
   ddpmGrid,
   goldenSubset,
+  loadDataset,
   openDevice,
   optimal,
   readCifar10,
@@ -67,51 +68,57 @@ function start(batch: number, dimension: number): Float32Array {
   return Float32Array.from(startNoise(0, 0, batch, dimension), (e) => grid.startScale * e);
 }
 
-Deno.test({
-  name:
-    "goldenSubset() with a tolerance keeps it on CIFAR-10, without a look at all data below a noise level of 1.3",
-  ignore: !present,
-  fn: async () => {
-    const batch = 16, tolerance = 1e-3;
-    const set = await cifar();
-    using device = await openDevice("wasm");
-    using exact = await optimal(set, device);
-    const { base, scans } = counting(exact);
-    using golden = await goldenSubset(base, set, device, { tolerance, grid: grid.sigmas });
-    const allowed = stepTolerance(grid.sigmas, tolerance);
-    let golds = start(batch, set.dimension), exacts = golds;
-    for (let at = 0; at < STEPS; at++) {
-      const sigma = grid.sigmas[at];
-      const x = tensorSpace.from(golds, [batch, ...set.shape]);
-      const before = scans();
-      const found = await take(await golden.posterior(x, sigma));
-      if (sigma < 1.3) assert.equal(scans() - before, 0, `looks at all data at ${sigma}`);
-      // Both estimates round: sums of float32 weights times values of at most 1.
-      const whole = await take(await exact.posterior(x, sigma));
-      errors(found.values, whole.values, batch).forEach((error, q) => {
-        const bound = found.facts.errorBound![q];
-        assert.ok(
-          error <= bound + 32 * EPS32,
-          `step ${at}, sample ${q}: error ${error}, bound ${bound}`,
-        );
-        assert.ok(bound <= allowed(sigma) && found.facts.certified![q] === 1, `bound ${bound}`);
-      });
-      const y = tensorSpace.from(exacts, [batch, ...set.shape]);
-      const alone = await take(await exact.posterior(y, sigma));
-      tensorSpace.dispose(x, y);
-      [golds, exacts] = [step(golds, found.values, at), step(exacts, alone.values, at)];
-      if (sigma < 1.3) {
-        assert.ok(
-          found.facts.subsetSize!.every((k) => k <= 64),
-          `sizes ${found.facts.subsetSize}`,
-        );
-      }
+const mnist = () => loadDataset(`mnist:${dataPath("mnist")}`);
+
+for (
+  const { name, load, batch, quiet, ignore } of [
+    { name: "CIFAR-10", load: cifar, batch: 16, quiet: 1.3, ignore: !present },
+    { name: "MNIST", load: mnist, batch: 8, quiet: 0.5, ignore: !hasData("mnist") },
+  ]
+) {
+  Deno.test({
+    name:
+      `goldenSubset() with a tolerance keeps it on ${name}, without a look at all data below a noise level of ${quiet}`,
+    ignore,
+    fn: async () => await checkTolerance(await load(), batch, quiet),
+  });
+}
+
+/** Walks down the grid with certified subsets, compares every step with the full scan at the same states, and the ends. */
+async function checkTolerance(set: Dataset, batch: number, quiet: number): Promise<void> {
+  const tolerance = 1e-3;
+  using device = await openDevice("wasm");
+  using exact = await optimal(set, device);
+  const { base, scans } = counting(exact);
+  using golden = await goldenSubset(base, set, device, { tolerance, grid: grid.sigmas });
+  const allowed = stepTolerance(grid.sigmas, tolerance);
+  let golds = start(batch, set.dimension), exacts = golds;
+  for (let at = 0; at < STEPS; at++) {
+    const sigma = grid.sigmas[at];
+    const x = tensorSpace.from(golds, [batch, ...set.shape]);
+    const before = scans();
+    const { values, facts } = await take(await golden.posterior(x, sigma));
+    if (sigma < quiet) {
+      assert.equal(scans() - before, 0, `looks at all data at ${sigma}`);
+      assert.ok(facts.subsetSize!.every((k) => k <= 64), `sizes ${facts.subsetSize}`);
     }
-    errors(golds, exacts, batch).forEach((error, q) =>
-      assert.ok(error <= tolerance, `final image ${q} is off by ${error}`)
-    );
-  },
-});
+    const whole = await take(await exact.posterior(x, sigma));
+    errors(values, whole.values, batch).forEach((error, q) => {
+      const bound = facts.errorBound![q];
+      // Both estimates round: sums of float32 weights times values of at most 1.
+      const what = `step ${at}, sample ${q}: error ${error}, bound ${bound}`;
+      assert.ok(error <= bound + 32 * EPS32, what);
+      assert.ok(bound <= allowed(sigma) * (1 + 1e-12) && facts.certified![q] === 1, what);
+    });
+    const y = tensorSpace.from(exacts, [batch, ...set.shape]);
+    const alone = await take(await exact.posterior(y, sigma));
+    tensorSpace.dispose(x, y);
+    [golds, exacts] = [step(golds, values, at), step(exacts, alone.values, at)];
+  }
+  errors(golds, exacts, batch).forEach((error, q) =>
+    assert.ok(error <= tolerance, `final image ${q} is off by ${error}`)
+  );
+}
 
 Deno.test({
   name:
