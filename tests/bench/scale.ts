@@ -1,17 +1,21 @@
 /**
  * Cost and error of a step as the data grow: full scan, published golden subset, certified golden subset.
  *
- *   deno task bench:scale [--least 1000] [--most 1000000] [--dimensions 768,3072] [--count 4] [--device wasm]
+ *   deno task bench:scale [--least 1000] [--most 1000000] [--dimensions 768,3072] [--count 4] [--device wasm] [--out out]
  *
  * Generated images of bytes, smooth with some noise. Per size and method: mean seconds of a denoiser call for all
  * samples over ten DDIM steps, over those at noise levels of at most 1, and the worst error of a step to the full scan,
- * root mean square per number. A size that needs more memory than there is, is left out, and said so.
+ * root mean square per number; also drawn, as `scale-cost.svg` and `scale-error.svg`. A size that needs more memory
+ * than there is, is left out, and said so.
  */
 import { parseArgs } from "node:util";
+import { join } from "@std/path";
 import {
+  chartSvg,
   Dataset,
   ddpmGrid,
   goldenSubset,
+  lineSpec,
   openDevice,
   optimal,
   startNoise,
@@ -26,6 +30,7 @@ const { values: options } = parseArgs({
     dimensions: { type: "string", default: "768,3072" },
     count: { type: "string", default: "4" },
     device: { type: "string", default: "wasm" },
+    out: { type: "string", default: "out" },
   },
 });
 const count = Number(options.count);
@@ -112,6 +117,16 @@ function worst(a: Float32Array, b: Float32Array): number {
   return most;
 }
 
+/** What was measured of one size and method. */
+interface Row {
+  readonly n: number;
+  readonly label: string;
+  readonly seconds: number;
+  readonly error: number;
+}
+
+const rows: Row[] = [];
+
 async function measure(n: number, dimension: number): Promise<void> {
   // The data, a copy of them on the device, a quarter of them as a proxy, and lists of distances.
   const needed = 2.4 * n * dimension + 200 * n * count;
@@ -160,6 +175,7 @@ async function measure(n: number, dimension: number): Promise<void> {
   const mean = (numbers: number[]) => numbers.reduce((a, b) => a + b, 0) / numbers.length;
   methods.forEach(([name], i) => {
     const { seconds, low, error } = found[i];
+    rows.push({ n, label: `${name}, d = ${dimension}`, seconds: mean(seconds), error });
     console.log(
       `${String(n).padStart(8)} x ${dimension}  ${name.padEnd(9)}  ${
         mean(seconds).toFixed(4)
@@ -173,4 +189,30 @@ for (const dimension of options.dimensions.split(",").map(Number)) {
   for (let n = Number(options.least); n <= Number(options.most); n *= 10) {
     await measure(n, dimension);
   }
+}
+
+/** One line per method and dimension, over the number of items. */
+function lines(of: (row: Row) => number) {
+  return [...new Set(rows.map(({ label }) => label))].map((label) => {
+    // A logarithmic axis has no 0, which is the error of the full scan.
+    const own = rows.filter((row) => row.label === label && of(row) > 0);
+    return { label, x: own.map(({ n }) => n), y: own.map(of) };
+  }).filter(({ x }) => x.length > 0);
+}
+
+const axes = { xTitle: "number of items", xLog: true, yLog: true };
+const charts = {
+  "scale-cost.svg": lineSpec(lines(({ seconds }) => seconds), {
+    ...axes,
+    yTitle: "seconds per step",
+  }),
+  "scale-error.svg": lineSpec(lines(({ error }) => error), {
+    ...axes,
+    yTitle: "worst error of a step",
+  }),
+};
+await Deno.mkdir(options.out, { recursive: true });
+for (const [name, spec] of Object.entries(charts)) {
+  await Deno.writeTextFile(join(options.out, name), await chartSvg(spec));
+  console.log(join(options.out, name));
 }
