@@ -23,7 +23,7 @@ import {
 import assert from "node:assert/strict";
 import { testDevices, testOnDevices } from "../_helpers/devices.ts";
 import { withoutLeaks } from "../_helpers/leaks.ts";
-import { assertClose, posteriorTolerance } from "../_helpers/tolerance.ts";
+import { assertClose, EPS32, posteriorTolerance } from "../_helpers/tolerance.ts";
 
 const devices = await testDevices();
 /** Small smooth images. */
@@ -393,5 +393,38 @@ testOnDevices(
       const wrong = tensorSpace.from([1, 2], [1, 2]);
       await assert.rejects(golden.denoise(wrong, 1), TypeError);
       tensorSpace.dispose(x, wrong);
+    }),
+);
+
+testOnDevices(
+  devices,
+  "goldenSubset() stops in the middle and goes on with the next call",
+  (device) =>
+    withoutLeaks(async () => {
+      using base = await optimal(small, device);
+      const variants = [{ tail: false }, { k: 40 }, { tolerance: 1e-3 }, {
+        schedule: "random-pool",
+      }] as const;
+      for (const options of variants) {
+        using golden = await goldenSubset(base, small, device, options);
+        const x = tensorSpace.from(noisy(small, 2, 4), [4, ...small.shape]);
+        const expected = await golden.denoise(x, 2);
+        for (const wait of [0, 1, 3]) {
+          const controller = new AbortController();
+          const running = golden.denoise(x, 2, { signal: controller.signal });
+          for (let i = 0; i < wait; i++) await Promise.resolve();
+          controller.abort(new DOMException("stop", "AbortError"));
+          await assert.rejects(running, { name: "AbortError" });
+        }
+        const again = await golden.denoise(x, 2);
+        // A subset that was carried over has the same items, but a GPU measures them in float32.
+        assertClose(
+          await tensorSpace.values(again),
+          await tensorSpace.values(expected),
+          device.kind === "webgpu" ? 64 * EPS32 : 0,
+          JSON.stringify(options),
+        );
+        tensorSpace.dispose(x, expected, again);
+      }
     }),
 );
