@@ -90,6 +90,7 @@ Deno.test("classSubset() finds classes by number, name and number as text", () =
     assert.deepEqual([...bytes.classSubset(which).data], [0, 255, 255, 0]);
   }
   assert.equal(bytes.classSubset("b").name, "three, class b");
+  assert.deepEqual(bytes.subset(bytes.classItems("b")).data, bytes.classSubset("b").data);
 });
 
 Deno.test("summary() says what there is", () => {
@@ -106,6 +107,7 @@ Deno.test("Dataset refuses what does not exist", () => {
   for (const n of [0, -1, 1.5]) assert.throws(() => bytes.take(n), RangeError);
   for (const which of [3, -1, "c", "never", "3"]) {
     assert.throws(() => bytes.classSubset(which), RangeError);
+    assert.throws(() => bytes.classItems(which), RangeError);
   }
   assert.throws(() => floats.classSubset(0), /it has no labels/);
 });
