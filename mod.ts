@@ -161,6 +161,10 @@ export * from "./src/samplers/dpmpp_3m.ts";
 export * from "./src/samplers/euler.ts";
 export * from "./src/samplers/exponential_adams.ts";
 export { gaussianLeg, integratedLeg } from "./src/samplers/first_leg.ts";
+export type {
+  FirstLeg,
+  GaussianLegOptions,
+  IntegratedLegOptions,
 } from "./src/samplers/first_leg.ts";
 export * from "./src/samplers/heun.ts";
 export * from "./src/samplers/multistep.ts";
