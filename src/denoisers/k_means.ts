@@ -46,7 +46,8 @@ const SEEDS_PER_CENTRE = 8, LEAST_SEEDS = 2048;
  * centre by `1/n` of the way, where `n` counts the items that the centre has seen. Sets of at most one batch
  * get Lloyd's iterations, exact means of all items. All distances are in float64.
  *
- * It is ours because of time: on 5,000 digits and 100 clusters `ml-kmeans` 7.0.1 takes 81 s.
+ * It is ours because of time: for 100 clusters of 5,000 digits `ml-kmeans` 7.0.1, the npm package that is kept up, takes
+ * 40 s for its first centres and ten iterations, this 8 to 16 s until it stops, in turns on a shared machine.
  *
  * References: D. Arthur, S. Vassilvitskii (2007), k-means++: the advantages of careful seeding; D. Sculley (2010),
  * Web-scale k-means clustering, doi:10.1145/1772690.1772862.

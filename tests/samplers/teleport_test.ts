@@ -4,6 +4,7 @@ import {
   dpmpp3m,
   drawGaussian,
   extrapolateFlow,
+  fitMixture,
   gaussian,
   gaussianFlow,
   gaussianLaw,
@@ -13,7 +14,9 @@ import {
   integratedLeg,
   karrasGrid,
   landingLevel,
+  mixtureFloat64,
   mixtureFlow,
+  optimalFloat64,
   sample,
   SAMPLER_NAMES,
   samplerByName,
@@ -21,6 +24,7 @@ import {
   takesTolerance,
   teleport,
   tensorSpace,
+  tinyShapes,
   unipc,
 } from "@closedform/diffusion";
 import type { Denoiser, FirstLeg, Sampler } from "@closedform/diffusion";
@@ -212,6 +216,26 @@ Deno.test("integratedLeg() of a mixture follows its flow, at all levels asked fo
   const exact = await mixture.transport(x, 80, 5);
   const ratio = error(coarse[0].x, exact) / error(states[2].x, exact);
   assert.ok(ratio > 8, `order 4 gives a factor up to 16 per halving, measured ${ratio}`);
+});
+
+Deno.test("integratedLeg() of a mixture lands nearer to the flow of the data than the Gaussian", async () => {
+  const set = tinyShapes(150), optimal = optimalFloat64(set), count = 12;
+  const x = startNoise(36, 0, count, 144).map((e) => 80 * e);
+  const [exact] = await integratedLeg(optimal, { stepsPerFold: 16 }).follow(x, [80, 3]);
+  const rms = async (leg: FirstLeg) => {
+    const [{ x: reached }] = await leg.follow(x, [80, 3]);
+    return Math.sqrt(reached.reduce((sum, v, i) => sum + (v - exact.x[i]) ** 2, 0) / count);
+  };
+  const errors = [];
+  for (const components of [1, 10, 40]) {
+    const options = { components, rank: 20, ridge: 1e-4 };
+    errors.push(await rms(integratedLeg(await mixtureFloat64(set, options))));
+  }
+  const [one, ten, forty] = errors;
+  assert.ok(ten < 0.7 * one && forty < 0.7 * ten, `${errors}`);
+  const law = (await fitMixture(set, { components: 1, ridge: 0 })).components[0];
+  using closed = gaussianLeg(law);
+  assert.ok(Math.abs(await rms(closed) / one - 1) < 0.02, "one component is the Gaussian");
 });
 
 Deno.test("teleport() to 5 lowers the median error of every sampler at equal evaluations", async () => {
