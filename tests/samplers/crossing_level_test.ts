@@ -61,6 +61,24 @@ Deno.test("crossingLevel() is where the Gaussian is off by as much as the denois
   }
 });
 
+Deno.test("crossingLevel() adds deviations up as the flow does: a power law gives its own integral", async () => {
+  const offBy = (f: (sigma: number) => number): Denoiser<Float64Array> => ({
+    ...optimal,
+    denoise: async (x, sigma) =>
+      (await optimal.denoise(x, sigma)).map((v) => v + f(sigma as number) / Math.sqrt(3)),
+  });
+  const { sigma, displacement } = await crossingLevel(
+    offBy(() => 0.02),
+    offBy((sigma) => 1 / sigma ** 2),
+    optimal,
+    { count: 8 },
+  );
+  // Deviations of equal outputs are differences of numbers of size 1; squares are averaged exactly.
+  assert.ok(Math.abs(sigma - Math.sqrt(50)) < 1e-9, `${sigma}`);
+  const law = (1 - (sigma / 80) ** 3) / (3 * sigma ** 2);
+  assert.ok(Math.abs(displacement / law - 1) < 1e-9, `${displacement}, law ${law}`);
+});
+
 Deno.test("crossingLevel() knows denoisers that are never and always beaten", async () => {
   const never = await crossingLevel(optimal, gaussian, optimal, { count: 32 });
   assert.deepEqual([never.sigma, never.displacement, never.levels.length], [Infinity, 0, 1]);
