@@ -3,10 +3,10 @@
  *
  * @module
  */
-import type { Denoiser } from "../denoisers/denoiser.ts";
-import { checkSigmas } from "../noise.ts";
-import { Evaluator } from "./_evaluator.ts";
-import type { Sampler, SamplerOptions, SamplerStep } from "./sampler.ts";
+import type { Evaluator } from "./_evaluator.ts";
+import { oneStep } from "./_one_step.ts";
+import type { Reached } from "./_one_step.ts";
+import type { Sampler } from "./sampler.ts";
 
 /**
  * The deterministic DDIM step, order one, one evaluation per step.
@@ -44,30 +44,17 @@ export function ddim(): Sampler {
     references: [
       "J. Song, C. Meng, S. Ermon (2020), Denoising diffusion implicit models, arXiv:2010.02502",
     ],
-    run,
+    run: (denoiser, x, sigmas, options) => oneStep(step, denoiser, x, sigmas, options),
   };
 }
 
-async function* run<X>(
-  denoiser: Denoiser<X>,
-  start: X,
-  sigmas: readonly number[],
-  options?: SamplerOptions,
-): AsyncGenerator<SamplerStep<X>, void, void> {
-  checkSigmas(sigmas);
-  const evaluator = new Evaluator(denoiser, options);
-  let x = start;
-  try {
-    for (let step = 1; step < sigmas.length; step++) {
-      const rho = sigmas[step] / sigmas[step - 1];
-      const denoised = await evaluator.denoise(x, sigmas[step - 1]);
-      const next = evaluator.combine([rho, 1 - rho], [x, denoised]);
-      evaluator.release(x);
-      x = next;
-      yield { step, sigma: sigmas[step], x, denoised, evaluations: step, calls: step };
-      evaluator.release(denoised);
-    }
-  } finally {
-    evaluator.releaseAll();
-  }
+async function step<X>(
+  evaluator: Evaluator<X>,
+  x: X,
+  sigma: number,
+  next: number,
+): Promise<Reached<X>> {
+  const rho = next / sigma;
+  const denoised = await evaluator.denoise(x, sigma);
+  return { reached: evaluator.combine([rho, 1 - rho], [x, denoised]), denoised };
 }

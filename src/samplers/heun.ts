@@ -3,10 +3,10 @@
  *
  * @module
  */
-import type { Denoiser } from "../denoisers/denoiser.ts";
-import { checkSigmas } from "../noise.ts";
-import { Evaluator } from "./_evaluator.ts";
-import type { Sampler, SamplerOptions, SamplerStep } from "./sampler.ts";
+import type { Evaluator } from "./_evaluator.ts";
+import { oneStep } from "./_one_step.ts";
+import type { Reached } from "./_one_step.ts";
+import type { Sampler } from "./sampler.ts";
 
 /**
  * Heun's step for the flow in σ: an Euler step, and the mean of the slopes at both ends. Order two, two
@@ -40,46 +40,24 @@ export function heun(): Sampler {
     references: [
       "T. Karras, M. Aittala, T. Aila, S. Laine (2022), Elucidating the design space of diffusion-based generative models, arXiv:2206.00364",
     ],
-    run,
+    run: (denoiser, x, sigmas, options) => oneStep(step, denoiser, x, sigmas, options),
   };
 }
 
-async function* run<X>(
-  denoiser: Denoiser<X>,
-  start: X,
-  sigmas: readonly number[],
-  options?: SamplerOptions,
-): AsyncGenerator<SamplerStep<X>, void, void> {
-  checkSigmas(sigmas);
-  const evaluator = new Evaluator(denoiser, options);
-  let x = start;
-  try {
-    for (let step = 1; step < sigmas.length; step++) {
-      const sigma = sigmas[step - 1], next = sigmas[step];
-      const rho = next / sigma;
-      let denoised = await evaluator.denoise(x, sigma);
-      let reached = evaluator.combine([rho, 1 - rho], [x, denoised]);
-      if (next > 0) {
-        const [first, euler] = [denoised, reached];
-        denoised = await evaluator.denoise(euler, next);
-        // Half the step with the slope at each end.
-        const [a, b] = [(next - sigma) / (2 * sigma), (next - sigma) / (2 * next)];
-        reached = evaluator.combine([1 + a, -a, b, -b], [x, first, euler, denoised]);
-        evaluator.release(first, euler);
-      }
-      evaluator.release(x);
-      x = reached;
-      yield {
-        step,
-        sigma: next,
-        x,
-        denoised,
-        evaluations: evaluator.calls,
-        calls: evaluator.calls,
-      };
-      evaluator.release(denoised);
-    }
-  } finally {
-    evaluator.releaseAll();
-  }
+async function step<X>(
+  evaluator: Evaluator<X>,
+  x: X,
+  sigma: number,
+  next: number,
+): Promise<Reached<X>> {
+  const rho = next / sigma;
+  const first = await evaluator.denoise(x, sigma);
+  const euler = evaluator.combine([rho, 1 - rho], [x, first]);
+  if (next === 0) return { reached: euler, denoised: first };
+  const denoised = await evaluator.denoise(euler, next);
+  // Half the step with the slope at each end.
+  const [a, b] = [(next - sigma) / (2 * sigma), (next - sigma) / (2 * next)];
+  const reached = evaluator.combine([1 + a, -a, b, -b], [x, first, euler, denoised]);
+  evaluator.release(first, euler);
+  return { reached, denoised };
 }

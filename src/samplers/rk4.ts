@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { IN_SIGMA, onGrid } from "./runge_kutta/on_grid.ts";
+import { oneStep } from "./_one_step.ts";
+import { IN_SIGMA, rungeKuttaStep } from "./runge_kutta/on_grid.ts";
 import { RK4 } from "./runge_kutta/tableaus.ts";
 import type { Sampler } from "./sampler.ts";
 
@@ -41,6 +42,7 @@ export function rk4(): Sampler {
     references: [
       "E. Hairer, S. Nørsett, G. Wanner (1993), Solving ordinary differential equations I, Springer",
     ],
-    run: (denoiser, x, sigmas, options) => onGrid(RK4, IN_SIGMA, denoiser, x, sigmas, options),
+    run: (denoiser, x, sigmas, options) =>
+      oneStep(rungeKuttaStep(RK4, IN_SIGMA), denoiser, x, sigmas, options),
   };
 }

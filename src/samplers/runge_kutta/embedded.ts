@@ -5,7 +5,8 @@
  */
 import type { Sampler } from "../sampler.ts";
 import { adaptive } from "./adaptive.ts";
-import { IN_LOG_SIGMA, onGrid } from "./on_grid.ts";
+import { oneStep } from "../_one_step.ts";
+import { IN_LOG_SIGMA, rungeKuttaStep } from "./on_grid.ts";
 import type { EmbeddedTableau } from "./tableaus.ts";
 
 /** Options of an embedded Runge–Kutta sampler. */
@@ -41,7 +42,8 @@ export function embedded(
       name: `${name}-grid`,
       order,
       references,
-      run: (denoiser, x, sigmas, run) => onGrid(tableau, IN_LOG_SIGMA, denoiser, x, sigmas, run),
+      run: (denoiser, x, sigmas, run) =>
+        oneStep(rungeKuttaStep(tableau, IN_LOG_SIGMA), denoiser, x, sigmas, run),
     };
   }
   return {

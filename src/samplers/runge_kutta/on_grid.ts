@@ -3,10 +3,8 @@
  *
  * @module
  */
-import type { Denoiser } from "../../denoisers/denoiser.ts";
-import { checkSigmas } from "../../noise.ts";
-import { Evaluator } from "../_evaluator.ts";
-import type { SamplerOptions, SamplerStep } from "../sampler.ts";
+import type { Evaluator } from "../_evaluator.ts";
+import type { Reached, Step } from "../_one_step.ts";
 import { nodeOf } from "./tableaus.ts";
 import type { Tableau } from "./tableaus.ts";
 
@@ -31,45 +29,16 @@ export const IN_LOG_SIGMA: Variable = {
 };
 
 /**
- * Walks down the grid by a Runge–Kutta method. A step to `σ' = 0` returns `D`.
+ * The step of a Runge–Kutta method. A step to `σ' = 0` returns `D`.
  *
  * @param tableau The method.
  * @param variable The variable it integrates in.
- * @returns A generator of one record per step.
+ * @returns The step.
  */
-export async function* onGrid<X>(
-  tableau: Tableau,
-  variable: Variable,
-  denoiser: Denoiser<X>,
-  start: X,
-  sigmas: readonly number[],
-  options?: SamplerOptions,
-): AsyncGenerator<SamplerStep<X>, void, void> {
-  checkSigmas(sigmas);
-  const evaluator = new Evaluator(denoiser, options);
-  let x = start;
-  try {
-    for (let step = 1; step < sigmas.length; step++) {
-      const sigma = sigmas[step - 1], next = sigmas[step];
-      const { reached, denoised } = await stepOf(evaluator, tableau, variable, x, sigma, next);
-      evaluator.release(x);
-      x = reached;
-      yield {
-        step,
-        sigma: next,
-        x,
-        denoised,
-        evaluations: evaluator.calls,
-        calls: evaluator.calls,
-      };
-      evaluator.release(denoised);
-    }
-  } finally {
-    evaluator.releaseAll();
-  }
+export function rungeKuttaStep<X>(tableau: Tableau, variable: Variable): Step<X> {
+  return (evaluator, x, sigma, next) => stepOf(evaluator, tableau, variable, x, sigma, next);
 }
 
-/** One step, and the latest denoiser output. */
 async function stepOf<X>(
   evaluator: Evaluator<X>,
   { stages, weights }: Tableau,
@@ -77,7 +46,7 @@ async function stepOf<X>(
   x: X,
   sigma: number,
   next: number,
-): Promise<{ reached: X; denoised: X }> {
+): Promise<Reached<X>> {
   let denoised = await evaluator.denoise(x, sigma);
   if (next === 0) return { reached: evaluator.combine([1], [denoised]), denoised };
   const slopes = [evaluator.combine([1, -1], [denoised, x])];
