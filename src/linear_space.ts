@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { sizeOf } from "./_shape.ts";
 import * as tf from "@tensorflow/tfjs-core";
 
 /** Any tfjs tensor, whatever its rank. */
@@ -173,7 +174,7 @@ export const tensorSpace: StateSpace<AnyTensor> = {
         states.map((state, j) => {
           const c = coefficients[j];
           if (typeof c === "number") return state;
-          checkCoordinates(c, state.shape.slice(1).reduce((product, n) => product * n, 1));
+          checkCoordinates(c, sizeOf(state.shape.slice(1)));
           return tf.mul(state, tf.tensor(Float32Array.from(c), state.shape.slice(1), "float32"));
         }),
       )

@@ -165,6 +165,26 @@ export class RandomStream {
 }
 
 /**
+ * A step to key a stream by, from a noise level: the bits of its float32.
+ *
+ * Denoisers see noise levels and not steps; draws that are new at each step are keyed by this.
+ *
+ * @param sigma The noise level.
+ * @returns A whole number from 0 to 2³²−1, another one for each float32.
+ *
+ * @example
+ * ```ts
+ * import { levelKey } from "@closedform/diffusion";
+ * import assert from "node:assert/strict";
+ *
+ * assert.equal(levelKey(1), 0x3f800000);
+ * ```
+ */
+export function levelKey(sigma: number): number {
+  return new Uint32Array(Float32Array.of(sigma).buffer)[0];
+}
+
+/**
  * Standard normal start noise `ε`, one stream per sample.
  *
  * @param seed The seed of the run.

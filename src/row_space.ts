@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { sizeOf } from "./_shape.ts";
 import * as tf from "@tensorflow/tfjs-core";
 import type { AnyTensor, StateSpace } from "./linear_space.ts";
 import { arraySpace, tensorSpace } from "./linear_space.ts";
@@ -59,7 +60,7 @@ export interface RowSpace<X> {
  */
 export function rowSpace<X>(space: StateSpace<X>, shape: readonly number[]): RowSpace<X> {
   const spaces = new Map<unknown, unknown>([
-    [arraySpace, arrayRows(shape.reduce((product, n) => product * n, 1))],
+    [arraySpace, arrayRows(sizeOf(shape))],
     [tensorSpace, tensorRows(shape)],
   ]);
   const rows = spaces.get(space);
@@ -145,7 +146,7 @@ function addProduct(
 }
 
 function tensorRows(shape: readonly number[]): RowSpace<AnyTensor> {
-  const d = shape.reduce((product, n) => product * n, 1);
+  const d = sizeOf(shape);
   const rows = (state: AnyTensor) => state.shape[0];
   return {
     rows,

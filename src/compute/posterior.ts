@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { sizeOf } from "../_shape.ts";
 
 /** The data of a posterior: `count` rows of `dimension` numbers. */
 export interface PointSet {
@@ -168,7 +169,7 @@ export function checkQueryShape(
   if (rows === 0) {
     throw new RangeError(`Cannot ${action}: received 0 queries, wanted at least 1`);
   }
-  if (shape.length < 2 || rest.reduce((product, n) => product * n, 1) !== dimension) {
+  if (shape.length < 2 || sizeOf(rest) !== dimension) {
     throw new TypeError(
       `Cannot ${action}: the queries have shape [${shape}], wanted rows of ${dimension} numbers`,
     );

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { sizeOf } from "../_shape.ts";
 
 /** What a {@linkcode Dataset} is made from. */
 export interface DatasetInit {
@@ -87,7 +88,7 @@ export class Dataset {
         `${action}: shape is [${shape}], wanted positive whole numbers`,
       );
     }
-    const dimension = shape.reduce((product, n) => product * n, 1);
+    const dimension = sizeOf(shape);
     const count = data.length / dimension;
     if (!Number.isInteger(count)) {
       throw new TypeError(

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { sizeOf } from "../_shape.ts";
 import type { PointSource } from "../compute/streamed_store.ts";
 import { DatasetError } from "../errors.ts";
 import { checkLimit } from "./_checks.ts";
@@ -116,7 +117,7 @@ class NpyRows implements FileRows {
     this.#file = file;
     this.#path = path;
     this.#start = start;
-    this.dimension = shape.reduce((product, n) => product * n, 1);
+    this.dimension = sizeOf(shape);
   }
 
   async read(

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { sizeOf } from "../_shape.ts";
 import { DatasetError } from "../errors.ts";
 import { checkLimit, checkOneOf } from "./_checks.ts";
 import { allocate, ByteReader, findFile } from "./_files.ts";
@@ -116,7 +117,7 @@ async function readArray(
   await using reader = await ByteReader.open(file, options.signal);
   const dimensions = await readDimensions(reader);
   const count = Math.min(limit, dimensions[0]);
-  const itemSize = dimensions.slice(1).reduce((product, n) => product * n, 1);
+  const itemSize = sizeOf(dimensions.slice(1));
   if (!(dimensions[0] * itemSize <= reader.most)) {
     throw new DatasetError(
       file,

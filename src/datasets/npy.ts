@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { sizeOf } from "../_shape.ts";
 import { DatasetError } from "../errors.ts";
 import { NPY_MAGIC, readNpyHeader } from "./_npy_header.ts";
 
@@ -38,7 +39,7 @@ export function encodeNpy(
   array: Uint8Array | Int32Array | Float32Array | Float64Array,
   shape: readonly number[],
 ): Uint8Array {
-  const size = shape.reduce((product, n) => product * n, 1);
+  const size = sizeOf(shape);
   if (
     size !== array.length || !shape.every((n) => Number.isInteger(n) && n >= 0)
   ) {

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { sizeOf } from "../_shape.ts";
 import { sigmaPerRow } from "../compute/posterior.ts";
 import type { Device } from "../compute/device.ts";
 import type { AnyTensor } from "../linear_space.ts";
@@ -132,7 +133,7 @@ function common(law: GaussianLaw, name: string, shape: readonly number[]) {
 
 function checked(law: GaussianLaw, options: GaussianOptions): Required<GaussianOptions> {
   const { shape = [law.mean.length], name = "a Gaussian" } = options;
-  if (shape.reduce((product, n) => product * n, 1) !== law.mean.length) {
+  if (sizeOf(shape) !== law.mean.length) {
     throw new TypeError(
       `Cannot ${ACTION}: the shape is [${shape}], wanted one of ${law.mean.length} numbers`,
     );

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { sizeOf } from "../_shape.ts";
 import type { Device } from "../compute/device.ts";
 import { checkQueries, checkQueryShape, emptyFacts, sigmaPerRow } from "../compute/posterior.ts";
 import type { EvaluateOptions, Posterior, Sigma } from "../compute/posterior.ts";
@@ -166,7 +167,7 @@ function plainPosterior(
 function describe(law: MixtureLaw, options: GaussianOptions) {
   const mean = meanOfMixture(law), dimension = mean.length;
   const { shape = [dimension], name = `a mixture of ${law.components.length}` } = options;
-  if (shape.reduce((product, n) => product * n, 1) !== dimension) {
+  if (sizeOf(shape) !== dimension) {
     throw new TypeError(
       `Cannot ${ACTION}: the shape is [${shape}], wanted one of ${dimension} numbers`,
     );

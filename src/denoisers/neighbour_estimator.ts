@@ -6,7 +6,7 @@
 import { samplePerRow, sigmaPerRow } from "../compute/posterior.ts";
 import type { Neighbours } from "../compute/neighbours.ts";
 import type { Subset } from "../compute/subset.ts";
-import { RandomStream } from "../random.ts";
+import { levelKey, RandomStream } from "../random.ts";
 import { drawOtherRows } from "../retrieval/select.ts";
 import type { OptimalDenoiser, StoredDenoiser } from "./optimal.ts";
 
@@ -148,8 +148,7 @@ function headShare(
 function queryKey(sigma: number, query: number, samples: ArrayLike<number>): number {
   let place = 0;
   for (let q = query - 1; q >= 0 && samples[q] === samples[query]; q--) place++;
-  const bits = new Uint32Array(Float32Array.of(sigma).buffer)[0];
-  return (bits ^ Math.imul(place, 0x9E3779B1)) >>> 0;
+  return (levelKey(sigma) ^ Math.imul(place, 0x9E3779B1)) >>> 0;
 }
 
 function checkOptions(K: number, L: number, switchAt: number, count: number): void {

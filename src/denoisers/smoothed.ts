@@ -3,10 +3,12 @@
  *
  * @module
  */
+import { sizeOf } from "../_shape.ts";
 import { samplePerRow, sigmaPerRow } from "../compute/posterior.ts";
 import type { EvaluateOptions } from "../compute/posterior.ts";
 import type { Subset } from "../compute/subset.ts";
-import { RandomStream } from "../random.ts";
+import type { StateSpace } from "../linear_space.ts";
+import { levelKey, RandomStream } from "../random.ts";
 import type { Denoiser, SubsetDenoiser } from "./denoiser.ts";
 
 const ACTION = "smooth the denoiser";
@@ -80,7 +82,7 @@ export function smoothed<X>(
   const { bandwidth, M = 4, draws = "fixed", seed = 0 } = options;
   checkOptions(bandwidth, M, draws);
   const { space, shape } = base;
-  const dimension = shape.reduce((product, n) => product * n, 1);
+  const dimension = sizeOf(shape);
   const denoise = draws === "gumbel"
     ? gumbel(subsetOf(base), bandwidth, M, seed)
     : gaussian(base, dimension, { bandwidth, M, draws, seed });
@@ -96,8 +98,8 @@ export function smoothed<X>(
       const rows = values.length / dimension;
       const sigmas = sigmaPerRow(sigma, rows, ACTION);
       const samples = samplePerRow(evaluate, rows, ACTION);
-      const means = await denoise(values, sigmas, samples, evaluate);
-      return space.from(averages(means, M, dimension), [rows, ...shape]);
+      const estimates = await denoise(values, sigmas, samples, evaluate);
+      return space.from(averages(estimates, M, dimension), [rows, ...shape]);
     },
   };
 }
@@ -131,18 +133,9 @@ function gaussian<X>(
         }
       }
     }
-    const x = space.from(queries, [rows * M, ...shape]);
-    try {
-      const denoised = await denoise(x, repeated(sigmas, M), {
-        ...evaluate,
-        samples: repeated(samples, M),
-      });
-      const means = await space.values(denoised);
-      space.dispose(denoised);
-      return means;
-    } finally {
-      space.dispose(x);
-    }
+    const each = { ...evaluate, samples: repeated(samples, M) };
+    const shapeOfAll = [rows * M, ...shape];
+    return await means(space, queries, shapeOfAll, (x) => denoise(x, repeated(sigmas, M), each));
   };
 }
 
@@ -169,25 +162,39 @@ function gumbel<X>(
     for (let at = 0; at < queries.length; at++) {
       queries[at] = values[Math.floor(at / (M * dimension)) * dimension + at % dimension];
     }
-    const x = space.from(queries, [rows * M, ...shape]);
-    try {
-      const denoised = await denoiseOn(x, repeated(sigmas, M), subsets, {
-        ...evaluate,
-        samples: repeated(samples, M),
-      });
-      const means = await space.values(denoised);
-      space.dispose(denoised);
-      return means;
-    } finally {
-      space.dispose(x);
-    }
+    const each = { ...evaluate, samples: repeated(samples, M) };
+    const shapeOfAll = [rows * M, ...shape];
+    return await means(
+      space,
+      queries,
+      shapeOfAll,
+      (x) => denoiseOn(x, repeated(sigmas, M), subsets, each),
+    );
   };
 }
 
-function averages(means: ArrayLike<number>, M: number, dimension: number): Float64Array {
-  const out = new Float64Array(means.length / M);
-  for (let at = 0; at < means.length; at++) {
-    out[Math.floor(at / (M * dimension)) * dimension + at % dimension] += means[at] / M;
+/** What a denoiser makes of queries, as numbers. */
+async function means<X>(
+  space: StateSpace<X>,
+  queries: ArrayLike<number>,
+  shape: readonly number[],
+  denoise: (x: X) => Promise<X>,
+): Promise<Float32Array | Float64Array> {
+  const x = space.from(queries, shape);
+  try {
+    const denoised = await denoise(x);
+    const values = await space.values(denoised);
+    space.dispose(denoised);
+    return values;
+  } finally {
+    space.dispose(x);
+  }
+}
+
+function averages(estimates: ArrayLike<number>, M: number, dimension: number): Float64Array {
+  const out = new Float64Array(estimates.length / M);
+  for (let at = 0; at < estimates.length; at++) {
+    out[Math.floor(at / (M * dimension)) * dimension + at % dimension] += estimates[at] / M;
   }
   return out;
 }
@@ -195,11 +202,6 @@ function averages(means: ArrayLike<number>, M: number, dimension: number): Float
 /** Each value `M` times. */
 function repeated(values: ArrayLike<number>, M: number): Float64Array {
   return Float64Array.from({ length: values.length * M }, (_, i) => values[Math.floor(i / M)]);
-}
-
-/** A key of a noise level: the bits of its float32. */
-function levelKey(sigma: number): number {
-  return new Uint32Array(Float32Array.of(sigma).buffer)[0];
 }
 
 function subsetOf<X>(base: Denoiser<X> | SubsetDenoiser<X>): SubsetDenoiser<X> {

@@ -7,6 +7,7 @@
  *
  * @module
  */
+import { sizeOf } from "../_shape.ts";
 import type { EvaluateOptions, Sigma } from "../compute/posterior.ts";
 import type { Denoiser } from "../denoisers/denoiser.ts";
 import { outputsOf } from "./_outputs.ts";
@@ -102,7 +103,7 @@ export async function denoiserAgreement<X>(
   options: EvaluateOptions = {},
 ): Promise<Agreement> {
   const [ours, theirs] = await outputsOf(denoiser, reference, x, sigma, options);
-  return agreement(ours, theirs, dimensionOf(denoiser));
+  return agreement(ours, theirs, sizeOf(denoiser.shape));
 }
 
 /** The error of a restricted denoiser against the same one over all data. */
@@ -157,11 +158,7 @@ export async function errorToFullScan<X>(
   options: EvaluateOptions = {},
 ): Promise<ScanError> {
   const [ours, theirs] = await outputsOf(denoiser, fullScan, x, sigma, options);
-  const errors = mse(ours, theirs, dimensionOf(denoiser));
+  const errors = mse(ours, theirs, sizeOf(denoiser.shape));
   const rms = errors.perSample.map(Math.sqrt);
   return { mse: errors, rms, worst: rms.reduce((most, v) => Math.max(most, v), 0) };
-}
-
-function dimensionOf({ shape }: Denoiser<unknown>): number {
-  return shape.reduce((product, n) => product * n, 1);
 }

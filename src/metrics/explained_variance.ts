@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { sizeOf } from "../_shape.ts";
 import type { EvaluateOptions, Sigma } from "../compute/posterior.ts";
 import type { Denoiser } from "../denoisers/denoiser.ts";
 import { outputsOf } from "./_outputs.ts";
@@ -141,7 +142,7 @@ export async function compareScores<X>(
     );
   }
   const [ours, theirs] = await outputsOf(denoiser, approximation, x, sigma, options);
-  const dimension = denoiser.shape.reduce((product, n) => product * n, 1);
+  const dimension = sizeOf(denoiser.shape);
   const against = (centre?: ArrayLike<number>) =>
     explainedVariance(ours, theirs, dimension, centre);
   return {

@@ -5,7 +5,7 @@
  * @module
  */
 import type { DataStore } from "../compute/device.ts";
-import { RandomStream } from "../random.ts";
+import { levelKey, RandomStream } from "../random.ts";
 import { discardedMass } from "./certificate.ts";
 import type { QueryBatch } from "./chooser.ts";
 import type { RetrievalProxy } from "./proxy.ts";
@@ -95,7 +95,7 @@ export class ScheduledSearch {
 
   /** One stream per sample and noise level, whatever the batch. */
   #stream(sample: number, sigma: number): RandomStream {
-    const step = new Uint32Array(Float32Array.of(sigma).buffer)[0];
+    const step = levelKey(sigma);
     return new RandomStream({ seed: this.#seed, sample, purpose: "retrieval", step });
   }
 

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { sizeOf } from "../_shape.ts";
 import type { PosteriorFacts, Sigma } from "../compute/posterior.ts";
 import type { Denoiser } from "../denoisers/denoiser.ts";
 import type { StateSpace } from "../linear_space.ts";
@@ -57,7 +58,7 @@ export class Recorder<X> {
     readonly sigmas: readonly number[],
     trajectory: boolean,
   ) {
-    this.#dimension = shape.reduce((product, n) => product * n, 1);
+    this.#dimension = sizeOf(shape);
     this.x = space.numbers(count * this.#dimension);
     this.denoised = space.numbers(count * this.#dimension);
     if (trajectory) this.#frames = [];

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { sizeOf } from "../_shape.ts";
 import type { EvaluateOptions } from "../compute/posterior.ts";
 import type { Denoiser } from "../denoisers/denoiser.ts";
 import { logSnrGrid } from "../noise.ts";
@@ -127,7 +128,7 @@ function noisyItems<X>({ draw, shape, label }: Denoiser<X>, count: number, seed:
       `Cannot compare denoisers over noise: ${label} cannot draw items, wanted one that can`,
     );
   }
-  const dimension = shape.reduce((product, n) => product * n, 1);
+  const dimension = sizeOf(shape);
   const items = new Float64Array(count * dimension), noise = new Float64Array(count * dimension);
   for (let sample = 0; sample < count; sample++) {
     items.set(draw(new RandomStream({ seed, sample, purpose: "data" })), sample * dimension);

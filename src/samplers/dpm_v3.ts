@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { sizeOf } from "../_shape.ts";
 import type { Denoiser } from "../denoisers/denoiser.ts";
 import { checkSigmas } from "../noise.ts";
 import { rowSpace } from "../row_space.ts";
@@ -143,7 +144,7 @@ class Levels<X> {
 
   constructor(denoiser: Denoiser<X>, start: X, readonly tables: Tables, run?: SamplerOptions) {
     const { space, shape } = denoiser;
-    const dimension = shape.reduce((product, n) => product * n, 1);
+    const dimension = sizeOf(shape);
     if (dimension !== tables.dimension) {
       throw new TypeError(
         `Cannot sample by DPM-Solver-v3: the statistics have ${tables.dimension} coordinates, ` +

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { sizeOf } from "../_shape.ts";
 import type { EvaluateOptions } from "../compute/posterior.ts";
 import type { Denoiser } from "../denoisers/denoiser.ts";
 import { rowAxes } from "../denoisers/gaussian_axes.ts";
@@ -153,7 +154,7 @@ export function integratedLeg<X>(
     );
   }
   const { space, shape } = denoiser;
-  const dimension = shape.reduce((product, n) => product * n, 1);
+  const dimension = sizeOf(shape);
   return {
     label: denoiser.label,
     references: denoiser.references,

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { sizeOf } from "../_shape.ts";
 import type { PosteriorFacts } from "../compute/posterior.ts";
 import type { Denoiser } from "../denoisers/denoiser.ts";
 import { checkSigmas, ddpmGrid } from "../noise.ts";
@@ -221,7 +222,7 @@ function checkOptions<X>(
       `Cannot sample: the grid ${grid.name} starts at noised data, of which ${denoiser.label} cannot draw`,
     );
   }
-  const wanted = count * denoiser.shape.reduce((product, n) => product * n, 1);
+  const wanted = count * sizeOf(denoiser.shape);
   if (init && init.length !== wanted) {
     throw new TypeError(
       `Cannot sample: init holds ${init.length} numbers, wanted ${count} rows of [${denoiser.shape}], ${wanted} numbers`,
@@ -251,7 +252,7 @@ function startState<X>(
   rows: number,
   { seed = 0, first: offset = 0, init }: SampleOptions,
 ): Float64Array {
-  const dimension = denoiser.shape.reduce((product, n) => product * n, 1);
+  const dimension = sizeOf(denoiser.shape);
   const noise = init
     ? Float64Array.from(
       { length: rows * dimension },

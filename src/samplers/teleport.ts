@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { sizeOf } from "../_shape.ts";
 import type { Denoiser } from "../denoisers/denoiser.ts";
 import { checkSigmas } from "../noise.ts";
 import { OwnedStates } from "./_owned_states.ts";
@@ -143,7 +144,7 @@ async function* run<X>(
 }
 
 function checkLeg(leg: FirstLeg, shape: readonly number[]): void {
-  if (shape.reduce((product, n) => product * n, 1) !== leg.dimension) {
+  if (sizeOf(shape) !== leg.dimension) {
     throw new TypeError(
       `Cannot teleport: the first leg works on rows of ${leg.dimension} numbers, wanted those of shape [${shape}]`,
     );

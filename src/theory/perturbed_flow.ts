@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { sizeOf } from "../_shape.ts";
 import type { Denoiser } from "../denoisers/denoiser.ts";
 import { logSnrGrid } from "../noise.ts";
 import { collocation } from "../samplers/collocation.ts";
@@ -57,7 +58,7 @@ function altered(
   denoiser: FloatDenoiser,
   change: (value: number, coordinate: number, sigma: number) => number,
 ): FloatDenoiser {
-  const dimension = denoiser.shape.reduce((product, n) => product * n, 1);
+  const dimension = sizeOf(denoiser.shape);
   return {
     ...denoiser,
     async denoise(x, sigma, options) {

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { sizeOf } from "../_shape.ts";
 import { rowAxes } from "../denoisers/gaussian_axes.ts";
 import type { RowAxes } from "../denoisers/gaussian_axes.ts";
 import { flowFactor, gaussianLaw } from "../denoisers/gaussian_law.ts";
@@ -147,7 +148,7 @@ async function* run<X>(
 ): AsyncGenerator<SamplerStep<X>, void, void> {
   checkSigmas(sigmas);
   const { space, shape } = denoiser;
-  if (shape.reduce((product, n) => product * n, 1) !== law.mean.length) {
+  if (sizeOf(shape) !== law.mean.length) {
     throw new TypeError(
       `Cannot take straightened steps: the law has ${law.mean.length} numbers, wanted those of shape [${shape}]`,
     );

@@ -92,6 +92,19 @@ function share(
 const isNear = (targets: number[][], tolerance: number) => (row: number[]) =>
   targets.some((t) => Math.hypot(...t.map((v, c) => v - row[c])) < tolerance);
 
+/** Whether sample `i` is the mean of the points nearest to its perturbed copies. */
+function isFixedPoint(dataset: Dataset, M: number, bandwidth: number) {
+  return (row: number[], i: number): boolean => {
+    const draws = vectors(i, M, 2), mean = [0, 0];
+    for (let m = 0; m < M; m++) {
+      const pick = nearest(dataset, row.map((v, c) => v + bandwidth * draws[2 * m + c]));
+      mean[0] += dataset.data[2 * pick] / M;
+      mean[1] += dataset.data[2 * pick + 1] / M;
+    }
+    return Math.hypot(row[0] - mean[0], row[1] - mean[1]) < 1e-6;
+  };
+}
+
 /** Whether a point of the plane lies in the convex hull of points, up to a distance. */
 function inHull({ data, count }: Dataset, tolerance: number): (row: number[]) => boolean {
   const at = (i: number) => [data[2 * i], data[2 * i + 1]];
@@ -233,16 +246,7 @@ for (const { steps, count, barycenter, fixedPoint } of SUPPORT) {
     const x = await draw(dataset, { bandwidth, M }, steps, count);
     assert.equal(share(x, 2, inHull(dataset, 1e-9)), 1);
     assert.ok(Math.abs(share(x, 2, isNear(barycenters(dataset, M), 1e-6)) - barycenter) < .03);
-    const isFixed = (row: number[], i: number) => {
-      const draws = vectors(i, M, 2), mean = [0, 0];
-      for (let m = 0; m < M; m++) {
-        const pick = nearest(dataset, row.map((v, c) => v + bandwidth * draws[2 * m + c]));
-        mean[0] += dataset.data[2 * pick] / M;
-        mean[1] += dataset.data[2 * pick + 1] / M;
-      }
-      return Math.hypot(row[0] - mean[0], row[1] - mean[1]) < 1e-6;
-    };
-    assert.ok(Math.abs(share(x, 2, isFixed) - fixedPoint) < .03);
+    assert.ok(Math.abs(share(x, 2, isFixedPoint(dataset, M, bandwidth)) - fixedPoint) < .03);
   });
 }
 
@@ -272,16 +276,7 @@ Deno.test("smoothed() fixed samples obey their draws, fresh ones do not", async 
   // The negative control of the fixed points above.
   const dataset = twelve();
   const x = await draw(dataset, { bandwidth, M, draws: "fresh" }, 400, 1000);
-  const isFixed = (row: number[], i: number) => {
-    const draws = vectors(i, M, 2), mean = [0, 0];
-    for (let m = 0; m < M; m++) {
-      const pick = nearest(dataset, row.map((v, c) => v + bandwidth * draws[2 * m + c]));
-      mean[0] += dataset.data[2 * pick] / M;
-      mean[1] += dataset.data[2 * pick + 1] / M;
-    }
-    return Math.hypot(row[0] - mean[0], row[1] - mean[1]) < 1e-6;
-  };
-  assert.ok(share(x, 2, isFixed) < .35);
+  assert.ok(share(x, 2, isFixedPoint(dataset, M, bandwidth)) < .35);
   assert.equal(share(x, 2, inHull(dataset, 1e-9)), 1);
 });
 

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { sizeOf } from "../../_shape.ts";
 import { join } from "@std/path";
 import { cacheKey, makeCacheFolder, readCacheFile, writeCacheFile } from "../../_cache_file.ts";
 import type { Dataset } from "../../datasets/dataset.ts";
@@ -90,7 +91,7 @@ export async function dpmV3Statistics<X>(
       `Cannot estimate the statistics: sigmaMin is ${sigmaMin} and sigmaMax ${sigmaMax}, wanted 0 < sigmaMin < sigmaMax`,
     );
   }
-  if (dataset.dimension !== denoiser.shape.reduce((product, n) => product * n, 1)) {
+  if (dataset.dimension !== sizeOf(denoiser.shape)) {
     throw new TypeError(
       `Cannot estimate the statistics: received data of ${dataset.dimension} numbers per item, ` +
         `wanted the shape [${denoiser.shape}] of ${denoiser.label}`,

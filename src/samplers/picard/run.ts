@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { sizeOf } from "../../_shape.ts";
 import type { Denoiser } from "../../denoisers/denoiser.ts";
 import { RowEvaluator } from "../_row_evaluator.ts";
 import type { Convergence, SamplerOptions, SamplerStep } from "../sampler.ts";
@@ -38,7 +39,7 @@ export class PicardRun<X> {
     options: SamplerOptions,
   ) {
     this.#evaluator = new RowEvaluator(denoiser, options);
-    this.#dimension = denoiser.shape.reduce((product, n) => product * n, 1);
+    this.#dimension = sizeOf(denoiser.shape);
     this.#parallel = parallel;
     this.#tolerance = tolerance;
     this.#x = start;
