@@ -5,6 +5,9 @@
  */
 import type { EigenDecomposition } from "./compute/eigen/eigen_decomposition.ts";
 import { referenceEigen } from "./compute/eigen/eigen_decomposition.ts";
+import { checkSymmetric } from "./_symmetric.ts";
+
+const ACTION = "decompose the matrix";
 
 /**
  * The eigen-decomposition `A = Vᵀ diag(λ) V` of a symmetric matrix, by Householder's reduction and
@@ -29,32 +32,20 @@ import { referenceEigen } from "./compute/eigen/eigen_decomposition.ts";
  */
 export function symmetricEigen(matrix: ArrayLike<number>): EigenDecomposition {
   const n = Math.sqrt(matrix.length);
-  checkSymmetric(matrix, n);
+  checkSquare(matrix, n);
+  checkSymmetric(matrix, n, ACTION);
   return referenceEigen(Float64Array.from(matrix), n);
 }
 
-function checkSymmetric(matrix: ArrayLike<number>, n: number): void {
+function checkSquare(matrix: ArrayLike<number>, n: number): void {
   if (!Number.isInteger(n) || n < 1) {
     throw new TypeError(
-      `Cannot decompose the matrix: received ${matrix.length} numbers, wanted a square of at least one`,
+      `Cannot ${ACTION}: received ${matrix.length} numbers, wanted a square of at least one`,
     );
   }
-  let largest = 0, odd = 0;
-  for (let i = 0; i < n; i++) {
-    for (let j = 0; j < n; j++) {
-      const value = matrix[i * n + j];
-      if (!Number.isFinite(value)) {
-        throw new RangeError(
-          `Cannot decompose the matrix: it holds ${value}, wanted finite numbers`,
-        );
-      }
-      largest = Math.max(largest, Math.abs(value));
-      odd = Math.max(odd, Math.abs(value - matrix[j * n + i]));
+  for (let at = 0; at < matrix.length; at++) {
+    if (!Number.isFinite(matrix[at])) {
+      throw new RangeError(`Cannot ${ACTION}: it holds ${matrix[at]}, wanted finite numbers`);
     }
-  }
-  if (odd > 1e-12 * largest) {
-    throw new TypeError(
-      `Cannot decompose the matrix: elements across the diagonal differ by ${odd}, wanted a symmetric matrix`,
-    );
   }
 }

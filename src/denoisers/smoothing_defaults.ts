@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { medianOf } from "../_quantile.ts";
 import type { Device } from "../compute/device.ts";
 import type { Dataset } from "../datasets/dataset.ts";
 import { tensorSpace } from "../linear_space.ts";
@@ -133,7 +134,7 @@ async function neighbourDistances(
     const ranks = Math.max(1, Math.min(NEIGHBOURS, Math.floor((count - 1) / 2)));
     return Float64Array.from(
       { length: ranks },
-      (_, rank) => median(others.map((list) => list[rank] ?? list.at(-1) ?? 0)),
+      (_, rank) => medianOf(others.map((list) => list[rank] ?? list.at(-1) ?? 0)),
     );
   } finally {
     store.dispose();
@@ -154,9 +155,4 @@ function growthDimension(distances: Float64Array): number {
   const slope = mean(x.map((v, k) => (v - mx) * (y[k] - my))) / variance;
   // Distances that do not grow at all are those of a simplex, of the largest dimension.
   return Number.isFinite(slope) ? Math.max(1, Math.round(slope)) : Infinity;
-}
-
-function median(values: number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  return sorted[sorted.length >> 1];
 }

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { medianOf } from "../_quantile.ts";
 import { eachRowOfSquares } from "./_distances.ts";
 import { checkRows } from "./_rows.ts";
 
@@ -164,7 +165,7 @@ function medianDistance(a: ArrayLike<number>, b: ArrayLike<number>, dimension: n
     squares.set(all.subarray(row + 1), at);
     at += n - row - 1;
   });
-  return Math.sqrt(squares.sort()[squares.length >> 1]);
+  return Math.sqrt(medianOf(squares));
 }
 
 function thinned(points: ArrayLike<number>, dimension: number): Float64Array {

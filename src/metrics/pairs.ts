@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { medianOf } from "./_median.ts";
+import { medianOf } from "../_quantile.ts";
 import { checkRows } from "./_rows.ts";
 
 /** Samples as numbers, rows one after the other. */

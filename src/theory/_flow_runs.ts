@@ -62,14 +62,6 @@ export function relativeError(x: Float64Array, y: Float64Array): number {
   return Math.sqrt(error / size);
 }
 
-/** The value below which a share of the values lie; halfway between two where it falls there. */
-export function quantile(values: ArrayLike<number>, share: number): number {
-  const sorted = Float64Array.from(values).sort();
-  const at = share * (sorted.length - 1);
-  const below = sorted[Math.floor(at)], above = sorted[Math.ceil(at)];
-  return below + (at - Math.floor(at)) * (above - below);
-}
-
 /** The slope of the least-squares line through points. */
 export function slopeOf(x: readonly number[], y: readonly number[]): number {
   const mean = (values: readonly number[]) => values.reduce((a, b) => a + b, 0) / values.length;

@@ -3,9 +3,10 @@
  *
  * @module
  */
+import { medianOf } from "../_quantile.ts";
 import { logSnrGrid } from "../noise.ts";
 import { collocation } from "../samplers/collocation.ts";
-import { collocate, lastStep, quantile, RANGE, REFERENCE, slopeOf } from "./_flow_runs.ts";
+import { collocate, lastStep, RANGE, REFERENCE, slopeOf } from "./_flow_runs.ts";
 import { rowDistances } from "./_flow_runs.ts";
 import { sphereTarget } from "./flows/targets.ts";
 import { report } from "./statement.ts";
@@ -37,7 +38,7 @@ export async function logarithmicCost(): Promise<Report> {
   for (let digits = 3; digits <= 10; digits++) {
     const tolerance = 10 ** -digits;
     const { x, evaluations } = await collocate({ tolerance }, target, start);
-    const error = quantile(rowDistances(x, exact, target.dimension), 0.5) / target.scale;
+    const error = medianOf(rowDistances(x, exact, target.dimension)) / target.scale;
     kept &&= error <= tolerance;
     points.push({ digits, evaluations });
   }

@@ -3,11 +3,12 @@
  *
  * @module
  */
+import { medianOf } from "../_quantile.ts";
 import { sizeOf } from "../_shape.ts";
 import type { Denoiser } from "../denoisers/denoiser.ts";
 import { logSnrGrid } from "../noise.ts";
 import { collocation } from "../samplers/collocation.ts";
-import { collocate, lastStep, quantile, RANGE, REFERENCE, rowDistances } from "./_flow_runs.ts";
+import { collocate, lastStep, RANGE, REFERENCE, rowDistances } from "./_flow_runs.ts";
 import { isotropicMixture } from "./flows/isotropic_mixture.ts";
 import { ringTarget, sphereTarget } from "./flows/targets.ts";
 import { report } from "./statement.ts";
@@ -47,7 +48,7 @@ export async function smoothErrors(): Promise<Report> {
         return v + (c === 0 ? size * Math.cos(angle) : c === 1 ? size * Math.sin(angle) : 0);
       });
       const { x } = await collocate({ tolerance: 1e-8 }, { denoiser }, start);
-      worst = Math.max(worst, quantile(rowDistances(x, exact, dimension), 0.5) / size);
+      worst = Math.max(worst, medianOf(rowDistances(x, exact, dimension)) / size);
     }
   }
   return report("a smooth error δ of D moves the end by a few δ (median, in δ)", worst, 4);
@@ -96,7 +97,7 @@ export async function roundedDenoiser(): Promise<Report> {
     const roundoff = 2 ** -bits;
     // The tolerance asks for more than there is, and is raised to what the roundoff allows.
     const { x, evaluations } = await collocate({ tolerance: 1e-9, roundoff }, { denoiser }, start);
-    const error = quantile(rowDistances(x, exact, dimension), 0.5) / (roundoff * scale);
+    const error = medianOf(rowDistances(x, exact, dimension)) / (roundoff * scale);
     worst = Math.max(worst, evaluations <= 400 ? error : Infinity);
   }
   return report("a denoiser of roundoff u reaches u (median error in u, 24, 11, 8 bits)", worst, 1);

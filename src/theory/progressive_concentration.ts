@@ -4,7 +4,7 @@
  * @module
  */
 import type { PointSet } from "../compute/posterior.ts";
-import { medianOf } from "../metrics/_median.ts";
+import { medianOf } from "../_quantile.ts";
 import { checkRows } from "../metrics/_rows.ts";
 import { shapes } from "../datasets/shapes.ts";
 import { ddpmGrid } from "../noise.ts";
