@@ -16,6 +16,7 @@
  *
  * @module
  */
+export * from "./src/cite.ts";
 export * from "./src/codecs/codec.ts";
 export * from "./src/codecs/pca_codec.ts";
 export * from "./src/compute/device.ts";
@@ -54,7 +55,9 @@ export * from "./src/datasets/images.ts";
 export * from "./src/datasets/load.ts";
 export * from "./src/datasets/mesh.ts";
 export * from "./src/datasets/npy.ts";
+export * from "./src/datasets/npz.ts";
 export * from "./src/datasets/parse_mesh.ts";
+export * from "./src/datasets/ply.ts";
 export * from "./src/datasets/points.ts";
 export * from "./src/datasets/read_npy.ts";
 export * from "./src/datasets/read_options.ts";

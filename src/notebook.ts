@@ -13,6 +13,7 @@
  * @module
  */
 import { Buffer } from "node:buffer";
+import type { Citations } from "./cite.ts";
 import { Dataset } from "./datasets/dataset.ts";
 import type { AnyTensor } from "./linear_space.ts";
 import { tableHtml, tableText } from "./plots/_table.ts";
@@ -26,12 +27,12 @@ import { scatterImage } from "./plots/scatter_image.ts";
 import { scatterSpec } from "./plots/scatter_spec.ts";
 import type { Progress } from "./samplers/sample.ts";
 
-export type { AnyTensor, Bitmap, ChartSpec, Json, Progress, TableRow };
+export type { AnyTensor, Bitmap, ChartSpec, Citations, Json, Progress, TableRow };
 export { Dataset };
 
 /**
  * What {@linkcode show} can show: an SVG document or Markdown, a chart, a
- * picture, a data set, samples as a tensor or as numbers, a table.
+ * picture, a data set, samples as a tensor or as numbers, a table, a list of papers.
  */
 export type Showable =
   | string
@@ -41,6 +42,7 @@ export type Showable =
   | AnyTensor
   | Float32Array
   | Float64Array
+  | Citations
   | readonly TableRow[];
 
 /** One thing in several formats, by MIME type; the front end takes the best it knows. */
@@ -165,6 +167,7 @@ function bundleOf(
     if (isTensor(thing)) return tensorBundle(thing, options);
     if (isBitmap(thing)) return bitmapBundle(thing);
     if (isChart(thing)) return chartBundle(thing);
+    if (isCitations(thing)) return { "text/markdown": thing.markdown, "text/plain": thing.text };
   }
   throw new TypeError(
     `Cannot show ${
@@ -193,6 +196,10 @@ function isBitmap(thing: object): thing is Bitmap {
 
 function isChart(thing: object): thing is ChartSpec {
   return "$schema" in thing && String(thing.$schema).includes("vega-lite");
+}
+
+function isCitations(thing: object): thing is Citations {
+  return "markdown" in thing && "bibtex" in thing;
 }
 
 function textBundle(text: string): MediaBundle {
