@@ -16,7 +16,6 @@
  *
  * @module
  */
-export * from "./src/cite.ts";
 export * from "./src/codecs/codec.ts";
 export * from "./src/codecs/pca_codec.ts";
 export * from "./src/compute/device.ts";
@@ -55,9 +54,7 @@ export * from "./src/datasets/images.ts";
 export * from "./src/datasets/load.ts";
 export * from "./src/datasets/mesh.ts";
 export * from "./src/datasets/npy.ts";
-export * from "./src/datasets/npz.ts";
 export * from "./src/datasets/parse_mesh.ts";
-export * from "./src/datasets/ply.ts";
 export * from "./src/datasets/points.ts";
 export * from "./src/datasets/read_npy.ts";
 export * from "./src/datasets/read_options.ts";
@@ -125,11 +122,14 @@ export * from "./src/noise.ts";
 export * from "./src/notebook.ts";
 export * from "./src/plots/bitmap.ts";
 export * from "./src/plots/chart.ts";
+export * from "./src/plots/cloud_spec.ts";
 export * from "./src/plots/field_spec.ts";
 export * from "./src/plots/heatmap_spec.ts";
 export * from "./src/plots/image_grid.ts";
 export * from "./src/plots/line_spec.ts";
+export * from "./src/plots/panels_spec.ts";
 export * from "./src/plots/posterior_spec.ts";
+export * from "./src/plots/projection.ts";
 export * from "./src/plots/scatter_image.ts";
 export * from "./src/plots/scatter_spec.ts";
 export * from "./src/random.ts";

@@ -6,6 +6,7 @@
 import { checkRows } from "../metrics/_rows.ts";
 import { blankBitmap } from "./bitmap.ts";
 import type { Bitmap, Colour } from "./bitmap.ts";
+import { projection } from "./projection.ts";
 
 /** Options of {@linkcode scatterImage}. */
 export interface ScatterImageOptions {
@@ -73,6 +74,8 @@ interface Layer {
   readonly colour: Colour;
 }
 
+const fromCorner = projection();
+
 /** Where a point lies in the plane, with up pointing up. */
 function project(
   values: ArrayLike<number>,
@@ -81,9 +84,8 @@ function project(
 ): [number, number] {
   const [x, y] = [values[at], values[at + 1]];
   if (dimension !== 3) return [x, y];
-  // The isometric view: all three axes are shortened equally, y is up as in meshes.
-  const z = values[at + 2];
-  return [(x - z) * Math.SQRT1_2, (2 * y - x - z) / Math.sqrt(6)];
+  const [right, up] = fromCorner(x, y, values[at + 2]);
+  return [right, up];
 }
 
 function drawPoints(

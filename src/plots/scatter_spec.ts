@@ -37,6 +37,8 @@ export interface ScatterOptions extends ChartOptions {
     readonly [number, number],
     readonly [number, number],
   ];
+  /** Whether axes are drawn. Default `true`. */
+  readonly axes?: boolean;
 }
 
 /**
@@ -66,7 +68,7 @@ export function scatterSpec(
       "Cannot draw points: received 0 layers, wanted at least 1",
     );
   }
-  const { title, width = 320, height = 320 } = options;
+  const { title, width = 320, height = 320, axes = true } = options;
   const all = layers.map((layer) => planePoints(layer.points, layer.label));
   const domain = options.domain ?? squareDomain(all.flat(), width / height);
   const colours = layers.map(({ colour }, i) =>
@@ -86,17 +88,22 @@ export function scatterSpec(
     ...(title && { title }),
     width,
     height,
-    layer: layers.map((layer, i) => pointLayer(layer, all[i], domain, legend)),
+    ...(!axes && { view: { stroke: null } }),
+    // The heaviest point of each layer has that layer's size.
+    ...(layers.filter(({ weights }) => weights).length > 1 && {
+      resolve: { scale: { size: "independent" } },
+    }),
+    layer: layers.map((layer, i) => {
+      const plane = { x: planeAxis("x", domain[0], axes), y: planeAxis("y", domain[1], axes) };
+      return pointLayer(layer, all[i], plane, legend);
+    }),
   };
 }
 
 function pointLayer(
   { label, weights, size = 24 }: PointLayer,
   points: readonly (readonly [number, number])[],
-  [xDomain, yDomain]: readonly [
-    readonly [number, number],
-    readonly [number, number],
-  ],
+  plane: { readonly x: Json; readonly y: Json },
   color: Json,
 ): Json {
   const shares = weights && relativeWeights(weights, points.length, label);
@@ -110,8 +117,7 @@ function pointLayer(
     data: { values },
     mark: { type: "circle", size, opacity: 0.8, clip: true },
     encoding: {
-      x: planeAxis("x", xDomain),
-      y: planeAxis("y", yDomain),
+      ...plane,
       color,
       ...(shares && weightChannels("w", size)),
     },

@@ -1,8 +1,10 @@
 import {
   chartSvg,
+  cloudSpec,
   fieldSpec,
   heatmapSpec,
   lineSpec,
+  panelsSpec,
   posteriorSpec,
   scatterSpec,
 } from "@closedform/diffusion";
@@ -53,6 +55,15 @@ const specs: Record<string, ChartSpec> = {
     },
     { sigma: 0.1, query: [0.1, 0], denoised: [0, 0], weights: [1, 1e-19] },
   ]),
+  cloud: cloudSpec([
+    { label: "data", points: [1, 1, 1, 0, 0, 0], size: 40 },
+    { label: "samples", points: [0.5, 0, 1] },
+  ], { title: "A cloud", azimuth: 0, elevation: 0, domain: [[-1, 2], [-1, 2]] }),
+  panels: panelsSpec([
+    scatterSpec([{ label: "data", points: [0, 0] }, { label: "samples", points: [1, 1] }]),
+    scatterSpec([{ label: "data", points: [0, 1] }, { label: "samples", points: [1, 0] }]),
+    lineSpec([{ label: "a", x: [0, 1], y: [0, 1] }], { title: "A line" }),
+  ], { title: "Panels", columns: 2 }),
 };
 
 for (const [name, spec] of Object.entries(specs)) {
@@ -94,6 +105,23 @@ Deno.test("posteriorSpec draws a query that is far away at the edge, in its dire
   assert.ok(Math.abs(query.y - 0.528 * 3 / 29.5) < 1e-4, `${query.y}`);
 });
 
+Deno.test("cloudSpec draws the nearest points last, largest and darkest", () => {
+  // Seen from the front, z is nearness.
+  const points = [0, 0, 4, 1, 0, -4, 2, 0, 0];
+  const [layer] = cloudSpec([{ label: "a", points }], { azimuth: 0, elevation: 0 })
+    .layer as unknown as { data: { values: { x: number; w: number }[] } }[];
+  assert.deepEqual(layer.data.values.map(({ x, w }) => [x, w]), [[1, 0], [2, 0.5], [0, 1]]);
+});
+
+Deno.test("panelsSpec shares a legend only where it is told to", async () => {
+  const charts = [1, 2].map((n) =>
+    scatterSpec([{ label: "data", points: [n, n] }, { label: "samples", points: [0, n] }])
+  );
+  const legends = async (oneLegend: boolean) =>
+    (await chartSvg(panelsSpec(charts, { oneLegend }))).split(">samples<").length - 1;
+  assert.deepEqual([await legends(false), await legends(true)], [2, 1]);
+});
+
 Deno.test("charts refuse what they cannot draw", async () => {
   const a = { label: "a", x: [0, 1], y: [1, 2] };
   assert.throws(() => lineSpec([]), TypeError);
@@ -112,6 +140,13 @@ Deno.test("charts refuse what they cannot draw", async () => {
   assert.throws(() => scatterSpec([{ ...b, weights: [0] }]), RangeError);
   assert.throws(() => scatterSpec([{ ...b, points: [0, NaN] }]), RangeError);
   assert.throws(() => posteriorSpec([0, 1], []), TypeError);
+  assert.throws(() => cloudSpec([]), TypeError);
+  assert.throws(() => cloudSpec([{ label: "a", points: [] }]), TypeError);
+  assert.throws(() => cloudSpec([{ label: "a", points: [1, 2] }]), TypeError);
+  assert.throws(() => cloudSpec([{ label: "a", points: [1, 2, NaN] }]), RangeError);
+  assert.throws(() => cloudSpec([{ label: "a", points: [1, 2, 3] }], { azimuth: NaN }), RangeError);
+  assert.throws(() => panelsSpec([]), TypeError);
+  assert.throws(() => panelsSpec([lineSpec([a])], { columns: 0.5 }), RangeError);
   await assert.rejects(
     chartSvg({ $schema: lineSpec([a]).$schema, mark: "no such mark" }),
     TypeError,
