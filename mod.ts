@@ -16,6 +16,7 @@
  *
  * @module
  */
+export * from "./src/cite.ts";
 export * from "./src/codecs/codec.ts";
 export * from "./src/codecs/pca_codec.ts";
 export * from "./src/compute/device.ts";
@@ -54,7 +55,9 @@ export * from "./src/datasets/images.ts";
 export * from "./src/datasets/load.ts";
 export * from "./src/datasets/mesh.ts";
 export * from "./src/datasets/npy.ts";
+export * from "./src/datasets/npz.ts";
 export * from "./src/datasets/parse_mesh.ts";
+export * from "./src/datasets/ply.ts";
 export * from "./src/datasets/points.ts";
 export * from "./src/datasets/read_npy.ts";
 export * from "./src/datasets/read_options.ts";
@@ -122,14 +125,11 @@ export * from "./src/noise.ts";
 export * from "./src/notebook.ts";
 export * from "./src/plots/bitmap.ts";
 export * from "./src/plots/chart.ts";
-export * from "./src/plots/cloud_spec.ts";
 export * from "./src/plots/field_spec.ts";
 export * from "./src/plots/heatmap_spec.ts";
 export * from "./src/plots/image_grid.ts";
 export * from "./src/plots/line_spec.ts";
-export * from "./src/plots/panels_spec.ts";
 export * from "./src/plots/posterior_spec.ts";
-export * from "./src/plots/projection.ts";
 export * from "./src/plots/scatter_image.ts";
 export * from "./src/plots/scatter_spec.ts";
 export * from "./src/random.ts";
@@ -168,8 +168,15 @@ export type {
   FirstLeg,
   GaussianLegOptions,
   IntegratedLegOptions,
+  LegState,
 } from "./src/samplers/first_leg.ts";
 export * from "./src/samplers/heun.ts";
+export { legDeviation } from "./src/samplers/leg_deviation.ts";
+export type {
+  DeviationAtLevel,
+  LegDeviation,
+  LegDeviationOptions,
+} from "./src/samplers/leg_deviation.ts";
 export * from "./src/samplers/multistep.ts";
 export * from "./src/samplers/picard.ts";
 export * from "./src/samplers/registry.ts";
@@ -181,7 +188,7 @@ export * from "./src/samplers/sampler.ts";
 export { skipEstimate, skipLevel } from "./src/samplers/skip_level.ts";
 export type { SkipEstimate } from "./src/samplers/skip_level.ts";
 export { landingLevel, teleport } from "./src/samplers/teleport.ts";
-export type { TeleportOptions } from "./src/samplers/teleport.ts";
+export type { TeleportLimit, TeleportOptions } from "./src/samplers/teleport.ts";
 export * from "./src/samplers/unipc.ts";
 export * from "./src/solve_linear.ts";
 export * from "./src/symmetric_eigen.ts";

@@ -3,11 +3,11 @@
  *
  * @module
  */
-import { sizeOf } from "../_shape.ts";
 import type { EvaluateOptions } from "../compute/posterior.ts";
+import { checkComparison, deviationsFrom, noisyItems } from "../denoisers/_noisy_items.ts";
 import type { Denoiser } from "../denoisers/denoiser.ts";
 import { logSnrGrid } from "../noise.ts";
-import { RandomStream } from "../random.ts";
+import { displacementAt } from "./leg_deviation.ts";
 
 /** Options of {@linkcode crossingLevel}. */
 export interface CrossingOptions extends EvaluateOptions {
@@ -89,84 +89,19 @@ export async function crossingLevel<X>(
     seed = 0,
     signal,
   } = options;
-  checkLevels(sigmas, count);
-  const noisy = noisyItems(optimal, count, seed);
+  const { draw, dimension } = checkComparison(optimal, sigmas, count);
+  const noisy = noisyItems(draw, dimension, count, seed);
   const levels: DeviationsAtLevel[] = [];
   for (const sigma of sigmas) {
     signal?.throwIfAborted();
-    const [truth, theirs, ours] = await outputs([optimal, denoiser, gaussian], noisy, sigma, count);
-    levels.push({
-      sigma,
-      gaussian: squaredDistance(ours, truth) / count,
-      denoiser: squaredDistance(theirs, truth) / count,
-    });
+    const [theirs, ours] = await deviationsFrom(optimal, [denoiser, gaussian], noisy, sigma);
+    levels.push({ sigma, gaussian: ours, denoiser: theirs });
     // Beaten once, the Gaussian is not asked further down.
     if (levels[levels.length - 1].gaussian > levels[levels.length - 1].denoiser) break;
   }
   const sigma = crossingOf(levels);
-  return { sigma, displacement: displacementAt(sigma, levels), levels };
-}
-
-function checkLevels(sigmas: readonly number[], count: number): void {
-  const fall = sigmas.every((s, i) => s > 0 && s < (sigmas[i - 1] ?? Infinity));
-  if (sigmas.length < 2 || !fall) {
-    throw new RangeError(
-      `Cannot compare denoisers over noise: received the levels [${sigmas}], wanted at least two falling ones > 0`,
-    );
-  }
-  if (!Number.isInteger(count) || count < 1) {
-    throw new RangeError(
-      `Cannot compare denoisers over noise: count is ${count}, wanted a whole number > 0`,
-    );
-  }
-}
-
-/** Items and their noise, from which the states at all levels are made. */
-function noisyItems<X>({ draw, shape, label }: Denoiser<X>, count: number, seed: number) {
-  if (!draw) {
-    throw new RangeError(
-      `Cannot compare denoisers over noise: ${label} cannot draw items, wanted one that can`,
-    );
-  }
-  const dimension = sizeOf(shape);
-  const items = new Float64Array(count * dimension), noise = new Float64Array(count * dimension);
-  for (let sample = 0; sample < count; sample++) {
-    items.set(draw(new RandomStream({ seed, sample, purpose: "data" })), sample * dimension);
-    const stream = new RandomStream({ seed, sample, purpose: "metric" });
-    for (let c = 0; c < dimension; c++) noise[sample * dimension + c] = stream.normal();
-  }
-  return { items, noise };
-}
-
-/** What some denoisers make of the same states. */
-async function outputs<X>(
-  denoisers: readonly Denoiser<X>[],
-  { items, noise }: { items: Float64Array; noise: Float64Array },
-  sigma: number,
-  count: number,
-): Promise<ArrayLike<number>[]> {
-  const results: ArrayLike<number>[] = [];
-  const { space, shape } = denoisers[0];
-  const x = space.from(items.map((v, i) => v + sigma * noise[i]), [count, ...shape]);
-  try {
-    for (const denoiser of denoisers) {
-      const denoised = await denoiser.denoise(x, sigma);
-      try {
-        results.push(await space.values(denoised));
-      } finally {
-        space.dispose(denoised);
-      }
-    }
-  } finally {
-    space.dispose(x);
-  }
-  return results;
-}
-
-function squaredDistance(a: ArrayLike<number>, b: ArrayLike<number>): number {
-  let sum = 0;
-  for (let i = 0; i < a.length; i++) sum += (a[i] - b[i]) ** 2;
-  return sum;
+  const deviations = levels.map((level) => ({ sigma: level.sigma, deviation: level.gaussian }));
+  return { sigma, displacement: displacementAt(sigma, deviations), levels };
 }
 
 /** Where the Gaussian begins to be worse, between levels by a power law. */
@@ -179,24 +114,4 @@ function crossingOf(levels: readonly DeviationsAtLevel[]): number {
     Math.log(Math.max(gaussian, Number.MIN_VALUE) / Math.max(denoiser, Number.MIN_VALUE));
   const [low, high] = [excess(before), excess(last)];
   return before.sigma * (last.sigma / before.sigma) ** (-low / (high - low));
-}
-
-/** `σ ∫ rms d ln σ' / σ'` over the levels down to `σ`, by power laws between them. */
-function displacementAt(sigma: number, levels: readonly DeviationsAtLevel[]): number {
-  let sum = 0;
-  for (let i = 1; i < levels.length && levels[i - 1].sigma > sigma; i++) {
-    const above = levels[i - 1], below = levels[i];
-    const [a, b] = [above, below].map((level) => Math.sqrt(level.gaussian) / level.sigma);
-    const end = Math.max(sigma, below.sigma);
-    const share = Math.log(above.sigma / end) / Math.log(above.sigma / below.sigma);
-    const reached = a > 0 && b > 0 ? a * (b / a) ** share : a + (b - a) * share;
-    sum += Math.log(above.sigma / end) * logarithmicMean(a, reached);
-  }
-  return sigma < Infinity ? sigma * sum : 0;
-}
-
-/** The mean of a power law over the logarithm of its argument, from its values at both ends. */
-function logarithmicMean(a: number, b: number): number {
-  const apart = Math.abs(a - b) > 1e-6 * Math.max(a, b);
-  return apart && a > 0 && b > 0 ? (a - b) / Math.log(a / b) : (a + b) / 2;
 }

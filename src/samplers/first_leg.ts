@@ -14,6 +14,15 @@ import { endpointFactor } from "../denoisers/gaussian_trajectory.ts";
 import type { FlowState } from "../denoisers/gaussian_trajectory.ts";
 import { unipc } from "./unipc.ts";
 
+/** A state that a first leg reaches. */
+export interface LegState extends FlowState {
+  /**
+   * The estimated error of the states as solutions of the leg's own flow, root mean square in data units over all
+   * numbers of a row. Absent where they are exact.
+   */
+  readonly error?: number;
+}
+
 /** A flow over large noise levels that costs no call of the denoiser that is sampled. */
 export interface FirstLeg extends Disposable {
   /** What it follows, in a few words. */
@@ -34,7 +43,7 @@ export interface FirstLeg extends Disposable {
     x: Float64Array,
     sigmas: readonly number[],
     options?: EvaluateOptions,
-  ): Promise<FlowState[]>;
+  ): Promise<LegState[]>;
   /** Releases what it holds. */
   dispose(): void;
 }
@@ -115,20 +124,34 @@ export function gaussianLeg(law: GaussianLaw, options: GaussianLegOptions = {}):
 /** Options of {@linkcode integratedLeg}. */
 export interface IntegratedLegOptions {
   /**
-   * Steps per factor `e` of the noise level. With 8, states are off by 1e-5 and less where the noise is
-   * more than the spread of the data. Default 8.
+   * Steps per factor `e` of the noise level that are tried first; they are doubled until the error is within the
+   * tolerance. Default 8.
    */
   readonly stepsPerFold?: number;
+  /**
+   * The error that the integration may be estimated to make, root mean square in data units over all numbers of a
+   * state. Default `1e-3 √d`.
+   */
+  readonly tolerance?: number;
 }
+
+/** More steps per factor `e` than this are not tried: what has not converged by then is not smooth. */
+const MOST_STEPS = 128;
+/** Halving the steps takes an error of third order to an eighth, so that it is a seventh of the change. */
+const LEFT = 7;
 
 /**
  * The first leg along the flow of any denoiser that costs little beside the one that is sampled, such as a mixture's:
- * integrated by UniPC of order 3 without lower orders at the end.
+ * integrated by UniPC of order 3 without lower orders at the end, with steps as short as the tolerance asks for.
+ *
+ * The error is estimated from what halving the steps changed. That the denoiser itself is not that of the data is
+ * another error, which `legDeviation()` measures.
  *
  * @param denoiser The cheap denoiser. Not disposed with the leg.
- * @param options The length of the steps.
- * @returns The leg.
- * @throws {RangeError} If the number of steps is not positive.
+ * @param options The length of the steps, the tolerance.
+ * @returns The leg, whose states carry the estimated error. Its `follow()` throws a `RangeError` if that is still
+ * beyond the tolerance with 128 steps per factor `e`.
+ * @throws {RangeError} If the number of steps or the tolerance is not positive.
  *
  * @example A mixture of one component is a Gaussian
  * ```ts
@@ -138,53 +161,90 @@ export interface IntegratedLegOptions {
  * const { denoiser, transport } = gaussianFlow(gaussianLaw([0, 1], [3, 1]));
  * using leg = integratedLeg(denoiser);
  * const x = Float64Array.of(60, -70);
- * const [{ x: reached }] = await leg.follow(x, [80, 5]);
+ * const [{ x: reached, error }] = await leg.follow(x, [80, 5]);
  * const exact = await transport(x, 80, 5);
- * assert.ok(Math.hypot(reached[0] - exact[0], reached[1] - exact[1]) < 1e-5);
+ * assert.ok(Math.hypot(reached[0] - exact[0], reached[1] - exact[1]) < error! && error! < 1e-3);
  * ```
  */
 export function integratedLeg<X>(
   denoiser: Denoiser<X>,
   options: IntegratedLegOptions = {},
 ): FirstLeg {
-  const { stepsPerFold = 8 } = options;
-  if (!(stepsPerFold > 0 && stepsPerFold < Infinity)) {
-    throw new RangeError(
-      `Cannot integrate a first leg: stepsPerFold is ${stepsPerFold}, wanted a finite number > 0`,
-    );
+  const dimension = sizeOf(denoiser.shape);
+  const { stepsPerFold = 8, tolerance = 1e-3 * Math.sqrt(dimension) } = options;
+  for (const [name, value] of Object.entries({ stepsPerFold, tolerance })) {
+    if (!(value > 0 && value < Infinity)) {
+      throw new RangeError(
+        `Cannot integrate a first leg: ${name} is ${value}, wanted a finite number > 0`,
+      );
+    }
   }
-  const { space, shape } = denoiser;
-  const dimension = sizeOf(shape);
   return {
     label: denoiser.label,
     references: denoiser.references,
     dimension,
     async follow(x, sigmas, evaluate = {}) {
-      const start = space.from(x, [x.length / dimension, ...shape]);
-      const sampler = unipc({ order: 3, lowerOrderFinal: false, correctLast: true });
-      const states: FlowState[] = [];
-      const levels = refined(sigmas, stepsPerFold);
-      try {
-        for await (const at of sampler.run(denoiser, start, levels, evaluate)) {
-          if (!sigmas.includes(at.sigma)) continue;
-          const [state, denoised] = await Promise.all([
-            space.values(at.x),
-            space.values(at.denoised),
-          ]);
-          states.push({
-            sigma: at.sigma,
-            x: Float64Array.from(state),
-            denoised: Float64Array.from(denoised),
-          });
+      let perFold = stepsPerFold;
+      let coarse = await integrate(denoiser, x, sigmas, perFold / 2, evaluate);
+      for (;;) {
+        const fine = await integrate(denoiser, x, sigmas, perFold, evaluate);
+        const states = fine.map((state, i) => ({
+          ...state,
+          error: rootMeanSquare(state.x, coarse[i].x, dimension) / LEFT,
+        }));
+        const worst = states.reduce((most, { error }) => Math.max(most, error), 0);
+        if (worst <= tolerance) return states;
+        if (perFold >= MOST_STEPS) {
+          throw new RangeError(
+            `Cannot follow ${denoiser.label} as a first leg: the error with ${perFold} steps per factor e is ${
+              worst.toPrecision(3)
+            }, wanted at most ${tolerance.toPrecision(3)}`,
+          );
         }
-      } finally {
-        space.dispose(start);
+        [coarse, perFold] = [fine, 2 * perFold];
       }
-      return states;
     },
     dispose() {},
     [Symbol.dispose]() {},
   };
+}
+
+/** The states at all levels but the first, with so many steps per factor `e`. */
+async function integrate<X>(
+  denoiser: Denoiser<X>,
+  x: Float64Array,
+  sigmas: readonly number[],
+  stepsPerFold: number,
+  evaluate: EvaluateOptions,
+): Promise<FlowState[]> {
+  const { space, shape } = denoiser;
+  const start = space.from(x, [x.length / sizeOf(shape), ...shape]);
+  const sampler = unipc({ order: 3, lowerOrderFinal: false, correctLast: true });
+  const states: FlowState[] = [];
+  const levels = refined(sigmas, stepsPerFold);
+  try {
+    for await (const at of sampler.run(denoiser, start, levels, evaluate)) {
+      if (!sigmas.includes(at.sigma)) continue;
+      const [state, denoised] = await Promise.all([
+        space.values(at.x),
+        space.values(at.denoised),
+      ]);
+      states.push({
+        sigma: at.sigma,
+        x: Float64Array.from(state),
+        denoised: Float64Array.from(denoised),
+      });
+    }
+  } finally {
+    space.dispose(start);
+  }
+  return states;
+}
+
+/** The root mean square over rows of their distances. */
+function rootMeanSquare(a: Float64Array, b: Float64Array, dimension: number): number {
+  const square = a.reduce((sum, v, i) => sum + (v - b[i]) ** 2, 0);
+  return Math.sqrt(square * dimension / a.length);
 }
 
 /** The levels, with others between them that are equally spaced in `ln σ`. */

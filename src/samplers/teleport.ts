@@ -16,6 +16,23 @@ export interface TeleportOptions {
   readonly sigma: number;
   /** Whether to give the states at the levels on the way too, as steps without evaluations. Default false. */
   readonly between?: boolean;
+  /** How far off it may land: a run that would land further off is refused. Default: any distance. */
+  readonly limit?: TeleportLimit;
+}
+
+/** How far off a teleport may land. */
+export interface TeleportLimit {
+  /**
+   * How far the teleport is predicted to land from the flow of the data, root mean square in data units over all numbers
+   * of a state: for a Gaussian `(sigma, start) => skipEstimate(norms, sigma, start).displacement`, for any leg the
+   * `displacement` of `legDeviation()`.
+   *
+   * @param sigma The level it lands on.
+   * @param start The level it starts from.
+   */
+  displacement(sigma: number, start: number): number;
+  /** The most that is allowed, in the same unit. */
+  readonly tolerance: number;
 }
 
 /**
@@ -30,7 +47,8 @@ export interface TeleportOptions {
  * σ₀ ─ first leg → σ_k = min{σᵢ ≥ sigma} ─ sampler → σ_m
  * ```
  *
- * On Gaussian data it is exact at every level. Elsewhere `skipLevel()` says how far it may go.
+ * On Gaussian data it is exact at every level. Elsewhere `skipLevel()` and, for other legs, `legDeviation()` say how far
+ * it may go; with a limit, runs of further jumps throw a `RangeError`.
  *
  * References: B. Wang, J. Vastola (2024), arXiv:2412.09726; (2023), arXiv:2311.10892.
  *
@@ -56,7 +74,7 @@ export interface TeleportOptions {
  * ```
  */
 export function teleport(sampler: Sampler, leg: FirstLeg, options: TeleportOptions): Sampler {
-  const { sigma, between = false } = options;
+  const { sigma, between = false, limit } = options;
   if (!(sigma > 0 && sigma < Infinity)) {
     throw new RangeError(`Cannot teleport: sigma is ${sigma}, wanted a finite number > 0`);
   }
@@ -68,6 +86,7 @@ export function teleport(sampler: Sampler, leg: FirstLeg, options: TeleportOptio
       checkSigmas(sigmas);
       const landing = landingLevel(sigmas, sigma);
       if (landing === 0) return sampler.run(denoiser, x, sigmas, runOptions);
+      if (limit) checkLanding(limit, sigmas[landing], sigmas[0]);
       return run(denoiser, x, sigmas, { sampler, leg, landing, between }, runOptions);
     },
   };
@@ -141,6 +160,14 @@ async function* run<X>(
   } finally {
     states.releaseAll();
   }
+}
+
+function checkLanding(limit: TeleportLimit, sigma: number, start: number): void {
+  const displacement = limit.displacement(sigma, start);
+  if (displacement <= limit.tolerance) return;
+  throw new RangeError(
+    `Cannot teleport from ${start} to ${sigma}: the displacement is predicted to be ${displacement}, wanted at most ${limit.tolerance}`,
+  );
 }
 
 function checkLeg(leg: FirstLeg, shape: readonly number[]): void {

@@ -1,4 +1,6 @@
 import {
+  cumulantNorms,
+  dataSpectrum,
   ddim,
   dpmpp2m,
   dpmpp3m,
@@ -10,6 +12,7 @@ import {
   gaussianLaw,
   gaussianLeg,
   gaussianOfMixture,
+  gridByName,
   heun,
   integratedLeg,
   karrasGrid,
@@ -20,6 +23,7 @@ import {
   sample,
   SAMPLER_NAMES,
   samplerByName,
+  skipEstimate,
   startNoise,
   takesTolerance,
   teleport,
@@ -27,7 +31,7 @@ import {
   tinyShapes,
   unipc,
 } from "@closedform/diffusion";
-import type { Denoiser, FirstLeg, Sampler } from "@closedform/diffusion";
+import type { Denoiser, FirstLeg, Sampler, Spectrum } from "@closedform/diffusion";
 import assert from "node:assert/strict";
 import { denoiseGaussian } from "../../src/denoisers/gaussian_law.ts";
 import { fadingModes } from "../../src/theory/_toy_mixtures.ts";
@@ -178,6 +182,85 @@ Deno.test("teleport() refuses what it cannot do", async () => {
     RangeError,
   );
   assert.throws(() => integratedLeg(flow.denoiser, { stepsPerFold: 0 }), RangeError);
+  for (const tolerance of [0, -1, NaN, Infinity]) {
+    assert.throws(() => integratedLeg(flow.denoiser, { tolerance }), RangeError);
+  }
+});
+
+Deno.test("teleport() refuses to land where it is predicted to be off by too much", async () => {
+  using leg = gaussianLeg(law);
+  const asked: number[][] = [];
+  const displacement = (sigma: number, from: number) => {
+    asked.push([sigma, from]);
+    return 1 / sigma;
+  };
+  const to = (sigma: number) =>
+    teleport(ddim(), leg, { sigma, limit: { displacement, tolerance: 0.1 } });
+  assert.throws(() => to(sigmas[7]).run(spy(), start, sigmas), {
+    name: "RangeError",
+    message: `Cannot teleport from 80 to ${sigmas[7]}: the displacement is predicted to be ${
+      1 / sigmas[7]
+    }, wanted at most 0.1`,
+  });
+  assertClose(
+    await endOf(to(11), flow.denoiser, start, sigmas),
+    await endOf(teleport(ddim(), leg, { sigma: 11 }), flow.denoiser, start, sigmas),
+    0,
+    "a landing within the limit is as it was",
+  );
+  assert.deepEqual(asked, [[sigmas[7], 80], [sigmas[5], 80]]);
+  // Nothing is left out, so nothing can be off.
+  await endOf(to(500), flow.denoiser, start, sigmas);
+  const unknown = { displacement: () => NaN, tolerance: 1 };
+  assert.throws(
+    () => teleport(ddim(), leg, { sigma: 5, limit: unknown }).run(spy(), start, sigmas),
+    RangeError,
+  );
+});
+
+for (const name of ["ddpm", "karras", "log-snr", "uniform-t"] as const) {
+  Deno.test(`teleport() is exact on Gaussian data from the start that the grid has: ${name}`, async () => {
+    using leg = gaussianLeg(law);
+    const grid = gridByName(name, 12);
+    for (const sigma of [5, 0.7]) {
+      const landing = landingLevel(grid.sigmas, sigma);
+      const sampler = teleport(unipc(), leg, { sigma });
+      const jump = await sample(flow.denoiser, {
+        count: 3,
+        seed: 8,
+        grid,
+        sampler,
+        trajectory: true,
+      });
+      const [first, second] = jump.trajectory!;
+      const exact = await flow.transport(
+        Float64Array.from(first.x),
+        grid.sigmas[0],
+        grid.sigmas[landing],
+      );
+      assertClose(second.x, exact, 1e-10, `landing at ${grid.sigmas[landing]}`);
+      const rest = await endOf(unipc(), flow.denoiser, exact, grid.sigmas.slice(landing));
+      assertClose(jump.x, rest, 1e-10, "end");
+      const whole = (await sample(flow.denoiser, { count: 3, grid, sampler: unipc() })).evaluations;
+      assert.equal(jump.evaluations, whole - landing);
+    }
+  });
+}
+
+Deno.test("teleport() of a class, along the Gaussian of the class, lands near the flow of the class", async () => {
+  const set = tinyShapes(600), one = set.classSubset("bar"), optimal = optimalFloat64(one);
+  const x = startNoise(37, 0, 24, 144).map((e) => 80 * e);
+  const [exact] = await integratedLeg(optimal).follow(x, [80, 10]);
+  const rms = async (spectrum: Spectrum) => {
+    using leg = gaussianLeg(spectrum);
+    const [{ x: reached }] = await leg.follow(x, [80, 10]);
+    return Math.sqrt(reached.reduce((sum, v, i) => sum + (v - exact.x[i]) ** 2, 0) / 24);
+  };
+  const [own, all] = [await dataSpectrum(set, { class: "bar" }), await dataSpectrum(set)];
+  const predicted = skipEstimate(await cumulantNorms(one, own), 10, 80).displacement;
+  // Measured: 0.029 both, and 1.6 along the Gaussian of all classes.
+  const [ours, others] = [await rms(own), await rms(all)];
+  assert.ok(ours < 1.4 * predicted && ours < 0.1 * others, `${ours}, ${predicted}, ${others}`);
 });
 
 Deno.test("teleport() rejects with the reason of an abort, in the jump and after it", async () => {
@@ -210,12 +293,49 @@ Deno.test("integratedLeg() of a mixture follows its flow, at all levels asked fo
     const exact = await mixture.transport(x, 80, state.sigma);
     assertClose(state.x, exact, 2e-5, `states at ${state.sigma}`);
   }
-  const coarse = await integratedLeg(mixture.denoiser, { stepsPerFold: 4 }).follow(x, [80, 5]);
+  const coarse = await integratedLeg(mixture.denoiser, { stepsPerFold: 4, tolerance: 1 })
+    .follow(x, [80, 5]);
   const error = (y: Float64Array, exact: Float64Array) =>
     Math.max(...y.map((v, i) => Math.abs(v - exact[i])));
   const exact = await mixture.transport(x, 80, 5);
   const ratio = error(coarse[0].x, exact) / error(states[2].x, exact);
   assert.ok(ratio > 8, `order 4 gives a factor up to 16 per halving, measured ${ratio}`);
+});
+
+Deno.test("integratedLeg() estimates its error, and takes shorter steps until that is within its tolerance", async () => {
+  const mixture = mixtureFlow(fadingModes(3));
+  const x = startNoise(34, 0, 8, 16).map((e) => 80 * e);
+  for (const [level, stepsPerFold] of [[5, 4], [1, 4], [0.3, 8], [0.05, 8]]) {
+    const exact = await mixture.transport(x, 80, level);
+    const rms = (y: Float64Array) =>
+      Math.sqrt(y.reduce((sum, v, i) => sum + (v - exact[i]) ** 2, 0) / 8);
+    for (const tolerance of [1e-1, 1e-3, 1e-5]) {
+      const leg = integratedLeg(mixture.denoiser, { stepsPerFold, tolerance });
+      const [{ x: reached, error }] = await leg.follow(x, [80, level]);
+      // Of the order of the method, 4, an error is 2 times smaller than estimated.
+      assert.ok(
+        error! <= tolerance && rms(reached) <= error!,
+        `${level}: ${rms(reached)}, ${error}`,
+      );
+    }
+  }
+});
+
+Deno.test("integratedLeg() refuses a flow that it cannot integrate to its tolerance", async () => {
+  const { denoiser } = mixtureFlow(fadingModes(3));
+  const rough: Denoiser<Float64Array> = {
+    ...denoiser,
+    denoise: async (x, sigma) =>
+      (await denoiser.denoise(x, sigma)).map((v, i) => v + 0.1 * Math.sin(1e5 * x[i])),
+  };
+  const x = startNoise(34, 0, 4, 16).map((e) => 80 * e);
+  await assert.rejects(
+    integratedLeg(rough, { tolerance: 1e-4 }).follow(x, [80, 20]),
+    {
+      name: "RangeError",
+      message: /error with 128 steps per factor e is .*, wanted at most 0.0001/,
+    },
+  );
 });
 
 Deno.test("integratedLeg() of a mixture lands nearer to the flow of the data than the Gaussian", async () => {
