@@ -24,7 +24,8 @@ import {
   tensorSpace,
 } from "@closedform/diffusion";
 import { parseArgs } from "node:util";
-import { quantile, rowDistances } from "../../src/theory/_flow_runs.ts";
+import { quantile } from "../../src/_quantile.ts";
+import { rowDistances } from "../../src/theory/_flow_runs.ts";
 import { dataPath } from "../_helpers/data.ts";
 
 const { values: options } = parseArgs({
