@@ -81,11 +81,19 @@ export async function writeCacheFile(
   );
   const temporary = `${file}.${crypto.randomUUID()}`;
   try {
-    await Deno.writeFile(temporary, ReadableStream.from([header, ...payload, checksum]));
+    await writeParts(temporary, [header, ...payload, checksum]);
     await Deno.rename(temporary, file);
   } catch (error) {
     await Deno.remove(temporary).catch(() => {});
     if (!isFileSystemError(error)) throw error;
+  }
+}
+
+/** Each write is awaited: of a stream, a short last one on a full disk would fail unseen. */
+async function writeParts(file: string, parts: readonly Uint8Array[]): Promise<void> {
+  using open = await Deno.open(file, { write: true, createNew: true });
+  for (const part of parts) {
+    for (let at = 0; at < part.length;) at += await open.write(part.subarray(at));
   }
 }
 
