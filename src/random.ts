@@ -7,7 +7,15 @@
  */
 
 /** What random numbers are drawn for; each purpose has its own streams. */
-export type Purpose = "start" | "data" | "retrieval" | "smoothing" | "theory" | "metric";
+export type Purpose =
+  | "start"
+  | "data"
+  | "retrieval"
+  | "smoothing"
+  | "theory"
+  | "metric"
+  | "training"
+  | "weights";
 
 const PURPOSES: Record<Purpose, number> = {
   start: 0,
@@ -16,6 +24,8 @@ const PURPOSES: Record<Purpose, number> = {
   smoothing: 3,
   theory: 4,
   metric: 5,
+  training: 6,
+  weights: 7,
 };
 
 /** The key of a stream of random numbers. */

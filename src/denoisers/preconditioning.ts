@@ -1,0 +1,196 @@
+/**
+ * Preconditioning: what a network sees and what its output means, so that both are of unit size at every noise level.
+ *
+ * @module
+ */
+
+/** The scales of a denoiser `D(x, σ) = c_skip x + c_out F(c_in x, c_noise)` at one noise level. */
+export interface Scales {
+  /** What the state itself counts, `c_skip`. */
+  readonly skip: number;
+  /** What the network's output counts, `c_out`. */
+  readonly out: number;
+  /** What the state is multiplied by before the network sees it, `c_in`. */
+  readonly in: number;
+  /** What the network is told of the noise level, `c_noise`. */
+  readonly noise: number;
+}
+
+/** What a preconditioning is made from, for files. */
+export type PreconditioningConfig =
+  | { readonly kind: "edm"; readonly sigmaData: number }
+  | { readonly kind: "plain"; readonly sigmaMin: number; readonly sigmaMax: number }
+  | { readonly kind: "noise" };
+
+/** How a network `F` becomes a denoiser, and how its errors are weighed in training. */
+export interface Preconditioning {
+  /** What makes it again. */
+  readonly config: PreconditioningConfig;
+  /** The scales at a noise level `σ > 0`. */
+  scales(sigma: number): Scales;
+  /** The weight `λ(σ)` of `‖D − x₀‖²` in the loss. */
+  weight(sigma: number): number;
+}
+
+/** A quarter of `ln σ`: about -1.6 to 1.1 over the levels in use. */
+function quarterLog(sigma: number): number {
+  return Math.log(sigma) / 4;
+}
+
+/**
+ * The preconditioning of EDM: input and training target of the network have unit variance at every noise level, if
+ * the data have the variance `σ_d²`.
+ *
+ * ```text
+ * c_skip = σ_d²/(σ²+σ_d²),   c_out = σσ_d/√(σ²+σ_d²),   c_in = 1/√(σ²+σ_d²),   c_noise = ¼ ln σ,   λ = 1/c_out²
+ * ```
+ *
+ * Reference: T. Karras, M. Aittala, T. Aila, S. Laine (2022), arXiv:2206.00364.
+ *
+ * @param sigmaData Standard deviation of the data, `σ_d`, in data units. Default 0.5.
+ * @returns The preconditioning.
+ * @throws {RangeError} If `sigmaData` is not a finite number > 0.
+ *
+ * @example At the noise level of the data, half of the state is signal
+ * ```ts
+ * import { edmPreconditioning } from "@closedform/diffusion";
+ * import assert from "node:assert/strict";
+ *
+ * assert.equal(edmPreconditioning(0.5).scales(0.5).skip, 0.5);
+ * ```
+ */
+export function edmPreconditioning(sigmaData: number = 0.5): Preconditioning {
+  checkPositive("sigmaData", sigmaData);
+  return {
+    config: { kind: "edm", sigmaData },
+    scales(sigma) {
+      const total = sigma ** 2 + sigmaData ** 2, root = Math.sqrt(total);
+      return {
+        skip: sigmaData ** 2 / total,
+        out: sigma * sigmaData / root,
+        in: 1 / root,
+        noise: quarterLog(sigma),
+      };
+    },
+    weight: (sigma) => (sigma ** 2 + sigmaData ** 2) / (sigma * sigmaData) ** 2,
+  };
+}
+
+/** Options of {@linkcode plainPreconditioning}. */
+export interface PlainOptions {
+  /** Below this noise level the network is told this one. Default 0.002. */
+  readonly sigmaMin?: number;
+  /** Above this noise level the network is told this one. Default 80. */
+  readonly sigmaMax?: number;
+}
+
+/**
+ * No preconditioning: the network is the denoiser, `D = F(x, ¼ ln σ)`, with the noise level that it is told kept within
+ * bounds, and the weight 1.
+ *
+ * @param options The bounds.
+ * @returns The preconditioning.
+ * @throws {RangeError} If a bound is not a finite number > 0, or they do not rise.
+ *
+ * @example
+ * ```ts
+ * import { plainPreconditioning } from "@closedform/diffusion";
+ * import assert from "node:assert/strict";
+ *
+ * const { noise, ...others } = plainPreconditioning({ sigmaMax: 1 }).scales(50);
+ * assert.deepEqual([noise, others], [0, { skip: 0, out: 1, in: 1 }]);
+ * ```
+ */
+export function plainPreconditioning(options: PlainOptions = {}): Preconditioning {
+  const { sigmaMin = 0.002, sigmaMax = 80 } = options;
+  checkPositive("sigmaMin", sigmaMin);
+  checkPositive("sigmaMax", sigmaMax);
+  if (sigmaMin >= sigmaMax) {
+    throw new RangeError(
+      `Cannot precondition a network: sigmaMin is ${sigmaMin} and sigmaMax ${sigmaMax}, wanted them to rise`,
+    );
+  }
+  return {
+    config: { kind: "plain", sigmaMin, sigmaMax },
+    scales: (sigma) => ({
+      skip: 0,
+      out: 1,
+      in: 1,
+      noise: quarterLog(Math.min(sigmaMax, Math.max(sigmaMin, sigma))),
+    }),
+    weight: () => 1,
+  };
+}
+
+/**
+ * A network that predicts the noise of a variance-preserving state, as DDPM networks do.
+ *
+ * ```text
+ * D = x − σ F(x/√(1+σ²), ¼ ln σ),   λ = 1/σ²
+ * ```
+ *
+ * A network that wants to be told a time instead of `¼ ln σ` can compute it from that.
+ *
+ * @returns The preconditioning.
+ *
+ * @example
+ * ```ts
+ * import { noisePreconditioning } from "@closedform/diffusion";
+ * import assert from "node:assert/strict";
+ *
+ * const { skip, out } = noisePreconditioning().scales(3);
+ * assert.deepEqual([skip, out], [1, -3]);
+ * ```
+ */
+export function noisePreconditioning(): Preconditioning {
+  return {
+    config: { kind: "noise" },
+    scales: (sigma) => ({
+      skip: 1,
+      out: -sigma,
+      in: 1 / Math.sqrt(1 + sigma ** 2),
+      noise: quarterLog(sigma),
+    }),
+    weight: (sigma) => 1 / sigma ** 2,
+  };
+}
+
+/**
+ * The preconditioning that a file names.
+ *
+ * @param config What it is made from.
+ * @returns The preconditioning.
+ * @throws {RangeError} If there is no such kind.
+ *
+ * @example
+ * ```ts
+ * import { preconditioningOf } from "@closedform/diffusion";
+ * import assert from "node:assert/strict";
+ *
+ * assert.equal(preconditioningOf({ kind: "edm", sigmaData: 1 }).scales(1).skip, 0.5);
+ * ```
+ */
+export function preconditioningOf(config: PreconditioningConfig): Preconditioning {
+  switch (config.kind) {
+    case "edm":
+      return edmPreconditioning(config.sigmaData);
+    case "plain":
+      return plainPreconditioning(config);
+    case "noise":
+      return noisePreconditioning();
+    default:
+      throw new RangeError(
+        `Cannot precondition a network: ${
+          JSON.stringify(config)
+        } is no preconditioning, wanted the kind edm, plain or noise`,
+      );
+  }
+}
+
+function checkPositive(name: string, value: number): void {
+  if (!(value > 0 && value < Infinity)) {
+    throw new RangeError(
+      `Cannot precondition a network: ${name} is ${value}, wanted a finite number > 0`,
+    );
+  }
+}

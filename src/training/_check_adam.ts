@@ -1,0 +1,29 @@
+import { checkPositive } from "./_checks.ts";
+import type { AdamOptions } from "./adam.ts";
+
+/**
+ * The options with their defaults.
+ *
+ * @throws {RangeError} If one is out of range.
+ */
+export function checkAdam(
+  options: AdamOptions,
+): Required<Pick<AdamOptions, "rate" | "warmUp" | "beta1" | "beta2" | "epsilon">> {
+  const { rate = 1e-3, warmUp = 0, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8 } = options;
+  const { batchSize = 128, halfLife = 500_000, rampUp = 0.05 } = options;
+  const action = "optimise";
+  for (const [name, value] of Object.entries({ rate, epsilon, batchSize, halfLife, rampUp })) {
+    checkPositive(action, name, value);
+  }
+  for (const [name, value] of Object.entries({ beta1, beta2 })) {
+    if (!(value >= 0 && value < 1)) {
+      throw new RangeError(
+        `Cannot ${action}: ${name} is ${value}, wanted a number from 0 to below 1`,
+      );
+    }
+  }
+  if (!(warmUp >= 0 && warmUp < Infinity)) {
+    throw new RangeError(`Cannot ${action}: warmUp is ${warmUp}, wanted a number ≥ 0`);
+  }
+  return { rate, warmUp, beta1, beta2, epsilon };
+}

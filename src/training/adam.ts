@@ -1,0 +1,133 @@
+/**
+ * Adam, with an exponential moving average of the weights.
+ *
+ * The state is kept as arrays, not as tensors: a step is then one pass over them, in float64, the same bits on every
+ * backend, and a checkpoint is the arrays as they are.
+ *
+ * @module
+ */
+import { checkAdam } from "./_check_adam.ts";
+import { copyWeights } from "./weights.ts";
+import type { Weights } from "./weights.ts";
+
+/** Where an optimisation stands: all that the next step depends on. */
+export interface OptimiserState {
+  /** Steps that were taken. */
+  step: number;
+  /** The weights. */
+  readonly weights: Weights;
+  /** Running means of the gradients. */
+  readonly first: Weights;
+  /** Running means of the squared gradients. */
+  readonly second: Weights;
+  /** The exponential moving average of the weights: what to use. */
+  readonly average: Weights;
+}
+
+/** Options of {@linkcode adamStep}. */
+export interface AdamOptions {
+  /** Step size once warmed up, `η`. Default 1e-3. */
+  readonly rate?: number;
+  /** Steps over which the step size rises linearly. Default 0. */
+  readonly warmUp?: number;
+  /** How much of the running mean of the gradients stays, `β₁`. Default 0.9. */
+  readonly beta1?: number;
+  /** How much of the running mean of their squares stays, `β₂`. Default 0.999. */
+  readonly beta2?: number;
+  /** What keeps the division finite, `ε`. Default 1e-8. */
+  readonly epsilon?: number;
+  /** Items per step, which the half-life of the average is counted in. Default 128. */
+  readonly batchSize?: number;
+  /** Items after which an old weight counts half in the average, at most. Default 500,000. */
+  readonly halfLife?: number;
+  /** The half-life is at most this share of the items seen so far. Default 0.05. */
+  readonly rampUp?: number;
+}
+
+/**
+ * The state before the first step.
+ *
+ * @param weights Where to start. They are copied.
+ * @returns A state with running means of zero and the weights as their own average.
+ *
+ * @example
+ * ```ts
+ * import { beginOptimising, zeroWeight } from "@closedform/diffusion";
+ * import assert from "node:assert/strict";
+ *
+ * assert.equal(beginOptimising({ bias: zeroWeight([3]) }).step, 0);
+ * ```
+ */
+export function beginOptimising(weights: Weights): OptimiserState {
+  const zeros = () => copyWeights(weights, (values) => new Float32Array(values.length));
+  return {
+    step: 0,
+    weights: copyWeights(weights),
+    first: zeros(),
+    second: zeros(),
+    average: copyWeights(weights),
+  };
+}
+
+/**
+ * One step of Adam, in place.
+ *
+ * ```text
+ * m ← β₁m + (1−β₁)g,   v ← β₂v + (1−β₂)g²,   w ← w − η m/(1−β₁ⁿ) / (√(v/(1−β₂ⁿ)) + ε)
+ * ```
+ *
+ * and the average `w̄ ← w + ½^(items per step / half-life) (w̄ − w)`, with the half-life as in EDM.
+ *
+ * Reference: D. Kingma, J. Ba (2015), arXiv:1412.6980; T. Karras, M. Aittala, T. Aila, S. Laine (2022), arXiv:2206.00364.
+ *
+ * @param state The state, which is changed.
+ * @param gradients One array per weight.
+ * @param options Step size and the like.
+ * @throws {TypeError} If there is not one gradient per weight, or it is not as long.
+ * @throws {RangeError} If an option is out of range.
+ *
+ * @example The first step is as long as the step size, whatever the gradient
+ * ```ts
+ * import { adamStep, beginOptimising, zeroWeight } from "@closedform/diffusion";
+ * import assert from "node:assert/strict";
+ *
+ * const state = beginOptimising({ bias: zeroWeight([2]) });
+ * adamStep(state, { bias: Float32Array.of(100, -1) }, { rate: 0.5 });
+ * assert.deepEqual([...state.weights.bias.values], [-0.5, 0.5]);
+ * ```
+ */
+export function adamStep(
+  state: OptimiserState,
+  gradients: Readonly<Record<string, ArrayLike<number>>>,
+  options: AdamOptions = {},
+): void {
+  const { rate, warmUp, beta1, beta2, epsilon } = checkAdam(options);
+  const kept = averageKept(state.step, options);
+  const n = ++state.step;
+  const size = rate * (warmUp > 0 ? Math.min(1, n / warmUp) : 1) / (1 - beta1 ** n);
+  const unbias = 1 / (1 - beta2 ** n);
+  for (const [name, { values: w }] of Object.entries(state.weights)) {
+    const g = gradients[name];
+    if (g?.length !== w.length) {
+      throw new TypeError(
+        `Cannot take a step of Adam: the gradient of ${name} has ${g?.length} numbers, wanted ${w.length}`,
+      );
+    }
+    const m = state.first[name].values, v = state.second[name].values;
+    const average = state.average[name].values;
+    for (let i = 0; i < w.length; i++) {
+      const gradient = g[i];
+      m[i] = beta1 * m[i] + (1 - beta1) * gradient;
+      v[i] = beta2 * v[i] + (1 - beta2) * gradient * gradient;
+      w[i] -= size * m[i] / (Math.sqrt(v[i] * unbias) + epsilon);
+      average[i] = w[i] + kept * (average[i] - w[i]);
+    }
+  }
+}
+
+/** How much of the average stays in a step, after so many. */
+function averageKept(steps: number, options: AdamOptions): number {
+  const { batchSize = 128, halfLife = 500_000, rampUp = 0.05 } = options;
+  const items = Math.min(halfLife, rampUp * steps * batchSize);
+  return items > 0 ? 0.5 ** (batchSize / items) : 0;
+}

@@ -1,0 +1,133 @@
+/**
+ * Checkpoints: where a training stands, on disk.
+ *
+ * @module
+ */
+import { DatasetError } from "../errors.ts";
+import type { OptimiserState } from "./adam.ts";
+import { decodeSafetensors, encodeSafetensors } from "./safetensors.ts";
+import type { Weight, Weights } from "./weights.ts";
+
+/** Where an optimisation stands, and what its caller wants to know when it continues. */
+export interface Checkpoint {
+  /** The state of the optimiser. */
+  readonly state: OptimiserState;
+  /** Notes: text by name. */
+  readonly notes: Readonly<Record<string, string>>;
+  /** More arrays. */
+  readonly extra: Weights;
+}
+
+const PARTS = ["weights", "first", "second", "average"] as const;
+
+/**
+ * Encodes a checkpoint as a safetensors file, bit for bit.
+ *
+ * @param checkpoint State, notes and more arrays.
+ * @returns The bytes of the file: arrays are named `part/name`.
+ *
+ * @example
+ * ```ts
+ * import { beginOptimising, decodeCheckpoint, encodeCheckpoint, zeroWeight } from "@closedform/diffusion";
+ * import assert from "node:assert/strict";
+ *
+ * const state = beginOptimising({ bias: zeroWeight([2]) });
+ * const bytes = encodeCheckpoint({ state, notes: {}, extra: {} });
+ * assert.deepEqual(decodeCheckpoint(bytes, "x.safetensors").state, state);
+ * ```
+ */
+export function encodeCheckpoint({ state, notes, extra }: Checkpoint): Uint8Array {
+  const arrays: Record<string, Weight> = {};
+  const groups = { ...Object.fromEntries(PARTS.map((part) => [part, state[part]])), extra };
+  for (const [part, weights] of Object.entries(groups)) {
+    for (const [name, weight] of Object.entries(weights)) arrays[`${part}/${name}`] = weight;
+  }
+  return encodeSafetensors({ weights: arrays, notes: { ...notes, step: String(state.step) } });
+}
+
+/**
+ * Decodes a checkpoint.
+ *
+ * @param bytes The bytes of the file.
+ * @param file The file's name, for messages.
+ * @returns State, notes and more arrays.
+ * @throws {DatasetError} If the file is damaged, ends early, or is no checkpoint.
+ *
+ * @example
+ * ```ts
+ * import { DatasetError, decodeCheckpoint } from "@closedform/diffusion";
+ * import assert from "node:assert/strict";
+ *
+ * assert.throws(() => decodeCheckpoint(new Uint8Array(20), "x.safetensors"), DatasetError);
+ * ```
+ */
+export function decodeCheckpoint(bytes: Uint8Array, file: string): Checkpoint {
+  const { weights, notes } = decodeSafetensors(bytes, file);
+  const part = (name: string): Weights =>
+    Object.fromEntries(
+      Object.entries(weights).filter(([key]) => key.startsWith(`${name}/`)).map((
+        [key, weight],
+      ) => [key.slice(name.length + 1), weight]),
+    );
+  const [own, first, second, average] = PARTS.map(part);
+  const step = Number(notes.step);
+  const names = (group: Weights) => Object.keys(group).sort().join();
+  if (
+    !Number.isInteger(step) || names(own) === "" ||
+    [first, second, average].some((group) => names(group) !== names(own))
+  ) {
+    throw new DatasetError(file, "other contents", "a checkpoint of a training");
+  }
+  return { state: { step, weights: own, first, second, average }, notes, extra: part("extra") };
+}
+
+/**
+ * Writes a file whole or not at all: under another name, which is then changed.
+ *
+ * @param file Where to.
+ * @param bytes What.
+ *
+ * @example
+ * ```ts
+ * import { writeWhole } from "@closedform/diffusion";
+ * import assert from "node:assert/strict";
+ *
+ * const folder = await Deno.makeTempDir();
+ * await writeWhole(`${folder}/x`, Uint8Array.of(7));
+ * assert.deepEqual([...await Deno.readFile(`${folder}/x`)], [7]);
+ * await Deno.remove(folder, { recursive: true });
+ * ```
+ */
+export async function writeWhole(file: string, bytes: Uint8Array): Promise<void> {
+  const temporary = `${file}.${crypto.randomUUID()}`;
+  try {
+    await Deno.writeFile(temporary, bytes);
+    await Deno.rename(temporary, file);
+  } catch (error) {
+    await Deno.remove(temporary).catch(() => {});
+    throw error;
+  }
+}
+
+/**
+ * Reads a file, if there is one.
+ *
+ * @param file Which.
+ * @returns Its bytes; nothing if there is no such file.
+ *
+ * @example
+ * ```ts
+ * import { readIfThere } from "@closedform/diffusion";
+ * import assert from "node:assert/strict";
+ *
+ * assert.equal(await readIfThere("there/is/no/such/file"), undefined);
+ * ```
+ */
+export async function readIfThere(file: string): Promise<Uint8Array | undefined> {
+  try {
+    return await Deno.readFile(file);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,174 @@
+/**
+ * Safetensors: named arrays and notes in one file that describes itself and runs no code.
+ *
+ * ```text
+ * length of the header (8, little-endian) | header, JSON: name → dtype, shape, first and last byte | numbers
+ * ```
+ *
+ * @module
+ */
+import { crc32 } from "node:zlib";
+import { sizeOf } from "../_shape.ts";
+import { DatasetError } from "../errors.ts";
+import type { Weight, Weights } from "./weights.ts";
+
+/** What a file holds. */
+export interface SafetensorsContent {
+  /** The arrays. */
+  readonly weights: Weights;
+  /** Notes: text by name. */
+  readonly notes: Readonly<Record<string, string>>;
+}
+
+/** How numbers are stored. */
+export type StoredPrecision = "float32" | "float16";
+
+interface Entry {
+  readonly dtype: string;
+  readonly shape: number[];
+  readonly data_offsets: [number, number];
+}
+
+/** Where a checksum of the numbers stands among the notes. */
+const CHECKSUM = "crc32";
+
+/**
+ * Encodes arrays and notes as a safetensors file, which other tools read too.
+ *
+ * @param content Arrays and notes. A checksum of the numbers is added to the notes.
+ * @param precision How numbers are stored. Default `"float32"`, bit for bit.
+ * @returns The bytes of the file.
+ *
+ * @example
+ * ```ts
+ * import { decodeSafetensors, encodeSafetensors } from "@closedform/diffusion";
+ * import assert from "node:assert/strict";
+ *
+ * const bias = { shape: [2], values: Float32Array.of(1, 2) };
+ * const bytes = encodeSafetensors({ weights: { bias }, notes: { made: "by hand" } });
+ * const { weights, notes } = decodeSafetensors(bytes, "x.safetensors");
+ * assert.deepEqual([weights.bias, notes.made], [bias, "by hand"]);
+ * ```
+ */
+export function encodeSafetensors(
+  { weights, notes }: SafetensorsContent,
+  precision: StoredPrecision = "float32",
+): Uint8Array {
+  const parts: Uint8Array[] = [];
+  const header: Record<string, unknown> = {};
+  let at = 0;
+  for (const [name, { shape, values }] of Object.entries(weights)) {
+    const stored = precision === "float16" ? Float16Array.from(values) : values;
+    const bytes = new Uint8Array(stored.buffer, stored.byteOffset, stored.byteLength);
+    header[name] = {
+      dtype: precision === "float16" ? "F16" : "F32",
+      shape,
+      data_offsets: [at, at + bytes.length],
+    };
+    parts.push(bytes);
+    at += bytes.length;
+  }
+  const checksum = parts.reduce((sum, part) => crc32(part, sum), 0);
+  const text = JSON.stringify({
+    __metadata__: { ...notes, [CHECKSUM]: checksum.toString(16) },
+    ...header,
+  });
+  // Spaces fill the header up, so that the numbers start at a multiple of 8.
+  const encoded = new TextEncoder().encode(text);
+  const start = 8 + Math.ceil(encoded.length / 8) * 8;
+  const file = new Uint8Array(start + at).fill(32, 0, start);
+  new DataView(file.buffer).setBigUint64(0, BigInt(start - 8), true);
+  file.set(encoded, 8);
+  let end = start;
+  for (const part of parts) {
+    file.set(part, end);
+    end += part.length;
+  }
+  return file;
+}
+
+/**
+ * Decodes a safetensors file of 32- or 16-bit floats.
+ *
+ * @param bytes The bytes of the file.
+ * @param file The file's name, for messages.
+ * @returns Arrays, in 32 bits, and notes.
+ * @throws {DatasetError} If the file is damaged, ends early, or holds other numbers.
+ *
+ * @example A file that was written half
+ * ```ts
+ * import { DatasetError, decodeSafetensors, encodeSafetensors, zeroWeight } from "@closedform/diffusion";
+ * import assert from "node:assert/strict";
+ *
+ * const bytes = encodeSafetensors({ weights: { bias: zeroWeight([8]) }, notes: {} });
+ * assert.throws(() => decodeSafetensors(bytes.subarray(0, -9), "x.safetensors"), DatasetError);
+ * ```
+ */
+export function decodeSafetensors(bytes: Uint8Array, file: string): SafetensorsContent {
+  const { header, start } = decodeHeader(bytes, file);
+  const { __metadata__: metadata = {}, ...entries } = header;
+  const notes = metadata as Record<string, string>;
+  const size = Object.values(entries as Record<string, Entry>).reduce(
+    (end, entry) => Math.max(end, Number(entry?.data_offsets?.[1])),
+    0,
+  );
+  if (bytes.length !== start + size) {
+    throw new DatasetError(file, `${bytes.length} bytes`, `${start + size}, as its header says`);
+  }
+  const body = bytes.slice(start);
+  if (notes[CHECKSUM] !== undefined && notes[CHECKSUM] !== crc32(body).toString(16)) {
+    throw new DatasetError(file, "numbers that do not fit their checksum", "an undamaged file");
+  }
+  const weights = Object.entries(entries).map((
+    [name, entry],
+  ) => [name, decodeEntry(entry as Entry, body, file, name)]);
+  return { weights: Object.fromEntries(weights), notes };
+}
+
+function decodeHeader(
+  bytes: Uint8Array,
+  file: string,
+): { header: Record<string, unknown>; start: number } {
+  const { buffer, byteOffset, length } = bytes;
+  const stated = length < 8
+    ? Infinity
+    : Number(new DataView(buffer, byteOffset).getBigUint64(0, true));
+  if (stated > length - 8) {
+    throw new DatasetError(file, `${length} bytes`, "a whole safetensors file");
+  }
+  try {
+    const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes.subarray(8, 8 + stated));
+    const header: unknown = JSON.parse(text);
+    if (header && typeof header === "object" && !Array.isArray(header)) {
+      return { header: header as Record<string, unknown>, start: 8 + stated };
+    }
+  } catch (error) {
+    if (!(error instanceof SyntaxError || error instanceof TypeError)) throw error;
+  }
+  throw new DatasetError(file, "a header that is no JSON object", "a safetensors file");
+}
+
+function decodeEntry(entry: Entry, body: Uint8Array, file: string, name: string): Weight {
+  const width = ({ F32: 4, F16: 2 } as Record<string, number>)[entry?.dtype];
+  if (!width) {
+    throw new DatasetError(file, `${name} of type ${entry?.dtype}`, "floats of 32 or 16 bits");
+  }
+  const { shape, data_offsets: offsets } = entry;
+  const [from, to] = Array.isArray(offsets) ? offsets : [];
+  const whole = (n: unknown) => Number.isInteger(n) && n as number >= 0;
+  if (
+    !(Array.isArray(shape) && shape.every(whole) && whole(from) && to! <= body.length &&
+      to! - from! === sizeOf(shape) * width)
+  ) {
+    throw new DatasetError(
+      file,
+      `${name} of shape [${shape}] at bytes ${from} to ${to}`,
+      "as many bytes as the shape holds",
+    );
+  }
+  const { buffer } = body.slice(from, to);
+  const values = width === 4
+    ? new Float32Array(buffer)
+    : Float32Array.from(new Float16Array(buffer));
+  return { shape, values };
+}

@@ -1,0 +1,184 @@
+/**
+ * Trained networks: their use as denoisers, and their files.
+ *
+ * @module
+ */
+import * as tf from "@tensorflow/tfjs-core";
+import { sizeOf } from "../_shape.ts";
+import type { Denoiser } from "../denoisers/denoiser.ts";
+import { neural } from "../denoisers/neural.ts";
+import { preconditioningOf } from "../denoisers/preconditioning.ts";
+import type { Preconditioning } from "../denoisers/preconditioning.ts";
+import { DatasetError } from "../errors.ts";
+import type { AnyTensor } from "../linear_space.ts";
+import { describe } from "./_describe.ts";
+import { mlp } from "./mlp.ts";
+import type { MlpOptions } from "./mlp.ts";
+import type { Network, NetworkConfig } from "./network.ts";
+import { decodeSafetensors, encodeSafetensors } from "./safetensors.ts";
+import type { StoredPrecision } from "./safetensors.ts";
+import { unet } from "./unet.ts";
+import type { UnetOptions } from "./unet.ts";
+import { weightTensors } from "./weights.ts";
+import type { Weights } from "./weights.ts";
+
+/** A network with its weights. */
+export interface TrainedNetwork {
+  /** The network. */
+  readonly network: Network;
+  /** Its weights: the average over training. */
+  readonly weights: Weights;
+  /** What it sees and what its output means. */
+  readonly preconditioning: Preconditioning;
+  /** The mean of the data that it was trained on. */
+  readonly mean: Float64Array;
+  /** Steps that it was trained for. */
+  readonly step: number;
+  /** What it was trained on, in a few words. */
+  readonly data: string;
+}
+
+/** A denoiser that holds the tensors of its weights. */
+export interface NetworkDenoiser extends Denoiser<AnyTensor>, Disposable {
+  /** Releases the weights. */
+  dispose(): void;
+}
+
+/**
+ * A trained network as a denoiser, on tfjs's active backend.
+ *
+ * @param trained The network.
+ * @returns The denoiser. Dispose it after use.
+ *
+ * @example
+ * ```ts
+ * import { moons, openDevice, sample, tensorSpace, trainDenoiser, trainedDenoiser } from "@closedform/diffusion";
+ *
+ * using device = await openDevice("wasm");
+ * using denoiser = trainedDenoiser(await trainDenoiser(moons(100), { steps: 5, backend: "cpu" }));
+ * const { x, denoised } = await sample(denoiser, { count: 2 });
+ * tensorSpace.dispose(x, denoised);
+ * ```
+ */
+export function trainedDenoiser(trained: TrainedNetwork): NetworkDenoiser {
+  const { network, weights, preconditioning, mean, step, data } = trained;
+  const tensors = weightTensors(weights);
+  const dispose = () => tf.dispose(Object.values(tensors));
+  return {
+    ...neural((x, noise) => network.apply(tensors, x, noise), {
+      shape: network.shape,
+      preconditioning,
+      mean,
+      label: `${network.label}, ${step} steps on ${data}`,
+    }),
+    dispose,
+    [Symbol.dispose]: dispose,
+  };
+}
+
+const FORMAT = "closedform-diffusion network";
+
+/**
+ * Encodes a trained network as a safetensors file.
+ *
+ * @param trained The network.
+ * @param precision How the weights are stored. Default `"float32"`, bit for bit.
+ * @returns The bytes of the file.
+ *
+ * @example
+ * ```ts
+ * import { decodeNetwork, encodeNetwork, moons, trainDenoiser } from "@closedform/diffusion";
+ * import assert from "node:assert/strict";
+ *
+ * const trained = await trainDenoiser(moons(100), { steps: 2, backend: "cpu" });
+ * assert.equal(decodeNetwork(encodeNetwork(trained), "x.safetensors").step, 2);
+ * ```
+ */
+export function encodeNetwork(trained: TrainedNetwork, precision?: StoredPrecision): Uint8Array {
+  return encodeSafetensors({
+    weights: trained.weights,
+    notes: { ...describe(trained), format: FORMAT, mean: JSON.stringify([...trained.mean]) },
+  }, precision);
+}
+
+/** Options of {@linkcode decodeNetwork}. */
+export interface DecodeNetworkOptions {
+  /** Makes a network from what the file says of it. Default: those of this package. */
+  readonly networkOf?: (config: NetworkConfig) => Network;
+}
+
+/**
+ * Decodes a trained network.
+ *
+ * @param bytes The bytes of the file.
+ * @param file The file's name, for messages.
+ * @param options How to make networks that are not of this package.
+ * @returns The network.
+ * @throws {DatasetError} If the file is damaged, ends early, is no trained network, or of an unknown kind.
+ *
+ * @example
+ * ```ts
+ * import { DatasetError, decodeNetwork } from "@closedform/diffusion";
+ * import assert from "node:assert/strict";
+ *
+ * assert.throws(() => decodeNetwork(new Uint8Array(3), "x.safetensors"), DatasetError);
+ * ```
+ */
+export function decodeNetwork(
+  bytes: Uint8Array,
+  file: string,
+  options: DecodeNetworkOptions = {},
+): TrainedNetwork {
+  const { weights, notes } = decodeSafetensors(bytes, file);
+  if (notes.format !== FORMAT) {
+    throw new DatasetError(file, "other contents", "a trained network");
+  }
+  let parsed: Pick<TrainedNetwork, "network" | "preconditioning" | "mean">;
+  try {
+    parsed = {
+      network: (options.networkOf ?? networkOf)(JSON.parse(notes.network)),
+      preconditioning: preconditioningOf(JSON.parse(notes.preconditioning)),
+      mean: Float64Array.from(JSON.parse(notes.mean)),
+    };
+  } catch (cause) {
+    throw new DatasetError(file, String(cause), "a network that can be made again", { cause });
+  }
+  const shapes = (group: Weights) =>
+    Object.keys(group).sort().map((name) => `${name} [${group[name].shape}]`).join();
+  if (
+    shapes(weights) !== shapes(parsed.network.initial()) ||
+    parsed.mean.length !== sizeOf(parsed.network.shape)
+  ) {
+    throw new DatasetError(file, "weights of other shapes", `those of a ${parsed.network.label}`);
+  }
+  return { ...parsed, weights, step: Number(notes.step), data: notes.data };
+}
+
+/**
+ * The network of this package that a file names.
+ *
+ * @param config What it is made from.
+ * @returns The network.
+ * @throws {RangeError} If there is no such kind.
+ *
+ * @example
+ * ```ts
+ * import { mlp, networkOf } from "@closedform/diffusion";
+ * import assert from "node:assert/strict";
+ *
+ * const { config } = mlp({ shape: [2], width: 8 });
+ * assert.deepEqual(networkOf(config).config, config);
+ * ```
+ */
+export function networkOf(config: NetworkConfig): Network {
+  switch (config.kind) {
+    case "mlp":
+      return mlp(config as unknown as MlpOptions);
+    case "unet":
+      return unet(config as unknown as UnetOptions);
+    default:
+      throw new RangeError(
+        `Cannot make a network: the kind is ${config.kind}, wanted mlp or unet`,
+      );
+  }
+}

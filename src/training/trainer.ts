@@ -1,0 +1,206 @@
+/**
+ * Training a denoiser.
+ *
+ * ```ts ignore
+ * const trained = await trainDenoiser(tinyShapes(), {
+ *   steps: 8000,
+ *   checkpoint: "run.safetensors", // continued from there, if it exists
+ *   onStep: ({ step, loss, remaining }) => console.log(step, loss, remaining),
+ * });
+ * await Deno.writeFile("network.safetensors", encodeNetwork(trained));
+ * using denoiser = trainedDenoiser(trained); // for every sampler
+ * ```
+ *
+ * Other losses than that of a denoiser: `optimise()`. Other networks: any `Network`. Networks that were trained
+ * elsewhere: `neural()`.
+ *
+ * @module
+ */
+import type { Dataset } from "../datasets/dataset.ts";
+import { edmPreconditioning } from "../denoisers/preconditioning.ts";
+import type { Preconditioning } from "../denoisers/preconditioning.ts";
+import { DatasetError } from "../errors.ts";
+import { checkCount } from "./_checks.ts";
+import { describe } from "./_describe.ts";
+import { beginOptimising } from "./adam.ts";
+import type { AdamOptions, OptimiserState } from "./adam.ts";
+import { openTrainingBackend } from "./backend.ts";
+import type { TrainingBackendKind } from "./backend.ts";
+import { decodeCheckpoint, encodeCheckpoint, readIfThere, writeWhole } from "./checkpoint.ts";
+import { denoisingLoss } from "./denoising_loss.ts";
+import type { DenoisingLossOptions } from "./denoising_loss.ts";
+import { mlp } from "./mlp.ts";
+import type { Network } from "./network.ts";
+import { optimise } from "./optimise.ts";
+import type { TrainedNetwork } from "./trained.ts";
+import { copyWeights } from "./weights.ts";
+
+/** How far a training has come. */
+export interface TrainingStep {
+  /** Steps that were taken. */
+  readonly step: number;
+  /** Steps in all. */
+  readonly steps: number;
+  /** The loss of this step, before it was taken. */
+  readonly loss: number;
+  /** Items per second, since this run began or continued. */
+  readonly imagesPerSecond: number;
+  /** Seconds since then. */
+  readonly elapsed: number;
+  /** Seconds left, as far as can be told. */
+  readonly remaining: number;
+  /** The network as it stands, its weights averaged, at the steps where that was asked for. */
+  readonly snapshot?: TrainedNetwork;
+}
+
+/** Options of {@linkcode trainDenoiser}. */
+export interface TrainOptions extends AdamOptions, DenoisingLossOptions {
+  /** The network. Default: {@linkcode mlp} of the shape of the data. */
+  readonly network?: Network;
+  /** What the network sees. Default {@linkcode edmPreconditioning}. */
+  readonly preconditioning?: Preconditioning;
+  /** Steps in all. Default 8000. */
+  readonly steps?: number;
+  /** Items per step. Default 128. */
+  readonly batchSize?: number;
+  /** Where to compute. Default `"auto"`. */
+  readonly backend?: TrainingBackendKind;
+  /** A file to continue from if it exists, and to keep the training in. Default: none. */
+  readonly checkpoint?: string;
+  /** Steps from one writing of the checkpoint to the next; it is written at the end and when cancelled, too. Default 1000. */
+  readonly checkpointEvery?: number;
+  /** Steps after which `onStep` gets the network as it stands. */
+  readonly snapshots?: readonly number[];
+  /** Called after every step. */
+  readonly onStep?: (step: TrainingStep) => void | Promise<void>;
+  /** Cancels the training, which then writes its checkpoint and rejects with `signal.reason`. */
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Trains a network to denoise a data set.
+ *
+ * ```text
+ * E λ(σ) ‖D(x₀+σε, σ) − x₀‖²,   ln σ ~ N(-1.2, 1.2²),   by Adam, the weights averaged
+ * ```
+ *
+ * The same options give the same weights on the same backend, whether or not the training was interrupted.
+ *
+ * Reference: T. Karras, M. Aittala, T. Aila, S. Laine (2022), arXiv:2206.00364.
+ *
+ * @param dataset The data.
+ * @param options Network, steps, step size, checkpoint, and whom to tell the progress.
+ * @returns The network with its averaged weights.
+ * @throws {TypeError} If the network is not for data of this shape.
+ * @throws {RangeError} If an option is out of range, the loss is not finite, or the checkpoint is of a training with
+ * other options.
+ * @throws {DatasetError} If the checkpoint is damaged or none.
+ * @throws {DeviceError} If the backend asked for is not there.
+ *
+ * @example
+ * ```ts
+ * import { moons, trainDenoiser } from "@closedform/diffusion";
+ * import assert from "node:assert/strict";
+ *
+ * const losses: number[] = [];
+ * await trainDenoiser(moons(200), { steps: 60, rate: 0.01, onStep: ({ loss }) => void losses.push(loss) });
+ * assert.ok(losses[59] < losses[0]);
+ * ```
+ */
+export async function trainDenoiser(
+  dataset: Dataset,
+  options: TrainOptions = {},
+): Promise<TrainedNetwork> {
+  const { steps = 8000, checkpoint, checkpointEvery = 1000, snapshots = [], signal } = options;
+  const { batchSize = 128, preconditioning = edmPreconditioning() } = options;
+  const network = options.network ?? mlp({ shape: dataset.shape });
+  checkCount("train a denoiser", "steps", steps);
+  checkCount("train a denoiser", "checkpointEvery", checkpointEvery);
+  const loss = denoisingLoss(network, dataset, preconditioning, options);
+  const about = { network, preconditioning, data: dataset.name };
+  const notes = notesOf(describe({ ...about, step: 0 }), dataset, options);
+  const state = await startingState(network, notes, checkpoint);
+  const result = (): TrainedNetwork => ({
+    ...about,
+    weights: copyWeights(state.average),
+    mean: dataset.mean(),
+    step: state.step,
+  });
+  const save = async () => {
+    if (!checkpoint || saved === state.step) return;
+    await writeWhole(checkpoint, encodeCheckpoint({ state, notes, extra: {} }));
+    saved = state.step;
+  };
+  let saved = state.step > 0 ? state.step : -1;
+  using backend = await openTrainingBackend(options.backend);
+  const first = state.step, start = performance.now();
+  try {
+    for await (
+      const { step, loss: value } of optimise(loss, state, { ...options, backend, steps })
+    ) {
+      if (step % checkpointEvery === 0) await save();
+      const elapsed = (performance.now() - start) / 1000, pace = (step - first) / elapsed;
+      await options.onStep?.({
+        step,
+        steps,
+        loss: value,
+        imagesPerSecond: pace * batchSize,
+        elapsed,
+        remaining: (steps - step) / pace,
+        ...(snapshots.includes(step) && { snapshot: result() }),
+      });
+    }
+  } catch (error) {
+    if (signal?.aborted) await save();
+    throw error;
+  }
+  await save();
+  return result();
+}
+
+/** What a training must have in common with one that it continues. */
+function notesOf(
+  { network, preconditioning, data }: ReturnType<typeof describe>,
+  { count }: Dataset,
+  options: TrainOptions,
+): Record<string, string> {
+  const { batchSize = 128, seed = 0, levels = {}, rate = 1e-3, warmUp = 0 } = options;
+  const { beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, halfLife = 5e5, rampUp = 0.05 } = options;
+  const adam = { rate, warmUp, beta1, beta2, epsilon, halfLife, rampUp };
+  return {
+    network,
+    preconditioning,
+    data,
+    count: String(count),
+    batch: String(batchSize),
+    seed: String(seed),
+    levels: JSON.stringify([levels.mean ?? -1.2, levels.deviation ?? 1.2]),
+    adam: JSON.stringify(adam),
+  };
+}
+
+async function startingState(
+  network: Network,
+  notes: Record<string, string>,
+  file: string | undefined,
+): Promise<OptimiserState> {
+  const bytes = file === undefined ? undefined : await readIfThere(file);
+  const initial = network.initial();
+  if (!bytes) return beginOptimising(initial);
+  const { state, notes: found } = decodeCheckpoint(bytes, file!);
+  for (const [name, wanted] of Object.entries(notes)) {
+    if (found[name] !== wanted) {
+      throw new RangeError(
+        `Cannot continue the training of ${file}: its ${name} is ${
+          found[name]
+        }, wanted ${wanted} (or another file)`,
+      );
+    }
+  }
+  for (const [name, { values }] of Object.entries(initial)) {
+    if (state.weights[name]?.values.length !== values.length) {
+      throw new DatasetError(file!, `no or other weights ${name}`, `${values.length} numbers`);
+    }
+  }
+  return state;
+}
