@@ -42,6 +42,7 @@ export * from "./src/compute/reference.ts";
 export * from "./src/compute/streamed_store.ts";
 export type { Subset } from "./src/compute/subset.ts";
 export type { Distances } from "./src/compute/subset_posterior.ts";
+export type { TiltedPosterior, TiltOptions, Tilts } from "./src/compute/tilted.ts";
 export type { Translations, WindowOptions, WindowPosterior } from "./src/compute/windowed.ts";
 export { referenceWindowed } from "./src/compute/windowed_reference.ts";
 export * from "./src/compute/work_options.ts";

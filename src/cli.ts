@@ -9,29 +9,35 @@
  *
  * @module
  */
+import { openSpace } from "./cli/codec.ts";
 import { openData } from "./cli/data.ts";
+import type { RunData } from "./cli/data.ts";
 import { denoiserOf } from "./cli/denoisers.ts";
+import { helpOf } from "./cli/help.ts";
+import { optionsOf, parseTexts, UsageError } from "./cli/options.ts";
+import type { RunOptions, RunRequest } from "./cli/options.ts";
 import { OutputFolder } from "./cli/output.ts";
-import { HELP, parseOptions, UsageError } from "./cli/options.ts";
-import type { RunOptions } from "./cli/options.ts";
-import { samplesPicture, trajectoryPicture } from "./cli/pictures.ts";
+import { planRun } from "./cli/plan.ts";
 import { seconds, standardError, terminalProgress } from "./cli/progress.ts";
-import { runRecord } from "./cli/record.ts";
+import { recall } from "./cli/recall.ts";
+import type { Recalled } from "./cli/recall.ts";
+import { dataDigest, runRecord } from "./cli/record.ts";
 import { samplerOf } from "./cli/sampler.ts";
 import { planTeleport } from "./cli/teleport.ts";
+import { writeSamples } from "./cli/write_samples.ts";
 import { openDevice } from "./compute/open_device.ts";
 import type { Dataset } from "./datasets/dataset.ts";
 import type { FileRows } from "./datasets/file_rows.ts";
-import { decodeNpy, encodeNpy } from "./datasets/npy.ts";
+import { decodeNpy } from "./datasets/npy.ts";
 import { DatasetError } from "./errors.ts";
-import { tensorSpace } from "./linear_space.ts";
-import { encodePng } from "./plots/bitmap.ts";
 import { sample } from "./samplers/sample.ts";
 
 /** Failed before any work was done: nothing but the user can mend it. */
 const UNUSABLE = 2;
 const FAILED = 1;
 const INTERRUPTED = 130;
+/** Numbers per batch: small items are denoised many at a time. */
+const BATCH_NUMBERS = 2 ** 11;
 
 /**
  * Runs the command line.
@@ -49,19 +55,10 @@ const INTERRUPTED = 130;
  * ```
  */
 export async function main(args: readonly string[], signal?: AbortSignal): Promise<number> {
-  let options: RunOptions | "help";
   try {
-    options = parseOptions(args);
-  } catch (error) {
-    if (!(error instanceof UsageError)) throw error;
-    return complain(error, UNUSABLE);
-  }
-  if (options === "help") {
-    console.log(HELP);
-    return 0;
-  }
-  try {
-    await run(options, signal);
+    const help = helpOf(args);
+    if (help !== undefined) console.log(help.trimEnd());
+    else await run(await recall(parseTexts(args), signal), signal);
     return 0;
   } catch (error) {
     if (signal?.aborted) return complain("Interrupted: nothing was written", INTERRUPTED);
@@ -78,59 +75,85 @@ function complain(error: unknown, code: number): number {
   return code;
 }
 
-async function run(options: RunOptions, signal?: AbortSignal): Promise<void> {
-  using data = await openData(options, signal);
-  const { dataset, rows } = data;
-  const init = options.init === undefined
-    ? undefined
-    : await readInit(options.init, options, dataset);
-  const count = init?.count ?? options.count ?? 64;
-  const folder = await openOutput(options.out);
+async function run({ texts, sameData }: Recalled, signal?: AbortSignal): Promise<void> {
+  const request = optionsOf(texts);
+  using data = await openData(request, signal);
+  if (sameData) await checkSame(data, sameData);
+  const folder = await openOutput(request.out);
   try {
-    using device = await openDevice(options.device);
-    say(options, `${device.kind}: ${device.description} (${device.reason})`);
-    if (rows) say(options, `the data stay on disk and are read once per step: ${rows.summary()}`);
-    using denoiser = await denoiserOf(data, device, options, signal);
-    const tell = (line: string) => say(options, line);
-    const method = await samplerOf(data, denoiser, options, tell, signal);
-    using jump = await planTeleport(data, options, method, tell, signal);
-    if (jump) tell(jump.summary);
-    const { sampler, grid } = jump ?? { sampler: method, grid: options.grid };
-    const result = await sample(denoiser, {
-      count,
-      sampler,
-      grid,
-      seed: options.seed,
-      init: init?.values,
-      trajectory: options.trajectory,
-      signal,
-      onProgress: options.quiet ? undefined : terminalProgress(standardError()),
-    });
-    const values = await tensorSpace.values(result.x);
-    const samples = values instanceof Float32Array ? values : Float32Array.from(values);
-    tensorSpace.dispose(result.x, result.denoised);
-    const record = {
-      ...runRecord({ ...options, sampler, grid }, rows ?? dataset, device, denoiser, result, count),
-      ...(jump && { teleport: jump.record(result) }),
-    };
-    await folder.write("samples.png", await encodePng(samplesPicture(samples, dataset)));
-    await folder.write("samples.npy", encodeNpy(samples, [count, ...dataset.shape]));
-    if (result.trajectory) {
-      const picture = trajectoryPicture(result.trajectory, dataset);
-      await folder.write("trajectory.png", await encodePng(picture));
-    }
-    await folder.write("run.json", JSON.stringify(record, null, 2) + "\n");
-    signal?.throwIfAborted();
-    await folder.commit();
-    report(options, rows ?? dataset, record, count, result.seconds, folder);
+    await draw(request, data, folder, signal);
   } finally {
     await folder.discard();
   }
 }
 
+/** A run can only be repeated on the data it had. */
+async function checkSame(
+  { dataset, rows }: RunData,
+  { file, digest }: NonNullable<Recalled["sameData"]>,
+): Promise<void> {
+  if (rows || await dataDigest(dataset) === digest) return;
+  throw new UsageError(
+    `Cannot repeat ${file}: ${dataset.summary()}, are other data than those of the record, wanted the same or --data`,
+  );
+}
+
+async function draw(
+  request: RunRequest,
+  data: RunData,
+  folder: OutputFolder,
+  signal?: AbortSignal,
+): Promise<void> {
+  const tell = (line: string) => say(request, line);
+  using device = await openDevice(request.device);
+  using space = await openSpace(data, request.codec, tell, signal);
+  const init = request.init === undefined
+    ? undefined
+    : await readInit(request.init, request, space.data.dataset);
+  const count = init?.count ?? request.count ?? 64;
+  tell(`${device.kind}: ${device.description} (${device.reason})`);
+  const { rows } = data;
+  if (rows) tell(`the data stay on disk and are read once per step: ${rows.summary()}`);
+  const options = await planRun(request, space.data, device, tell, signal);
+  using denoiser = await denoiserOf(space.data, device, options, signal);
+  const method = await samplerOf(space.data, denoiser, options, tell, signal);
+  using jump = await planTeleport(space.data, options, method, tell, signal);
+  if (jump) tell(jump.summary);
+  const { sampler, grid } = jump ?? { sampler: method, grid: options.grid };
+  const result = await sample(denoiser, {
+    count,
+    sampler,
+    grid,
+    seed: options.seed,
+    init: init?.values,
+    batchSize: Math.max(64, Math.floor(BATCH_NUMBERS / space.data.dataset.dimension)),
+    trajectory: options.trajectory,
+    signal,
+    onProgress: options.quiet ? undefined : terminalProgress(standardError()),
+  });
+  const dataset = rows ?? data.dataset;
+  const parts = {
+    options: { ...options, sampler, grid },
+    dataset,
+    device,
+    denoiser,
+    codec: space.codec,
+    count,
+  };
+  const record = {
+    ...await runRecord(parts, result),
+    ...(jump && { teleport: jump.record(result) }),
+  };
+  await writeSamples(folder, result, { options, dataset: data.dataset, space, count });
+  await folder.write("run.json", JSON.stringify(record, null, 2) + "\n");
+  signal?.throwIfAborted();
+  const names = await folder.commit();
+  report(options, dataset, record, count, result.seconds, names);
+}
+
 async function readInit(
   path: string,
-  options: RunOptions,
+  options: RunRequest,
   dataset: Dataset,
 ): Promise<{ count: number; values: ArrayLike<number> }> {
   let bytes: Uint8Array;
@@ -169,7 +192,7 @@ async function openOutput(path: string): Promise<OutputFolder> {
   }
 }
 
-function say({ quiet }: RunOptions, line: string): void {
+function say({ quiet }: RunRequest, line: string): void {
   if (!quiet) console.error(line);
 }
 
@@ -191,7 +214,7 @@ function report(
   record: Record<string, unknown>,
   count: number,
   time: number,
-  folder: OutputFolder,
+  paths: readonly string[],
 ): void {
   if (options.json) console.log(JSON.stringify(record, null, 2));
   if (options.json || options.quiet) return;
@@ -199,13 +222,7 @@ function report(
     `${count} sample${count === 1 ? "" : "s"} of ${dataset.summary()}\n` +
       `${wayOf(options, record)}, seed ${options.seed}, ${seconds(time)}:`,
   );
-  const names = [
-    "samples.png",
-    "samples.npy",
-    ...(options.trajectory ? ["trajectory.png"] : []),
-    "run.json",
-  ];
-  for (const name of names) console.log(`  ${folder.path(name)}`);
+  for (const path of paths) console.log(`  ${path}`);
 }
 
 if (import.meta.main) {

@@ -9,7 +9,7 @@ import { openRows } from "../datasets/file_rows.ts";
 import type { FileRows } from "../datasets/file_rows.ts";
 import { loadDataset } from "../datasets/load.ts";
 import { DatasetError } from "../errors.ts";
-import type { RunOptions } from "./options.ts";
+import type { RunRequest } from "./options.ts";
 import { UsageError } from "./values.ts";
 
 /** Arrays beyond this many bytes are not loaded. */
@@ -33,7 +33,7 @@ export interface RunData extends Disposable {
  * @throws {UsageError} If there are no such data.
  * @throws {DatasetError} If they cannot be read.
  */
-export async function openData(options: RunOptions, signal?: AbortSignal): Promise<RunData> {
+export async function openData(options: RunRequest, signal?: AbortSignal): Promise<RunData> {
   try {
     const rows = await rowsOf(options);
     if (!rows) {
@@ -49,7 +49,7 @@ export async function openData(options: RunOptions, signal?: AbortSignal): Promi
 }
 
 /** The rows of a file that is to be streamed, or is too large to be loaded whole. */
-async function rowsOf({ data, stream, limit }: RunOptions): Promise<FileRows | undefined> {
+async function rowsOf({ data, stream, limit }: RunRequest): Promise<FileRows | undefined> {
   const [, path] = /^npy:(.+)$/s.exec(data) ?? [];
   if (stream && path === undefined) {
     throw new UsageError(`Cannot use --stream with --data ${data}: wanted npy:FILE`);
@@ -73,7 +73,7 @@ function bytesOf({ count, dimension, bytes }: FileRows): number {
 
 async function onDisk(
   rows: FileRows,
-  options: RunOptions,
+  options: RunRequest,
   signal?: AbortSignal,
 ): Promise<RunData> {
   try {
@@ -88,7 +88,7 @@ async function onDisk(
 }
 
 /** Restricts a data set to a class; rows on disk have no labels, which is an error here. */
-function inMemory(all: Dataset, options: RunOptions): RunData {
+function inMemory(all: Dataset, options: RunRequest): RunData {
   const dataset = options.class === undefined ? all : all.classSubset(options.class);
   return { dataset, [Symbol.dispose]: () => {} };
 }

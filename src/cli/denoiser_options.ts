@@ -4,6 +4,8 @@
  * @module
  */
 import type { ScheduleName, SizeRange } from "../retrieval/schedule.ts";
+import { parseSmoothing, SMOOTHING_OPTIONS } from "./smoothing_options.ts";
+import type { SmoothingChoice } from "./smoothing_options.ts";
 import { oneOf, positive, UsageError, whole } from "./values.ts";
 
 /** The denoisers, by name. */
@@ -17,10 +19,13 @@ export const DENOISERS = [
   "golden",
   "golden-pca",
   "golden-local",
+  "smoothed",
 ] as const;
 
-const SCHEDULES: readonly ScheduleName[] = ["described", "random-pool", "random"];
-const PROXIES = ["pooled", "pca", "exact"] as const;
+/** How the sizes of a golden subset follow the noise level. */
+export const SCHEDULES: readonly ScheduleName[] = ["described", "random-pool", "random"];
+/** How the candidates of a golden subset are found. */
+export const PROXIES = ["pooled", "pca", "exact"] as const;
 
 /** How a golden subset is chosen. */
 export interface SubsetChoice {
@@ -56,6 +61,8 @@ export interface DenoiserChoice {
   readonly subset: SubsetChoice;
   /** How its mixture is fitted, if it is one. */
   readonly mixture: MixtureChoice;
+  /** How it is smoothed, if it is. */
+  readonly smoothing?: SmoothingChoice;
 }
 
 const TEXT = { type: "string" } as const;
@@ -71,29 +78,13 @@ export const DENOISER_OPTIONS = {
   tiles: TEXT,
   components: TEXT,
   rank: TEXT,
+  ...SMOOTHING_OPTIONS,
 } as const;
 
 /** Their texts, and that of the tolerance, if it is not the sampler's. */
 type Values = {
   readonly [name in keyof typeof DENOISER_OPTIONS | "tolerance"]?: string | boolean;
 };
-
-/** Their lines in `--help`. */
-export const DENOISER_HELP = `\
-  --denoiser NAME   ${DENOISERS.slice(0, 5).join(" | ").padEnd(45)}[optimal]
-                    | ${DENOISERS.slice(5).join(" | ")}
-    of mixture, Gaussians around clusters of the data:
-  --components N    clusters, or classes for one Gaussian per class  [10]
-  --rank N          directions of each Gaussian; the rest is spread evenly  [all]
-    of golden denoisers, which look at a few items of the data only:
-  --tolerance E     as few items as are proven to move the final image by at most E,
-                    root mean square per number; of golden only
-  --k N | N..M      items; with a range, more at high noise       [N/20..N/10]
-  --m N | N..M      candidates; with a range, more at low noise   [k..N/4]
-  --proxy NAME      ${PROXIES.join(" | ").padEnd(45)}[pooled]
-  --schedule NAME   ${SCHEDULES.join(" | ").padEnd(45)}[described]
-  --no-tail         the nearest items alone, without a sample of all others
-  --tiles N         N by N tiles with items of their own; of golden-pca and golden-local`;
 
 /**
  * Parses the options that choose a denoiser.
@@ -132,8 +123,10 @@ export function parseDenoiser(values: Values): DenoiserChoice {
   const tolerance = text("tolerance"), proxy = text("proxy"), schedule = text("schedule");
   const [k, m] = [size("k", text("k")), size("m", text("m"))];
   const components = text("components"), rank = text("rank");
+  const smoothing = parseSmoothing(denoiser, values);
   return {
     denoiser,
+    ...(smoothing && { smoothing }),
     mixture: {
       ...(components !== undefined && {
         components: components === "classes" ? components : whole("components", components, 1),

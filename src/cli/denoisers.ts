@@ -5,14 +5,16 @@
  */
 import type { Device } from "../compute/device.ts";
 import type { Dataset } from "../datasets/dataset.ts";
-import type { SubsetDenoiser } from "../denoisers/denoiser.ts";
+import type { Denoiser, SubsetDenoiser } from "../denoisers/denoiser.ts";
 import { equivariant } from "../denoisers/equivariant.ts";
 import { goldenSubset } from "../denoisers/golden_subset.ts";
 import { local } from "../denoisers/local.ts";
 import { mixture } from "../denoisers/mixture.ts";
+import { neighbourEstimator } from "../denoisers/neighbour_estimator.ts";
 import { optimal, optimalStreamed } from "../denoisers/optimal.ts";
 import type { StoredDenoiser } from "../denoisers/optimal.ts";
 import { pcaLocality } from "../denoisers/pca_locality.ts";
+import { smoothed } from "../denoisers/smoothed.ts";
 import { tiledGoldenSubset } from "../denoisers/tiled_golden_subset.ts";
 import { wiener } from "../denoisers/wiener.ts";
 import type { AnyTensor } from "../linear_space.ts";
@@ -31,6 +33,36 @@ export async function denoiserOf(
   options: RunOptions,
   signal?: AbortSignal,
 ): Promise<StoredDenoiser> {
+  const made = await make({ dataset, rows }, device, options, signal);
+  try {
+    checkStart(made, options);
+    return made;
+  } catch (error) {
+    made.dispose();
+    throw error;
+  }
+}
+
+/** A grid may start at what only some denoisers know. */
+function checkStart({ draw, mean, label }: StoredDenoiser, { grid, start }: RunOptions): void {
+  if (grid.startAtData && !draw) {
+    throw new UsageError(
+      `Cannot use --start ${start}: it starts at noised items, of which the ${label} cannot draw, wanted --start 0`,
+    );
+  }
+  if (grid.startAtMean && !mean) {
+    throw new UsageError(
+      `Cannot use --grid ${grid.name}: it starts at the data mean, which the ${label} does not know, wanted another grid`,
+    );
+  }
+}
+
+async function make(
+  { dataset, rows }: Pick<RunData, "dataset" | "rows">,
+  device: Device,
+  options: RunOptions,
+  signal?: AbortSignal,
+): Promise<StoredDenoiser> {
   const { denoiser, grid } = options;
   if (rows) {
     if (denoiser === "optimal") {
@@ -45,6 +77,7 @@ export async function denoiserOf(
       const { mixture: choice, seed } = options;
       return await mixture(dataset, device, { ...choice, seed, signal });
     }
+    if (denoiser === "smoothed") return await smooth(dataset, device, options);
     return denoiser.startsWith("golden")
       ? await golden(dataset, device, options, signal)
       : await BASES[denoiser as keyof typeof BASES](dataset, device, signal);
@@ -64,6 +97,29 @@ const BASES = {
   pca: (dataset: Dataset, device: Device, signal?: AbortSignal) =>
     pcaLocality(dataset, device, { signal }),
 };
+
+/** The smoothed optimal denoiser, or an estimate of it. */
+async function smooth(
+  dataset: Dataset,
+  device: Device,
+  { smoothing, seed }: RunOptions,
+): Promise<StoredDenoiser> {
+  const { bandwidth, M, draws, neighbours } = smoothing!;
+  using resources = new DisposableStack();
+  const base = resources.use(await optimal(dataset, device));
+  const inner = neighbours ? neighbourEstimator(base, { ...neighbours, seed }) : base;
+  const made = smoothed(inner, { bandwidth, M, draws, seed });
+  return released(made, resources.move());
+}
+
+/** A denoiser that releases what it is made of. */
+function released(denoiser: Denoiser<AnyTensor>, held: DisposableStack): StoredDenoiser {
+  return {
+    ...denoiser,
+    dispose: () => held.dispose(),
+    [Symbol.dispose]: () => held.dispose(),
+  };
+}
 
 /** A golden subset and its base, released together. */
 async function golden(
@@ -85,10 +141,5 @@ async function golden(
         ...(sizes.tolerance !== undefined && { grid: grid.sigmas }),
       }),
   );
-  const held = resources.move();
-  return {
-    ...found,
-    dispose: () => held.dispose(),
-    [Symbol.dispose]: () => held.dispose(),
-  };
+  return released(found, resources.move());
 }

@@ -5,19 +5,21 @@
  */
 import { parseArgs } from "node:util";
 import type { DeviceKind } from "../compute/device.ts";
-import { DATASET_SPECS } from "../datasets/load.ts";
-import { gridByName } from "../noise.ts";
-import type { SigmaGrid } from "../noise.ts";
+import { gridByName, uniformTGrid } from "../noise.ts";
+import type { GridName, SigmaGrid } from "../noise.ts";
 import { SAMPLER_NAMES, samplerByName, takesTolerance } from "../samplers/registry.ts";
 import type { SamplerName } from "../samplers/registry.ts";
-import { DENOISER_HELP, DENOISER_OPTIONS, parseDenoiser } from "./denoiser_options.ts";
+import { parseCodec } from "./codec.ts";
+import type { CodecChoice } from "./codec.ts";
+import { DENOISER_OPTIONS, DENOISERS, parseDenoiser } from "./denoiser_options.ts";
 import type { DenoiserChoice } from "./denoiser_options.ts";
+import type { SmoothingPlan } from "./plan.ts";
 import { oneOf, positive, UsageError, whole } from "./values.ts";
 
 export { UsageError } from "./values.ts";
 
-/** What a run of the command line does. */
-export interface RunOptions extends DenoiserChoice {
+/** What the options of the command line ask for. */
+export interface RunRequest extends DenoiserChoice {
   /** The data set, as `loadDataset` reads it. */
   readonly data: string;
   /** Restriction to one class, by name or number. */
@@ -26,14 +28,18 @@ export interface RunOptions extends DenoiserChoice {
   readonly limit?: number;
   /** Whether to leave the data set on disk, however small it is. */
   readonly stream: boolean;
+  /** The latent space to work in, if any. */
+  readonly codec?: CodecChoice;
   /** The sampler. */
   readonly sampler: SamplerName;
   /** The tolerance of the sampler, if it takes one and not its default. */
   readonly tolerance?: number;
-  /** The noise levels. */
-  readonly grid: SigmaGrid;
-  /** The number of steps asked for. */
-  readonly steps: number;
+  /** Which noise levels. */
+  readonly gridName: GridName;
+  /** The number of steps, if it is given. */
+  readonly steps?: number;
+  /** The flow time to start at. */
+  readonly start: number | "auto";
   /** The number of samples; with start noise from a file, its number of rows. */
   readonly count?: number;
   /** The seed. */
@@ -52,82 +58,67 @@ export interface RunOptions extends DenoiserChoice {
   readonly out: string;
   /** Whether to draw the way of some samples. */
   readonly trajectory: boolean;
+  /** Whether to write all arrays into one file too. */
+  readonly npz: boolean;
   /** Whether to print nothing but errors. */
   readonly quiet: boolean;
   /** Whether to print the run record instead of text. */
   readonly json: boolean;
+  /** The options as they were given. */
+  readonly texts: OptionTexts;
 }
 
-const DEVICES = ["auto", "webgpu", "wasm", "reference"] as const;
-const GRIDS = ["ddpm", "karras", "log-snr", "uniform-t"];
+/** What a run does, once the data are known. */
+export interface RunOptions extends Omit<RunRequest, "smoothing"> {
+  /** The noise levels. */
+  readonly grid: SigmaGrid;
+  /** The number of steps asked for. */
+  readonly steps: number;
+  /** The flow time to start at. */
+  readonly start: number;
+  /** How the denoiser is smoothed, if it is. */
+  readonly smoothing?: SmoothingPlan;
+}
 
-/** The text of `--help`. */
-export const HELP = `Draws samples from a data set, by its closed-form diffusion: no training.
+/** The devices. */
+export const DEVICES = ["auto", "webgpu", "wasm", "reference"] as const;
+/** The grids. */
+export const GRIDS: readonly GridName[] = ["ddpm", "karras", "log-snr", "uniform-t"];
+/** Steps of a run whose options and data say nothing else. */
+export const DEFAULT_STEPS = 10;
 
-Usage: deno task sample [options]
+/** The options as texts, by their names. */
+export type OptionTexts = Readonly<Record<string, string | true>>;
 
-  --data SPEC       the data set                                 [builtin:shapes]
-                    ${wrap(DATASET_SPECS)}
-  --class NAME      only one class, by name or number
-  --limit N         only the first N items
-  --stream          leave the data of npy:FILE on disk; above 1 GiB this happens by itself
-${DENOISER_HELP}
-  --sampler NAME    the numerical method                         [ddim]
-                    ${wrap(SAMPLER_NAMES)}
-  --tolerance T     of ${SAMPLER_NAMES.filter(takesTolerance).join(", ")}: relative error
-  --grid NAME       ${GRIDS.join(" | ").padEnd(45)}[ddpm]
-  --steps N         steps down the grid                          [10]
-  --count N         samples                                      [64]
-  --seed N          seed of the start noise                      [0]
-  --init FILE.npy   start noise of unit variance instead of the seed: float32, one row per sample
-  --device NAME     ${DEVICES.join(" | ").padEnd(45)}[auto]
-  --teleport LEVEL  auto | SIGMA | none: go to this noise level in closed form, as if the
-                    data were Gaussian; auto takes the lowest that is safe  [none]
-  --teleport-tolerance T  displacement that this may make, per number     [0.02]
-  --respace         spend the steps that this saves below the level
-  --out DIR         where to write samples.png, samples.npy, run.json  [out]
-  --trajectory      also write trajectory.png, the way of the first samples
-  --quiet           print nothing but errors
-  --json            print the run record instead of text
-  --help            print this
-
-Examples:
-  deno task sample --data mnist:PATH --class 3 --grid karras --steps 18
-  deno task sample --data images:my-photos --count 16 --seed 1 --out mine
-`;
-
-function wrap(words: readonly string[]): string {
-  let line = "";
-  const lines: string[] = [];
-  for (const word of words) {
-    if (line.length + word.length > 64) {
-      lines.push(line);
-      line = "";
-    }
-    line += (line || lines.length === 0 ? (line ? " | " : "") : "| ") + word;
-  }
-  return [...lines, line].join("\n                    ");
+/**
+ * Parses the arguments of `deno task sample`, of a run that repeats no other.
+ *
+ * @param args The arguments.
+ * @returns What to do.
+ * @throws {UsageError} If an option is unknown or its value is no good.
+ */
+export function parseOptions(args: readonly string[]): RunRequest {
+  return optionsOf(parseTexts(args));
 }
 
 /**
- * Parses the arguments of `deno task sample`.
+ * What options ask for.
  *
- * @param args The arguments.
- * @returns What to do, or `"help"`.
- * @throws {UsageError} If an option is unknown or its value is no good.
+ * @param texts The options.
+ * @returns What to do.
+ * @throws {UsageError} If a value is no good, or options do not go together.
  */
-export function parseOptions(args: readonly string[]): RunOptions | "help" {
-  const values = parse(args);
-  if (values.help) return "help";
-  const steps = whole("steps", values.steps, 1) ?? 10;
-  return {
+export function optionsOf(texts: OptionTexts): RunRequest {
+  const values = texts as ReturnType<typeof parse>;
+  const method = methods(values);
+  const request: RunRequest = {
     data: values.data ?? "builtin:shapes",
     class: values.class,
     limit: whole("limit", values.limit, 1),
     stream: values.stream ?? false,
-    ...methods(values),
-    grid: grid(values.grid ?? "ddpm", steps),
-    steps,
+    codec: parseCodec(values.codec),
+    ...method,
+    ...walk(values, method.smoothing !== undefined),
     count: whole("count", values.count, 1),
     seed: whole("seed", values.seed, 0) ?? 0,
     device: oneOf("device", values.device ?? "auto", DEVICES),
@@ -137,23 +128,79 @@ export function parseOptions(args: readonly string[]): RunOptions | "help" {
     respace: values.respace ?? false,
     out: values.out ?? "out",
     trajectory: values.trajectory ?? false,
+    npz: values.npz ?? false,
     quiet: values.quiet ?? false,
     json: values.json ?? false,
+    texts,
   };
+  checkTogether(request);
+  return request;
+}
+
+/** The grid, as far as the options say. */
+function walk(
+  { grid: name, steps: count, start: text = "0" }: ReturnType<typeof parse>,
+  smoothed: boolean,
+): Pick<RunRequest, "gridName" | "steps" | "start"> {
+  const gridName = oneOf("grid", name ?? (smoothed ? "uniform-t" : "ddpm"), GRIDS);
+  const steps = whole("steps", count, 1);
+  const start = text === "auto" ? text : Number(text);
+  if (text.trim() === "" || !(start === "auto" || start >= 0 && start < 1)) {
+    throw new UsageError(
+      `Cannot use --start ${text}: wanted auto or a flow time from 0 to below 1`,
+    );
+  }
+  if (start !== 0 && gridName !== "uniform-t") {
+    throw new UsageError(
+      `Cannot use --start ${text} with --grid ${gridName}: wanted --grid uniform-t`,
+    );
+  }
+  if (start === "auto" && !smoothed) {
+    throw new UsageError(
+      "Cannot use --start auto with a denoiser that is not smoothed: wanted a flow time from 0 to below 1",
+    );
+  }
+  // A number of steps that is given must do for the grid, before any data are read.
+  gridOf(gridName, steps ?? DEFAULT_STEPS, start === "auto" ? 0.5 : start);
+  return { gridName, steps, start };
+}
+
+/** Denoisers that need images, which latents are not. */
+const OF_IMAGES: readonly string[] = ["local", "equivariant", "golden-local"];
+
+function checkTogether({ teleport, start, codec, stream, denoiser }: RunRequest): void {
+  if (teleport !== undefined && start !== 0) {
+    throw new UsageError(
+      "Cannot use --teleport with --start: both leave the first steps out, wanted one of them",
+    );
+  }
+  if (codec && stream) {
+    throw new UsageError("Cannot use --codec with --stream: wanted data in memory");
+  }
+  if (codec && OF_IMAGES.includes(denoiser)) {
+    throw new UsageError(
+      `Cannot use --codec with --denoiser ${denoiser}: latents are no images, wanted one of ${
+        DENOISERS.filter((name) => !OF_IMAGES.includes(name)).join(", ")
+      }`,
+    );
+  }
 }
 
 const TEXT = { type: "string" } as const;
 const FLAG = { type: "boolean" } as const;
-const OPTIONS = {
+/** The options, as `node:util` parses them. */
+export const OPTIONS = {
   data: TEXT,
   class: TEXT,
   limit: TEXT,
   stream: FLAG,
+  codec: TEXT,
   ...DENOISER_OPTIONS,
   sampler: TEXT,
   tolerance: TEXT,
   grid: TEXT,
   steps: TEXT,
+  start: TEXT,
   count: TEXT,
   seed: TEXT,
   init: TEXT,
@@ -163,10 +210,23 @@ const OPTIONS = {
   respace: FLAG,
   out: TEXT,
   trajectory: FLAG,
+  npz: FLAG,
+  from: TEXT,
   quiet: FLAG,
   json: FLAG,
   help: FLAG,
 } as const;
+
+/**
+ * The options that arguments give, unchecked but for their names.
+ *
+ * @param args The arguments.
+ * @returns Their texts.
+ * @throws {UsageError} If one is unknown, or lacks its value.
+ */
+export function parseTexts(args: readonly string[]): OptionTexts {
+  return { ...parse(args) } as OptionTexts;
+}
 
 function parse(args: readonly string[]) {
   try {
@@ -221,10 +281,15 @@ function sampler(
   return { sampler: name as SamplerName, tolerance };
 }
 
-function grid(name: string, steps: number): SigmaGrid {
-  oneOf("grid", name, GRIDS);
+/**
+ * A grid.
+ *
+ * @param start The flow time that it starts at, of `uniform-t` only.
+ * @throws {UsageError} If there is none with so many steps.
+ */
+export function gridOf(name: GridName, steps: number, start: number): SigmaGrid {
   try {
-    return gridByName(name, steps);
+    return name === "uniform-t" ? uniformTGrid(steps, { start }) : gridByName(name, steps);
   } catch (error) {
     throw new UsageError(`Cannot use --steps ${steps}: ${(error as RangeError).message}`);
   }

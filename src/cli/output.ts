@@ -45,10 +45,16 @@ export class OutputFolder {
     await Deno.writeFile(entry.temporary, data);
   }
 
-  /** Gives all files their names; each one replaces an older one at once. */
-  async commit(): Promise<void> {
+  /**
+   * Gives all files their names; each one replaces an older one at once.
+   *
+   * @returns Their paths, in the order in which they were written.
+   */
+  async commit(): Promise<string[]> {
+    const paths = this.#pending.map(({ final }) => final);
     for (const { temporary, final } of this.#pending) await Deno.rename(temporary, final);
     this.#pending.length = 0;
+    return paths;
   }
 
   /** Removes what was written since the last commit, and the folder if it was made for nothing. */

@@ -28,30 +28,49 @@ export function samplesPicture(values: ArrayLike<number>, dataset: Dataset): Bit
 }
 
 /**
+ * Some states of a way, evenly spread, with the variance that a variance-preserving process keeps,
+ * and in the space of the data.
+ *
+ * @param decode Leads from the space of the states to that of the data.
+ */
+export async function drawnStates(
+  trajectory: readonly TrajectoryPoint[],
+  decode: (rows: Float32Array) => Promise<Float32Array>,
+): Promise<TrajectoryPoint[]> {
+  const states: TrajectoryPoint[] = [];
+  for (const { sigma, x, denoised } of spread(trajectory)) {
+    const scale = Math.sqrt(1 + sigma * sigma);
+    states.push({
+      sigma,
+      x: await decode(Float32Array.from(x, (v) => v / scale)),
+      ...(denoised && { denoised: await decode(Float32Array.from(denoised)) }),
+    });
+  }
+  return states;
+}
+
+/**
  * The way down the grid, from left to right. Images: for each of the first
- * samples the state, rescaled to unit variance, and below it what the denoiser
- * made of it. Points: all states at each level. Long ways are thinned out.
+ * samples the state and below it what the denoiser made of it. Points: all
+ * states at each level.
  */
 export function trajectoryPicture(
-  trajectory: readonly TrajectoryPoint[],
+  points: readonly TrajectoryPoint[],
   dataset: Dataset,
 ): Bitmap {
-  const points = spread(trajectory);
   const { shape, range, dimension } = dataset;
   if (!isImage(shape)) {
     const data = someData(dataset);
     return joinBitmaps(
-      points.map(({ sigma, x }) =>
-        scatterImage(x.map((v) => v / scaleAt(sigma)), { dimension, data, size: 256 })
-      ),
+      points.map(({ x }) => scatterImage(x, { dimension, data, size: 256 })),
     );
   }
   const count = Math.min(TRAJECTORY_IMAGES, points[0].x.length / dimension);
   const rows: number[] = [];
   for (let sample = 0; sample < count; sample++) {
     const [from, to] = [sample * dimension, (sample + 1) * dimension];
-    for (const { sigma, x } of points) {
-      for (const v of x.subarray(from, to)) rows.push(v / scaleAt(sigma));
+    for (const { x } of points) {
+      for (let c = from; c < to; c++) rows.push(x[c]);
     }
     for (const { denoised } of points) {
       // Before the first step there is no estimate: its place stays mid-grey.
@@ -69,11 +88,6 @@ function spread(points: readonly TrajectoryPoint[]): readonly TrajectoryPoint[] 
     { length: most },
     (_, i) => points[Math.round(i * (points.length - 1) / (most - 1))],
   );
-}
-
-/** States are drawn with the variance that a variance-preserving process keeps. */
-function scaleAt(sigma: number): number {
-  return Math.sqrt(1 + sigma * sigma);
 }
 
 function someData(dataset: Dataset): Float32Array {

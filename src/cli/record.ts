@@ -4,7 +4,9 @@
  * @module
  */
 import { version_core as tfjsVersion } from "@tensorflow/tfjs-core";
-import config from "../../deno.json" with { type: "json" };
+import { cacheKey } from "../_cache_file.ts";
+import { cite } from "../cite.ts";
+import type { Codec } from "../codecs/codec.ts";
 import type { Device } from "../compute/device.ts";
 import type { PosteriorFacts } from "../compute/posterior.ts";
 import type { Dataset } from "../datasets/dataset.ts";
@@ -12,22 +14,36 @@ import type { FileRows } from "../datasets/file_rows.ts";
 import type { SampleResult } from "../samplers/sample.ts";
 import type { Convergence, Sampler } from "../samplers/sampler.ts";
 import type { RunOptions } from "./options.ts";
+import { PACKAGE, recordedTexts } from "./recall.ts";
+
+/** What a record is made of, besides what the run gave. */
+export interface RunParts {
+  /** The options; the sampler is the one that ran. */
+  readonly options: Omit<RunOptions, "sampler"> & { readonly sampler: Sampler };
+  /** The data. */
+  readonly dataset: Dataset | FileRows;
+  /** Where it ran. */
+  readonly device: Device;
+  /** The denoiser. */
+  readonly denoiser: { readonly label: string; readonly references: readonly string[] };
+  /** The way to the latents it ran in, if it did. */
+  readonly codec?: Codec;
+  /** The number of samples. */
+  readonly count: number;
+}
 
 /** What `run.json` holds, ready for `JSON.stringify`. */
-export function runRecord(
-  options: Omit<RunOptions, "sampler"> & { readonly sampler: Sampler },
-  dataset: Dataset | FileRows,
-  device: Device,
-  denoiser: { label: string; references: readonly string[] },
+export async function runRecord(
+  { options, dataset, device, denoiser, codec, count }: RunParts,
   result: SampleResult<unknown>,
-  count: number,
-): Record<string, unknown> {
-  const { sampler, grid } = options;
+): Promise<Record<string, unknown>> {
+  const { sampler, grid, texts, gridName: _, ...parsed } = options;
   return {
-    package: `${config.name}@${config.version}`,
+    package: PACKAGE,
     versions: { deno: Deno.version.deno, v8: Deno.version.v8, tfjs: tfjsVersion },
     date: new Date().toISOString(),
-    options: { ...options, sampler: sampler.name, grid: grid.name, count },
+    arguments: recordedTexts(texts, device.kind),
+    options: { ...parsed, sampler: sampler.name, grid: grid.name, count },
     data: {
       name: dataset.name,
       count: dataset.count,
@@ -35,13 +51,19 @@ export function runRecord(
       type: isBytes(dataset) ? "uint8" : "float32",
       range: dataset.range,
       streamed: !("data" in dataset),
+      ...("data" in dataset && { sha256: await dataDigest(dataset) }),
     },
+    ...(codec && { codec: { label: codec.label, latentDimension: codec.latentDimension } }),
     device: { kind: device.kind, description: device.description, reason: device.reason },
     denoiser: denoiser.label,
     sampler: { name: sampler.name, order: sampler.order },
-    references: [...denoiser.references, ...sampler.references],
+    references: cite(denoiser, sampler, ...(codec ? [codec] : [])).references,
     sigmas: grid.sigmas,
-    start: { scale: grid.startScale, atMean: grid.startAtMean },
+    start: {
+      scale: grid.startScale,
+      atMean: grid.startAtMean,
+      atData: grid.startAtData ?? false,
+    },
     evaluations: result.evaluations,
     calls: result.calls,
     ...(result.convergence && { convergence: convergence(result.convergence) }),
@@ -55,6 +77,12 @@ export function runRecord(
     })),
     ...nearest(result, options),
   };
+}
+
+/** The SHA-256 of the items and their shape, in hexadecimal digits. */
+export async function dataDigest({ data, shape, range }: Dataset): Promise<string> {
+  const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+  return (await cacheKey(JSON.stringify([shape, range]), bytes)).toHex();
 }
 
 function isBytes(dataset: Dataset | FileRows): boolean {

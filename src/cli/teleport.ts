@@ -15,8 +15,8 @@ import { skipEstimate, skipLevel } from "../samplers/skip_level.ts";
 import type { SkipEstimate } from "../samplers/skip_level.ts";
 import { landingLevel, teleport } from "../samplers/teleport.ts";
 import type { RunData } from "./data.ts";
-import { UsageError } from "./options.ts";
 import type { RunOptions } from "./options.ts";
+import { rounded, UsageError } from "./values.ts";
 
 /** A run whose first part is in closed form. */
 export interface PlannedTeleport extends Disposable {
@@ -138,8 +138,4 @@ function plan(
     }),
     [Symbol.dispose]: () => leg.dispose(),
   };
-}
-
-function rounded(value: number): string {
-  return String(Number(value.toPrecision(3)));
 }

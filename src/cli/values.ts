@@ -35,3 +35,8 @@ export function oneOf<T extends string>(name: string, value: string, wanted: rea
   if (found !== undefined) return found;
   throw new UsageError(`Cannot use --${name} ${value}: wanted one of ${wanted.join(", ")}`);
 }
+
+/** A number to three digits, for people to read. */
+export function rounded(value: number): string {
+  return String(Number(value.toPrecision(3)));
+}

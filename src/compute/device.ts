@@ -11,6 +11,7 @@ import type { EvaluateOptions, PointSet, Posterior, Sigma } from "./posterior.ts
 import type { PointSource } from "./streamed_store.ts";
 import type { Subset } from "./subset.ts";
 import type { Distances } from "./subset_posterior.ts";
+import type { TiltedPosterior } from "./tilted.ts";
 import type { WindowOptions, WindowPosterior } from "./windowed.ts";
 
 /** The kinds of device. */
@@ -39,6 +40,11 @@ export interface DataStore {
     sigma: Sigma,
     options?: EvaluateOptions,
   ): Promise<Posterior<AnyTensor>>;
+  /**
+   * Posterior means averaged over queries that are moved along kept vectors, with one pass over the
+   * data for all of them, where a device has that.
+   */
+  readonly tilted?: TiltedPosterior<AnyTensor>;
   /**
    * The rows nearest to each query, exactly: all rows are looked at, the
    * distances of what is returned are direct differences in float64.

@@ -27,7 +27,7 @@ const READERS: Record<string, Reader> = {
   npy: readNpy,
   npz: readNpz,
   csv: readCsv,
-  mesh: readMesh,
+  mesh: readPoints,
 };
 
 const GENERATORS: Record<string, (n: number) => Dataset> = {
@@ -40,6 +40,20 @@ const GENERATORS: Record<string, (n: number) => Dataset> = {
   "tiny-shapes": tinyShapes,
 };
 
+/** A mesh's path, and how many points, chosen how and by which seed: `PATH:200:farthest:7`. */
+const POINTS = /^(.+?):([1-9]\d{0,8})(?::(area|farthest)(?::(\d{1,15}))?)?$/s;
+
+async function readPoints(path: string, options: ReadOptions): Promise<Dataset> {
+  const [, file, count, method, seed] = POINTS.exec(path) ?? [];
+  if (file === undefined) return await readMesh(path, options);
+  return await readMesh(file, {
+    ...options,
+    count: Number(count),
+    ...(method && { method: method as "area" | "farthest" }),
+    ...(seed && { seed: Number(seed) }),
+  });
+}
+
 /** What {@linkcode loadDataset} understands, one form per entry. */
 export const DATASET_SPECS: readonly string[] = [
   "builtin:shapes",
@@ -48,7 +62,9 @@ export const DATASET_SPECS: readonly string[] = [
 ];
 
 /**
- * Loads or generates a data set by a text like `mnist:PATH` or `moons:1000`.
+ * Loads or generates a data set by a text like `mnist:PATH` or `moons:1000`. Of a mesh, the number of
+ * points may follow, and how they are chosen and by which seed: `mesh:PATH:200`, `mesh:PATH:200:farthest`,
+ * `mesh:PATH:200:area:7`.
  *
  * @param spec One of {@linkcode DATASET_SPECS}, with a path or a number of items.
  * @param options Limit, signal, progress.

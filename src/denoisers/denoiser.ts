@@ -7,6 +7,7 @@ import type { DataStore } from "../compute/device.ts";
 import type { PixelRegion } from "../compute/pixel_region.ts";
 import type { EvaluateOptions, Posterior, Sigma } from "../compute/posterior.ts";
 import type { Subset } from "../compute/subset.ts";
+import type { TiltedPosterior } from "../compute/tilted.ts";
 import type { StateSpace } from "../linear_space.ts";
 import type { RandomStream } from "../random.ts";
 
@@ -46,6 +47,11 @@ export interface Denoiser<X> {
     sigma: Sigma,
     options?: EvaluateOptions,
   ): Promise<Posterior<X>>;
+  /**
+   * The same denoiser averaged over queries that are moved along kept vectors, if it can do that faster
+   * than by denoising each of them. Whoever replaces {@linkcode Denoiser.denoise} must drop this.
+   */
+  readonly tilted?: TiltedPosterior<X>;
 }
 
 /** Options of {@linkcode SubsetDenoiser.denoiseOn}. */

@@ -11,6 +11,7 @@ import type { EvaluateOptions, Posterior, Sigma } from "../compute/posterior.ts"
 import { referencePosterior } from "../compute/reference.ts";
 import { streamedMean, streamStore } from "../compute/streamed_store.ts";
 import type { StreamOptions } from "../compute/streamed_store.ts";
+import { float64Tilted } from "../compute/tilted.ts";
 import type { Dataset } from "../datasets/dataset.ts";
 import type { FileRows } from "../datasets/file_rows.ts";
 import type { AnyTensor } from "../linear_space.ts";
@@ -145,6 +146,7 @@ function storedOptimal(
       return (await store.posterior(x, sigma, evaluate)).mean;
     },
     posterior: (x, sigma, evaluate) => store.posterior(x, sigma, evaluate),
+    ...(store.tilted && { tilted: store.tilted }),
     count: store.count,
     store,
     async denoiseOn(x, sigma, subsets, { region, signal } = {}) {
@@ -213,6 +215,7 @@ export function optimalFloat64(
       return (await posterior(x, sigma, evaluate)).mean;
     },
     posterior,
+    tilted: float64Tilted(data),
   };
 }
 

@@ -7,6 +7,7 @@ import { sizeOf } from "../_shape.ts";
 import { samplePerRow, sigmaPerRow } from "../compute/posterior.ts";
 import type { EvaluateOptions } from "../compute/posterior.ts";
 import type { Subset } from "../compute/subset.ts";
+import type { Tilts } from "../compute/tilted.ts";
 import type { StateSpace } from "../linear_space.ts";
 import { levelKey, RandomStream } from "../random.ts";
 import type { Denoiser, SubsetDenoiser } from "./denoiser.ts";
@@ -53,7 +54,12 @@ const REFERENCES = [
  * density of variance `s` as `M` grows.
  *
  * A sample's draws depend on the seed and on its index in the run alone. Equal to the denoiser inside
- * for `β = 0`. All `M` queries of all rows go to it in one call.
+ * for `β = 0`.
+ *
+ * `fixed` and `antithetic` draws of an optimal denoiser, in float64 or on the CPU device, cost one distance per item
+ * instead of `M`: moving the query adds `β(1+σ)⟨ε_m, xᵢ⟩/σ²` to the logits, and these products are kept from step
+ * to step, up to half a gigabyte of them. Otherwise (other denoisers, WebGPU, `fresh`, one draw, or batches whose
+ * products would take more) all `M` queries of all rows go to the denoiser in one call.
  *
  * Reference: C. Scarvelis, H. Sáez de Ocáriz Borde, J. Solomon (2023), Closed-form diffusion models, arXiv:2310.12395.
  *
@@ -86,6 +92,11 @@ export function smoothed<X>(
   const denoise = draws === "gumbel"
     ? gumbel(subsetOf(base), bandwidth, M, seed)
     : gaussian(base, dimension, { bandwidth, M, draws, seed });
+  const keeps = M > 1 && (draws === "fixed" || draws === "antithetic");
+  const tilts: Tilts = {
+    count: M,
+    of: (sample) => vectors(dimension, { M, draws, seed }, sample),
+  };
   return {
     label: `${base.label}, smoothed with bandwidth ${bandwidth}, ${M} ${draws} draws`,
     references: [...base.references, ...REFERENCES],
@@ -98,6 +109,10 @@ export function smoothed<X>(
       const rows = values.length / dimension;
       const sigmas = sigmaPerRow(sigma, rows, ACTION);
       const samples = samplePerRow(evaluate, rows, ACTION);
+      if (keeps && base.tilted && rows <= base.tilted.capacity(M)) {
+        const strengths = sigmas.map((level) => bandwidth * (1 + level));
+        return await base.tilted.mean(x, sigmas, { ...evaluate, samples, tilts, strengths });
+      }
       const estimates = await denoise(values, sigmas, samples, evaluate);
       return space.from(averages(estimates, M, dimension), [rows, ...shape]);
     },
@@ -123,20 +138,32 @@ function gaussian<X>(
     for (let row = 0, at = 0; row < rows; row++) {
       const scale = bandwidth * (1 + sigmas[row]);
       const step = draws === "fresh" ? levelKey(sigmas[row]) : 0;
-      const stream = new RandomStream({ seed, sample: samples[row], purpose: "smoothing", step });
-      for (let m = 0; m < M; m++) {
-        const mirrored = draws === "antithetic" && m % 2 === 1;
-        for (let c = 0; c < dimension; c++, at++) {
-          const x = values[row * dimension + c];
-          // The partner of a pair is the draw before it, with the other sign.
-          queries[at] = mirrored ? 2 * x - queries[at - dimension] : x + scale * stream.normal();
-        }
+      const moves = vectors(dimension, { M, draws, seed }, samples[row], step);
+      for (let i = 0; i < moves.length; i++, at++) {
+        queries[at] = values[row * dimension + i % dimension] + scale * moves[i];
       }
     }
     const each = { ...evaluate, samples: repeated(samples, M) };
     const shapeOfAll = [rows * M, ...shape];
     return await means(space, queries, shapeOfAll, (x) => denoise(x, repeated(sigmas, M), each));
   };
+}
+
+/** The draws of a sample, `M` rows of `d` numbers. */
+function vectors(
+  dimension: number,
+  { M, draws, seed }: Pick<Required<SmoothedOptions>, "M" | "draws" | "seed">,
+  sample: number,
+  step = 0,
+): Float64Array {
+  const stream = new RandomStream({ seed, sample, purpose: "smoothing", step });
+  const out = new Float64Array(M * dimension);
+  for (let i = 0; i < out.length; i++) {
+    // The partner of a pair is the draw before it, with the other sign.
+    const mirrored = draws === "antithetic" && Math.floor(i / dimension) % 2 === 1;
+    out[i] = mirrored ? -out[i - dimension] : stream.normal();
+  }
+  return out;
 }
 
 function gumbel<X>(

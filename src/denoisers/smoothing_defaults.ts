@@ -98,13 +98,40 @@ export async function smoothingDefaults(
   return {
     bandwidth: spacing / Math.sqrt(2 * Math.PI),
     M: DRAWS,
-    steps: start > 0
-      ? Math.max(16, Math.ceil(STEPS_PER_GAP * (1 - start) / gap))
-      : Math.max(50, Math.ceil(STEPS_PER_GAP / gap)),
+    steps: smoothingSteps(gap, start),
     gap,
     spacing,
     dimension,
   };
+}
+
+/**
+ * The number of flow steps at which a finite step no longer smooths by itself.
+ *
+ * ```text
+ * S = max(50, 20/gap) from noise, max(16, 20(1−T)/gap) from a late start T
+ * ```
+ *
+ * @param gap The distance of neighbouring items, in data units.
+ * @param start The flow time `T` that sampling starts at, in [0, 1). Default 0.
+ * @returns A whole number of steps.
+ * @throws {RangeError} If the gap is not positive.
+ *
+ * @example
+ * ```ts
+ * import { smoothingSteps } from "@closedform/diffusion";
+ * import assert from "node:assert/strict";
+ *
+ * assert.deepEqual([smoothingSteps(0.1), smoothingSteps(0.1, 0.9)], [200, 20]);
+ * ```
+ */
+export function smoothingSteps(gap: number, start: number = 0): number {
+  if (!(gap > 0)) {
+    throw new RangeError(`Cannot choose a number of steps: gap is ${gap}, wanted a number > 0`);
+  }
+  // A product like 1 − 0.9 may lie a rounding error above what it means.
+  const steps = Math.ceil(STEPS_PER_GAP * (1 - start) / gap * (1 - 2 ** -40));
+  return Math.max(start > 0 ? 16 : 50, steps);
 }
 
 /** The median distance to the first, second, … other item; copies of an item do not count. */

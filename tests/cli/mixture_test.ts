@@ -2,7 +2,6 @@ import { main } from "@closedform/diffusion/cli";
 import { join } from "@std/path";
 import assert from "node:assert/strict";
 import { parseOptions } from "../../src/cli/options.ts";
-import type { RunOptions } from "../../src/cli/options.ts";
 
 Deno.test("sample --denoiser mixture fits one, and says which component each sample is from", async () => {
   const out = await Deno.makeTempDir();
@@ -23,9 +22,9 @@ Deno.test("sample --denoiser mixture fits one, and says which component each sam
 Deno.test("the options of a mixture are for mixtures, and are numbers or classes", () => {
   const { mixture } = parseOptions(
     ["--denoiser", "mixture", "--components", "classes", "--rank", "0"],
-  ) as RunOptions;
+  );
   assert.deepEqual(mixture, { components: "classes", rank: 0 });
-  assert.deepEqual((parseOptions([]) as RunOptions).mixture, {});
+  assert.deepEqual(parseOptions([]).mixture, {});
   assert.throws(() => parseOptions(["--components", "3"]), /--components.*mixture/);
   assert.throws(() => parseOptions(["--denoiser", "wiener", "--rank", "3"]), /--rank.*mixture/);
   const of = (...args: string[]) => () => parseOptions(["--denoiser", "mixture", ...args]);

@@ -3,7 +3,6 @@ import { main } from "@closedform/diffusion/cli";
 import { join } from "@std/path";
 import assert from "node:assert/strict";
 import { parseOptions } from "../../src/cli/options.ts";
-import type { RunOptions } from "../../src/cli/options.ts";
 import { runSample } from "../_helpers/command.ts";
 
 const RUN = "--data moons:300 --count 4 --grid karras --steps 18 --device reference".split(" ");
@@ -72,6 +71,6 @@ Deno.test("sample names what is wrong with the options of a teleport", () => {
     assert.throws(() => parseOptions(["--teleport", text]), /--teleport/);
     assert.throws(() => parseOptions(["--teleport-tolerance", text]), /--teleport-tolerance/);
   }
-  const { teleport, teleportTolerance, respace } = parseOptions([]) as RunOptions;
+  const { teleport, teleportTolerance, respace } = parseOptions([]);
   assert.deepEqual([teleport, teleportTolerance, respace], [undefined, 0.02, false]);
 });

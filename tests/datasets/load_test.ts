@@ -9,6 +9,7 @@ import {
   loadDataset,
   moons,
   readImages,
+  readMesh,
   shapes,
   spirals,
 } from "@closedform/diffusion";
@@ -104,3 +105,25 @@ Deno.test("loadDataset() gives a DatasetError for each kind of path that is not 
     await assert.rejects(promise, DatasetError);
   }
 });
+
+Deno.test("loadDataset() takes the number of points of a mesh, their method and seed from its text", () =>
+  withFolder(async (folder) => {
+    const path = await write(folder, "a:b.obj", encodeObj(boxCorners(1, 1, 1), BOX_FACES));
+    const options = {
+      "": {},
+      ":30": { count: 30 },
+      ":30:farthest": { count: 30, method: "farthest" },
+      ":30:area:7": { count: 30, method: "area", seed: 7 },
+    } as const;
+    for (const [text, wanted] of Object.entries(options)) {
+      const [set, expected] = [
+        await loadDataset(`mesh:${path}${text}`),
+        await readMesh(path, wanted),
+      ];
+      assert.equal(set.count, expected.count);
+      assert.ok(set.data.every((v, i) => v === expected.data[i]), text);
+    }
+    assert.equal((await loadDataset(`mesh:${path}:30`, { limit: 7 })).count, 7);
+    await assert.rejects(loadDataset(`mesh:${path}:30:best`), DatasetError);
+    await assert.rejects(loadDataset(`mesh:${path}:0`), DatasetError);
+  }));

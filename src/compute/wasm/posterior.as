@@ -28,6 +28,10 @@
 // Where the first digit is already as good as float32 (high noise), e = 0 is
 // passed in and there is no second digit.
 //
+// Tilted posteriors: a query x and M vectors e_m stand for M queries x + c e_m. Their distances differ by
+//   |x + c e_m - x_i|^2 = |x - x_i|^2 - 2 c <e_m, x_i> + const,
+// so that the distances are computed once, and the products, which tilt() computes, once for all calls.
+//
 // Dropped rows are in none of the sums; together they weigh at most exp(-cut) N
 // of the total, which the caller makes less than float32 rounding.
 //
@@ -45,7 +49,7 @@
 // Float64 numbers in the state of one query.
 const STATE: usize = 8; // d_min, d_second, index, Z, Z2, A, -, -
 // Float64 numbers in the parameters of one query.
-const PARAMETERS: usize = 8; // g, cut, |q|^2, s1, s2, e, evenness, -
+const PARAMETERS: usize = 8; // g, cut, |q|^2, s1, s2, e, evenness, tilt
 const BLOCK_SUM: usize = 256;
 // |v h| <= 2^7 2^15; two of them per 32-bit lane and step, so 2^23 * 128 steps = 2^30.
 const BLOCK_DOT: usize = 1024;
@@ -173,6 +177,62 @@ function floatDistances(block: usize, rowBytes: usize, n: usize, stride: usize, 
     for (let k: usize = 0; k < many; k++) {
       const o = out + k * outStride;
       distances1x2(block + r * rowBytes, block + r1 * rowBytes, q + k * qb, stride, o + (r << 3), o + (r1 << 3));
+    }
+  }
+}
+
+// Products of 4 float queries with 2 rows, in the order of additions of the distances.
+function products4x2(row: usize, row1: usize, q: usize, stride: usize, out: usize, outStride: usize): void {
+  const qb = stride << 2;
+  let d00: f64 = 0, d10: f64 = 0, d20: f64 = 0, d30: f64 = 0;
+  let d01: f64 = 0, d11: f64 = 0, d21: f64 = 0, d31: f64 = 0;
+  for (let from: usize = 0; from < stride; from += BLOCK_SUM) {
+    const to = min(stride, from + BLOCK_SUM);
+    let s00 = f32x4.splat(0), s10 = s00, s20 = s00, s30 = s00;
+    let s01 = s00, s11 = s00, s21 = s00, s31 = s00;
+    for (let c = from << 2; c < to << 2; c += 16) {
+      const x0 = v128.load(row + c), x1 = v128.load(row1 + c);
+      const q0 = v128.load(q + c);
+      s00 = madd(q0, x0, s00); s01 = madd(q0, x1, s01);
+      const q1 = v128.load(q + qb + c);
+      s10 = madd(q1, x0, s10); s11 = madd(q1, x1, s11);
+      const q2 = v128.load(q + 2 * qb + c);
+      s20 = madd(q2, x0, s20); s21 = madd(q2, x1, s21);
+      const q3 = v128.load(q + 3 * qb + c);
+      s30 = madd(q3, x0, s30); s31 = madd(q3, x1, s31);
+    }
+    d00 += sum4(s00); d10 += sum4(s10); d20 += sum4(s20); d30 += sum4(s30);
+    d01 += sum4(s01); d11 += sum4(s11); d21 += sum4(s21); d31 += sum4(s31);
+  }
+  store<f64>(out, d00); store<f64>(out + 8, d01); out += outStride;
+  store<f64>(out, d10); store<f64>(out + 8, d11); out += outStride;
+  store<f64>(out, d20); store<f64>(out + 8, d21); out += outStride;
+  store<f64>(out, d30); store<f64>(out + 8, d31);
+}
+
+// The same for one pair.
+function product1(row: usize, q: usize, stride: usize): f64 {
+  let d: f64 = 0;
+  for (let from: usize = 0; from < stride; from += BLOCK_SUM) {
+    const to = min(stride, from + BLOCK_SUM);
+    let s = f32x4.splat(0);
+    for (let c = from << 2; c < to << 2; c += 16) s = madd(v128.load(q + c), v128.load(row + c), s);
+    d += sum4(s);
+  }
+  return d;
+}
+
+function floatProducts(block: usize, rowBytes: usize, n: usize, stride: usize, q: usize, many: usize, out: usize, outStride: usize): void {
+  let r: usize = 0;
+  if (many == 4) {
+    for (; r + 1 < n; r += 2) {
+      const row = block + r * rowBytes;
+      products4x2(row, row + rowBytes, q, stride, out + (r << 3), outStride);
+    }
+  }
+  for (; r < n; r++) {
+    for (let k: usize = 0; k < many; k++) {
+      store<f64>(out + k * outStride + (r << 3), product1(block + r * rowBytes, q + k * (stride << 2), stride));
     }
   }
 }
@@ -324,6 +384,15 @@ function screen(distances: usize, n: usize, norms: usize, p: usize, state: usize
   if (n & 1) store<f64>(distances + (n << 3), value);
 }
 
+// out = base + factor * products, which are float32, for the rows of a block.
+function tilted(base: usize, n: usize, products: usize, factor: f64, out: usize): void {
+  const factor2 = f64x2.splat(factor);
+  for (let r: usize = 0; r < n; r += 2) {
+    const p = f64x2.promote_low_f32x4(v128.load64_zero(products + (r << 2)));
+    v128.store(out + (r << 3), f64x2.add(v128.load(base + (r << 3)), f64x2.mul(factor2, p)));
+  }
+}
+
 // Sets distances above `most` to infinity.
 function drop(distances: usize, n: usize, most: f64): void {
   const limit = f64x2.splat(most), none = f64x2.splat(Infinity);
@@ -441,6 +510,10 @@ function weigh(distances: usize, weights: usize, n: usize, firstRow: usize, p: u
     const near = f64x2.gt(l, lowest);
     // Farther rows would have exponents out of range; their weight is 0.
     const bounded = f64x2.pmax(lowest, l);
+    if (!v128.any_true(near)) {
+      store<i64>(weights + (r << 2), 0);
+      continue;
+    }
     const w = v128.and(exp2(bounded), near);
     zs = f64x2.add(zs, w);
     z2s = f64x2.add(z2s, f64x2.mul(w, w));
@@ -700,30 +773,37 @@ function accumulatePairs1(block: usize, rowBytes: usize, n: usize, pairs: usize,
 //   parameters per query 8 float64
 //   state      out: per query 8 float64
 //   y          out: per query `stride` float32
-//   scratch    see scanScratch in device.ts
+//   scratch    see #layOut in store.ts
 //   stop       an int32 that another thread may set to 1 to end the scan early
-export function scan(bytes: i32, data: usize, rows: usize, firstRow: usize, blockRows: usize, rowBytes: usize, stride: usize, norms: usize, queries: usize, batch: usize, parameters: usize, state: usize, y: usize, scratch: usize, stop: usize): void {
+//   draws      M, vectors that tilt each query; 1 without tilts
+//   tilts      per query the address of its products, M times one float32 for each row of all; 0 without tilts
+//   pitch      bytes from the products of one vector to those of the next
+// With tilts, state and y are of M * `batch` queries: all of the first vector, then all of the second, ...
+export function scan(bytes: i32, data: usize, rows: usize, firstRow: usize, blockRows: usize, rowBytes: usize, stride: usize, norms: usize, queries: usize, batch: usize, parameters: usize, state: usize, y: usize, scratch: usize, stop: usize, draws: usize, tilts: usize, pitch: usize): void {
   const qb = bytes ? stride << 1 : stride << 2;
   const yb = stride << 2;
   // A multiple of 4 places per row of distances and weights, which are worked on in twos and fours.
   const places = (blockRows + 3) & ~3;
   const ds = places << 3, ws = places << 2;
-  const groups = (batch + 3) >> 2;
-  // The order of the scratch space: products of two rows; distances and weights of a group; per group the list of its
-  // rows, the units of its integer weights, and these; flags of kept rows; columns.
-  const distances = scratch + 64;
+  // Groups of 4 queries, and for each vector of a group a list.
+  const groups = (batch + 3) >> 2, all = groups * draws;
+  // The order of the scratch space: products of two rows; distances before and after the tilt, and weights of a group;
+  // per list its rows, the units of its integer weights, and these; flags of kept rows; columns.
+  const untilted = scratch + 64;
+  const distances = untilted + 4 * ds;
   const weights = distances + 4 * ds;
   const lists = weights + 4 * ws;
   const list = 32 + ws + (places << 4), pairsAt = list + 32;
   const listBytes = pairsAt + (places << 3);
-  const kept = lists + groups * listBytes;
+  const kept = lists + all * listBytes;
   const columns = (kept + blockRows + 15) & ~15;
-  memory.fill(state, 0, batch * STATE * 8);
-  memory.fill(y, 0, batch * yb);
-  for (let q: usize = 0; q < batch; q++) {
-    store<f64>(state + q * STATE * 8, Infinity);
-    store<f64>(state + q * STATE * 8, Infinity, 8);
+  memory.fill(state, 0, batch * draws * STATE * 8);
+  memory.fill(y, 0, batch * draws * yb);
+  for (let v: usize = 0; v < batch * draws; v++) {
+    store<f64>(state + v * STATE * 8, Infinity);
+    store<f64>(state + v * STATE * 8, Infinity, 8);
   }
+  const base = tilts ? untilted : distances;
   for (let from: usize = 0; from < rows; from += blockRows) {
     if (atomic.load<i32>(stop)) return;
     const n = min(blockRows, rows - from);
@@ -735,44 +815,57 @@ export function scan(bytes: i32, data: usize, rows: usize, firstRow: usize, bloc
       const q = group << 2;
       const many = min<usize>(4, batch - q);
       const p = parameters + q * PARAMETERS * 8;
-      if (bytes) {
-        blockDots(block, rowBytes, n, stride, queries + q * qb, many, distances, ds);
-        let rough = false;
-        for (let k: usize = 0; k < many; k++) {
-          screen(distances + k * ds, n, norms + (from << 3), p + k * PARAMETERS * 8, state + (q + k) * STATE * 8);
-          rough = rough || load<f64>(p + k * PARAMETERS * 8, 32) != 0;
+      if (bytes) blockDots(block, rowBytes, n, stride, queries + q * qb, many, base, ds);
+      else floatDistances(block, rowBytes, n, stride, queries + q * qb, many, base, ds);
+      for (let m: usize = 0; m < draws; m++) {
+        const v = m * batch + q;
+        if (tilts) {
+          const at = m * pitch + ((firstRow + from) << 2);
+          for (let k: usize = 0; k < many; k++) {
+            const tilt = load<f64>(p + k * PARAMETERS * 8, 56);
+            // Distances are made from the products of bytes by -2 s1.
+            const factor = bytes ? 0.5 * tilt / load<f64>(p + k * PARAMETERS * 8, 24) : -tilt;
+            tilted(base + k * ds, n, load<u32>(tilts + ((q + k) << 2)) + at, factor, distances + k * ds);
+          }
         }
-        if (rough) refine(block, rowBytes, n, stride, queries + (batch + q) * qb, many, p, distances, ds, scratch);
-      } else floatDistances(block, rowBytes, n, stride, queries + q * qb, many, distances, ds);
-      // A list: the number of its rows, then (from 32 on) their numbers and weights.
-      const rowList = lists + group * listBytes, pairs = rowList + pairsAt, units = rowList + list;
-      store<u32>(rowList, 0);
-      v128.store(units, i32x4.splat(0));
-      memory.fill(weights, 0, 4 * ws);
-      let uneven = false;
-      for (let k: usize = 0; k < many; k++) {
-        if (!weigh(distances + k * ds, weights + k * ws, n, firstRow + from, p + k * PARAMETERS * 8, state + (q + k) * STATE * 8, y + (q + k) * yb, stride)) continue;
-        const unit = bytes ? quantise(weights + k * ws, n, <f32>load<f64>(p + k * PARAMETERS * 8, 48), pairs + (k << 2)) : 0;
-        store<f32>(units + (k << 2), unit);
-        if (unit == 0) uneven = true;
-        else paired = true;
+        if (bytes) {
+          let rough = false;
+          for (let k: usize = 0; k < many; k++) {
+            screen(distances + k * ds, n, norms + (from << 3), p + k * PARAMETERS * 8, state + (v + k) * STATE * 8);
+            rough = rough || load<f64>(p + k * PARAMETERS * 8, 32) != 0;
+          }
+          if (rough) refine(block, rowBytes, n, stride, queries + (batch + q) * qb, many, p, distances, ds, scratch);
+        }
+        // A list: the number of its rows, then (from 32 on) their numbers and weights.
+        const rowList = lists + (m * groups + group) * listBytes, pairs = rowList + pairsAt, units = rowList + list;
+        store<u32>(rowList, 0);
+        v128.store(units, i32x4.splat(0));
+        memory.fill(weights, 0, 4 * ws);
+        let uneven = false;
+        for (let k: usize = 0; k < many; k++) {
+          if (!weigh(distances + k * ds, weights + k * ws, n, firstRow + from, p + k * PARAMETERS * 8, state + (v + k) * STATE * 8, y + (v + k) * yb, stride)) continue;
+          const unit = bytes ? quantise(weights + k * ws, n, <f32>load<f64>(p + k * PARAMETERS * 8, 48), pairs + (k << 2)) : 0;
+          store<f32>(units + (k << 2), unit);
+          if (unit == 0) uneven = true;
+          else paired = true;
+        }
+        if (!uneven) continue;
+        const m4 = listRows(weights, ws, many, n, rowList + 32, rowList + 32 + ws);
+        store<u32>(rowList, <u32>m4);
+        for (let i: usize = 0; i < m4; i++) store<u8>(kept + load<u32>(rowList + 32 + (i << 2)), 1);
+        busy += <i32>(m4 > 0);
       }
-      if (!uneven) continue;
-      const m = listRows(weights, ws, many, n, rowList + 32, rowList + 32 + ws);
-      store<u32>(rowList, <u32>m);
-      for (let i: usize = 0; i < m; i++) store<u8>(kept + load<u32>(rowList + 32 + (i << 2)), 1);
-      busy += <i32>(m > 0);
     }
-    // Bytes are converted once for all groups, unless there is only one to use them.
+    // Bytes are converted once for all lists, unless there is only one to use them.
     const shared = bytes && busy > 1;
     const step = shared ? BLOCK_COLUMNS : stride;
     for (let c: usize = 0; busy > 0 && c < stride; c += step) {
       const width = min(step, stride - c);
       if (shared) convertBlock(block + c, rowBytes, n, kept, width, columns);
-      for (let group: usize = 0; group < groups; group++) {
-        const rowList = lists + group * listBytes;
-        const q = group << 2;
-        const many = min<usize>(4, batch - q), to = y + q * yb + (c << 2);
+      for (let l: usize = 0; l < all; l++) {
+        const rowList = lists + l * listBytes;
+        const q = (l % groups) << 2;
+        const many = min<usize>(4, batch - q), to = y + (l / groups * batch + q) * yb + (c << 2);
         if (shared) accumulate<f32>(columns, n << 5, 32, rowList, ws, many, to, yb, width);
         else if (bytes) accumulate<u8>(block, 8, rowBytes, rowList, ws, many, to, yb, width);
         else accumulate<f32>(block, 32, rowBytes, rowList, ws, many, to, yb, width);
@@ -780,18 +873,50 @@ export function scan(bytes: i32, data: usize, rows: usize, firstRow: usize, bloc
     }
     if (!paired) continue;
     if (batch == 1) {
-      accumulatePairs1(block, rowBytes, n, lists + pairsAt, load<f32>(lists + list), y, stride);
+      for (let m: usize = 0; m < draws; m++) {
+        const units = lists + m * listBytes + list;
+        if (load<f32>(units) != 0) accumulatePairs1(block, rowBytes, n, units + 32, load<f32>(units), y + m * yb, stride);
+      }
       continue;
     }
     for (let c: usize = 0; c < stride; c += BLOCK_COLUMNS) {
       const width = min(BLOCK_COLUMNS, stride - c);
       interleaveBlock(block + c, rowBytes, n, width, columns);
-      for (let group: usize = 0; group < groups; group++) {
-        const units = lists + group * listBytes + list, pairs = units + 32;
+      for (let l: usize = 0; l < all; l++) {
+        const units = lists + l * listBytes + list, pairs = units + 32;
         if (!v128.any_true(v128.load(units))) continue;
-        const to = y + (group << 2) * yb + (c << 2);
+        const to = y + (l / groups * batch + ((l % groups) << 2)) * yb + (c << 2);
         // Rows up to a multiple of 4 have integer weights, 0 after the last; what memory holds in their place does not count.
         accumulatePairs4(columns, ((n + 1) >> 1) << 5, pairs, pairs + ((n + 3) >> 2 << 5), units, to, yb, width);
+      }
+    }
+  }
+}
+
+// The products of vectors with the rows of one shard, in stored units, for scan(). Arguments as there, and
+//   outs       per vector the address of its products, float32, one for each row of all
+//   scratch    64 * blockRows bytes
+export function tilt(bytes: i32, data: usize, rows: usize, firstRow: usize, blockRows: usize, rowBytes: usize, stride: usize, norms: usize, queries: usize, batch: usize, parameters: usize, outs: usize, scratch: usize, stop: usize): void {
+  const qb = bytes ? stride << 1 : stride << 2;
+  const ds = ((blockRows + 3) & ~3) << 3, low = scratch + 4 * ds;
+  for (let from: usize = 0; from < rows; from += blockRows) {
+    if (atomic.load<i32>(stop)) return;
+    const n = min(blockRows, rows - from);
+    const block = data + from * rowBytes;
+    for (let q: usize = 0; q < batch; q += 4) {
+      const many = min<usize>(4, batch - q);
+      if (bytes) {
+        blockDots(block, rowBytes, n, stride, queries + q * qb, many, scratch, ds);
+        blockDots(block, rowBytes, n, stride, queries + (batch + q) * qb, many, low, ds);
+      } else floatProducts(block, rowBytes, n, stride, queries + q * qb, many, scratch, ds);
+      for (let k: usize = 0; k < many; k++) {
+        const p = parameters + (q + k) * PARAMETERS * 8;
+        const s1 = load<f64>(p, 24), s2 = load<f64>(p, 32);
+        const out = load<u32>(outs + ((q + k) << 2)) + ((firstRow + from) << 2);
+        for (let r: usize = 0; r < n; r++) {
+          const at = k * ds + (r << 3), first = load<f64>(scratch + at);
+          store<f32>(out + (r << 2), <f32>(bytes ? s1 * first + s2 * load<f64>(low + at) : first));
+        }
       }
     }
   }

@@ -28,6 +28,8 @@ import type { PointSource } from "../streamed_store.ts";
 import type { Subset } from "../subset.ts";
 import { checkRows, MEASURE_ACTION, subsetPosterior } from "../subset_posterior.ts";
 import type { Distances } from "../subset_posterior.ts";
+import { TILT_BYTES, tiltedRows } from "../tilted.ts";
+import type { TiltedPosterior, TiltedRows, TiltOptions, Tilts } from "../tilted.ts";
 import { maskedMeans } from "./masked.ts";
 import { WINDOW_ACTION, windowJob } from "../windowed.ts";
 import type { WindowOptions, WindowPosterior } from "../windowed.ts";
@@ -36,6 +38,7 @@ import { mergeShards } from "./merge.ts";
 import type { Partials } from "./merge.ts";
 import type { Argument, ThreadPool } from "./pool.ts";
 import { measureRows, weightedMeans } from "./subset.ts";
+import { TiltSlots } from "./tilt_slots.ts";
 import { windowedPosterior } from "./windowed.ts";
 
 /** How data are cut up. It decides the last bits of results, so it depends on nothing else. */
@@ -77,6 +80,7 @@ interface ScanMemory {
   readonly queries: number;
   readonly parameters: number;
   readonly control: number;
+  readonly tilts: number;
   readonly states: number;
   readonly sums: number;
   readonly scratch: number;
@@ -124,7 +128,10 @@ export class WasmStore implements DataStore {
   readonly #blockRows: number;
   readonly #shards: number;
   readonly #norms: number;
-  readonly #dataEnd: number;
+  readonly #rowsEnd: number;
+  /** Where rows and kept products end: scans use what lies behind. */
+  #dataEnd: number;
+  readonly #slots = new TiltSlots();
   #largestNorm = 0;
   #generation = 0;
   #memory: WebAssembly.Memory | undefined;
@@ -201,7 +208,8 @@ export class WasmStore implements DataStore {
       Math.max(8, Math.min(64, Math.floor(PAGE * 4 / rowBytes)));
     this.#shards = Math.min(layout.shards ?? 32, Math.ceil(this.count / this.#blockRows));
     this.#norms = roundUp(DATA + this.count * rowBytes, 64);
-    this.#dataEnd = this.#norms + (this.#bytes ? roundUp((this.count + 1) * 8, 64) : 0);
+    this.#rowsEnd = this.#norms + (this.#bytes ? roundUp((this.count + 1) * 8, 64) : 0);
+    this.#dataEnd = this.#rowsEnd;
     this.#memory = allocate(this.#dataEnd);
   }
 
@@ -223,6 +231,36 @@ export class WasmStore implements DataStore {
       );
     }
     return { mean: tf.tensor(mean, x.shape, "float32"), facts };
+  }
+
+  readonly tilted: TiltedPosterior<AnyTensor> = {
+    capacity: (draws) => Math.floor(TILT_BYTES / this.#slotBytes(draws)),
+    mean: (x, sigma, options) => this.#tiltedMean(x, sigma, options),
+  };
+
+  async #tiltedMean(x: AnyTensor, sigma: Sigma, options: TiltOptions): Promise<AnyTensor> {
+    const rows = checkQueryShape(x.shape, this.dimension);
+    const tilt = { tilts: options.tilts, ...tiltedRows(sigma, rows, options) };
+    const values = await x.data<"float32">();
+    checkQueries(values);
+    const draws = tilt.tilts.count;
+    const most = Math.max(4, Math.floor(MOST_QUERIES / draws));
+    const mean = new Float32Array(values.length);
+    // One turn for all: another call could take the places of the products.
+    await this.#inTurn(async () => {
+      await this.#keepProducts(tilt.tilts, tilt.samples, options.signal);
+      for (let first = 0; first < rows; first += most) {
+        const batch = Math.min(most, rows - first);
+        const all = draws * batch;
+        const out = { mean: new Float32Array(all * this.dimension), facts: emptyFacts(all) };
+        await this.#scan(values, tilt.sigmas, first, batch, out, options.signal, tilt);
+        for (let v = 0, at = 0; v < all; v++) {
+          const to = (first + v % batch) * this.dimension;
+          for (let c = to; c < to + this.dimension; c++, at++) mean[c] += out.mean[at] / draws;
+        }
+      }
+    });
+    return tf.tensor(mean, x.shape, "float32");
   }
 
   async nearest(x: AnyTensor, k: number, options: EvaluateOptions = {}): Promise<Neighbours> {
@@ -307,6 +345,7 @@ export class WasmStore implements DataStore {
     await this.#inTurn(async () => {
       if (!this.#memory) throw new DeviceError("Cannot replace the data: they were disposed");
       this.#generation++;
+      this.#slots.clear();
       this.#copy(data, 0);
       if (this.#bytes) await this.#computeNorms();
     });
@@ -409,23 +448,24 @@ export class WasmStore implements DataStore {
     this.#largestNorm = Math.sqrt(norms.reduce((a, b) => Math.max(a, b), 0));
   }
 
-  #layOut(batch: number): ScanMemory {
+  #layOut(batch: number, draws = 1): ScanMemory {
     const stride = this.#stride, rows = this.#blockRows;
     const queries = this.#dataEnd;
     const parameters = queries + roundUp(batch * stride * 4, 64);
     const control = parameters + batch * PARAMETERS;
-    const states = control + 64;
-    const sums = states + this.#shards * batch * STATE;
-    const scratch = roundUp(sums + this.#shards * batch * stride * 4, 64);
+    const tilts = control + 64;
+    const states = tilts + roundUp(batch * 4, 64);
+    const sums = states + this.#shards * draws * batch * STATE;
+    const scratch = roundUp(sums + this.#shards * draws * batch * stride * 4, 64);
     // What scan() lays out in it.
     const places = roundUp(rows, 4);
     const scratchBytes = roundUp(
-      64 + 48 * places + Math.ceil(batch / 4) * (64 + 28 * places) + places + 16 +
+      64 + 80 * places + Math.ceil(batch / 4) * draws * (64 + 28 * places) + places + 16 +
         COLUMNS * places * 4,
       64,
     );
     const end = scratch + this.#pool.threads * scratchBytes;
-    return { queries, parameters, control, states, sums, scratch, scratchBytes, end };
+    return { queries, parameters, control, tilts, states, sums, scratch, scratchBytes, end };
   }
 
   async #scan(
@@ -435,15 +475,22 @@ export class WasmStore implements DataStore {
     batch: number,
     out: Posterior<Float32Array>,
     signal?: AbortSignal,
+    tilt?: TiltedRows & { readonly tilts: Tilts },
   ): Promise<void> {
     const memory = this.#memory;
     if (!memory) throw new DeviceError(`Cannot ${POSTERIOR_ACTION}: the data were disposed`);
-    const at = this.#layOut(batch);
+    const draws = tilt?.tilts.count ?? 1, all = draws * batch;
+    const at = this.#layOut(batch, draws);
     grow(memory, at.end);
     for (let k = 0; k < batch; k++) {
       const from = (first + k) * this.dimension;
       const query = values.subarray(from, from + this.dimension);
       this.#writeQuery(memory, at, batch, k, query, this.#logitScale(sigmas[first + k]));
+      if (!tilt) continue;
+      const { strengths, samples } = tilt;
+      new Float64Array(memory.buffer, at.parameters + k * PARAMETERS, 8)[7] = 2 *
+        strengths[first + k] / this.#scale;
+      new Uint32Array(memory.buffer, at.tilts, batch)[k] = this.#slotOf(samples[first + k], draws);
     }
     const stride = this.#stride;
     await this.#pool.run({
@@ -455,22 +502,96 @@ export class WasmStore implements DataStore {
       control: at.control,
       arguments: [
         ...this.#dataArguments(at.queries, batch, at.parameters),
-        { base: at.states, shard: batch * STATE },
-        { base: at.sums, shard: batch * stride * 4 },
+        { base: at.states, shard: all * STATE },
+        { base: at.sums, shard: all * stride * 4 },
         { base: at.scratch, thread: at.scratchBytes },
         { base: at.control + 4 },
+        { base: draws },
+        { base: tilt ? at.tilts : 0 },
+        { base: this.count * 4 },
       ],
     }, signal);
     const partials = {
-      states: new Float64Array(memory.buffer, at.states, this.#shards * batch * 8),
-      sums: new Float32Array(memory.buffer, at.sums, this.#shards * batch * stride),
+      states: new Float64Array(memory.buffer, at.states, this.#shards * all * 8),
+      sums: new Float32Array(memory.buffer, at.sums, this.#shards * all * stride),
       shards: this.#shards,
-      batch,
+      batch: all,
       stride,
     };
-    for (let k = 0; k < batch; k++) {
-      this.#write(partials, k, this.#logitScale(sigmas[first + k]), out, first + k);
+    for (let v = 0; v < all; v++) {
+      const g = this.#logitScale(sigmas[first + v % batch]);
+      this.#write(partials, v, g, out, tilt ? v : first + v);
     }
+  }
+
+  /** Bytes of the products of one sample; the last row may be read as a pair. */
+  #slotBytes(draws: number): number {
+    return roundUp(draws * this.count * 4 + 4, 64);
+  }
+
+  #slotOf(sample: number, draws: number): number {
+    return roundUp(this.#rowsEnd, 64) + this.#slots.of(sample) * this.#slotBytes(draws);
+  }
+
+  /** Computes the products of the vectors of samples with all rows, where they are not kept from an earlier call. */
+  async #keepProducts(
+    tilts: Tilts,
+    samples: ArrayLike<number>,
+    signal?: AbortSignal,
+  ): Promise<void> {
+    const missing = this.#slots.assign(tilts, samples);
+    const { count: draws } = tilts;
+    this.#dataEnd = roundUp(this.#rowsEnd, 64) + this.#slots.size * this.#slotBytes(draws);
+    const most = Math.max(1, Math.floor(MOST_QUERIES / draws));
+    try {
+      for (let first = 0; first < missing.length; first += most) {
+        await this.#computeProducts(tilts, missing.slice(first, first + most), signal);
+      }
+    } catch (error) {
+      // Some places hold nothing yet.
+      this.#slots.clear();
+      throw error;
+    }
+  }
+
+  async #computeProducts(
+    tilts: Tilts,
+    samples: readonly number[],
+    signal?: AbortSignal,
+  ): Promise<void> {
+    const memory = this.#memory;
+    if (!memory) throw new DeviceError(`Cannot ${POSTERIOR_ACTION}: the data were disposed`);
+    const { count: draws } = tilts, batch = draws * samples.length;
+    const { queries, parameters, control, tilts: outs, states: scratch } = this.#layOut(batch);
+    const scratchBytes = 64 * roundUp(this.#blockRows, 4);
+    grow(memory, scratch + this.#pool.threads * scratchBytes);
+    samples.forEach((sample, s) => {
+      const vectors = tilts.of(sample);
+      for (let m = 0; m < draws; m++) {
+        const k = s * draws + m;
+        // A vector is no point: what stands for it is a query as far from the origin.
+        const query = vectors.subarray(m * this.dimension, (m + 1) * this.dimension).map((v) =>
+          v * this.#scale + this.#offset
+        );
+        this.#writeQuery(memory, { queries, parameters }, batch, k, query, Infinity);
+        new Uint32Array(memory.buffer, outs, batch)[k] = this.#slotOf(sample, draws) +
+          m * this.count * 4;
+      }
+    });
+    await this.#pool.run({
+      module: "posterior",
+      kernel: "tilt",
+      memory,
+      rows: this.count,
+      shards: this.#shards,
+      control,
+      arguments: [
+        ...this.#dataArguments(queries, batch, parameters),
+        { base: outs },
+        { base: scratch, thread: scratchBytes },
+        { base: control + 4 },
+      ],
+    }, signal);
   }
 
   async #search(
@@ -597,7 +718,7 @@ export class WasmStore implements DataStore {
     at: Pick<ScanMemory, "queries" | "parameters">,
     batch: number,
     k: number,
-    query: Float32Array,
+    query: Float32Array | Float64Array,
     g: number,
   ): void {
     const stride = this.#stride;
@@ -620,7 +741,7 @@ export class WasmStore implements DataStore {
       if (Math.abs(q) > largest) largest = Math.abs(q);
       square += q * q;
     }
-    const s1 = Math.max(largest, Number.MIN_VALUE * 2 ** 60) / 32767, s2 = s1 / 65534;
+    const s1 = Math.max(largest, 2 ** -100) / 32767, s2 = s1 / 65534;
     for (let c = 0; c < query.length; c++) {
       const digit = high[c] = stored[c] / s1 + ROUNDER - ROUNDER;
       low[c] = (stored[c] - s1 * digit) / s2 + ROUNDER - ROUNDER;

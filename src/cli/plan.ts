@@ -1,0 +1,126 @@
+/**
+ * What an option leaves open and the data decide: steps, noise levels, smoothing.
+ *
+ * @module
+ */
+import type { Device } from "../compute/device.ts";
+import type { Draws } from "../denoisers/smoothed.ts";
+import { smoothingDefaults, smoothingSteps } from "../denoisers/smoothing_defaults.ts";
+import type { SmoothingDefaults } from "../denoisers/smoothing_defaults.ts";
+import type { RunData } from "./data.ts";
+import { DEFAULT_STEPS, gridOf } from "./options.ts";
+import type { RunOptions, RunRequest } from "./options.ts";
+import type { SmoothingChoice } from "./smoothing_options.ts";
+import { rounded, UsageError } from "./values.ts";
+
+/** How a run smooths, and what of the data decided it. */
+export interface SmoothingPlan {
+  /** The bandwidth; of Gumbel draws, the variance. */
+  readonly bandwidth: number;
+  /** The number of draws. */
+  readonly M: number;
+  /** The kind of the draws. */
+  readonly draws: Draws;
+  /** Nearest and random items of each query, instead of all items. */
+  readonly neighbours?: SmoothingChoice["neighbours"];
+  /** The flow time that the run starts at. */
+  readonly start: number;
+  /** What was measured on the data, if anything had to be. */
+  readonly measured?: Pick<SmoothingDefaults, "gap" | "spacing" | "dimension">;
+}
+
+const DRAWS = 4;
+
+/**
+ * Decides what the options leave to the data.
+ *
+ * @param request The options.
+ * @param data The data, of a run in latents the latents.
+ * @param device Where to search for neighbours.
+ * @param say Tells what was decided.
+ * @returns The options of the run.
+ * @throws {UsageError} If the data are of no use for it.
+ */
+export async function planRun(
+  request: RunRequest,
+  data: RunData,
+  device: Device,
+  say: (line: string) => void,
+  signal?: AbortSignal,
+): Promise<RunOptions> {
+  const { smoothing: choice, gridName, start, steps = DEFAULT_STEPS, ...rest } = request;
+  if (!choice) {
+    // Only a smoothed denoiser has a start that the data decide.
+    const from = start as number;
+    return { ...rest, gridName, start: from, steps, grid: gridOf(gridName, steps, from) };
+  }
+  const measured = await measure(request, data, device, signal);
+  const bandwidth = bandwidthOf(choice, measured);
+  const from = start === "auto" ? lateStart(bandwidth, choice.draws) : start;
+  const S = request.steps ??
+    (measured && gridName === "uniform-t" ? smoothingSteps(measured.gap, from) : DEFAULT_STEPS);
+  const smoothing: SmoothingPlan = {
+    bandwidth,
+    M: choice.M ?? DRAWS,
+    draws: choice.draws,
+    ...(choice.neighbours && { neighbours: choice.neighbours }),
+    start: from,
+    ...(measured && {
+      measured: { gap: measured.gap, spacing: measured.spacing, dimension: measured.dimension },
+    }),
+  };
+  say(summary(smoothing, S));
+  return { ...rest, gridName, start: from, steps: S, grid: gridOf(gridName, S, from), smoothing };
+}
+
+/** Looks at the data, unless nothing depends on them. */
+async function measure(
+  { smoothing, gridName, steps }: RunRequest,
+  { dataset, rows }: RunData,
+  device: Device,
+  signal?: AbortSignal,
+): Promise<SmoothingDefaults | undefined> {
+  if (rows) {
+    throw new UsageError(
+      "Cannot use --denoiser smoothed with data that stay on disk: wanted optimal",
+    );
+  }
+  const open = smoothing!.bandwidth === "auto" ||
+    steps === undefined && gridName === "uniform-t";
+  if (!open) return undefined;
+  try {
+    return await smoothingDefaults(dataset, device, { signal });
+  } catch (error) {
+    if (!(error instanceof RangeError) || signal?.aborted) throw error;
+    throw new UsageError(`${error.message}, or both --bandwidth and --steps`);
+  }
+}
+
+function bandwidthOf(
+  { bandwidth, draws }: SmoothingChoice,
+  measured: SmoothingDefaults | undefined,
+): number {
+  if (bandwidth !== "auto") return bandwidth;
+  // Two points at a distance r merge at the bandwidth r/√(2π), and at the Gumbel variance r²/4, at which
+  // a kernel density of both has one mode.
+  return draws === "gumbel" ? measured!.spacing ** 2 / 4 : measured!.bandwidth;
+}
+
+/** The latest start that leaves the smoothing time to work, `1 − 2β`. */
+function lateStart(bandwidth: number, draws: Draws): number {
+  const beta = draws === "gumbel" ? Math.sqrt(2 * bandwidth / Math.PI) : bandwidth;
+  // No smoothing at all would leave no time at all.
+  return Math.min(0.99, Math.max(0, 1 - 2 * beta));
+}
+
+function summary({ bandwidth, M, draws, start, measured }: SmoothingPlan, steps: number): string {
+  const name = draws === "gumbel" ? "variance" : "bandwidth";
+  const why = measured
+    ? ` (median gap ${rounded(measured.gap)}, spacing ${
+      rounded(measured.spacing)
+    } in ${measured.dimension} dimension${measured.dimension === 1 ? "" : "s"})`
+    : "";
+  return `smoothing: ${name} ${
+    rounded(bandwidth)
+  }, M = ${M} ${draws} draws, S = ${steps} steps, start T = ${rounded(start)}${why}`;
+}

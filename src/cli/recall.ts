@@ -1,0 +1,115 @@
+/**
+ * Runs that are repeated: options from the record of an earlier one.
+ *
+ * @module
+ */
+import config from "../../deno.json" with { type: "json" };
+import { readBytes } from "../datasets/_files.ts";
+import { DatasetError } from "../errors.ts";
+import { OPTIONS } from "./options.ts";
+import type { OptionTexts } from "./options.ts";
+
+/** What makes and versions a record. */
+export const PACKAGE = `${config.name}@${config.version}`;
+
+/** Options that say how to report a run or where to, which is not the run. */
+const NOT_RECORDED: readonly string[] = ["from", "out", "quiet", "json", "help"];
+
+/** Options that mean nothing once another one is changed. */
+const BELONGING: Readonly<Record<string, readonly string[]>> = {
+  data: ["class", "limit", "stream"],
+  denoiser: [
+    ...["k", "m", "proxy", "schedule", "no-tail", "tiles", "tolerance", "components", "rank"],
+    ...["bandwidth", "draws", "draw-kind", "neighbours"],
+  ],
+  sampler: ["tolerance"],
+  grid: ["start"],
+  init: ["count"],
+};
+
+const MOST_BYTES = 2 ** 28;
+
+/** What a record says about a run. */
+export interface Recalled {
+  /** The options of the run, in the form of the command line. */
+  readonly texts: OptionTexts;
+  /** The record's file, if the run is a repetition of the same data. */
+  readonly sameData?: {
+    /** The file. */
+    readonly file: string;
+    /** The SHA-256 of the data. */
+    readonly digest: string;
+  };
+}
+
+/**
+ * The options that a record keeps.
+ *
+ * @param texts The options as given.
+ * @param device The device that was used.
+ */
+export function recordedTexts(texts: OptionTexts, device: string): OptionTexts {
+  const kept = Object.entries(texts).filter(([name]) => !NOT_RECORDED.includes(name));
+  // Another device rounds differently.
+  return { ...Object.fromEntries(kept), device };
+}
+
+/**
+ * Completes options by those of the record that they name.
+ *
+ * @param given The options as given; they go before those of the record.
+ * @throws {DatasetError} If the record is missing, none, or of another version.
+ */
+export async function recall(given: OptionTexts, signal?: AbortSignal): Promise<Recalled> {
+  if (given.from === undefined) return { texts: given };
+  const file = String(given.from);
+  const record = parse(await readBytes(file, MOST_BYTES, signal), file);
+  const recorded = textsOf(record.arguments, file);
+  const dropped = Object.keys(given).flatMap((name) => BELONGING[name] ?? []);
+  const kept = Object.entries(recorded).filter(([name]) => !dropped.includes(name));
+  const { from: _, ...rest } = given;
+  const digest = (record.data as { sha256?: unknown } | undefined)?.sha256;
+  const same = typeof digest === "string" &&
+    ["data", ...BELONGING.data].every((name) => given[name] === undefined);
+  return {
+    texts: { ...Object.fromEntries(kept), ...rest },
+    ...(same && { sameData: { file, digest } }),
+  };
+}
+
+function parse(bytes: Uint8Array, file: string): Record<string, unknown> {
+  const wanted = `the run.json of a run by ${PACKAGE}`;
+  let record: unknown;
+  try {
+    record = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+  } catch (cause) {
+    throw new DatasetError(file, "no JSON", wanted, { cause });
+  }
+  if (!isObject(record) || typeof record.package !== "string") {
+    throw new DatasetError(file, "JSON that is no record of a run", wanted);
+  }
+  if (record.package !== PACKAGE) {
+    const maker = record.package.slice(0, 80).replaceAll(/\s+/g, " ");
+    throw new DatasetError(file, `a record of ${maker}`, wanted);
+  }
+  if (!isObject(record.arguments)) {
+    throw new DatasetError(file, "a record without arguments", wanted);
+  }
+  return record;
+}
+
+function textsOf(values: unknown, file: string): OptionTexts {
+  for (const [name, value] of Object.entries(values as object)) {
+    const known = Object.hasOwn(OPTIONS, name) && !NOT_RECORDED.includes(name);
+    const type = known ? OPTIONS[name as keyof typeof OPTIONS].type : undefined;
+    if (!known || typeof value !== type || value === false) {
+      const found = `the option ${name.slice(0, 40)} with ${JSON.stringify(value)?.slice(0, 60)}`;
+      throw new DatasetError(file, found.replaceAll(/\s+/g, " "), "an option of the command line");
+    }
+  }
+  return values as OptionTexts;
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

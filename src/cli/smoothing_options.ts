@@ -1,0 +1,99 @@
+/**
+ * The options of the command line that smooth a denoiser.
+ *
+ * @module
+ */
+import type { Draws } from "../denoisers/smoothed.ts";
+import { oneOf, UsageError, whole } from "./values.ts";
+
+/** The kinds of draws. */
+export const DRAW_KINDS: readonly Draws[] = ["fixed", "fresh", "antithetic", "gumbel"];
+
+/** How a denoiser is smoothed. */
+export interface SmoothingChoice {
+  /** The bandwidth; of Gumbel draws, the variance. */
+  readonly bandwidth: number | "auto";
+  /** The number of draws, if it is not the default. */
+  readonly M?: number;
+  /** The kind of the draws. */
+  readonly draws: Draws;
+  /** Nearest and random items of each query, instead of all items. */
+  readonly neighbours?: {
+    /** Nearest items. */
+    readonly K: number;
+    /** Random others; as many as nearest ones, if it is not given. */
+    readonly L?: number;
+  };
+}
+
+const TEXT = { type: "string" } as const;
+
+/** The options, as `node:util` parses them. */
+export const SMOOTHING_OPTIONS = {
+  bandwidth: TEXT,
+  draws: TEXT,
+  "draw-kind": TEXT,
+  neighbours: TEXT,
+} as const;
+
+const NAMES = Object.keys(SMOOTHING_OPTIONS) as (keyof typeof SMOOTHING_OPTIONS)[];
+
+/**
+ * Parses the options that smooth.
+ *
+ * @param denoiser The denoiser they are given with.
+ * @param values Their texts.
+ * @returns The choice; nothing if the denoiser is not smoothed.
+ * @throws {UsageError} If a value is no good, or options do not go together.
+ */
+export function parseSmoothing(
+  denoiser: string,
+  values: Readonly<Record<string, string | boolean | undefined>>,
+): SmoothingChoice | undefined {
+  const given = NAMES.filter((name) => values[name] !== undefined);
+  if (denoiser !== "smoothed") {
+    if (given.length === 0) return undefined;
+    throw new UsageError(
+      `Cannot use --${given[0]} with --denoiser ${denoiser}: wanted --denoiser smoothed`,
+    );
+  }
+  const text = (name: keyof typeof SMOOTHING_OPTIONS) => values[name] as string | undefined;
+  const draws = oneOf("draw-kind", text("draw-kind") ?? "fixed", DRAW_KINDS);
+  const M = whole("draws", text("draws"), 1);
+  if (draws === "antithetic" && M !== undefined && M % 2 === 1) {
+    throw new UsageError(
+      `Cannot use --draws ${M} with --draw-kind antithetic: they come in pairs, wanted an even number`,
+    );
+  }
+  const neighbours = text("neighbours");
+  if (draws === "gumbel" && neighbours !== undefined) {
+    throw new UsageError(
+      "Cannot use --neighbours with --draw-kind gumbel: its draws weigh all items, wanted another kind",
+    );
+  }
+  return {
+    bandwidth: bandwidth(text("bandwidth") ?? "auto"),
+    ...(M !== undefined && { M }),
+    draws,
+    ...(neighbours !== undefined && { neighbours: counts(neighbours) }),
+  };
+}
+
+function bandwidth(text: string): number | "auto" {
+  if (text === "auto") return "auto";
+  const value = Number(text);
+  if (text.trim() === "" || !(value >= 0 && value < Infinity)) {
+    throw new UsageError(`Cannot use --bandwidth ${text}: wanted auto or a number >= 0`);
+  }
+  return value;
+}
+
+function counts(text: string): { K: number; L?: number } {
+  const [nearest, others, ...rest] = text.split(",");
+  if (rest.length > 0) {
+    throw new UsageError(`Cannot use --neighbours ${text}: wanted one or two numbers like 50,50`);
+  }
+  const K = whole("neighbours", nearest, 1)!;
+  const L = whole("neighbours", others, 0);
+  return { K, ...(L !== undefined && { L }) };
+}

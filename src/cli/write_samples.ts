@@ -1,0 +1,82 @@
+/**
+ * The files that hold what a run drew.
+ *
+ * @module
+ */
+import type { Dataset } from "../datasets/dataset.ts";
+import { encodeNpy } from "../datasets/npy.ts";
+import { encodeNpz } from "../datasets/npz.ts";
+import { encodePly } from "../datasets/ply.ts";
+import { tensorSpace } from "../linear_space.ts";
+import type { AnyTensor } from "../linear_space.ts";
+import { encodePng } from "../plots/bitmap.ts";
+import type { SampleResult } from "../samplers/sample.ts";
+import type { WorkingSpace } from "./codec.ts";
+import type { RunOptions } from "./options.ts";
+import type { OutputFolder } from "./output.ts";
+import { drawnStates, samplesPicture, trajectoryPicture } from "./pictures.ts";
+
+/** What there is to know besides the result. */
+interface Drawn {
+  readonly options: RunOptions;
+  readonly dataset: Dataset;
+  readonly space: WorkingSpace;
+  readonly count: number;
+}
+
+/**
+ * Writes pictures and arrays of a result, whose tensors it releases.
+ *
+ * @param folder Where to.
+ * @param result What was drawn.
+ * @param drawn How: options, data and the space it was drawn in.
+ */
+export async function writeSamples(
+  folder: OutputFolder,
+  result: SampleResult<AnyTensor>,
+  { options, dataset, space, count }: Drawn,
+): Promise<void> {
+  const states = await numbers(result.x), denoised = await numbers(result.denoised);
+  tensorSpace.dispose(result.x, result.denoised);
+  const samples = await space.decode(states);
+  const shape = [count, ...dataset.shape];
+  await folder.write("samples.png", await encodePng(samplesPicture(samples, dataset)));
+  await folder.write("samples.npy", encodeNpy(samples, shape));
+  if (dataset.shape.length === 1 && dataset.dimension === 3) {
+    await folder.write("samples.ply", encodePly(samples));
+  }
+  const { trajectory } = result;
+  if (trajectory) {
+    const drawn = await drawnStates(trajectory, space.decode);
+    await folder.write("trajectory.png", await encodePng(trajectoryPicture(drawn, dataset)));
+  }
+  if (!options.npz) return;
+  const inside = [count, ...space.data.dataset.shape];
+  const levels = trajectory?.length ?? 0;
+  await folder.write(
+    "samples.npz",
+    encodeNpz({
+      samples: { data: samples, shape },
+      denoised: { data: await space.decode(denoised), shape },
+      ...(space.codec && { latents: { data: states, shape: inside } }),
+      ...(trajectory && {
+        sigmas: { data: Float64Array.from(trajectory, ({ sigma }) => sigma), shape: [levels] },
+        states: {
+          data: joined(trajectory.map(({ x }) => x)),
+          shape: [levels, ...inside],
+        },
+      }),
+    }),
+  );
+}
+
+async function numbers(x: AnyTensor): Promise<Float32Array> {
+  const values = await tensorSpace.values(x);
+  return values instanceof Float32Array ? values : Float32Array.from(values);
+}
+
+function joined(parts: readonly (Float32Array | Float64Array)[]): Float32Array {
+  const all = new Float32Array(parts.length * parts[0].length);
+  parts.forEach((part, i) => all.set(part, i * part.length));
+  return all;
+}

@@ -1,0 +1,39 @@
+import { DATASET_SPECS, SAMPLER_NAMES } from "@closedform/diffusion";
+import assert from "node:assert/strict";
+import { DENOISERS } from "../../src/cli/denoiser_options.ts";
+import { HELP_TOPICS, helpOf } from "../../src/cli/help.ts";
+import { OPTIONS, UsageError } from "../../src/cli/options.ts";
+import { failedRun } from "../_helpers/cli_runs.ts";
+
+const TEXTS = [helpOf(["--help"])!, ...HELP_TOPICS.map((topic) => helpOf(["--help", topic])!)];
+
+Deno.test("--help fits a screen of 100 columns and 40 lines per topic", () => {
+  for (const text of TEXTS) {
+    const lines = text.trimEnd().split("\n");
+    assert.ok(lines.length <= 40, `${lines.length} lines: ${lines[0]}`);
+    for (const line of lines) assert.ok(line.length <= 100, `${line.length}: ${line}`);
+  }
+});
+
+Deno.test("--help names every option, denoiser, sampler, data set and topic", () => {
+  const all = TEXTS.join("\n");
+  const words = [
+    ...Object.keys(OPTIONS).map((name) => `--${name}`),
+    ...[...DENOISERS, ...SAMPLER_NAMES, ...DATASET_SPECS],
+  ];
+  for (const word of words) assert.ok(all.includes(word), word);
+  for (const topic of HELP_TOPICS) assert.ok(TEXTS[0].includes(topic), topic);
+});
+
+Deno.test("--help finds its topic, and goes before all other options", () => {
+  assert.equal(helpOf(["--steps", "3"]), undefined);
+  assert.equal(helpOf(["--bogus", "--help", "--quiet"]), TEXTS[0]);
+  assert.equal(helpOf(["--help=samplers"]), helpOf(["--help", "samplers"]));
+  assert.throws(() => helpOf(["--help", "cooking"]), UsageError);
+});
+
+Deno.test("--help on an unknown topic exits 2 with one line", async () => {
+  const { code, lines } = await failedRun("--help", "cooking");
+  assert.equal(code, 2);
+  assert.deepEqual(lines, [`Cannot use --help cooking: wanted one of ${HELP_TOPICS.join(", ")}`]);
+});

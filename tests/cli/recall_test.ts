@@ -1,0 +1,110 @@
+import { encodeNpy, moons } from "@closedform/diffusion";
+import config from "../../deno.json" with { type: "json" };
+import { join } from "@std/path";
+import assert from "node:assert/strict";
+import { cliRun, failedRun, readRun } from "../_helpers/cli_runs.ts";
+import { runSample } from "../_helpers/command.ts";
+import { withFolder, write } from "../_helpers/files.ts";
+
+const PACKAGE = `${config.name}@${config.version}`;
+
+Deno.test("sample --from repeats a run byte by byte, whatever its options", () =>
+  withFolder(async (folder) => {
+    const runs = [
+      "--data tiny-shapes:60 --count 3 --seed 5 --steps 4 --trajectory",
+      "--data circle:40 --denoiser smoothed --draw-kind antithetic --start auto --count 5",
+      "--data tiny-shapes:60 --class 0 --limit 50 --codec pca:5 --sampler heun --grid karras --count 2",
+      "--data moons:90 --denoiser golden --k 5..20 --no-tail --schedule random --count 4 --npz",
+    ];
+    for (const [i, args] of runs.entries()) {
+      const [first, again] = [join(folder, `${i}`), join(folder, `${i}-again`)];
+      const one = await cliRun(first, ...args.split(" "));
+      const two = await cliRun(again, "--from", join(first, "run.json"));
+      const [a, b] = await Promise.all(
+        [first, again].map((out) => Deno.readFile(join(out, "samples.npy"))),
+      );
+      assert.ok(a.length === b.length && a.every((byte, k) => byte === b[k]), args);
+      assert.deepEqual(two.names, one.names);
+      assert.deepEqual(two.record.arguments, one.record.arguments);
+      assert.deepEqual(two.record.sigmas, one.record.sigmas);
+    }
+  }));
+
+Deno.test("sample --from as a user runs it: the device is that of the record, the folder the usual one", () =>
+  withFolder(async (folder) => {
+    const first = join(folder, "first");
+    const start = ["--data", "moons:50", "--count", "3", "--device", "reference", "--quiet"];
+    assert.equal((await runSample(...start, "--out", first)).code, 0);
+    const again = join(folder, "again");
+    const { code, stdout } = await runSample("--from", join(first, "run.json"), "--out", again);
+    assert.equal(code, 0);
+    assert.match(stdout, /3 samples of moons: 50 items/);
+    const [one, two] = [await readRun(first), await readRun(again)];
+    assert.equal(two.record.device.kind, "reference");
+    assert.deepEqual(two.samples, one.samples);
+  }));
+
+Deno.test("sample --from lets options on the command line go first, and drops what they leave without sense", () =>
+  withFolder(async (folder) => {
+    const first = join(folder, "first"), out = join(folder, "o");
+    const given = "--data tiny-shapes:60 --class 0 --denoiser golden --k 5 --count 3 --steps 4";
+    await cliRun(first, ...given.split(" "));
+    const again = async (...args: string[]) =>
+      (await cliRun(out, "--from", join(first, "run.json"), ...args)).record;
+    const seeded = await again("--seed", "9", "--count", "2");
+    assert.deepEqual([seeded.options.seed, seeded.options.count, seeded.options.steps], [9, 2, 4]);
+    assert.deepEqual(seeded.options.subset, { k: 5 });
+    const plain = await again("--denoiser", "wiener");
+    assert.deepEqual([plain.options.denoiser, plain.options.subset], ["wiener", {}]);
+    const other = await again("--data", "moons:70");
+    assert.deepEqual([other.data.count, other.options.class], [70, undefined]);
+  }));
+
+Deno.test("sample --from refuses other data than those of the record, unless they are asked for", () =>
+  withFolder(async (folder) => {
+    const file = join(folder, "x.npy"), first = join(folder, "first"), out = join(folder, "o");
+    const { data } = moons(20);
+    await Deno.writeFile(file, encodeNpy(data as Float32Array, [20, 2]));
+    await cliRun(first, "--data", `npy:${file}`, "--count", "2");
+    await Deno.writeFile(file, encodeNpy(data.map((v) => v + 1) as Float32Array, [20, 2]));
+    const from = ["--from", join(first, "run.json"), "--out", out];
+    const { code, lines } = await failedRun(...from);
+    assert.deepEqual([code, lines.length], [2, 1]);
+    assert.match(lines[0], /^Cannot repeat .*run\.json: .*other data/);
+    await cliRun(out, ...from, "--data", `npy:${file}`);
+  }));
+
+Deno.test("sample --from answers what is no record in one line, with exit code 2", () =>
+  withFolder(async (folder) => {
+    const record = (extra: object) => JSON.stringify({ package: PACKAGE, ...extra });
+    const cases: [string, RegExp][] = [
+      ["{", /no JSON/],
+      ["[1]", /no record of a run/],
+      ["null", /no record of a run/],
+      ['{"package": 3}', /no record of a run/],
+      [
+        '{"package": "@closedform/diffusion@0.0.0", "arguments": {}}',
+        /a record of @closedform\/diffusion@0\.0\.0, wanted the run\.json of a run by .*@\d/,
+      ],
+      [JSON.stringify({ package: "x\ny".repeat(200) }), /a record of x y/],
+      [record({}), /without arguments/],
+      [record({ arguments: [] }), /without arguments/],
+      [record({ arguments: { bogus: "1" } }), /the option bogus/],
+      [record({ arguments: { steps: 5 } }), /the option steps with 5/],
+      [record({ arguments: { stream: false } }), /the option stream/],
+      [record({ arguments: { out: "/etc" } }), /the option out/],
+      [record({ arguments: { from: "x" } }), /the option from/],
+      [record({ arguments: { toString: "x" } }), /the option toString/],
+      [record({ arguments: { steps: "many" } }), /--steps many: wanted a whole number/],
+    ];
+    for (const [text, message] of cases) {
+      const path = await write(folder, "run.json", text);
+      const { code, lines } = await failedRun("--from", path, "--out", join(folder, "o"));
+      assert.deepEqual([code, lines.length], [2, 1], text);
+      assert.match(lines[0], message);
+      assert.ok(!lines[0].includes("\n"));
+    }
+    const missing = await failedRun("--from", join(folder, "nowhere.json"));
+    assert.equal(missing.code, 2);
+    assert.match(missing.lines[0], /nowhere\.json: found nothing there/);
+  }));
