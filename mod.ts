@@ -64,6 +64,7 @@ export * from "./src/datasets/read_npy.ts";
 export * from "./src/datasets/read_options.ts";
 export * from "./src/datasets/shapes.ts";
 export * from "./src/datasets/tiny_shapes.ts";
+export * from "./src/denoisers/baselines.ts";
 export * from "./src/denoisers/calibrate_patches.ts";
 export { cumulantNorms } from "./src/denoisers/cumulants.ts";
 export type { CumulantNorms, CumulantOptions } from "./src/denoisers/cumulants.ts";
