@@ -100,9 +100,9 @@ for (
       const run = startSample([
         ...RUN.slice(0, -1),
         "--count",
-        "200",
+        "64",
         "--steps",
-        "300",
+        "60",
         "--out",
         out,
       ]);
