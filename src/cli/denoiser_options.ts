@@ -4,6 +4,8 @@
  * @module
  */
 import type { ScheduleName, SizeRange } from "../retrieval/schedule.ts";
+import { BASELINES, parseBaseline } from "./baseline_options.ts";
+import type { BaselineChoice } from "./baseline_options.ts";
 import { parseSmoothing, SMOOTHING_OPTIONS } from "./smoothing_options.ts";
 import type { SmoothingChoice } from "./smoothing_options.ts";
 import { oneOf, positive, UsageError, whole } from "./values.ts";
@@ -20,6 +22,7 @@ export const DENOISERS = [
   "golden-pca",
   "golden-local",
   "smoothed",
+  ...BASELINES,
 ] as const;
 
 /** How the sizes of a golden subset follow the noise level. */
@@ -63,6 +66,8 @@ export interface DenoiserChoice {
   readonly mixture: MixtureChoice;
   /** How it is smoothed, if it is. */
   readonly smoothing?: SmoothingChoice;
+  /** How it is made, if it is a baseline. */
+  readonly baseline?: BaselineChoice;
 }
 
 const TEXT = { type: "string" } as const;
@@ -123,10 +128,13 @@ export function parseDenoiser(values: Values): DenoiserChoice {
   const tolerance = text("tolerance"), proxy = text("proxy"), schedule = text("schedule");
   const [k, m] = [size("k", text("k")), size("m", text("m"))];
   const components = text("components"), rank = text("rank");
-  const smoothing = parseSmoothing(denoiser, values);
+  checkTaken(denoiser, values);
+  const plain = (name: string) => text(name as keyof Values);
+  const smoothing = parseSmoothing(denoiser, plain), baseline = parseBaseline(denoiser, plain);
   return {
     denoiser,
     ...(smoothing && { smoothing }),
+    ...(baseline && { baseline }),
     mixture: {
       ...(components !== undefined && {
         components: components === "classes" ? components : whole("components", components, 1),
@@ -143,6 +151,24 @@ export function parseDenoiser(values: Values): DenoiserChoice {
       ...(tolerance !== undefined && { tolerance: positive("tolerance", tolerance) }),
     },
   };
+}
+
+/** Which denoisers take the options of smoothing and of baselines. */
+const TAKEN_BY: Readonly<Record<keyof typeof SMOOTHING_OPTIONS, readonly string[]>> = {
+  bandwidth: ["smoothed", "kernel-density"],
+  draws: ["smoothed", "random-average", "local-average"],
+  "draw-kind": ["smoothed"],
+  neighbours: ["smoothed", "local-average"],
+  concentration: ["dirichlet"],
+};
+
+function checkTaken(denoiser: string, values: Values): void {
+  for (const [name, takers] of Object.entries(TAKEN_BY)) {
+    if (values[name as keyof Values] === undefined || takers.includes(denoiser)) continue;
+    throw new UsageError(
+      `Cannot use --${name} with --denoiser ${denoiser}: wanted --denoiser ${takers.join(" or ")}`,
+    );
+  }
 }
 
 function checkTiles(denoiser: string, given: readonly string[]): void {

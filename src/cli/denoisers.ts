@@ -5,6 +5,12 @@
  */
 import type { Device } from "../compute/device.ts";
 import type { Dataset } from "../datasets/dataset.ts";
+import {
+  dirichletAverage,
+  kernelDensity,
+  localAverage,
+  randomAverage,
+} from "../denoisers/baselines.ts";
 import type { Denoiser, SubsetDenoiser } from "../denoisers/denoiser.ts";
 import { equivariant } from "../denoisers/equivariant.ts";
 import { goldenSubset } from "../denoisers/golden_subset.ts";
@@ -17,6 +23,7 @@ import { pcaLocality } from "../denoisers/pca_locality.ts";
 import { smoothed } from "../denoisers/smoothed.ts";
 import { tiledGoldenSubset } from "../denoisers/tiled_golden_subset.ts";
 import { wiener } from "../denoisers/wiener.ts";
+import { tensorSpace } from "../linear_space.ts";
 import type { AnyTensor } from "../linear_space.ts";
 import type { RunData } from "./data.ts";
 import type { RunOptions } from "./options.ts";
@@ -78,6 +85,7 @@ async function make(
       return await mixture(dataset, device, { ...choice, seed, signal });
     }
     if (denoiser === "smoothed") return await smooth(dataset, device, options);
+    if (options.baseline) return await baselineOf(dataset, device, options);
     return denoiser.startsWith("golden")
       ? await golden(dataset, device, options, signal)
       : await BASES[denoiser as keyof typeof BASES](dataset, device, signal);
@@ -88,6 +96,7 @@ async function make(
   }
 }
 
+/** The denoisers that only take the data. */
 const BASES = {
   optimal: (dataset: Dataset, device: Device) => optimal(dataset, device),
   wiener: (dataset: Dataset, device: Device, signal?: AbortSignal) =>
@@ -110,6 +119,26 @@ async function smooth(
   const inner = neighbours ? neighbourEstimator(base, { ...neighbours, seed }) : base;
   const made = smoothed(inner, { bandwidth, M, draws, seed });
   return released(made, resources.move());
+}
+
+/** A baseline, whose points are drawn as samples of a model are. */
+async function baselineOf(
+  dataset: Dataset,
+  device: Device,
+  { denoiser, baseline, seed }: RunOptions,
+): Promise<StoredDenoiser> {
+  using resources = new DisposableStack();
+  if (denoiser === "kernel-density") {
+    const base = resources.use(await optimal(dataset, device));
+    return released(kernelDensity(base, baseline!.width as number), resources.move());
+  }
+  const average = denoiser === "dirichlet"
+    ? dirichletAverage
+    : denoiser === "local-average"
+    ? localAverage
+    : randomAverage;
+  const { width: _, ...choice } = baseline!;
+  return released(average(dataset, tensorSpace, { ...choice, seed }), resources.move());
 }
 
 /** A denoiser that releases what it is made of. */

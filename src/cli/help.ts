@@ -33,7 +33,7 @@ Usage: deno task sample [options]
   --from RUN.json   repeat a run; options that are given go before those of the record
   --quiet           print nothing but errors
   --json            print the run record instead of text
-  --help [TOPIC]    print this, or one of: data, denoisers, smoothing, samplers
+  --help [TOPIC]    print this, or one of: data, denoisers, smoothing, baselines, samplers
 
 Examples:
   deno task sample --data mnist:PATH --class 3 --grid karras --steps 18
@@ -69,6 +69,8 @@ const DENOISER_TEXT = `What takes noise away.
     golden...       of a few items, by choice or with a certified error
     smoothed        optimal, averaged over perturbed queries: ends between items, see
                     --help smoothing
+    random-average, local-average, dirichlet, kernel-density   baselines beside it, that draw
+                    points without a flow, see --help baselines
 
   of mixture:
   --components N    clusters, or classes for one Gaussian per class  [10]
@@ -107,6 +109,22 @@ const SMOOTHING_TEXT = `The smoothed denoiser: samples are barycenters of items,
   What was chosen is printed on one line, and recorded in run.json.
 `;
 
+const BASELINE_TEXT = `Baselines of smoothed diffusion: new points without a flow, by the same call.
+
+  --denoiser NAME
+    random-average  the mean of M random items
+    local-average   the mean of M picks among an item and its K nearest
+    dirichlet       the mean of all items with random weights
+    kernel-density  a random item plus noise
+    wiener          the Gaussian with the mean and covariance of the data
+
+  --draws M         items of an average                          [2]
+  --neighbours K    nearest items of local-average               [2]
+  --concentration A of dirichlet: near 0 single items, large the mean        [1]
+  --bandwidth B     auto | B: width of the kernel density, in units of the data; auto is the
+                    bandwidth that smoothing would have          [auto]
+`;
+
 const SAMPLERS = `The numerical method, and its grid of noise levels.
 
   --sampler NAME    ${list(SAMPLER_NAMES)}   [ddim]
@@ -124,6 +142,7 @@ const TOPICS: Readonly<Record<string, string>> = {
   data: DATA,
   denoisers: DENOISER_TEXT,
   smoothing: SMOOTHING_TEXT,
+  baselines: BASELINE_TEXT,
   samplers: SAMPLERS,
 };
 

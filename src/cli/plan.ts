@@ -52,7 +52,17 @@ export async function planRun(
   if (!choice) {
     // Only a smoothed denoiser has a start that the data decide.
     const from = start as number;
-    return { ...rest, gridName, start: from, steps, grid: gridOf(gridName, steps, from) };
+    const baseline = rest.baseline?.width === "auto"
+      ? { width: await kernelWidth(data, device, say, signal) }
+      : rest.baseline;
+    return {
+      ...rest,
+      ...(baseline && { baseline }),
+      gridName,
+      start: from,
+      steps,
+      grid: gridOf(gridName, steps, from),
+    };
   }
   const measured = await measure(request, data, device, signal);
   const bandwidth = bandwidthOf(choice, measured);
@@ -73,26 +83,51 @@ export async function planRun(
   return { ...rest, gridName, start: from, steps: S, grid: gridOf(gridName, S, from), smoothing };
 }
 
-/** Looks at the data, unless nothing depends on them. */
+/** The width of a kernel density: the bandwidth that smoothing would have. */
+async function kernelWidth(
+  data: RunData,
+  device: Device,
+  say: (line: string) => void,
+  signal?: AbortSignal,
+): Promise<number> {
+  const { bandwidth, gap, spacing, dimension } = await lookAt(
+    data,
+    "kernel-density",
+    device,
+    signal,
+  );
+  say(`kernel density: width ${rounded(bandwidth)}${why({ gap, spacing, dimension })}`);
+  return bandwidth;
+}
+
+/** Looks at the data of a smoothed run, unless nothing depends on them. */
 async function measure(
   { smoothing, gridName, steps }: RunRequest,
-  { dataset, rows }: RunData,
+  data: RunData,
   device: Device,
   signal?: AbortSignal,
 ): Promise<SmoothingDefaults | undefined> {
-  if (rows) {
-    throw new UsageError(
-      "Cannot use --denoiser smoothed with data that stay on disk: wanted optimal",
-    );
-  }
   const open = smoothing!.bandwidth === "auto" ||
     steps === undefined && gridName === "uniform-t";
-  if (!open) return undefined;
+  return open ? await lookAt(data, "smoothed", device, signal) : undefined;
+}
+
+async function lookAt(
+  { dataset, rows }: RunData,
+  denoiser: string,
+  device: Device,
+  signal?: AbortSignal,
+): Promise<SmoothingDefaults> {
+  if (rows) {
+    throw new UsageError(
+      `Cannot use --denoiser ${denoiser} with data that stay on disk: wanted optimal`,
+    );
+  }
   try {
     return await smoothingDefaults(dataset, device, { signal });
   } catch (error) {
     if (!(error instanceof RangeError) || signal?.aborted) throw error;
-    throw new UsageError(`${error.message}, or both --bandwidth and --steps`);
+    throw new UsageError(`${error.message}, or --bandwidth and --steps`);
   }
 }
 
@@ -115,12 +150,15 @@ function lateStart(bandwidth: number, draws: Draws): number {
 
 function summary({ bandwidth, M, draws, start, measured }: SmoothingPlan, steps: number): string {
   const name = draws === "gumbel" ? "variance" : "bandwidth";
-  const why = measured
-    ? ` (median gap ${rounded(measured.gap)}, spacing ${
-      rounded(measured.spacing)
-    } in ${measured.dimension} dimension${measured.dimension === 1 ? "" : "s"})`
-    : "";
   return `smoothing: ${name} ${
     rounded(bandwidth)
-  }, M = ${M} ${draws} draws, S = ${steps} steps, start T = ${rounded(start)}${why}`;
+  }, M = ${M} ${draws} draws, S = ${steps} steps, start T = ${rounded(start)}${
+    measured ? why(measured) : ""
+  }`;
+}
+
+function why({ gap, spacing, dimension }: NonNullable<SmoothingPlan["measured"]>): string {
+  return ` (median gap ${rounded(gap)}, spacing ${rounded(spacing)} in ${dimension} dimension${
+    dimension === 1 ? "" : "s"
+  })`;
 }

@@ -20,7 +20,7 @@ const BELONGING: Readonly<Record<string, readonly string[]>> = {
   data: ["class", "limit", "stream"],
   denoiser: [
     ...["k", "m", "proxy", "schedule", "no-tail", "tiles", "tolerance", "components", "rank"],
-    ...["bandwidth", "draws", "draw-kind", "neighbours"],
+    ...["bandwidth", "draws", "draw-kind", "neighbours", "concentration"],
   ],
   sampler: ["tolerance"],
   grid: ["start"],

@@ -28,36 +28,28 @@ export interface SmoothingChoice {
 
 const TEXT = { type: "string" } as const;
 
-/** The options, as `node:util` parses them. */
+/** The options of smoothing and of the baselines beside it, as `node:util` parses them. */
 export const SMOOTHING_OPTIONS = {
   bandwidth: TEXT,
   draws: TEXT,
   "draw-kind": TEXT,
   neighbours: TEXT,
+  concentration: TEXT,
 } as const;
 
-const NAMES = Object.keys(SMOOTHING_OPTIONS) as (keyof typeof SMOOTHING_OPTIONS)[];
-
 /**
- * Parses the options that smooth.
+ * Parses the options that smooth; which of them go with a denoiser is checked elsewhere.
  *
  * @param denoiser The denoiser they are given with.
- * @param values Their texts.
+ * @param text The text of an option.
  * @returns The choice; nothing if the denoiser is not smoothed.
  * @throws {UsageError} If a value is no good, or options do not go together.
  */
 export function parseSmoothing(
   denoiser: string,
-  values: Readonly<Record<string, string | boolean | undefined>>,
+  text: (name: string) => string | undefined,
 ): SmoothingChoice | undefined {
-  const given = NAMES.filter((name) => values[name] !== undefined);
-  if (denoiser !== "smoothed") {
-    if (given.length === 0) return undefined;
-    throw new UsageError(
-      `Cannot use --${given[0]} with --denoiser ${denoiser}: wanted --denoiser smoothed`,
-    );
-  }
-  const text = (name: keyof typeof SMOOTHING_OPTIONS) => values[name] as string | undefined;
+  if (denoiser !== "smoothed") return undefined;
   const draws = oneOf("draw-kind", text("draw-kind") ?? "fixed", DRAW_KINDS);
   const M = whole("draws", text("draws"), 1);
   if (draws === "antithetic" && M !== undefined && M % 2 === 1) {
@@ -72,14 +64,19 @@ export function parseSmoothing(
     );
   }
   return {
-    bandwidth: bandwidth(text("bandwidth") ?? "auto"),
+    bandwidth: bandwidthOf(text("bandwidth") ?? "auto"),
     ...(M !== undefined && { M }),
     draws,
     ...(neighbours !== undefined && { neighbours: counts(neighbours) }),
   };
 }
 
-function bandwidth(text: string): number | "auto" {
+/**
+ * Parses a bandwidth.
+ *
+ * @throws {UsageError} If it is no number >= 0, nor `auto`.
+ */
+export function bandwidthOf(text: string): number | "auto" {
   if (text === "auto") return "auto";
   const value = Number(text);
   if (text.trim() === "" || !(value >= 0 && value < Infinity)) {
