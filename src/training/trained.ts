@@ -12,6 +12,7 @@ import type { Preconditioning } from "../denoisers/preconditioning.ts";
 import { DatasetError } from "../errors.ts";
 import type { AnyTensor } from "../linear_space.ts";
 import { describe } from "./_describe.ts";
+import { readIfThere } from "./checkpoint.ts";
 import { mlp } from "./mlp.ts";
 import type { MlpOptions } from "./mlp.ts";
 import type { Network, NetworkConfig } from "./network.ts";
@@ -152,6 +153,32 @@ export function decodeNetwork(
     throw new DatasetError(file, "weights of other shapes", `those of a ${parsed.network.label}`);
   }
   return { ...parsed, weights, step: Number(notes.step), data: notes.data };
+}
+
+/**
+ * Reads a trained network from a file.
+ *
+ * @param file Which, a safetensors file as {@linkcode encodeNetwork} makes it.
+ * @param options How to make networks that are not of this package.
+ * @returns The network.
+ * @throws {DatasetError} If there is no such file, it is damaged, ends early, or is no trained network.
+ *
+ * @example The network that comes with a clone
+ * ```ts
+ * import { readNetwork } from "@closedform/diffusion";
+ * import assert from "node:assert/strict";
+ *
+ * const { network } = await readNetwork("data/networks/tiny-shapes.safetensors");
+ * assert.deepEqual(network.shape, [12, 12, 1]);
+ * ```
+ */
+export async function readNetwork(
+  file: string,
+  options: DecodeNetworkOptions = {},
+): Promise<TrainedNetwork> {
+  const bytes = await readIfThere(file);
+  if (bytes) return decodeNetwork(bytes, file, options);
+  throw new DatasetError(file, "no such file", "a trained network");
 }
 
 /**
