@@ -117,7 +117,12 @@ async function draw(
   const options = await planRun(request, space.data, device, tell, signal);
   using denoiser = await denoiserOf(space.data, device, options, signal);
   const method = await samplerOf(space.data, denoiser, options, tell, signal);
-  using jump = await planTeleport(space.data, options, method, tell, signal);
+  using jump = await planTeleport(space.data, options, method, {
+    denoiser,
+    device,
+    say: tell,
+    signal,
+  });
   if (jump) tell(jump.summary);
   const { sampler, grid } = jump ?? { sampler: method, grid: options.grid };
   const result = await sample(denoiser, {

@@ -88,7 +88,9 @@ export const DENOISER_OPTIONS = {
 
 /** Their texts, and that of the tolerance, if it is not the sampler's. */
 type Values = {
-  readonly [name in keyof typeof DENOISER_OPTIONS | "tolerance"]?: string | boolean;
+  readonly [name in keyof typeof DENOISER_OPTIONS | "tolerance" | "teleport-law"]?:
+    | string
+    | boolean;
 };
 
 /**
@@ -111,8 +113,10 @@ export function parseDenoiser(values: Values): DenoiserChoice {
     );
   }
   const fitted = (["components", "rank"] as const).find((name) => values[name] !== undefined);
-  if (fitted && denoiser !== "mixture") {
-    throw new UsageError(`Cannot use --${fitted} with --denoiser ${denoiser}: wanted mixture`);
+  if (fitted && denoiser !== "mixture" && values["teleport-law"] !== "mixture") {
+    throw new UsageError(
+      `Cannot use --${fitted} with --denoiser ${denoiser}: wanted mixture, or --teleport-law mixture`,
+    );
   }
   if (values.tolerance !== undefined && denoiser !== "golden") {
     throw new UsageError(

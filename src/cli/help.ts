@@ -7,7 +7,7 @@ import { DATASET_SPECS } from "../datasets/load.ts";
 import { SAMPLER_NAMES, takesTolerance } from "../samplers/registry.ts";
 import { CODEC_SPECS } from "./codec.ts";
 import { DENOISERS, PROXIES, SCHEDULES } from "./denoiser_options.ts";
-import { DEVICES, GRIDS } from "./options.ts";
+import { DEVICES, GRIDS, LAWS } from "./options.ts";
 import { DRAW_KINDS } from "./smoothing_options.ts";
 import { UsageError } from "./values.ts";
 
@@ -132,8 +132,11 @@ const SAMPLERS = `The numerical method, and its grid of noise levels.
   --grid NAME       ${names(GRIDS, 45)}[ddpm; smoothed: uniform-t]
   --steps N         steps down the grid                          [10; smoothed: from the data]
   --start T         late start on --grid uniform-t, see --help smoothing     [0]
-  --teleport LEVEL  auto | SIGMA | none: go to this noise level in closed form, as if the
-                    data were Gaussian; auto takes the lowest that is safe   [none]
+  --teleport LEVEL  auto | crossing | SIGMA | none: go to this noise level without the denoiser, as
+                    if the data were Gaussian; auto takes the lowest that is safe, crossing the
+                    lowest where the Gaussian is no worse than the denoiser  [none]
+  --teleport-law NAME  ${names(LAWS, 42)}[gaussian]
+                    mixture goes farther; --components and --rank say which
   --teleport-tolerance T  displacement that this may make, per number        [0.02]
   --respace         spend the steps that this saves below the level
 `;

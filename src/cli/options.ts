@@ -49,7 +49,9 @@ export interface RunRequest extends DenoiserChoice {
   /** A file of start noise. */
   readonly init?: string;
   /** The level to teleport to; absent for none. */
-  readonly teleport?: "auto" | number;
+  readonly teleport?: "auto" | "crossing" | number;
+  /** The law whose flow it follows. */
+  readonly teleportLaw: (typeof LAWS)[number];
   /** The displacement that a teleport may be predicted to make, per number of a state. */
   readonly teleportTolerance: number;
   /** Whether to spend the steps that a teleport saves below it. */
@@ -82,6 +84,8 @@ export interface RunOptions extends Omit<RunRequest, "smoothing"> {
 
 /** The devices. */
 export const DEVICES = ["auto", "webgpu", "wasm", "reference"] as const;
+/** The laws whose flow a teleport can follow. */
+export const LAWS = ["gaussian", "mixture"] as const;
 /** The grids. */
 export const GRIDS: readonly GridName[] = ["ddpm", "karras", "log-snr", "uniform-t"];
 /** Steps of a run whose options and data say nothing else. */
@@ -124,6 +128,7 @@ export function optionsOf(texts: OptionTexts): RunRequest {
     device: oneOf("device", values.device ?? "auto", DEVICES),
     init: values.init,
     teleport: teleport(values.teleport ?? "none"),
+    teleportLaw: oneOf("teleport-law", values["teleport-law"] ?? "gaussian", LAWS),
     teleportTolerance: positive("teleport-tolerance", values["teleport-tolerance"] ?? "0.02"),
     respace: values.respace ?? false,
     out: values.out ?? "out",
@@ -168,7 +173,10 @@ function walk(
 /** Denoisers that need images, which latents are not. */
 const OF_IMAGES: readonly string[] = ["local", "equivariant", "golden-local"];
 
-function checkTogether({ teleport, start, codec, stream, denoiser }: RunRequest): void {
+function checkTogether({ teleport, start, codec, stream, denoiser, texts }: RunRequest): void {
+  if (teleport === undefined && texts["teleport-law"] !== undefined) {
+    throw new UsageError("Cannot use --teleport-law without --teleport: wanted auto or a level");
+  }
   if (teleport !== undefined && start !== 0) {
     throw new UsageError(
       "Cannot use --teleport with --start: both leave the first steps out, wanted one of them",
@@ -206,6 +214,7 @@ export const OPTIONS = {
   init: TEXT,
   device: TEXT,
   teleport: TEXT,
+  "teleport-law": TEXT,
   "teleport-tolerance": TEXT,
   respace: FLAG,
   out: TEXT,
@@ -240,11 +249,13 @@ function parse(args: readonly string[]) {
   }
 }
 
-function teleport(text: string): "auto" | number | undefined {
+function teleport(text: string): RunRequest["teleport"] {
   if (text === "none") return undefined;
-  if (text === "auto") return "auto";
+  if (text === "auto" || text === "crossing") return text;
   if (text.trim() === "" || !(Number(text) > 0 && Number(text) < Infinity)) {
-    throw new UsageError(`Cannot use --teleport ${text}: wanted auto, none or a number > 0`);
+    throw new UsageError(
+      `Cannot use --teleport ${text}: wanted auto, crossing, none or a number > 0`,
+    );
   }
   return Number(text);
 }

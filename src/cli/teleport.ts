@@ -3,18 +3,14 @@
  *
  * @module
  */
-import { cumulantNorms } from "../denoisers/cumulants.ts";
-import { dataSpectrum } from "../denoisers/spectrum.ts";
 import type { SigmaGrid } from "../noise.ts";
-import { gaussianLeg } from "../samplers/first_leg.ts";
-import type { FirstLeg } from "../samplers/first_leg.ts";
 import { respacedGrid } from "../samplers/respaced_grid.ts";
 import type { SampleResult } from "../samplers/sample.ts";
 import type { Sampler } from "../samplers/sampler.ts";
-import { skipEstimate, skipLevel } from "../samplers/skip_level.ts";
-import type { SkipEstimate } from "../samplers/skip_level.ts";
 import { landingLevel, teleport } from "../samplers/teleport.ts";
 import type { RunData } from "./data.ts";
+import { planLeg } from "./first_leg.ts";
+import type { LegParts, PlannedLeg } from "./first_leg.ts";
 import type { RunOptions } from "./options.ts";
 import { rounded, UsageError } from "./values.ts";
 
@@ -34,7 +30,7 @@ export interface PlannedTeleport extends Disposable {
  * Plans the teleport that the options ask for.
  *
  * @param sampler The sampler of what is left.
- * @param say Tells what takes long.
+ * @param parts The denoiser of the run, the device, and who is told what takes long.
  * @returns The plan; nothing if none is asked for.
  * @throws {UsageError} If the data are not in memory, or the level is too low for the tolerance or the grid.
  */
@@ -42,8 +38,7 @@ export async function planTeleport(
   { dataset, rows }: RunData,
   options: RunOptions,
   sampler: Sampler,
-  say: (line: string) => void,
-  signal?: AbortSignal,
+  parts: LegParts,
 ): Promise<PlannedTeleport | undefined> {
   const { teleport: level, grid } = options;
   if (level === undefined) return undefined;
@@ -53,35 +48,28 @@ export async function planTeleport(
   if (dataset.count === 1) {
     throw new UsageError("Cannot use --teleport with a single item: wanted at least 2");
   }
-  if (dataset.dimension >= 1024) say("the spectrum of the data may take a minute the first time");
-  const spectrum = await dataSpectrum(dataset, { signal });
-  const norms = await cumulantNorms(dataset, spectrum, { signal });
-  const tolerance = options.teleportTolerance * Math.sqrt(dataset.dimension);
-  const least = skipLevel(norms, tolerance);
-  const wanted = level === "auto" ? least : level;
-  const planned = respaced(grid, wanted, options.respace);
-  const landing = landingOf(planned, wanted);
-  const estimate = skipEstimate(norms, planned.sigmas[landing], planned.sigmas[0]);
-  if (estimate.displacement > tolerance) {
+  using resources = new DisposableStack();
+  const way = resources.use(await planLeg(dataset, options, parts));
+  const planned = respaced(grid, way.wanted, options.respace);
+  const landing = landingOf(planned, way.wanted);
+  const sigma = planned.sigmas[landing];
+  const error = landing === 0 ? 0 : await way.error(sigma);
+  const displacement = way.displacement(sigma) + error;
+  const perNumber = displacement / Math.sqrt(dataset.dimension);
+  if (perNumber > options.teleportTolerance) {
     throw new UsageError(
-      `Cannot use --teleport ${level}: the displacement at ${
-        rounded(estimate.sigma)
-      } is predicted to be ${
-        rounded(estimate.displacement / Math.sqrt(dataset.dimension))
+      `Cannot use --teleport ${level}: the displacement at ${rounded(sigma)} is predicted to be ${
+        rounded(perNumber)
       } per number, wanted at most ${options.teleportTolerance}: a level of at least ${
-        rounded(least)
+        rounded(way.least)
       }, or a larger --teleport-tolerance`,
     );
   }
-  return plan(
-    gaussianLeg(spectrum),
-    sampler,
-    planned,
-    landing,
-    estimate,
-    dataset.dimension,
-    options,
-  );
+  const held = resources.move();
+  return {
+    ...plan(way, { sampler, grid: planned, landing, displacement, error, perNumber }, options),
+    [Symbol.dispose]: () => held.dispose(),
+  };
 }
 
 /** The grid of the run: with the steps that are saved spent below the level, if that is asked for. */
@@ -102,40 +90,44 @@ function landingOf({ sigmas }: SigmaGrid, level: number): number {
   }
 }
 
+interface Landing {
+  readonly sampler: Sampler;
+  readonly grid: SigmaGrid;
+  readonly landing: number;
+  readonly displacement: number;
+  readonly error: number;
+  readonly perNumber: number;
+}
+
 function plan(
-  leg: FirstLeg,
-  sampler: Sampler,
-  grid: SigmaGrid,
-  landing: number,
-  estimate: SkipEstimate,
-  dimension: number,
+  { leg, way }: PlannedLeg,
+  { sampler, grid, landing, displacement, error, perNumber }: Landing,
   options: RunOptions,
-): PlannedTeleport {
-  const { sigma } = estimate;
-  const perNumber = estimate.displacement / Math.sqrt(dimension);
+): Pick<PlannedTeleport, "sampler" | "grid" | "summary" | "record"> {
+  const { sigmas } = grid, sigma = sigmas[landing];
   const between = options.trajectory;
   const saved = options.respace ? 0 : landing;
   return {
     sampler: landing === 0 ? sampler : teleport(sampler, leg, { sigma, between }),
     grid,
     summary: landing === 0
-      ? `teleport: nothing to leave out, the grid starts at ${rounded(grid.sigmas[0])}`
-      : `teleport: sigma ${rounded(grid.sigmas[0])} to ${
+      ? `teleport: nothing to leave out, the grid starts at ${rounded(sigmas[0])}`
+      : `teleport: sigma ${rounded(sigmas[0])} to ${
         rounded(sigma)
-      } in closed form, predicted displacement ${rounded(perNumber)} per number, ${
-        saved === 0 ? "steps spent below" : `${saved} of ${grid.sigmas.length - 1} steps saved`
+      } ${way}, predicted displacement ${rounded(perNumber)} per number, ${
+        saved === 0 ? "steps spent below" : `${saved} of ${sigmas.length - 1} steps saved`
       }`,
     record: ({ evaluations }) => ({
       law: leg.label,
       sigmaSkip: sigma,
-      displacement: estimate.displacement,
+      displacement,
       displacementPerNumber: perNumber,
+      integrationError: error,
       tolerancePerNumber: options.teleportTolerance,
       respaced: options.respace,
       stepsSaved: saved,
       // Two per step for Heun, whose last one takes one.
-      evaluationsSaved: saved * Math.ceil(evaluations / (grid.sigmas.length - 1 - landing)),
+      evaluationsSaved: saved * Math.ceil(evaluations / (sigmas.length - 1 - landing)),
     }),
-    [Symbol.dispose]: () => leg.dispose(),
   };
 }
