@@ -9,6 +9,7 @@ import {
   mlp,
   moons,
   openDevice,
+  openTrainingBackend,
   optimal,
   RandomStream,
   sample,
@@ -20,6 +21,7 @@ import {
   unet,
   wiener,
 } from "@closedform/diffusion";
+import * as tf from "@tensorflow/tfjs-core";
 import assert from "node:assert/strict";
 import { withoutLeaks } from "../_helpers/leaks.ts";
 import { EPS32 } from "../_helpers/tolerance.ts";
@@ -187,6 +189,39 @@ Deno.test("networks come back from their bytes, and sample", async () => {
     const { x, denoised } = await sample(denoiser, { count: 2 });
     assert.deepEqual(x.shape, [2, 12, 12, 1]);
     tensorSpace.dispose(x, denoised);
+  });
+});
+
+Deno.test("trainedDenoiser() computes on a backend beside the active one", async () => {
+  using _device = await openDevice("wasm");
+  using backend = await openTrainingBackend("wasm");
+  const network = unet({ shape: [4, 4, 1], channels: [4] });
+  const initial = network.initial();
+  const out = { ...initial.out, values: initial.out.values.map((_, i) => Math.sin(i) / 4) };
+  const trained = {
+    network,
+    weights: { ...initial, out },
+    preconditioning: edmPreconditioning(),
+    mean: new Float64Array(16),
+    step: 0,
+    data: "nothing",
+  };
+  await withoutLeaks(async () => {
+    const x = tensorSpace.from(Float32Array.from({ length: 32 }, (_, i) => Math.cos(i)), [
+      2,
+      4,
+      4,
+      1,
+    ]);
+    const [here, there] = [trainedDenoiser(trained), trainedDenoiser(trained, { backend })];
+    const [a, b] = [await here.denoise(x, [0.3, 2]), await there.denoise(x, [0.3, 2])];
+    assert.equal(tf.getBackend(), "cpu");
+    const [wanted, found] = [await tensorSpace.values(a), await tensorSpace.values(b)];
+    // Sums of up to 37 products, and a sigmoid, in three layers; everything is of order 1.
+    found.forEach((v, i) => assert.ok(Math.abs(v - wanted[i]) < 128 * EPS32, `${v} ${wanted[i]}`));
+    tensorSpace.dispose(x, a, b);
+    here.dispose();
+    there.dispose();
   });
 });
 
