@@ -76,16 +76,12 @@ export function philox4x32(
   return Uint32Array.of(c0, c1, c2, c3);
 }
 
-/** The upper 32 bits of an unsigned 32 × 32-bit product, from 16-bit halves. */
+/** The upper 32 bits of an unsigned 32 × 32-bit product, from 16-bit halves: no sum on the way exceeds 32 bits. */
 function mulHigh(a: number, b: number): number {
-  const aLow = a & 0xFFFF,
-    aHigh = a >>> 16,
-    bLow = b & 0xFFFF,
-    bHigh = b >>> 16;
-  const middle = aHigh * bLow + ((aLow * bLow) / 0x10000 | 0);
-  const cross = aLow * bHigh + middle % 0x10000;
-  return (aHigh * bHigh + Math.floor(middle / 0x10000) +
-    Math.floor(cross / 0x10000)) | 0;
+  const aLow = a & 0xFFFF, aHigh = a >>> 16, bLow = b & 0xFFFF, bHigh = b >>> 16;
+  const middle = (Math.imul(aHigh, bLow) + (Math.imul(aLow, bLow) >>> 16)) >>> 0;
+  const cross = (Math.imul(aLow, bHigh) + (middle & 0xFFFF)) >>> 0;
+  return (Math.imul(aHigh, bHigh) + (middle >>> 16) + (cross >>> 16)) | 0;
 }
 
 /**
