@@ -1,7 +1,7 @@
 /**
  * From a sparse mesh sample to a dense cloud: how far smoothing closes the gap to the surface.
  *
- *   deno task bench:spot [--mesh FILE] [--seeds 3] [--count 2000] [--steps 100] [--draws 4] [--first 0] [--only "500 area"]
+ *   deno task bench:spot [--mesh FILE] [--seeds 3] [--count 2000] [--steps 100] [--draws 4] [--first 0] [--only "500 area"] [--factors 1,2,auto]
  *
  * Spot, or another mesh, with the longest side of its box from -1 to 1. Sparse sets of its surface points become
  * clouds of 2,000 samples, which are compared with 2,000 fresh surface points by the exact 2-Wasserstein distance.
@@ -34,6 +34,7 @@ const { values: options } = parseArgs({
     draws: { type: "string", default: "4" },
     first: { type: "string", default: "0" },
     only: { type: "string" },
+    factors: { type: "string" },
   },
 });
 const [seeds, count, steps, M, first] = [
@@ -100,10 +101,11 @@ for (const { points, method, factors } of SETS) {
     const floor = await distance(other.data);
     const { bandwidth: auto, gap } = await smoothingDefaults(set, device);
     const star = gap / Math.sqrt(2 * Math.PI);
-    for (const factor of factors) {
-      const bandwidth = factor === "auto" ? auto : factor * star;
+    const wanted = options.factors?.split(",") ?? factors.map(String);
+    for (const factor of wanted) {
+      const bandwidth = factor === "auto" ? auto : Number(factor) * star;
       const w2 = await distance(await cloud(set, device, bandwidth, seed));
-      const row = rows.get(String(factor)) ?? {};
+      const row = rows.get(factor) ?? {};
       const found = {
         ratio: bandwidth / star,
         bandwidth,
@@ -115,7 +117,7 @@ for (const { points, method, factors } of SETS) {
         share: (sparse - w2) / (sparse - floor),
       };
       for (const [name, value] of Object.entries(found)) (row[name] ??= []).push(value);
-      rows.set(String(factor), row);
+      rows.set(factor, row);
     }
   }
   for (const [factor, row] of rows) {
