@@ -22,7 +22,7 @@ function sources(folder: string): string[] {
 function functionsOf(file: string, lines: readonly string[]): Sized[] {
   const found: Sized[] = [];
   const head =
-    /^(?:export )?(?:async )?function\*? (\w+)|^  (?:static |override |async |get |set |\*)*(#?\w+)(?:<.*>)?\(/;
+    /^(?:export )?(?:async )?function\*? (\w+)|^ {2}(?:static |override |async |get |set |\*)*(#?\w+)(?:<.*>)?\(/;
   for (let i = 0; i < lines.length; i++) {
     const [, named, method] = head.exec(lines[i]) ?? [];
     const name = named ?? method;

@@ -66,7 +66,16 @@ function threadMain(): void {
       modules.set(message.name, message.compiled);
       return;
     }
-    const task = message;
+    // What goes wrong is told, not thrown: the engine would print it.
+    try {
+      work(message);
+      parentPort.postMessage("done");
+    } catch (error) {
+      parentPort.postMessage(String(error));
+    }
+  });
+
+  function work(task: ShardTask): void {
     // A new instance for each task: the constants of all modules lie in the first page of a memory, and
     // an instance begins by writing its own there. It takes some 50 microseconds.
     const instance = new WebAssembly.Instance(modules.get(task.module)!, {
@@ -85,8 +94,7 @@ function threadMain(): void {
         ),
       );
     }
-    parentPort.postMessage("done");
-  });
+  }
 }
 
 /** A fixed number of threads that share the work of one task at a time. */
@@ -169,9 +177,10 @@ export class ThreadPool {
     const finished = this.#workers.map((worker) =>
       new Promise<void>((resolve) => {
         worker.ref();
-        worker.once("message", () => {
+        worker.once("message", (message: string) => {
           worker.unref();
-          resolve();
+          if (message === "done") resolve();
+          else this.#lose(`a thread failed: ${message}`);
         });
         worker.postMessage(task);
       })
