@@ -228,6 +228,7 @@ export * from "./src/theory/quantiles.ts";
 export * from "./src/theory/sampled_tail.ts";
 export * from "./src/theory/sampler_identities.ts";
 export * from "./src/theory/sampler_orders.ts";
+export * from "./src/theory/smoothed_limits.ts";
 export * from "./src/theory/smoothed_support.ts";
 export * from "./src/theory/spectral_decay.ts";
 export * from "./src/theory/statement.ts";

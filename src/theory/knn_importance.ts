@@ -6,10 +6,44 @@
 import type { PointSet } from "../compute/posterior.ts";
 import { affineOf } from "../compute/posterior.ts";
 import { RandomStream } from "../random.ts";
+import { slopeOf } from "./_flow_runs.ts";
 import { gaussianPoints, noised } from "./_problems.ts";
 import { checkLogits, posteriorLogits, restrictedMean, rowsByLogit } from "./posterior_logits.ts";
 import { report } from "./statement.ts";
 import type { Report } from "./statement.ts";
+
+/**
+ * The proposal of {@linkcode knnImportance}: how often it draws each row.
+ *
+ * ```text
+ * q_i = e^{max(l_i, l₍ₖ₎)} / (Z_k + (N−k) e^{l₍ₖ₎})   with l_i for the k nearest, l₍ₖ₎ for the rest
+ * ```
+ *
+ * The weights `p_i/q_i` are one and the same on all neighbours, and no larger elsewhere.
+ *
+ * Reference: M. Niedoba et al. (2024), arXiv:2402.08018.
+ *
+ * @param logits One logit per row, nats.
+ * @param neighbours The number of neighbours `k`, from 1 to `N`.
+ * @returns The probabilities `q`, one per row.
+ * @throws {RangeError} If `k` is out of range.
+ *
+ * @example With all rows as neighbours it is the posterior
+ * ```ts
+ * import { knnProposal } from "@closedform/diffusion";
+ * import assert from "node:assert/strict";
+ *
+ * assert.deepEqual([...knnProposal([0, Math.log(3)], 2)], [0.25, 0.75]);
+ * ```
+ */
+export function knnProposal(logits: ArrayLike<number>, neighbours: number): Float64Array {
+  checkCounts(neighbours, 1, logits.length);
+  const rows = rowsByLogit(logits);
+  const floor = logits[rows[neighbours - 1]];
+  const q = Float64Array.from(logits, (l) => Math.exp(Math.max(l, floor) - logits[rows[0]]));
+  const total = q.reduce((sum, v) => sum + v, 0);
+  return q.map((v) => v / total);
+}
 
 /**
  * The kNN importance estimator: rows drawn with replacement from a proposal that
@@ -132,15 +166,7 @@ export function knnImportanceRate(): Report {
   });
   return report(
     "kNN importance estimator: rms error ∝ n^(−1/2) (|slope + 1/2|)",
-    Math.abs(slope(sizes.map(Math.log), logErrors) + 0.5),
+    Math.abs(slopeOf(sizes.map(Math.log), logErrors) + 0.5),
     0.1,
   );
-}
-
-/** The slope of the least-squares line. */
-function slope(x: readonly number[], y: readonly number[]): number {
-  const mean = (values: readonly number[]) => values.reduce((sum, v) => sum + v, 0) / values.length;
-  const [mx, my] = [mean(x), mean(y)];
-  const covariance = x.reduce((sum, v, i) => sum + (v - mx) * (y[i] - my), 0);
-  return covariance / x.reduce((sum, v) => sum + (v - mx) ** 2, 0);
 }

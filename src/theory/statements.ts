@@ -16,7 +16,7 @@ import { knnImportanceRate } from "./knn_importance.ts";
 import { equivariance, equivariantIsOptimal } from "./local_machines.ts";
 import { localIsOptimal, mosaicLimit } from "./local_machines.ts";
 import { globalSubsetIsNotLocal, localTruncationBound } from "./local_truncation.ts";
-import { lateStartBounded, lateStartTight } from "./late_start.ts";
+import { antitheticStart, lateStartBounded, lateStartTight } from "./late_start.ts";
 import { linearTraining, preconditionedTraining } from "./linear_training.ts";
 import { oneUpdate } from "./one_update.ts";
 import { rareAmplification, roundedDenoiser } from "./perturbed_flow.ts";
@@ -24,15 +24,25 @@ import { separatrixAmplification, smoothErrors } from "./perturbed_flow.ts";
 import { meanLimit, nearestLimit } from "./posterior_limits.ts";
 import { entropyRate, progressiveConcentration } from "./progressive_concentration.ts";
 import { quantilesAreKept } from "./quantiles.ts";
-import { sampledTailUnbiased, tailMassCovered } from "./sampled_tail.ts";
+import { sampledTailBias, sampledTailUnbiased, tailMassCovered } from "./sampled_tail.ts";
 import { fittedGaussianInOneStep, picardIsDdim, samplerIdentities } from "./sampler_identities.ts";
 import { publishedThirdOrder, samplerOrders } from "./sampler_orders.ts";
 import {
-  barycentricSupport,
+  antitheticPair,
+  bandwidthRule,
+  exactSmoothing,
+  gumbelModes,
   mergingBandwidth,
-  oneDrawMemorises,
-  tupleIdentity,
   twoPointLaw,
+} from "./smoothed_limits.ts";
+import {
+  barycenterForm,
+  barycentricSupport,
+  fixedPointSupport,
+  oneDrawMemorises,
+  samplesInHull,
+  supportRises,
+  tupleIdentity,
 } from "./smoothed_support.ts";
 import { gaussNodesDecay, spectralDecayInNodes, sweepsDecay } from "./spectral_decay.ts";
 import type { Report } from "./statement.ts";
@@ -78,15 +88,25 @@ export const STATEMENTS: Readonly<Record<string, () => Report | Promise<Report>>
   averagedSoftmaxBias,
   averagedSoftmaxGrowth,
   sampledTailUnbiased,
+  sampledTailBias,
   tailMassCovered,
   knnImportanceRate,
+  barycenterForm,
   tupleIdentity,
+  samplesInHull,
   barycentricSupport,
+  fixedPointSupport,
+  supportRises,
   oneDrawMemorises,
   twoPointLaw,
+  antitheticPair,
+  exactSmoothing,
   mergingBandwidth,
+  gumbelModes,
+  bandwidthRule,
   lateStartBounded,
   lateStartTight,
+  antitheticStart,
   spectralDecayInNodes,
   gaussNodesDecay,
   sweepsDecay,
