@@ -1,37 +1,64 @@
 /**
- * What a teleport buys at an equal number of evaluations, and how many it saves at equal quality.
+ * What a teleport buys at an equal number of evaluations, how many it saves at equal quality, how far it may go, and what
+ * else was tried.
  *
- *   deno task bench:teleport [--data tiny-shapes:4096] [--denoiser optimal|mixture] [--samplers heun,dpmpp-2m,unipc,dpm-v3]
- *     [--evaluations 8,10,12,16,20,28,40] [--sigma auto|S] [--count 64] [--device wasm] [--limit N]
+ *   deno task bench:teleport [--data tiny-shapes:4096] [--denoiser optimal|mixture|FILE.safetensors] [--leg gaussian|mixture:K]
+ *     [--samplers heun,dpmpp-2m,unipc,dpm-v3] [--evaluations 8,10,12,16,20,28,40] [--sigma auto|S] [--start 80] [--count 64]
+ *     [--device wasm] [--limit N] [--only table,knee,beyond]
  *
- * Every run starts from the same noise at 80 on the Karras grid; with a teleport all steps are spent below. Errors are
- * distances, root mean square per number, from the end of a run of 320 steps of UniPC: medians over the samples, as a few of
- * them end at another item. `same` is the share of samples that end at the same item of the data as that
- * run. The last column is what a run without teleport would need for the quality with it, by interpolation: for the same
- * error, or of the optimal denoiser, whose ends are items, for as many of the same ends.
+ * A file is a trained network, for instance data/networks/tiny-shapes.safetensors, which was trained on the default data.
+ *
+ * table: every run starts from the same noise at the start on the Karras grid; with a teleport all steps are spent below.
+ * Errors are distances, root mean square per number, from the end of a run of 320 steps of UniPC: medians over the samples,
+ * as a few of them end elsewhere. `same` is the share of samples that end within 0.01 of it; `energy` is the distance to a
+ * thousand items of the data. The last column is what a run without teleport would need for the quality with it, by
+ * interpolation: for the same error, or of the optimal denoiser, whose ends are items, for as many of the same ends.
+ *
+ * knee: the energy distance over the level of the teleport, the lowest level from which on upwards it is within 5 % of
+ * its least value, and both automatic levels relative to it.
+ *
+ * beyond: how far legs land from the flow of the data, root mean square over a state: the Gaussian, the Gaussian with its
+ * Edgeworth correction in the leading directions, mixtures. And a history for multistep samplers that is filled with what
+ * the leg sees above its landing, instead of steps of lower order: errors without and with it.
  */
-import type { AnyTensor, Denoiser, DeviceKind, FirstLeg, Sampler } from "@closedform/diffusion";
+import type {
+  AnyTensor,
+  Denoiser,
+  DeviceKind,
+  FirstLeg,
+  MultistepSampler,
+  Sampler,
+} from "@closedform/diffusion";
 import {
+  crossingLevel,
   cumulantNorms,
   dataSpectrum,
+  dpmpp2m,
+  dpmpp3m,
   dpmV3Statistics,
   energyDistance,
+  gaussian,
   gaussianLeg,
+  integratedLeg,
   karrasGrid,
   loadDataset,
   mixture,
   openDevice,
   optimal,
+  readNetwork,
   respacedGrid,
   sample,
   samplerByName,
   skipEstimate,
   skipLevel,
+  startNoise,
   teleport,
   tensorSpace,
+  trainedDenoiser,
   unipc,
 } from "@closedform/diffusion";
 import { parseArgs } from "node:util";
+import { rowDistances } from "../../src/theory/_flow_runs.ts";
 
 const { values: options } = parseArgs({
   options: {
@@ -39,7 +66,10 @@ const { values: options } = parseArgs({
     denoiser: { type: "string", default: "optimal" },
     samplers: { type: "string", default: "heun,dpmpp-2m,unipc,dpm-v3" },
     evaluations: { type: "string", default: "8,10,12,16,20,28,40" },
+    leg: { type: "string", default: "gaussian" },
     sigma: { type: "string", default: "auto" },
+    start: { type: "string", default: "80" },
+    only: { type: "string", default: "table,knee,beyond" },
     count: { type: "string", default: "64" },
     device: { type: "string", default: "wasm" },
     limit: { type: "string" },
@@ -49,22 +79,35 @@ const { values: options } = parseArgs({
 const limit = options.limit === undefined ? undefined : Number(options.limit);
 const data = await loadDataset(options.data, { limit });
 using device = await openDevice(options.device as DeviceKind);
-using denoiser = options.denoiser === "mixture"
-  ? await mixture(data, device, { rank: Math.min(64, data.dimension) })
-  : await optimal(data, device);
+using truth = await optimal(data, device);
+const learned = options.denoiser.endsWith(".safetensors");
+using denoiser = learned
+  ? trainedDenoiser(await readNetwork(options.denoiser))
+  : await analytic(options.denoiser);
+/** A mixture of so many, or the optimal denoiser. */
+async function analytic(name: string): Promise<Denoiser<AnyTensor> & Disposable> {
+  const [kind, components = "10"] = name.split(":");
+  if (kind === "optimal") return await optimal(data, device);
+  const rank = Math.min(64, data.dimension);
+  return await mixture(data, device, { rank, components: Number(components), ridge: 1e-4 });
+}
+
+const start = Number(options.start);
 const count = Number(options.count), d = data.dimension;
 const spectrum = await dataSpectrum(data);
 const norms = await cumulantNorms(data, spectrum);
 const sigma = options.sigma === "auto"
   ? skipLevel(norms, 0.02 * Math.sqrt(d))
   : Number(options.sigma);
-using leg = gaussianLeg(spectrum);
-const { displacement } = skipEstimate(norms, sigma, 80);
+using closed = gaussianLeg(spectrum);
+using model = options.leg === "gaussian" ? undefined : await analytic(options.leg);
+const leg = model ? integratedLeg(model) : closed;
+const { displacement } = skipEstimate(norms, sigma, start);
 console.log(
   `${data.summary()}, ${denoiser.label}, ${device.kind}\n` +
-    `teleport to ${sigma.toFixed(2)}, predicted displacement ${
-      (displacement / Math.sqrt(d)).toFixed(4)
-    } per number`,
+    `teleport along ${leg.label} from ${start} to ${
+      sigma.toFixed(2)
+    }, by the cumulants displaced by ${(displacement / Math.sqrt(d)).toFixed(4)} per number`,
 );
 
 const items = new Float32Array(Math.min(1000, data.count) * d);
@@ -79,15 +122,13 @@ async function endOf(sampler: Sampler, sigmas: readonly number[]): Promise<Array
   return values;
 }
 
-const exact = await endOf(unipc(), karrasGrid(320).sigmas);
+const gridOf = (steps: number, sigmaMax = start) => karrasGrid(steps, { sigmaMax });
+const exact = await endOf(unipc(), gridOf(320).sigmas);
 
 /** Median error, share of the same ends, and energy distance to the data. */
 function judge(end: ArrayLike<number>): [number, number, number] {
-  const errors = Float64Array.from({ length: count }, (_, b) => {
-    let square = 0;
-    for (let c = b * d; c < (b + 1) * d; c++) square += (end[c] - exact[c]) ** 2;
-    return Math.sqrt(square / d);
-  });
+  const errors = rowDistances(Float64Array.from(end), Float64Array.from(exact), d)
+    .map((distance) => distance / Math.sqrt(d));
   const same = errors.filter((error) => error < 1e-2).length / count;
   return [errors.toSorted()[count >> 1], same, energyDistance(end, items, d)];
 }
@@ -119,7 +160,7 @@ async function compare(name: string, leg: FirstLeg): Promise<void> {
   const plain: [number, number][] = [], rows: string[][] = [];
   const jumps: number[] = [];
   for (const evaluations of options.evaluations.split(",").map(Number)) {
-    const grid = karrasGrid(stepsFor(name, evaluations));
+    const grid = gridOf(stepsFor(name, evaluations));
     const without = judge(await endOf(sampler, grid.sigmas));
     const jumping = teleport(sampler, leg, { sigma });
     const withIt = judge(await endOf(jumping, respacedGrid(grid, sigma).sigmas));
@@ -142,4 +183,134 @@ async function compare(name: string, leg: FirstLeg): Promise<void> {
   rows.forEach((row, i) => console.log([...row, needed(plain, jumps[i])].join("  ")));
 }
 
-for (const name of options.samplers.split(",")) await compare(name, leg);
+/** The energy distance over the level of the teleport, and where the automatic levels are beside its knee. */
+async function knee(): Promise<void> {
+  const curve: [number, number][] = [];
+  for (const level of [20, 10, 5.5, 3.35, 2, 1.1, 0.6].filter((level) => level < start)) {
+    const { sigmas } = respacedGrid(gridOf(14), level);
+    const [, , energy] = judge(await endOf(teleport(dpmpp2m(), leg, { sigma: level }), sigmas));
+    curve.push([level, energy]);
+  }
+  const wanted = 1.05 * Math.min(...curve.map(([, energy]) => energy));
+  const at = curve.findLastIndex(([, energy]) => energy <= wanted);
+  const [[above, low], [below, high]] = [curve[at], curve[at + 1] ?? curve[at]];
+  const share = high > low ? (wanted - low) / (high - low) : 0;
+  const level = above * (below / above) ** share;
+  using law = await gaussian(spectrum, device, data);
+  const crossing = await crossingLevel<AnyTensor>(denoiser, law, truth);
+  console.log(`\nenergy distance at 14 evaluations of dpmpp-2m over the level of the teleport:`);
+  console.log(curve.map(([sigma, energy]) => `${sigma}: ${energy.toFixed(4)}`).join("  "));
+  const beside = (sigma: number) =>
+    sigma < Infinity
+      ? `${sigma.toFixed(2)} (${(sigma / level).toFixed(2)} of the knee)`
+      : "nowhere";
+  const ofData = skipLevel(norms, 0.02 * Math.sqrt(d));
+  console.log(
+    `knee ${level.toFixed(2)}, by the data ${beside(ofData)}, by the denoiser ${
+      beside(crossing.sigma)
+    }`,
+  );
+}
+
+/** Where legs land, and histories filled by them. */
+async function beyond(): Promise<void> {
+  const levels = [start, 20, 10, 5, 3];
+  const x = startNoise(40, 0, count, d).map((e) => start * e);
+  const flow = await integratedLeg(truth).follow(x, levels);
+  const off = (name: string, states: readonly { x: Float64Array }[]) => {
+    const each = states.map((state, i) => {
+      const distances = rowDistances(state.x, flow[i].x, d);
+      return Math.sqrt(distances.reduce((sum, v) => sum + v * v, 0) / count).toExponential(2);
+    });
+    console.log(`${name.padEnd(26)}${each.join("  ")}`);
+  };
+  console.log(`\ndisplacement of legs from ${start} at ${levels.slice(1).join(", ")}:`);
+  const closedStates = await closed.follow(x, levels);
+  off("Gaussian", closedStates);
+  for (const rank of [12, d]) {
+    const correction = edgeworth(x, rank);
+    off(
+      `Edgeworth, ${rank} directions`,
+      closedStates.map(({ x, sigma }) => {
+        const share = (1 - (sigma / start) ** 3) / (6 * sigma ** 2);
+        return { x: x.map((v, i) => v + share * correction[i]) };
+      }),
+    );
+  }
+  for (const components of [10, 30, 100]) {
+    using model = await analytic(`mixture:${components}`);
+    off(`mixture of ${components}`, await integratedLeg(model).follow(x, levels));
+  }
+  console.log(
+    `\nmedian error after a teleport to ${sigma.toFixed(2)}, without and with a history:`,
+  );
+  for (const steps of [6, 8, 12, 20]) {
+    const row: string[] = [];
+    for (const sampler of [dpmpp2m(), dpmpp3m(), unipc()]) {
+      const errors = [
+        await withHistory(sampler, steps, false),
+        await withHistory(sampler, steps, true),
+      ];
+      row.push(`${sampler.name} ${errors.map((v) => v.toExponential(2)).join(" ")}`);
+    }
+    console.log(`${steps} evaluations  ${row.join("   ")}`);
+  }
+}
+
+/** `κ₃:(zzᵀ − I)` in the leading directions of the data, of starts as rows. */
+function edgeworth(x: Float64Array, rank: number): Float64Array {
+  const { mean, basis } = spectrum;
+  const along = (row: ArrayLike<number>, k: number) => {
+    let sum = 0;
+    for (let c = 0; c < d; c++) sum += basis[k * d + c] * (row[c] - mean[c]);
+    return sum;
+  };
+  const coordinates = (row: ArrayLike<number>) =>
+    Float64Array.from({ length: rank }, (_, k) => along(row, k));
+  const known = Array.from({ length: data.count }, (_, i) => coordinates(data.values(i)));
+  const rows = new Float64Array(x.length);
+  for (let b = 0; b < count; b++) {
+    const z = coordinates(x.subarray(b * d, (b + 1) * d)).map((v) => v / start);
+    const sum = new Float64Array(rank);
+    for (const item of known) {
+      const inner = item.reduce((sum, v, k) => sum + v * z[k], 0);
+      const weight = (inner ** 2 - item.reduce((sum, v) => sum + v * v, 0)) / known.length;
+      item.forEach((v, k) => sum[k] += weight * v);
+    }
+    sum.forEach((v, k) => {
+      for (let c = 0; c < d; c++) rows[b * d + c] += v * basis[k * d + c];
+    });
+  }
+  return rows;
+}
+
+/** The median error of a run whose sampler is, or is not, told what the leg saw at two levels above its landing. */
+async function withHistory(
+  sampler: MultistepSampler,
+  steps: number,
+  told: boolean,
+): Promise<number> {
+  const { sigmas } = gridOf(steps, sigma);
+  const ratio = sigmas[0] / sigmas[1], above = [sigma * ratio ** 2, sigma * ratio];
+  if (above[0] >= start) return NaN;
+  // The starts of sample().
+  const x = startNoise(0, 0, count, d).map((e) => start * e);
+  const way = await leg.follow(x, [start, ...above, sigma]);
+  const shape = [count, ...data.shape];
+  const [first, ...denoised] = [way[2].x, way[1].denoised, way[0].denoised]
+    .map((rows) => tensorSpace.from(rows, shape));
+  const history = denoised.map((tensor, i) => ({ sigma: way[1 - i].sigma, denoised: tensor }));
+  let values: ArrayLike<number> = [];
+  for await (const at of sampler.run(denoiser, first, sigmas, told ? { history } : {})) {
+    values = await tensorSpace.values(at.x);
+  }
+  tensorSpace.dispose(first, ...denoised);
+  return judge(values)[0];
+}
+
+const wanted = options.only.split(",");
+if (wanted.includes("table")) {
+  for (const name of options.samplers.split(",")) await compare(name, leg);
+}
+if (wanted.includes("knee")) await knee();
+if (wanted.includes("beyond")) await beyond();
