@@ -113,6 +113,8 @@ export * from "./src/metrics/frechet.ts";
 export * from "./src/metrics/nearest.ts";
 export * from "./src/metrics/pairs.ts";
 export * from "./src/metrics/precision_recall.ts";
+export { scoreTable } from "./src/metrics/score_table.ts";
+export type { ScoreRow, ScoreTableOptions } from "./src/metrics/score_table.ts";
 export * from "./src/metrics/sinkhorn.ts";
 export * from "./src/metrics/sliced_wasserstein.ts";
 export {
