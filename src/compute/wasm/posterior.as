@@ -30,7 +30,11 @@
 //
 // Tilted posteriors: a query x and M vectors e_m stand for M queries x + c e_m. Their distances differ by
 //   |x + c e_m - x_i|^2 = |x - x_i|^2 - 2 c <e_m, x_i> + const,
-// so that the distances are computed once, and the products, which tilt() computes, once for all calls.
+// so that the work of measuring is done once, and that of the products, which tilt() does, once for all calls.
+// Here distances to floats come from products too, s1 = 1. They are off by less than
+//   e = 2 (16 + min(dim, 256) / 4) 2^-24 |q| |x|max,
+// the float32 sums in 4 lanes; rows that this cannot rule out are measured by direct differences, unless what
+// the rounding usually comes to is below float32's in the logit anyway; then e = 0 is passed in.
 //
 // Dropped rows are in none of the sums; together they weigh at most exp(-cut) N
 // of the total, which the caller makes less than float32 rounding.
@@ -181,11 +185,18 @@ function floatDistances(block: usize, rowBytes: usize, n: usize, stride: usize, 
   }
 }
 
-// Products of 4 float queries with 2 rows, in the order of additions of the distances.
+// Sums the lanes of two float32 accumulators as two float64.
+// @ts-ignore: decorator
+@inline function sums2f(a: v128, b: v128): v128 {
+  const p = f64x2.add(f64x2.promote_low_f32x4(a), f64x2.promote_low_f32x4(v128.shuffle<i64>(a, a, 1, 0)));
+  const q = f64x2.add(f64x2.promote_low_f32x4(b), f64x2.promote_low_f32x4(v128.shuffle<i64>(b, b, 1, 0)));
+  return f64x2.add(v128.shuffle<i64>(p, q, 0, 2), v128.shuffle<i64>(p, q, 1, 3));
+}
+
+// Products of 4 float queries with 2 rows.
 function products4x2(row: usize, row1: usize, q: usize, stride: usize, out: usize, outStride: usize): void {
   const qb = stride << 2;
-  let d00: f64 = 0, d10: f64 = 0, d20: f64 = 0, d30: f64 = 0;
-  let d01: f64 = 0, d11: f64 = 0, d21: f64 = 0, d31: f64 = 0;
+  let d0 = f64x2.splat(0), d1 = d0, d2 = d0, d3 = d0;
   for (let from: usize = 0; from < stride; from += BLOCK_SUM) {
     const to = min(stride, from + BLOCK_SUM);
     let s00 = f32x4.splat(0), s10 = s00, s20 = s00, s30 = s00;
@@ -201,13 +212,13 @@ function products4x2(row: usize, row1: usize, q: usize, stride: usize, out: usiz
       const q3 = v128.load(q + 3 * qb + c);
       s30 = madd(q3, x0, s30); s31 = madd(q3, x1, s31);
     }
-    d00 += sum4(s00); d10 += sum4(s10); d20 += sum4(s20); d30 += sum4(s30);
-    d01 += sum4(s01); d11 += sum4(s11); d21 += sum4(s21); d31 += sum4(s31);
+    d0 = f64x2.add(d0, sums2f(s00, s01)); d1 = f64x2.add(d1, sums2f(s10, s11));
+    d2 = f64x2.add(d2, sums2f(s20, s21)); d3 = f64x2.add(d3, sums2f(s30, s31));
   }
-  store<f64>(out, d00); store<f64>(out + 8, d01); out += outStride;
-  store<f64>(out, d10); store<f64>(out + 8, d11); out += outStride;
-  store<f64>(out, d20); store<f64>(out + 8, d21); out += outStride;
-  store<f64>(out, d30); store<f64>(out + 8, d31);
+  v128.store(out, d0); out += outStride;
+  v128.store(out, d1); out += outStride;
+  v128.store(out, d2); out += outStride;
+  v128.store(out, d3);
 }
 
 // The same for one pair.
@@ -217,7 +228,7 @@ function product1(row: usize, q: usize, stride: usize): f64 {
     const to = min(stride, from + BLOCK_SUM);
     let s = f32x4.splat(0);
     for (let c = from << 2; c < to << 2; c += 16) s = madd(v128.load(q + c), v128.load(row + c), s);
-    d += sum4(s);
+    d += f64x2.extract_lane(sums2f(s, s), 0);
   }
   return d;
 }
@@ -354,7 +365,6 @@ function touch(block: usize, bytes: usize): i32 {
 // Turns products by the first digit into distances, and drops rows that cannot matter by setting theirs to infinity.
 function screen(distances: usize, n: usize, norms: usize, p: usize, state: usize): void {
   const square = f64x2.splat(load<f64>(p, 16)), minus2s = f64x2.splat(-2 * load<f64>(p, 24));
-  const e = load<f64>(p, 40);
   padBlock(distances, n, -Infinity);
   // The two smallest of each lane.
   let least2 = f64x2.splat(Infinity), second2 = least2;
@@ -364,7 +374,13 @@ function screen(distances: usize, n: usize, norms: usize, p: usize, state: usize
     second2 = f64x2.pmin(second2, f64x2.pmax(least2, d));
     least2 = f64x2.pmin(least2, d);
   }
-  // The two smallest upper bounds of distances, with those of earlier blocks.
+  drop(distances, n, limitOf(least2, second2, p, state));
+}
+
+// The largest distance that can matter, from the two smallest of each lane and those of earlier blocks.
+function limitOf(least2: v128, second2: v128, p: usize, state: usize): f64 {
+  const e = load<f64>(p, 40);
+  // The two smallest upper bounds.
   let least = load<f64>(state), second = load<f64>(state, 8);
   for (let i = 0; i < 4; i++) {
     const v = i == 0 ? f64x2.extract_lane(least2, 0) : i == 1 ? f64x2.extract_lane(least2, 1) :
@@ -375,22 +391,64 @@ function screen(distances: usize, n: usize, norms: usize, p: usize, state: usize
       least = u;
     } else if (u < second) second = u;
   }
-  drop(distances, n, max(least + load<f64>(p, 8) / load<f64>(p), second) + e);
+  return max(least + load<f64>(p, 8) / load<f64>(p), second) + e;
+}
+
+// The same for a tilted query: adds the tilt to its products with the rows before they become distances.
+// Returns whether any row is left; if not, the distances are not what they should be.
+function screenTilted(base: usize, tilts: usize, distances: usize, n: usize, norms: usize, p: usize, state: usize): bool {
+  const square = f64x2.splat(load<f64>(p, 16)), minus2s = f64x2.splat(-2 * load<f64>(p, 24));
+  const factor = f64x2.splat(0.5 * load<f64>(p, 56) / load<f64>(p, 24));
+  padBlock(base, n, -Infinity);
+  let least2 = f64x2.splat(Infinity), second2 = least2;
+  for (let r: usize = 0; r < n; r += 2) {
+    const tilt = f64x2.promote_low_f32x4(v128.load64_zero(tilts + (r << 2)));
+    const product = f64x2.add(v128.load(base + (r << 3)), f64x2.mul(factor, tilt));
+    const d = f64x2.add(f64x2.add(square, v128.load(norms + (r << 3))), f64x2.mul(minus2s, product));
+    v128.store(distances + (r << 3), d);
+    second2 = f64x2.pmin(second2, f64x2.pmax(least2, d));
+    least2 = f64x2.pmin(least2, d);
+  }
+  const limit = limitOf(least2, second2, p, state);
+  if (min(f64x2.extract_lane(least2, 0), f64x2.extract_lane(least2, 1)) > limit) return false;
+  drop(distances, n, limit);
+  return true;
+}
+
+// The same for 4 queries. Returns whether any row is left of any.
+function screenGroup(base: usize, tilts: usize, offset: usize, distances: usize, ds: usize, many: usize, n: usize, norms: usize, p: usize, state: usize): bool {
+  let left = 0;
+  for (let k: usize = 0; k < many; k++) {
+    const at = load<u32>(tilts + (k << 2)) + offset;
+    const any = screenTilted(base + k * ds, at, distances + k * ds, n, norms, p + k * PARAMETERS * 8, state + k * STATE * 8);
+    left |= <i32>any << <i32>k;
+  }
+  if (left == 0) return false;
+  for (let k: usize = 0; k < many; k++) {
+    if (!(left >> <i32>k & 1)) drop(distances + k * ds, n, -Infinity);
+  }
+  return true;
+}
+
+// Replaces the distances of float rows that are left by direct differences.
+function refineFloats(block: usize, rowBytes: usize, n: usize, stride: usize, q: usize, many: usize, parameters: usize, tilts: usize, offset: usize, distances: usize, ds: usize): void {
+  for (let k: usize = 0; k < many; k++) {
+    const p = parameters + k * PARAMETERS * 8, tilt = load<f64>(p, 56);
+    const products = load<u32>(tilts + (k << 2)) + offset;
+    if (load<f64>(p, 40) == 0) continue;
+    for (let r: usize = 0; r < n; r++) {
+      const at = distances + k * ds + (r << 3), row = block + r * rowBytes;
+      if (load<f64>(at) == Infinity) continue;
+      distances1x2(row, row, q + k * (stride << 2), stride, at, at);
+      add64(at, -tilt * <f64>load<f32>(products + (r << 2)));
+    }
+  }
 }
 
 // The place after an odd last row belongs to no row: its product is -infinity, its distance infinity.
 // @ts-ignore: decorator
 @inline function padBlock(distances: usize, n: usize, value: f64): void {
   if (n & 1) store<f64>(distances + (n << 3), value);
-}
-
-// out = base + factor * products, which are float32, for the rows of a block.
-function tilted(base: usize, n: usize, products: usize, factor: f64, out: usize): void {
-  const factor2 = f64x2.splat(factor);
-  for (let r: usize = 0; r < n; r += 2) {
-    const p = f64x2.promote_low_f32x4(v128.load64_zero(products + (r << 2)));
-    v128.store(out + (r << 3), f64x2.add(v128.load(base + (r << 3)), f64x2.mul(factor2, p)));
-  }
 }
 
 // Sets distances above `most` to infinity.
@@ -768,7 +826,7 @@ function accumulatePairs1(block: usize, rowBytes: usize, n: usize, pairs: usize,
 //   bytes      1 if the rows are signed bytes, 0 if float32
 //   rowBytes   from one row to the next
 //   stride     numbers per row and query, a multiple of 8, the padding being 0 in both
-//   norms      for bytes: the squared norm of each row, float64, and a 0 after the last
+//   norms      for bytes and for tilts: the squared norm of each row, float64, and a 0 after the last
 //   queries    for bytes: `batch` rows of first digits, then as many of second digits, int16; else `batch` rows of float32
 //   parameters per query 8 float64
 //   state      out: per query 8 float64
@@ -816,30 +874,27 @@ export function scan(bytes: i32, data: usize, rows: usize, firstRow: usize, bloc
       const many = min<usize>(4, batch - q);
       const p = parameters + q * PARAMETERS * 8;
       if (bytes) blockDots(block, rowBytes, n, stride, queries + q * qb, many, base, ds);
+      else if (tilts) floatProducts(block, rowBytes, n, stride, queries + q * qb, many, base, ds);
       else floatDistances(block, rowBytes, n, stride, queries + q * qb, many, base, ds);
       for (let m: usize = 0; m < draws; m++) {
         const v = m * batch + q;
-        if (tilts) {
-          const at = m * pitch + ((firstRow + from) << 2);
-          for (let k: usize = 0; k < many; k++) {
-            const tilt = load<f64>(p + k * PARAMETERS * 8, 56);
-            // Distances are made from the products of bytes by -2 s1.
-            const factor = bytes ? 0.5 * tilt / load<f64>(p + k * PARAMETERS * 8, 24) : -tilt;
-            tilted(base + k * ds, n, load<u32>(tilts + ((q + k) << 2)) + at, factor, distances + k * ds);
-          }
-        }
-        if (bytes) {
-          let rough = false;
-          for (let k: usize = 0; k < many; k++) {
-            screen(distances + k * ds, n, norms + (from << 3), p + k * PARAMETERS * 8, state + (v + k) * STATE * 8);
-            rough = rough || load<f64>(p + k * PARAMETERS * 8, 32) != 0;
-          }
-          if (rough) refine(block, rowBytes, n, stride, queries + (batch + q) * qb, many, p, distances, ds, scratch);
-        }
         // A list: the number of its rows, then (from 32 on) their numbers and weights.
         const rowList = lists + (m * groups + group) * listBytes, pairs = rowList + pairsAt, units = rowList + list;
         store<u32>(rowList, 0);
         v128.store(units, i32x4.splat(0));
+        const its = tilts + (q << 2), offset = m * pitch + ((firstRow + from) << 2);
+        if (tilts) {
+          if (!screenGroup(base, its, offset, distances, ds, many, n, norms + (from << 3), p, state + v * STATE * 8)) continue;
+          if (!bytes) refineFloats(block, rowBytes, n, stride, queries + q * qb, many, p, its, offset, distances, ds);
+        }
+        if (bytes) {
+          let rough = false;
+          for (let k: usize = 0; k < many; k++) {
+            if (!tilts) screen(distances + k * ds, n, norms + (from << 3), p + k * PARAMETERS * 8, state + (v + k) * STATE * 8);
+            rough = rough || load<f64>(p + k * PARAMETERS * 8, 32) != 0;
+          }
+          if (rough) refine(block, rowBytes, n, stride, queries + (batch + q) * qb, many, p, distances, ds, scratch);
+        }
         memory.fill(weights, 0, 4 * ws);
         let uneven = false;
         for (let k: usize = 0; k < many; k++) {
@@ -922,21 +977,34 @@ export function tilt(bytes: i32, data: usize, rows: usize, firstRow: usize, bloc
   }
 }
 
-// The squared norm of each byte row, float64.
-export function squaredNorms(data: usize, rows: usize, rowBytes: usize, stride: usize, out: usize): void {
+// The squared norm of each row, float64.
+export function squaredNorms(bytes: i32, data: usize, rows: usize, rowBytes: usize, stride: usize, out: usize): void {
   for (let r: usize = 0; r < rows; r++) {
     const row = data + r * rowBytes;
-    let sum: f64 = 0;
-    for (let from: usize = 0; from < stride; from += BLOCK_NORM) {
-      let s = i32x4.splat(0);
-      for (let c = from; c < min(stride, from + BLOCK_NORM); c += 8) {
-        const x = v128.load8x8_s(row + c);
-        s = i32x4.add(s, i32x4.dot_i16x8_s(x, x));
-      }
-      sum += sum4i(s);
-    }
-    store<f64>(out + (r << 3), sum);
+    store<f64>(out + (r << 3), bytes ? normBytes(row, stride) : normFloats(row, stride));
   }
+}
+
+function normBytes(row: usize, stride: usize): f64 {
+  let sum: f64 = 0;
+  for (let from: usize = 0; from < stride; from += BLOCK_NORM) {
+    let s = i32x4.splat(0);
+    for (let c = from; c < min(stride, from + BLOCK_NORM); c += 8) {
+      const x = v128.load8x8_s(row + c);
+      s = i32x4.add(s, i32x4.dot_i16x8_s(x, x));
+    }
+    sum += sum4i(s);
+  }
+  return sum;
+}
+
+function normFloats(row: usize, stride: usize): f64 {
+  let s = f64x2.splat(0);
+  for (let at = row; at < row + (stride << 2); at += 8) {
+    const x = f64x2.promote_low_f32x4(v128.load64_zero(at));
+    s = f64x2.add(s, f64x2.mul(x, x));
+  }
+  return f64x2.extract_lane(s, 0) + f64x2.extract_lane(s, 1);
 }
 
 // ---- nearest rows ----

@@ -63,8 +63,9 @@ const FIND = "find the nearest rows";
 const PAGE = 65536;
 // The first page belongs to the module's own constants.
 const DATA = PAGE;
-// Sizes that the kernels agree on: bytes of the state and of the parameters of a query, columns converted at a time.
-const STATE = 64, PARAMETERS = 64, COLUMNS = 512;
+// Sizes that the kernels agree on: bytes of the state and of the parameters of a query, columns converted at a time,
+// numbers in a float32 sum.
+const STATE = 64, PARAMETERS = 64, COLUMNS = 512, BLOCK_SUM = 256;
 // Bytes are stored as signed bytes, this much lower.
 const SIGNED = 128;
 
@@ -134,6 +135,8 @@ export class WasmStore implements DataStore {
   readonly #slots = new TiltSlots();
   #largestNorm = 0;
   #generation = 0;
+  /** The generation whose norms are known. */
+  #normed = -1;
   #memory: WebAssembly.Memory | undefined;
   #queue: Promise<unknown> = Promise.resolve();
 
@@ -208,7 +211,7 @@ export class WasmStore implements DataStore {
       Math.max(8, Math.min(64, Math.floor(PAGE * 4 / rowBytes)));
     this.#shards = Math.min(layout.shards ?? 32, Math.ceil(this.count / this.#blockRows));
     this.#norms = roundUp(DATA + this.count * rowBytes, 64);
-    this.#rowsEnd = this.#norms + (this.#bytes ? roundUp((this.count + 1) * 8, 64) : 0);
+    this.#rowsEnd = this.#norms + roundUp((this.count + 1) * 8, 64);
     this.#dataEnd = this.#rowsEnd;
     this.#memory = allocate(this.#dataEnd);
   }
@@ -437,6 +440,7 @@ export class WasmStore implements DataStore {
       shards: this.#shards,
       control: this.#dataEnd,
       arguments: [
+        { base: this.#bytes ? 1 : 0 },
         { base: DATA, row: this.#rowBytes },
         { rows: 1 },
         { base: this.#rowBytes },
@@ -444,6 +448,7 @@ export class WasmStore implements DataStore {
         { base: this.#norms, row: 8 },
       ],
     });
+    this.#normed = this.#generation;
     const norms = new Float64Array(memory.buffer, this.#norms, this.count);
     this.#largestNorm = Math.sqrt(norms.reduce((a, b) => Math.max(a, b), 0));
   }
@@ -539,6 +544,8 @@ export class WasmStore implements DataStore {
     samples: ArrayLike<number>,
     signal?: AbortSignal,
   ): Promise<void> {
+    // Other scans of floats do without norms.
+    if (this.#memory && this.#normed !== this.#generation) await this.#computeNorms();
     const missing = this.#slots.assign(tilts, samples);
     const { count: draws } = tilts;
     this.#dataEnd = roundUp(this.#rowsEnd, 64) + this.#slots.size * this.#slotBytes(draws);
@@ -567,6 +574,9 @@ export class WasmStore implements DataStore {
     grow(memory, scratch + this.#pool.threads * scratchBytes);
     samples.forEach((sample, s) => {
       const vectors = tilts.of(sample);
+      // What follows the last product may be read as its partner.
+      new Float32Array(memory.buffer, this.#slotOf(sample, draws) + draws * this.count * 4, 1)[0] =
+        0;
       for (let m = 0; m < draws; m++) {
         const k = s * draws + m;
         // A vector is no point: what stands for it is a query as far from the origin.
@@ -727,7 +737,18 @@ export class WasmStore implements DataStore {
     parameters[1] = LOG_LEFT_OUT + Math.log(this.count);
     if (!this.#bytes) {
       const floats = new Float32Array(memory.buffer, at.queries + k * stride * 4, stride).fill(0);
-      for (let c = 0; c < query.length; c++) floats[c] = (query[c] - this.#offset) / this.#scale;
+      let square = 0;
+      for (let c = 0; c < query.length; c++) {
+        const q = floats[c] = (query[c] - this.#offset) / this.#scale;
+        square += q * q;
+      }
+      // Only tilted scans look at these.
+      const d = Math.min(stride, BLOCK_SUM),
+        rounding = 2 ** -23 * Math.sqrt(square) * this.#largestNorm;
+      const enough = g * rounding * (1 + Math.sqrt(d / 4 / stride)) <= ROUNDING;
+      parameters[2] = square;
+      parameters[3] = 1;
+      parameters[5] = enough ? 0 : rounding * (16 + d / 4);
       return;
     }
     const high = new Int16Array(memory.buffer, at.queries + k * stride * 2, stride).fill(0);
