@@ -17,6 +17,8 @@
  * @module
  */
 export * from "./src/cite.ts";
+export * from "./src/codecs/autoencoder.ts";
+export * from "./src/codecs/autoencoder_codec.ts";
 export * from "./src/codecs/codec.ts";
 export * from "./src/codecs/pca_codec.ts";
 export * from "./src/compute/device.ts";
