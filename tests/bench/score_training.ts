@@ -71,7 +71,7 @@ console.log(`|---|${SIGMAS.map(() => "---").join("|")}|`);
 await trainDenoiser(set, {
   steps: Number(options.steps),
   snapshots: options.snapshots.split(",").map(Number),
-  ...(options.checkpoint && { checkpoint: options.checkpoint }),
+  ...(options.checkpoint && { checkpoint: options.checkpoint, checkpointEvery: 250 }),
   onStep: async ({ snapshot }) => {
     if (snapshot) await compare(snapshot);
   },
