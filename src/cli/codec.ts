@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { loadAutoencoder } from "../codecs/autoencoder_codec.ts";
 import { encodeDataset } from "../codecs/codec.ts";
 import type { Codec } from "../codecs/codec.ts";
 import { pcaCodec } from "../codecs/pca_codec.ts";
@@ -16,10 +17,15 @@ export type CodecChoice = {
   readonly kind: "pca";
   /** How many, if not the default. */
   readonly rank?: number;
+} | {
+  /** An autoencoder that was trained before. */
+  readonly kind: "autoencoder";
+  /** Its file. */
+  readonly path: string;
 };
 
 /** The forms of `--codec`. */
-export const CODEC_SPECS = ["pca", "pca:R"] as const;
+export const CODEC_SPECS = ["pca", "pca:R", "autoencoder:PATH"] as const;
 
 /** Dimensions from which on principal components take a while. */
 const LONG = 1024;
@@ -38,6 +44,7 @@ export function parseCodec(text: string | undefined): CodecChoice | undefined {
     if (rest === undefined) return { kind };
     if (/^[1-9]\d{0,8}$/.test(rest)) return { kind, rank: Number(rest) };
   }
+  if (kind === "autoencoder" && rest) return { kind, path: rest };
   throw new UsageError(`Cannot use --codec ${text}: wanted one of ${CODEC_SPECS.join(", ")}`);
 }
 
@@ -93,10 +100,12 @@ export async function openSpace(
 
 async function openCodec(
   dataset: Dataset,
-  { rank }: CodecChoice,
+  choice: CodecChoice,
   say: (line: string) => void,
   signal?: AbortSignal,
 ): Promise<Codec> {
+  if (choice.kind === "autoencoder") return await loadAutoencoder(choice.path);
+  const { rank } = choice;
   if (dataset.dimension >= LONG) say("the spectrum of the data may take a minute the first time");
   return await pcaCodec(dataset, { ...(rank !== undefined && { rank }), signal });
 }

@@ -1,6 +1,8 @@
 import {
+  encodeAutoencoder,
   encodeDataset,
   encodeNpy,
+  loadAutoencoder,
   loadDataset,
   openDevice,
   optimal,
@@ -9,7 +11,9 @@ import {
   sample,
   startNoise,
   tensorSpace,
+  trainAutoencoder,
   wasserstein2,
+  writeWhole,
 } from "@closedform/diffusion";
 import { join } from "@std/path";
 import assert from "node:assert/strict";
@@ -123,4 +127,38 @@ Deno.test("sample says in one line which codecs there are, and what latents cann
     const shapes = await failedRun("--out", out, ...IMAGES, "--codec", "pca:4", "--init", init);
     assert.match(shapes.lines.at(-1)!, /\[3, 2\], wanted float32 numbers of shape \[3, 4\]/);
     assert.equal(shapes.code, 2);
+  }));
+
+Deno.test("sample --codec autoencoder:PATH samples latents of a trained autoencoder and decodes them", () =>
+  withFolder(async (folder) => {
+    const dataset = await loadDataset("tiny-shapes:200"), file = join(folder, "codec.safetensors");
+    const trained = await trainAutoencoder(dataset, {
+      latentDimension: 6,
+      components: 30,
+      width: 16,
+      steps: 10,
+      cache: false,
+      backend: "wasm",
+    });
+    await writeWhole(file, encodeAutoencoder(trained));
+    const out = join(folder, "o"), option = ["--codec", `autoencoder:${file}`];
+    const { record, samples, shape } = await cliRun(out, ...IMAGES, ...option);
+    using codec = await loadAutoencoder(file);
+    using device = await openDevice("wasm");
+    using denoiser = await optimal(await encodeDataset(dataset, codec), device);
+    const { x, denoised } = await sample(denoiser, { count: 3 });
+    const expected = await codec.decode(Float32Array.from(await tensorSpace.values(x)));
+    tensorSpace.dispose(x, denoised);
+    assert.deepEqual(shape, [3, ...dataset.shape]);
+    assert.ok(samples.every((v, i) => v === expected[i]));
+    assert.deepEqual(record.options.codec, { kind: "autoencoder", path: file });
+    assert.ok(record.references.includes(codec.references[0]));
+    const points = await failedRun("--out", out, "--data", "moons:50", ...option);
+    assert.deepEqual([points.code, points.lines.length], [2, 1], points.lines.join());
+    assert.match(points.lines[0], /shape \[2\], wanted \[12,12,1\]/);
+    await Deno.writeFile(file, (await Deno.readFile(file)).subarray(0, 1000));
+    const half = await failedRun("--out", out, ...IMAGES, ...option);
+    assert.deepEqual([half.code, half.lines.length], [2, 1], half.lines.join());
+    assert.match(half.lines[0], /Cannot read .*: found 1000 bytes/);
+    assert.throws(() => parseOptions(["--codec", "autoencoder:"]), UsageError);
   }));
