@@ -55,7 +55,8 @@ const DATA = `The data set, and the space to work in.
   --stream          leave the data of npy:FILE on disk; above 1 GiB this happens by itself
   --codec SPEC      ${list(CODEC_SPECS)}
                     sample latents and decode them: pca keeps R principal components of the data
-                    (of 128 or fewer, if R is not given) and scales them to unit variance.
+                    (of 128 or fewer, if R is not given) and scales them to unit variance;
+                    autoencoder is a file of one that was trained by trainAutoencoder().
                     Any denoiser that needs no images, and any sampler, works in latents.
 `;
 
