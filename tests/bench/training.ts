@@ -69,7 +69,7 @@ function median(values: number[]): number {
   return values.sort((a, b) => a - b)[values.length >> 1];
 }
 
-for (const { name, network, data, batchSize, share } of cases) {
+for (const { name, network, data, batchSize, share } of steps > 0 ? cases : []) {
   const count = Math.max(2, Math.round(steps * share));
   const rates: Record<string, number[]> = {};
   for (let round = 0; round < 3; round++) {
