@@ -81,6 +81,46 @@ const percent = (v: number) => `${(100 * v).toFixed(1)} %`;
 const three = (v: number) => v.toFixed(4);
 
 using device = await openDevice("wasm");
+
+/** A sparse set, and what its samples are compared with. */
+async function problem(points: number, method: "area" | "farthest", seed: number) {
+  // The seeds of the sparse set, of the fresh points and of the second fresh ones must differ.
+  const set = await readMesh(options.mesh, { count: points, method, seed: 3 * seed });
+  const fresh = await readMesh(options.mesh, { count, seed: 3 * seed + 1 });
+  const other = await readMesh(options.mesh, { count, seed: 3 * seed + 2 });
+  const distance = async (a: ArrayLike<number>) => (await wasserstein2(a, fresh.data, 3)).distance;
+  const { bandwidth: auto, gap } = await smoothingDefaults(set, device);
+  return {
+    set,
+    seed,
+    distance,
+    auto,
+    star: gap / Math.sqrt(2 * Math.PI),
+    sparse: await distance(repeated(set)),
+    floor: await distance(other.data),
+  };
+}
+
+type Problem = Awaited<ReturnType<typeof problem>>;
+
+/** One bandwidth on one set. */
+async function row({ set, seed, distance, auto, star, sparse, floor }: Problem, factor: string) {
+  const bandwidth = factor === "auto" ? auto : Number(factor) * star;
+  const w2 = await distance(await cloud(set, device, bandwidth, seed));
+  return {
+    ratio: bandwidth / star,
+    bandwidth,
+    w2,
+    sparse,
+    floor,
+    drop: 1 - w2 / sparse,
+    most: 1 - floor / sparse,
+    share: (sparse - w2) / (sparse - floor),
+  };
+}
+
+type Row = Awaited<ReturnType<typeof row>>;
+
 console.log(
   `${options.mesh.split("/").at(-1)}: ${count} samples, M = ${M}, S = ${steps}, ${seeds} seeds\n` +
     "| points | β/β* | β | W2 | sparse | floor | drop | most | share |\n" +
@@ -89,45 +129,22 @@ console.log(
 const began = performance.now();
 for (const { points, method, factors } of SETS) {
   if (options.only !== undefined && options.only !== `${points} ${method}`) continue;
-  const rows = new Map<string, Record<string, number[]>>();
+  const problems: Problem[] = [];
   for (let seed = first; seed < first + seeds; seed++) {
-    // The seeds of the sparse set, of the fresh points and of the second fresh ones must differ.
-    const set = await readMesh(options.mesh, { count: points, method, seed: 3 * seed });
-    const fresh = await readMesh(options.mesh, { count, seed: 3 * seed + 1 });
-    const other = await readMesh(options.mesh, { count, seed: 3 * seed + 2 });
-    const distance = async (a: ArrayLike<number>) =>
-      (await wasserstein2(a, fresh.data, 3)).distance;
-    const sparse = await distance(repeated(set));
-    const floor = await distance(other.data);
-    const { bandwidth: auto, gap } = await smoothingDefaults(set, device);
-    const star = gap / Math.sqrt(2 * Math.PI);
-    const wanted = options.factors?.split(",") ?? factors.map(String);
-    for (const factor of wanted) {
-      const bandwidth = factor === "auto" ? auto : Number(factor) * star;
-      const w2 = await distance(await cloud(set, device, bandwidth, seed));
-      const row = rows.get(factor) ?? {};
-      const found = {
-        ratio: bandwidth / star,
-        bandwidth,
-        w2,
-        sparse,
-        floor,
-        drop: 1 - w2 / sparse,
-        most: 1 - floor / sparse,
-        share: (sparse - w2) / (sparse - floor),
-      };
-      for (const [name, value] of Object.entries(found)) (row[name] ??= []).push(value);
-      rows.set(factor, row);
-    }
+    problems.push(await problem(points, method, seed));
   }
-  for (const [factor, row] of rows) {
-    const ratio = over(row.ratio, (v) => v.toFixed(2));
+  for (const factor of options.factors?.split(",") ?? factors.map(String)) {
+    const rows: Row[] = [];
+    for (const at of problems) rows.push(await row(at, factor));
+    const cell = (name: keyof Row, text: (v: number) => string) =>
+      over(rows.map((row) => row[name]), text);
+    const ratio = cell("ratio", (v) => v.toFixed(2));
     console.log(
       `| ${points} ${method} | ${factor === "auto" ? `auto, ${ratio}` : factor} | ${
-        over(row.bandwidth, three)
-      } | ${over(row.w2, three)} | ${over(row.sparse, three)} | ${over(row.floor, three)} | ${
-        over(row.drop, percent)
-      } | ${over(row.most, percent)} | ${over(row.share, percent)} |`,
+        cell("bandwidth", three)
+      } | ${cell("w2", three)} | ${cell("sparse", three)} | ${cell("floor", three)} | ${
+        cell("drop", percent)
+      } | ${cell("most", percent)} | ${cell("share", percent)} |`,
     );
   }
 }
