@@ -1,0 +1,129 @@
+/**
+ * Trains the autoencoder of a data set, for `--codec autoencoder:FILE`.
+ *
+ * ```sh
+ * deno task train:codec --data mnist:PATH --out mnist.safetensors
+ * deno task sample --data mnist:PATH --codec autoencoder:mnist.safetensors --denoiser smoothed
+ * ```
+ *
+ * Exit codes as of `deno task sample`.
+ *
+ * @module
+ */
+import { parseArgs } from "node:util";
+import { encodeAutoencoder } from "../codecs/autoencoder_codec.ts";
+import { trainAutoencoder } from "../codecs/autoencoder.ts";
+import type { AutoencoderOptions } from "../codecs/autoencoder.ts";
+import { loadDataset } from "../datasets/load.ts";
+import { DatasetError } from "../errors.ts";
+import { writeWhole } from "../training/checkpoint.ts";
+import { seconds } from "./progress.ts";
+import { positive, UsageError, whole } from "./values.ts";
+
+const HELP = `Trains an autoencoder, for deno task sample --codec autoencoder:FILE.
+
+  --data SPEC       the data set, as of deno task sample [builtin:shapes]
+  --limit N         its first N items only [all]
+  --out FILE        where to [codec.safetensors]
+  --latents R       numbers per latent [32]
+  --components K    principal components that the network sees [256]
+  --width H         hidden neurons [512]
+  --stability S     how much enlarging small noise counts, > 0 [0.1]
+  --steps N         steps of 128 items [3000]
+  --seed N          seed of first weights and items [0]
+  --quiet           print nothing but errors
+  --help            this
+`;
+
+const TEXT = { type: "string" } as const, FLAG = { type: "boolean" } as const;
+const OPTIONS = {
+  ...{ data: TEXT, limit: TEXT, out: TEXT, latents: TEXT, components: TEXT, width: TEXT },
+  ...{ stability: TEXT, steps: TEXT, seed: TEXT, quiet: FLAG, help: FLAG },
+};
+
+/**
+ * Runs the command.
+ *
+ * @param args The arguments, as in `Deno.args`.
+ * @param signal Interrupts the run, which then leaves no file.
+ * @returns The exit code: 0 done, 1 a failure while running, 2 options or data that cannot be used, 130 interrupted.
+ *
+ * @example
+ * ```ts ignore
+ * Deno.exit(await main(["--data", "tiny-shapes:500", "--out", "codec.safetensors"]));
+ * ```
+ */
+export async function main(args: readonly string[], signal?: AbortSignal): Promise<number> {
+  try {
+    const values = parse(args);
+    if (values.help) console.log(HELP.trimEnd());
+    else await train(values, signal);
+    return 0;
+  } catch (error) {
+    if (signal?.aborted) {
+      console.error("Interrupted: nothing was written");
+      return 130;
+    }
+    console.error(error instanceof Error ? error.message : String(error));
+    // Values out of range are the user's as well.
+    return error instanceof RangeError || error instanceof DatasetError ? 2 : 1;
+  }
+}
+
+function parse(args: readonly string[]): ReturnType<typeof parseStrictly> {
+  try {
+    return parseStrictly(args);
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+    throw new UsageError(`${error.message.split(/\. |\n/)[0]}; see --help`);
+  }
+}
+
+function parseStrictly(args: readonly string[]) {
+  return parseArgs({ args: [...args], options: OPTIONS }).values;
+}
+
+async function train(
+  values: ReturnType<typeof parseStrictly>,
+  signal?: AbortSignal,
+): Promise<void> {
+  const say = (line: string) => values.quiet || console.error(line);
+  const options = optionsOf(values);
+  const limit = whole("limit", values.limit, 1);
+  const dataset = await loadDataset(values.data ?? "builtin:shapes", { limit, signal });
+  say(`${dataset.summary()}; first its principal components`);
+  let told = performance.now();
+  const trained = await trainAutoencoder(dataset, {
+    ...options,
+    signal,
+    onStep({ step, steps, loss, remaining }) {
+      if (step < steps && performance.now() - told < 5000) return;
+      told = performance.now();
+      say(`step ${step}/${steps}, loss ${loss.toPrecision(3)}, ${seconds(remaining)} left`);
+    },
+  });
+  const file = values.out ?? "codec.safetensors";
+  await writeWhole(file, encodeAutoencoder(trained));
+  say(`${trained.latentDimension} latents for ${dataset.dimension} numbers: ${file}`);
+}
+
+function optionsOf(values: ReturnType<typeof parseStrictly>): AutoencoderOptions {
+  const given = {
+    latentDimension: whole("latents", values.latents, 1),
+    components: whole("components", values.components, 1),
+    width: whole("width", values.width, 1),
+    stability: values.stability === undefined ? undefined : positive("stability", values.stability),
+    steps: whole("steps", values.steps, 1),
+    seed: whole("seed", values.seed, 0),
+  };
+  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
+}
+
+if (import.meta.main) {
+  const controller = new AbortController();
+  Deno.addSignalListener(
+    "SIGINT",
+    () => controller.abort(new DOMException("Interrupted", "AbortError")),
+  );
+  Deno.exit(await main(Deno.args, controller.signal));
+}
