@@ -11,10 +11,10 @@
  * table: every run starts from the same noise at the start on the Karras grid; with a teleport all steps are spent below.
  * Errors are distances, root mean square per number, from the end of a run of 320 steps of UniPC: medians over the samples,
  * as a few of them end elsewhere. `same` is the share of samples that end within 0.01 of it; `energy` is the distance to a
- * thousand items of the data. The last column is what a run without teleport would need for the quality with it, by
+ * thousand items of the data, without bias. The last column is what a run without teleport would need for the quality with it, by
  * interpolation: for the same error, or of the optimal denoiser, whose ends are items, for as many of the same ends.
  *
- * knee: the energy distance over the level of the teleport, the lowest level from which on upwards it is within 5 % of
+ * knee: the energy distance over the level of the teleport, the lowest level from which on upwards it is within 10 % of
  * its least value, and both automatic levels relative to it.
  *
  * beyond: how far legs land from the flow of the data, root mean square over a state: the Gaussian, the Gaussian with its
@@ -130,7 +130,7 @@ function judge(end: ArrayLike<number>): [number, number, number] {
   const errors = rowDistances(Float64Array.from(end), Float64Array.from(exact), d)
     .map((distance) => distance / Math.sqrt(d));
   const same = errors.filter((error) => error < 1e-2).length / count;
-  return [errors.toSorted()[count >> 1], same, energyDistance(end, items, d)];
+  return [errors.toSorted()[count >> 1], same, energyDistance(end, items, d, { unbiased: true })];
 }
 
 /** Steps of a grid that ends at 0 for a number of evaluations. */
@@ -191,7 +191,7 @@ async function knee(): Promise<void> {
     const [, , energy] = judge(await endOf(teleport(dpmpp2m(), leg, { sigma: level }), sigmas));
     curve.push([level, energy]);
   }
-  const wanted = 1.05 * Math.min(...curve.map(([, energy]) => energy));
+  const wanted = 1.1 * Math.min(...curve.map(([, energy]) => energy));
   const at = curve.findLastIndex(([, energy]) => energy <= wanted);
   const [[above, low], [below, high]] = [curve[at], curve[at + 1] ?? curve[at]];
   const share = high > low ? (wanted - low) / (high - low) : 0;
