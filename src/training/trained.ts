@@ -64,10 +64,11 @@ export interface TrainedDenoiserOptions {
  *
  * @example
  * ```ts
- * import { moons, openDevice, sample, tensorSpace, trainDenoiser, trainedDenoiser } from "@closedform/diffusion";
+ * import { mlp, moons, openDevice, sample, tensorSpace, trainDenoiser, trainedDenoiser } from "@closedform/diffusion";
  *
  * using device = await openDevice("wasm");
- * using denoiser = trainedDenoiser(await trainDenoiser(moons(100), { steps: 5, backend: "cpu" }));
+ * const network = mlp({ shape: [2], width: 16 });
+ * using denoiser = trainedDenoiser(await trainDenoiser(moons(100), { network, steps: 5 }));
  * const { x, denoised } = await sample(denoiser, { count: 2 });
  * tensorSpace.dispose(x, denoised);
  * ```
@@ -103,10 +104,10 @@ const FORMAT = "closedform-diffusion network";
  *
  * @example
  * ```ts
- * import { decodeNetwork, encodeNetwork, moons, trainDenoiser } from "@closedform/diffusion";
+ * import { decodeNetwork, encodeNetwork, mlp, moons, trainDenoiser } from "@closedform/diffusion";
  * import assert from "node:assert/strict";
  *
- * const trained = await trainDenoiser(moons(100), { steps: 2, backend: "cpu" });
+ * const trained = await trainDenoiser(moons(100), { network: mlp({ shape: [2], width: 16 }), steps: 2 });
  * assert.equal(decodeNetwork(encodeNetwork(trained), "x.safetensors").step, 2);
  * ```
  */

@@ -99,11 +99,16 @@ export interface TrainOptions extends AdamOptions, DenoisingLossOptions {
  *
  * @example
  * ```ts
- * import { moons, trainDenoiser } from "@closedform/diffusion";
+ * import { mlp, moons, trainDenoiser } from "@closedform/diffusion";
  * import assert from "node:assert/strict";
  *
  * const losses: number[] = [];
- * await trainDenoiser(moons(200), { steps: 60, rate: 0.01, onStep: ({ loss }) => void losses.push(loss) });
+ * await trainDenoiser(moons(200), {
+ *   network: mlp({ shape: [2], width: 32 }),
+ *   steps: 60,
+ *   rate: 0.01,
+ *   onStep: ({ loss }) => void losses.push(loss),
+ * });
  * assert.ok(losses[59] < losses[0]);
  * ```
  */
