@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { quantile } from "../_quantile.ts";
 import { affineOf, checkPoints } from "../compute/posterior.ts";
 import type { PointSet } from "../compute/posterior.ts";
 import { checkRows } from "./_rows.ts";
@@ -235,4 +236,107 @@ export function memorisedShare(
   }
   const memorised = nearestDistance.filter((d, i) => d < ratio * secondDistance[i]);
   return memorised.length / nearestDistance.length;
+}
+
+/**
+ * The share of samples that lie within a distance of a training item: the absolute criterion, for points.
+ *
+ * ```text
+ * share = #{ d₁ < distance } / B
+ * ```
+ *
+ * For points of unit scale a thousandth is usual; for images {@linkcode memorisedDistance} takes the distance
+ * from the data.
+ *
+ * @param items What {@linkcode nearestItems} found.
+ * @param distance The distance that a copy is nearer than, in data units, positive.
+ * @returns A share from 0 to 1.
+ * @throws {RangeError} If the distance is not positive.
+ *
+ * @example
+ * ```ts
+ * import { nearestItems, shareWithin } from "@closedform/diffusion";
+ * import assert from "node:assert/strict";
+ *
+ * const points = { data: Float32Array.of(0, 1), dimension: 1 };
+ * assert.equal(shareWithin(await nearestItems([0.0005, 0.5], points), 1e-3), 0.5);
+ * ```
+ */
+export function shareWithin(items: NearestItems, distance: number): number {
+  if (!(distance > 0 && distance < Infinity)) {
+    throw new RangeError(
+      `Cannot compute the memorised share: distance is ${distance}, wanted a finite number > 0`,
+    );
+  }
+  const { nearestDistance } = items;
+  return nearestDistance.filter((d) => d < distance).length / nearestDistance.length;
+}
+
+/** Options of {@linkcode memorisedDistance}. */
+export interface MemorisedDistanceOptions extends NearestOptions {
+  /** The percentile of the items' distances to their nearest other item, from 0 to 100. Default 5; 1 is usual too. */
+  readonly percentile?: number;
+  /** How many items are looked at, evenly spaced in the order of the data. Default 512, or all of fewer. */
+  readonly items?: number;
+}
+
+/**
+ * The distance that a sample must be nearer than to count as memorised: a low percentile of the distances
+ * that training items have to each other.
+ *
+ * ```text
+ * percentile over i of min { ‖x_i − x_j‖ : x_j ≠ x_i }
+ * ```
+ *
+ * Give it to {@linkcode shareWithin}. Images of one set differ in how near their neighbours are, so no fixed
+ * distance serves. New samples of the law of the data have about the percentile as their share: compare with held-out data.
+ *
+ * Reference: MM-SOLD, arXiv:2605.14276, uses the 1st and the 5th percentile.
+ *
+ * @param points The data, `N` items of `d` numbers; a `Dataset` is one. Copies of an item do not count as another.
+ * @param options Which percentile, of how many items; a signal that cancels.
+ * @returns The distance, in data units.
+ * @throws {RangeError} If an option is out of range, or the data hold no two distinct items.
+ *
+ * @example
+ * ```ts
+ * import { memorisedDistance } from "@closedform/diffusion";
+ * import assert from "node:assert/strict";
+ *
+ * const points = { data: Float32Array.of(0, 1, 3, 7), dimension: 1 };
+ * assert.equal(await memorisedDistance(points, { percentile: 0 }), 1);
+ * assert.equal(await memorisedDistance(points, { percentile: 100 }), 4);
+ * ```
+ */
+export async function memorisedDistance(
+  points: PointSet,
+  options: MemorisedDistanceOptions = {},
+): Promise<number> {
+  const { percentile = 5, items = 512, signal } = options;
+  const count = checkPoints(points);
+  if (!(percentile >= 0 && percentile <= 100)) {
+    throw new RangeError(
+      `Cannot find the distance of copies: percentile is ${percentile}, wanted a number from 0 to 100`,
+    );
+  }
+  if (!(Number.isInteger(items) && items >= 1)) {
+    throw new RangeError(
+      `Cannot find the distance of copies: items is ${items}, wanted a whole number >= 1`,
+    );
+  }
+  const { data, dimension } = points;
+  const { scale, offset } = affineOf(points);
+  const looked = Math.min(items, count);
+  const samples = Float64Array.from({ length: looked * dimension }, (_, at) => {
+    const item = Math.floor(Math.floor(at / dimension) * count / looked);
+    return data[item * dimension + at % dimension] * scale + offset;
+  });
+  // Each item is its own nearest one; the second nearest differs from it.
+  const { secondDistance } = await nearestItems(samples, points, { signal });
+  if (secondDistance.includes(Infinity)) {
+    throw new RangeError(
+      "Cannot find the distance of copies: the data hold one distinct item, wanted at least two",
+    );
+  }
+  return quantile(secondDistance, percentile / 100);
 }
