@@ -1,8 +1,11 @@
 import {
   knnImportance,
+  knnProposal,
+  logSumExp,
   posteriorLogits,
   RandomStream,
   restrictedMean,
+  rowsByLogit,
   sampledTail,
   startNoise,
 } from "@closedform/diffusion";
@@ -55,4 +58,26 @@ Deno.test("knnImportance() refuses what is no number of rows", () => {
     assert.throws(() => knnImportance(points, logits, k, n, stream), RangeError);
   }
   assert.throws(() => knnImportance(points, [1], 1, 1, stream), TypeError);
+});
+
+Deno.test("knnProposal() sums to one, weighs neighbours alike and others no more, and is the posterior of all rows", () => {
+  const total = logSumExp(logits), posterior = logits.map((l) => Math.exp(l - total));
+  for (const k of [1, 20, 399, 400]) {
+    const q = knnProposal(logits, k);
+    assert.ok(Math.abs(q.reduce((sum, v) => sum + v, 0) - 1) < 1e-12);
+    const weights = posterior.map((p, i) => p / q[i]);
+    const near = rowsByLogit(logits).subarray(0, k), alike = weights[near[0]];
+    for (const i of near) assert.ok(Math.abs(weights[i] - alike) < 1e-12 * alike);
+    assert.ok(weights.every((w) => w <= alike * (1 + 1e-12)));
+    if (k === 400) assert.ok(q.every((v, i) => Math.abs(v - posterior[i]) < 1e-12));
+  }
+});
+
+Deno.test("knnImportance() draws from its proposal: with one draw its mean is that of the proposal", () => {
+  const stream = new RandomStream({ seed: 104, purpose: "theory" });
+  const q = knnProposal(logits, 20);
+  const wanted = [0, 1, 2].map((c) => q.reduce((sum, v, i) => sum + v * points.data[3 * i + c], 0));
+  const found = Array.from({ length: 6000 }, () => knnImportance(points, logits, 20, 1, stream));
+  wanted.forEach((mean, c) => assertMean(`coordinate ${c}`, found.map((v) => v[c]), mean));
+  assert.throws(() => knnProposal(logits, 0), RangeError);
 });
