@@ -201,16 +201,29 @@ function products4x2(row: usize, row1: usize, q: usize, stride: usize, out: usiz
     const to = min(stride, from + BLOCK_SUM);
     let s00 = f32x4.splat(0), s10 = s00, s20 = s00, s30 = s00;
     let s01 = s00, s11 = s00, s21 = s00, s31 = s00;
-    for (let c = from << 2; c < to << 2; c += 16) {
-      const x0 = v128.load(row + c), x1 = v128.load(row1 + c);
-      const q0 = v128.load(q + c);
-      s00 = madd(q0, x0, s00); s01 = madd(q0, x1, s01);
-      const q1 = v128.load(q + qb + c);
-      s10 = madd(q1, x0, s10); s11 = madd(q1, x1, s11);
-      const q2 = v128.load(q + 2 * qb + c);
-      s20 = madd(q2, x0, s20); s21 = madd(q2, x1, s21);
-      const q3 = v128.load(q + 3 * qb + c);
-      s30 = madd(q3, x0, s30); s31 = madd(q3, x1, s31);
+    let p0 = q + (from << 2), p1 = p0 + qb, p2 = p1 + qb, p3 = p2 + qb;
+    let r1 = row1 + (from << 2);
+    const end = row + (to << 2);
+    // Unrolled so that the addresses are computed once for 8 columns.
+    for (let r0 = row + (from << 2); r0 < end; r0 += 32, r1 += 32, p0 += 32, p1 += 32, p2 += 32, p3 += 32) {
+      const x0_0 = v128.load(r0), x1_0 = v128.load(r1);
+      const a_0 = v128.load(p0);
+      s00 = madd(a_0, x0_0, s00); s01 = madd(a_0, x1_0, s01);
+      const b_0 = v128.load(p1);
+      s10 = madd(b_0, x0_0, s10); s11 = madd(b_0, x1_0, s11);
+      const c_0 = v128.load(p2);
+      s20 = madd(c_0, x0_0, s20); s21 = madd(c_0, x1_0, s21);
+      const d_0 = v128.load(p3);
+      s30 = madd(d_0, x0_0, s30); s31 = madd(d_0, x1_0, s31);
+      const x0_4 = v128.load(r0, 16), x1_4 = v128.load(r1, 16);
+      const a_4 = v128.load(p0, 16);
+      s00 = madd(a_4, x0_4, s00); s01 = madd(a_4, x1_4, s01);
+      const b_4 = v128.load(p1, 16);
+      s10 = madd(b_4, x0_4, s10); s11 = madd(b_4, x1_4, s11);
+      const c_4 = v128.load(p2, 16);
+      s20 = madd(c_4, x0_4, s20); s21 = madd(c_4, x1_4, s21);
+      const d_4 = v128.load(p3, 16);
+      s30 = madd(d_4, x0_4, s30); s31 = madd(d_4, x1_4, s31);
     }
     d0 = f64x2.add(d0, sums2f(s00, s01)); d1 = f64x2.add(d1, sums2f(s10, s11));
     d2 = f64x2.add(d2, sums2f(s20, s21)); d3 = f64x2.add(d3, sums2f(s30, s31));
