@@ -82,6 +82,46 @@ for (const { count, dimension, bytes } of SHAPES) {
   });
 }
 
+Deno.test("tilted posteriors weigh near ties at the end of a walk to a twentieth of a nat", async () => {
+  // Two items on both sides of a point far from the origin, and others far away. By products in float32 alone, with
+  // squared norms of 1000 at σ = 1/199, their logits would be off by nats.
+  const d = 3072, sigma = 1 / 199, apart = .1, count = 40;
+  const far = startNoise(2, 0, count, d).map((v) => v * Math.sqrt(1000 / d));
+  const side = startNoise(3, 0, 1, d).map((v) => v / Math.sqrt(d));
+  const data = Float32Array.from(far);
+  const near = far.slice(0, d);
+  for (let c = 0; c < d; c++) {
+    data[c] = near[c] + apart / 2 * side[c];
+    data[d + c] = near[c] - apart / 2 * side[c];
+  }
+  const set = new Dataset({ data, shape: [d], name: "a near tie" });
+  using device = await openWasm("test");
+  using base = await optimal(set, device);
+  const options: SmoothedOptions = { bandwidth: 1e-4, M: 2 };
+  for (const lean of [-2, -.5, 0, 1]) {
+    // This far to one side, the logits differ by so many nats.
+    const query = Float32Array.from(near, (v, c) => v + lean * sigma ** 2 / apart * side[c]);
+    const wanted = await smoothed(plain(optimalFloat64(set)), options).denoise(
+      Float64Array.from(query),
+      sigma,
+    );
+    const x = tensorSpace.from(query, [1, d]);
+    const got = await tensorSpace.values(await smoothed(base, options).denoise(x, sigma));
+    const weight = (mean: ArrayLike<number>) => {
+      let along = 0, square = 0;
+      for (let c = 0; c < d; c++) {
+        const step = data[c] - data[d + c];
+        along += (mean[c] - data[d + c]) * step;
+        square += step * step;
+      }
+      return along / square;
+    };
+    assert.ok(weight(wanted) > .02 && weight(wanted) < .98);
+    // A weight moves by at most a quarter of what the logits do.
+    assert.ok(Math.abs(weight(got) - weight(wanted)) < .05 / 4, `${weight(got)} ${weight(wanted)}`);
+  }
+});
+
 Deno.test("tilted posteriors have the same bits alone and in a batch, and whatever was kept before", async () => {
   using device = await openWasm("test");
   for (const bytes of [false, true]) {
