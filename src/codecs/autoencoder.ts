@@ -2,7 +2,7 @@
  * Training a small autoencoder.
  *
  * ```ts ignore
- * const data = await mnist("data/mnist");
+ * const data = await readMnist("data/mnist");
  * const trained = await trainAutoencoder(data, {
  *   latentDimension: 32,
  *   onStep: ({ step, loss, remaining }) => console.log(step, loss, remaining),
@@ -10,6 +10,8 @@
  * await writeWhole("mnist.safetensors", encodeAutoencoder(trained));
  * using codec = await loadAutoencoder("mnist.safetensors"); // or --codec autoencoder:mnist.safetensors
  * ```
+ *
+ * From the command line: `deno task train:codec`.
  *
  * @module
  */
@@ -28,6 +30,7 @@ import type { TrainingStep } from "../training/trainer.ts";
 import { copyWeights, weightTensors } from "../training/weights.ts";
 import type { Weights } from "../training/weights.ts";
 import { autoencoderLoss, half, initialAutoencoder } from "./_autoencoder_network.ts";
+import type { AutoencoderSizes } from "./_autoencoder_network.ts";
 import { inBatches, toComponents } from "./_autoencoder_rows.ts";
 
 /** An autoencoder with its weights. */
@@ -99,8 +102,8 @@ const ACTION = "train an autoencoder";
  * @param dataset The data, of any shape.
  * @param options Sizes, stability, steps, step size, and whom to tell the progress.
  * @returns The autoencoder, for `autoencoderCodec()` and `encodeAutoencoder()`.
- * @throws {RangeError} If an option is out of range, there are fewer components than numbers per latent, or the loss
- * is not finite.
+ * @throws {RangeError} If an option is out of range, there are fewer components than numbers per latent, the items
+ * are all the same, or the loss is not finite.
  * @throws {DeviceError} If the backend asked for is not there.
  *
  * @example
@@ -122,36 +125,17 @@ export async function trainAutoencoder(
   dataset: Dataset,
   options: AutoencoderOptions = {},
 ): Promise<TrainedAutoencoder> {
-  const { width = 512, stability = 0.1, steps = 3000, batchSize = 128, seed = 0 } = options;
-  const { shape, dimension: d, count, name } = dataset;
-  const { components: most = Math.min(256, d), signal, onStep } = options;
-  for (const [name, value] of Object.entries({ components: most, width, steps, batchSize })) {
-    checkCount(ACTION, name, value);
-  }
-  if (!(stability >= 0 && stability < Infinity)) {
-    throw new RangeError(`Cannot ${ACTION}: stability is ${stability}, wanted a number ≥ 0`);
-  }
-  const spectrum = await dataSpectrum(dataset, { rank: most, signal, ...cacheOf(options) });
-  const components = spectrum.variances.length;
-  const { latentDimension = Math.min(32, components) } = options;
-  checkCount(ACTION, "latentDimension", latentDimension);
-  if (latentDimension > components) {
-    throw new RangeError(
-      `Cannot ${ACTION}: latentDimension is ${latentDimension}, wanted at most ${components}, the components of the data`,
-    );
-  }
-  const variance = spectrum.variances.reduce((sum, v) => sum + v, 0) / components;
-  const frame: Weights = {
-    mean: { shape: [d], values: Float32Array.from(spectrum.mean) },
-    basis: { shape: [components, d], values: Float32Array.from(spectrum.basis) },
-    scale: { shape: [1], values: Float32Array.of(variance > 0 ? Math.sqrt(variance) : 1) },
-  };
-  const sizes = { components, latentDimension, width };
+  const { stability = 0.1, steps = 3000, batchSize = 128, seed = 0, signal, onStep } = options;
+  const { frame, ...sizes } = await frameOf(dataset, options);
   using backend = await openTrainingBackend(options.backend);
   const coordinates = await coordinatesOf(dataset, frame, backend, signal);
   const state = beginOptimising(initialAutoencoder(sizes, seed));
   const loss = (tensors: Readonly<Record<string, tf.Tensor>>, step: number) =>
-    autoencoderLoss(tensors, batchOf(coordinates, components, step, batchSize, seed), stability);
+    autoencoderLoss(
+      tensors,
+      batchOf(coordinates, sizes.components, step, batchSize, seed),
+      stability,
+    );
   const start = performance.now();
   for await (
     const { step, loss: value } of optimise(loss, state, { ...options, backend, steps })
@@ -167,19 +151,54 @@ export async function trainAutoencoder(
     });
   }
   const weights = copyWeights(state.average);
-  const latents = await latentsOf(coordinates, count, weights, backend, signal);
+  const latents = await latentsOf(coordinates, dataset.count, weights, backend, signal);
   return {
-    shape,
+    shape: dataset.shape,
     ...sizes,
     weights,
-    frame: { ...frame, ...momentsOf(latents, latentDimension) },
+    frame: { ...frame, ...momentsOf(latents, sizes.latentDimension) },
     step: state.step,
-    data: name,
+    data: dataset.name,
   };
 }
 
-function cacheOf({ cache }: AutoencoderOptions): Pick<SpectrumOptions, "cache"> {
-  return cache === undefined ? {} : { cache };
+/** The sizes of the network, and the components that it sees. */
+async function frameOf(
+  dataset: Dataset,
+  options: AutoencoderOptions,
+): Promise<AutoencoderSizes & { frame: Weights }> {
+  const { dimension: d } = dataset, { cache, signal } = options;
+  const { components: most = Math.min(256, d), width = 512, stability = 0 } = options;
+  const { steps = 1, batchSize = 1, latentDimension: wanted = 1 } = options;
+  const counts = { components: most, latentDimension: wanted, width, steps, batchSize };
+  for (const [name, value] of Object.entries(counts)) checkCount(ACTION, name, value);
+  if (!(stability >= 0 && stability < Infinity)) {
+    throw new RangeError(`Cannot ${ACTION}: stability is ${stability}, wanted a number ≥ 0`);
+  }
+  const { mean, variances, basis } = await dataSpectrum(dataset, {
+    rank: most,
+    signal,
+    ...(cache !== undefined && { cache }),
+  });
+  const components = variances.length;
+  const { latentDimension = Math.max(1, Math.min(32, components)) } = options;
+  if (latentDimension > components) {
+    throw new RangeError(
+      `Cannot ${ACTION}: latentDimension is ${latentDimension}, wanted at most ${components}, the components of the data`,
+    );
+  }
+  const variance = variances.reduce((sum, v) => sum + v, 0) / components;
+  if (!(variance > 0)) {
+    throw new RangeError(
+      `Cannot ${ACTION}: the ${dataset.count} items of ${dataset.name} are all the same, wanted some that differ`,
+    );
+  }
+  const frame = {
+    mean: { shape: [d], values: Float32Array.from(mean) },
+    basis: { shape: [components, d], values: Float32Array.from(basis) },
+    scale: { shape: [1], values: Float32Array.of(Math.sqrt(variance)) },
+  };
+  return { components, latentDimension, width, frame };
 }
 
 /** The items of one step, drawn with replacement, as rows of components. */

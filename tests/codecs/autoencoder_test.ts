@@ -321,6 +321,7 @@ Deno.test("autoencoders refuse what makes no sense", async () => {
       JSON.stringify(bad),
     );
   }
+  await assert.rejects(trainAutoencoder(tinyShapes(1), SMALL), /all the same/);
   using codec = await autoencoderCodec(await trainAutoencoder(data, { ...SMALL, steps: 1 }), {
     backend: "wasm",
   });
