@@ -61,8 +61,8 @@ export function mergeShards(partials: Partials, k: number, g: number): Merged {
     const at = (s * batch + k) * 8;
     const shift = (least - states[at]) * g;
     const factor = Math.exp(shift);
-    // A shard whose rows are all too far has an infinite least distance.
-    if (!(factor > 0)) continue;
+    // A shard whose rows are all too far has an infinite least distance; one that weighs so little changes no digit.
+    if (!(factor > 1e-30)) continue;
     z += factor * states[at + 3];
     z2 += factor * factor * states[at + 4];
     a += factor * (states[at + 5] + shift * states[at + 3]);
