@@ -122,7 +122,7 @@ export async function lateStartTight(): Promise<Report> {
  * ```
  */
 export async function antitheticStart(): Promise<Report> {
-  const bandwidths = [.2, .1, .05, .025];
+  const bandwidths = [.2, .1, .05];
   let worst = 0;
   for (const [draws, order] of [["antithetic", 2], ["fixed", 1]] as const) {
     const logs: number[] = [];

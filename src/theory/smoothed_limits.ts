@@ -172,7 +172,7 @@ export async function gumbelModes(): Promise<Report> {
   using device = await openDevice("reference");
   using base = await optimal(new Dataset({ data, shape: [2], name: "four points" }), device);
   const denoiser = smoothed(base, { bandwidth: variance, M: 1000, draws: "gumbel" });
-  const { x, denoised } = await sample(denoiser, { count: 4, grid: uniformTGrid(100) });
+  const { x, denoised } = await sample(denoiser, { count: 4, grid: uniformTGrid(60) });
   const ends = await tensorSpace.values(x);
   tensorSpace.dispose(x, denoised);
   const modes = corners.map((start) => meanShift(corners, start, variance));

@@ -343,7 +343,7 @@ export async function oneDrawMemorises(): Promise<Report> {
   const points = pointsOf(dataset);
   let worst = 0;
   for (const bandwidth of [.1, 1, 5]) {
-    const x = await endsOf(dataset, { bandwidth, M: 1 }, 400, 300);
+    const x = await endsOf(dataset, { bandwidth, M: 1 }, 400, 200);
     worst = Math.max(worst, 1 - shareWhere(x, 2, isNear(points, 1e-9)));
   }
   return report("share of samples with one draw that are no training point", worst, .005);
