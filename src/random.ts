@@ -215,6 +215,13 @@ export function startNoise(
   count: number,
   dimension: number,
 ): Float64Array {
+  checkWhole("count", count, 2 ** 32);
+  checkWhole("dimension", dimension, 2 ** 32);
+  if (count * dimension > 2 ** 32) {
+    throw new RangeError(
+      `Cannot draw noise: received ${count} rows of ${dimension}, wanted at most 2^32 numbers`,
+    );
+  }
   const noise = new Float64Array(count * dimension);
   for (let i = 0, at = 0; i < count; i++) {
     const stream = new RandomStream({ seed, sample: first + i });

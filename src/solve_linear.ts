@@ -40,6 +40,11 @@ export function solveLinear(matrix: ArrayLike<number>, right: ArrayLike<number>)
     let sum = rows[i][n];
     for (let j = i + 1; j < n; j++) sum -= rows[i][j] * x[j];
     x[i] = sum / rows[i][i];
+    if (!Number.isFinite(x[i])) {
+      throw new RangeError(
+        `Cannot solve the system: the solution holds ${x[i]}, wanted finite numbers`,
+      );
+    }
   }
   return x;
 }

@@ -51,6 +51,11 @@ export function emptyMask(
  * ```
  */
 export function maskOf(dimension: number, counts: (n: number, m: number) => boolean): Mask {
+  if (!Number.isInteger(dimension) || dimension < 1 || dimension > 65535) {
+    throw new RangeError(
+      `Cannot make a mask: dimension is ${dimension}, wanted a whole number from 1 to 65535`,
+    );
+  }
   const mask = emptyMask(dimension);
   for (let m = 0; m < dimension; m++) {
     for (let n = 0; n < dimension; n++) {

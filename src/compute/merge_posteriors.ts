@@ -52,6 +52,12 @@ export function mergePosteriors(parts: readonly PartialPosterior[]): Posterior<F
     mergeTop(parts, q, merged);
     mergeWeights(parts, q, dimension, merged);
   }
+  const { topLogit, logitGap, effectiveSampleSize, entropy } = merged.facts;
+  for (const numbers of [merged.mean, topLogit, logitGap, effectiveSampleSize, entropy]) {
+    if (numbers.some(Number.isNaN)) {
+      throw new RangeError("Cannot merge posteriors: a part holds NaN, wanted numbers");
+    }
+  }
   return merged;
 }
 
@@ -61,6 +67,14 @@ function checkParts(parts: readonly PartialPosterior[]): readonly PartialPosteri
   }
   const size = ({ mean, facts }: PartialPosterior) =>
     `${facts.logNormaliser.length} queries in ${mean.length} numbers`;
+  const queries = parts[0].facts.logNormaliser.length, numbers = parts[0].mean.length;
+  if (queries < 1 || numbers < 1 || numbers % queries !== 0) {
+    throw new TypeError(
+      `Cannot merge posteriors: received a part of ${
+        size(parts[0])
+      }, wanted whole rows, at least 1`,
+    );
+  }
   for (const part of parts) {
     if (size(part) !== size(parts[0])) {
       throw new TypeError(

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { affineOf } from "./posterior.ts";
+import { affineOf, checkPoints, checkQueries } from "./posterior.ts";
 import type { Affine, PointSet } from "./posterior.ts";
 
 /** The `k` nearest rows of each query, the nearest first. */
@@ -174,7 +174,13 @@ export function referenceNeighbours(
 ): Neighbours {
   const { data, dimension } = points;
   const affine = affineOf(points);
-  const count = data.length / dimension, rows = queries.length / dimension;
+  const count = checkPoints(points), rows = queries.length / dimension;
+  if (!Number.isInteger(rows) || rows < 1) {
+    throw new TypeError(
+      `Cannot find the nearest rows: received ${queries.length} numbers, wanted rows of ${dimension}`,
+    );
+  }
+  checkQueries(queries, "find the nearest rows");
   checkNeighbours(k, count);
   const out = { k, indices: new Uint32Array(rows * k), distances: new Float64Array(rows * k) };
   const all = Uint32Array.from({ length: count }, (_, i) => i);

@@ -69,6 +69,13 @@ export function referencePosterior(
       if (logit > top) [top, second, topIndex] = [logit, top, i];
       else if (logit > second) second = logit;
     }
+    if (top === -Infinity) {
+      throw new RangeError(
+        `Cannot compute the posterior mean: query ${q} is too far from the data at sigma ${
+          sigmas[q]
+        }, wanted logits that are finite`,
+      );
+    }
     let z = 0, z2 = 0, a = 0;
     const y = mean.subarray(q * dimension, (q + 1) * dimension);
     for (let i = 0; i < count; i++) {

@@ -323,6 +323,13 @@ function cholesky(
 ): Float64Array[] {
   const at = (r: number, c: number): number =>
     typeof covariance === "number" ? (r === c ? covariance : 0) : covariance[r]?.[c];
+  if (Array.isArray(covariance) && covariance.some((row) => row?.length !== covariance.length)) {
+    throw new TypeError(
+      `Cannot generate gaussians: a covariance is ${
+        JSON.stringify(covariance)
+      }, wanted a symmetric positive definite ${dimension} × ${dimension} matrix`,
+    );
+  }
   const factor = Array.from(
     { length: dimension },
     () => new Float64Array(dimension),

@@ -12,7 +12,8 @@ import type { RandomStream } from "../random.ts";
 import type { Denoiser } from "./denoiser.ts";
 import { gaussianAxes, scaleRows } from "./gaussian_axes.ts";
 import type { AxisFactor } from "./gaussian_axes.ts";
-import { drawGaussian } from "./gaussian_law.ts";
+import { checkRow, drawGaussian } from "./gaussian_law.ts";
+
 import type { GaussianLaw } from "./gaussian_law.ts";
 import type { StoredDenoiser } from "./optimal.ts";
 
@@ -133,6 +134,7 @@ function common(law: GaussianLaw, name: string, shape: readonly number[]) {
 
 function checked(law: GaussianLaw, options: GaussianOptions): Required<GaussianOptions> {
   const { shape = [law.mean.length], name = "a Gaussian" } = options;
+  checkRow(law, law.mean, ACTION);
   if (sizeOf(shape) !== law.mean.length) {
     throw new TypeError(
       `Cannot ${ACTION}: the shape is [${shape}], wanted one of ${law.mean.length} numbers`,

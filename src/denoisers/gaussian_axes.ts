@@ -10,7 +10,7 @@ import type { EvaluateOptions } from "../compute/posterior.ts";
 import { DeviceError } from "../errors.ts";
 import type { AnyTensor } from "../linear_space.ts";
 import { tensorSpace } from "../linear_space.ts";
-import { alongAxes } from "./gaussian_law.ts";
+import { alongAxes, checkRow, finiteRow } from "./gaussian_law.ts";
 import type { GaussianLaw } from "./gaussian_law.ts";
 
 /** A factor for a row of a batch and a variance of the law. */
@@ -193,13 +193,17 @@ export function scaleRows(
   x: ArrayLike<number>,
   factor: AxisFactor,
 ): Float64Array {
-  const { mean } = law, d = mean.length;
+  const { mean } = law, d = mean.length, action = "scale deviations from a Gaussian";
+  checkRow(law, mean, action);
+  if (x.length % d !== 0) {
+    throw new TypeError(`Cannot ${action}: received ${x.length} numbers, wanted rows of ${d}`);
+  }
   const y = new Float64Array(x.length);
   for (let b = 0; b * d < x.length; b++) {
     const e = mean.map((m, c) => x[b * d + c] - m);
     y.set(alongAxes(law, e, (v) => factor(b, v)).map((v, c) => v + mean[c]), b * d);
   }
-  return y;
+  return finiteRow(y, action);
 }
 
 async function inThreads(law: GaussianLaw): Promise<RowAxes> {

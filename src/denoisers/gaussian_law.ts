@@ -133,8 +133,12 @@ export function alongAxes(
  * @returns `E[x₀ | x]`, `d` numbers.
  */
 export function denoiseGaussian(law: GaussianLaw, x: Float64Array, sigma: number): Float64Array {
-  const square = sigma * sigma;
-  return addTo(law.mean, alongAxes(law, deviation(law, x), (v) => v / (v + square)));
+  const action = "denoise by a Gaussian", square = sigma * sigma;
+  checkRow(law, x, action);
+  return finiteRow(
+    addTo(law.mean, alongAxes(law, deviation(law, x), (v) => v / (v + square))),
+    action,
+  );
 }
 
 /**
@@ -158,7 +162,12 @@ export function transportGaussian(
   from: number,
   to: number,
 ): Float64Array {
-  return addTo(law.mean, alongAxes(law, deviation(law, x), (v) => flowFactor(v, from, to)));
+  const action = "transport along the flow of a Gaussian";
+  checkRow(law, x, action);
+  return finiteRow(
+    addTo(law.mean, alongAxes(law, deviation(law, x), (v) => flowFactor(v, from, to))),
+    action,
+  );
 }
 
 /**
@@ -178,7 +187,13 @@ export function transportGaussian(
  * ```
  */
 export function flowFactor(variance: number, from: number, to: number): number {
-  return variance === 0 ? to / from : Math.sqrt((variance + to * to) / (variance + from * from));
+  const factor = variance === 0
+    ? to / from
+    : Math.sqrt((variance + to * to) / (variance + from * from));
+  if (Number.isFinite(factor)) return factor;
+  throw new RangeError(
+    `Cannot follow the flow of a Gaussian: variance is ${variance}, from ${from} and to ${to}, wanted a finite variance >= 0 and noise levels`,
+  );
 }
 
 /**
@@ -195,6 +210,8 @@ export function flowFactor(variance: number, from: number, to: number): number {
  */
 export function logDensityGaussian(law: GaussianLaw, x: Float64Array, sigma: number): number {
   const { variances, basis, floor } = law;
+  const action = "compute the log-density of a Gaussian";
+  checkRow(law, x, action);
   const d = law.mean.length, r = variances.length, square = sigma * sigma;
   const e = deviation(law, x);
   let sum = 0;
@@ -207,6 +224,7 @@ export function logDensityGaussian(law: GaussianLaw, x: Float64Array, sigma: num
     else if (r < d) { for (let c = 0; c < d; c++) e[c] -= q * axis[c]; }
   }
   if (r < d) sum += (d - r) * Math.log(floor + square) + dot(e, e) / (floor + square);
+  if (Number.isNaN(sum)) throw notFinite(sum, action);
   return -sum / 2;
 }
 
@@ -219,7 +237,56 @@ export function logDensityGaussian(law: GaussianLaw, x: Float64Array, sigma: num
  * @returns The draw, `d` numbers.
  */
 export function drawGaussian(law: GaussianLaw, noise: Float64Array, sigma: number): Float64Array {
-  return addTo(law.mean, alongAxes(law, noise, (v) => Math.sqrt(v + sigma * sigma)));
+  const action = "draw from a Gaussian";
+  checkRow(law, noise, action);
+  return finiteRow(
+    addTo(law.mean, alongAxes(law, noise, (v) => Math.sqrt(v + sigma * sigma))),
+    action,
+  );
+}
+
+/**
+ * Checks that the parts of a law fit each other and a row of numbers.
+ *
+ * @param law The law.
+ * @param x The row.
+ * @param action What for, for the message.
+ * @throws {TypeError} If they do not.
+ */
+export function checkRow(
+  { mean, variances, basis }: GaussianLaw,
+  x: Float64Array,
+  action: string,
+): void {
+  const d = mean.length, r = variances.length;
+  if (x.length !== d) {
+    throw new TypeError(`Cannot ${action}: received ${x.length} numbers, wanted ${d}`);
+  }
+  if (!(r <= d) || (basis && basis.length !== r * d)) {
+    throw new TypeError(
+      `Cannot ${action}: the law has ${r} variances${
+        basis ? ` and ${basis.length} numbers of axes` : ""
+      } in ${d} dimensions, wanted at most ${d}${basis ? ` and ${r * d} numbers` : ""}`,
+    );
+  }
+}
+
+/**
+ * A result, unless a number of it is not finite: then the law, the row or the noise level was not.
+ *
+ * @param y The result.
+ * @param action What was done, for the message.
+ * @throws {RangeError} If a number of it is not finite.
+ */
+export function finiteRow(y: Float64Array, action: string): Float64Array {
+  for (let c = 0; c < y.length; c++) if (!Number.isFinite(y[c])) throw notFinite(y[c], action);
+  return y;
+}
+
+function notFinite(value: number, action: string): RangeError {
+  return new RangeError(
+    `Cannot ${action}: the result is ${value}, wanted finite numbers and a noise level >= 0`,
+  );
 }
 
 function deviation({ mean }: GaussianLaw, x: Float64Array): Float64Array {

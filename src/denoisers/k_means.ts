@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { affineOf } from "../compute/posterior.ts";
+import { affineOf, checkPoints } from "../compute/posterior.ts";
 import type { PointSet } from "../compute/posterior.ts";
 import type { WorkOptions } from "../compute/work_options.ts";
 import { RandomStream } from "../random.ts";
@@ -75,7 +75,7 @@ export async function kMeans(
   options: KMeansOptions = {},
 ): Promise<Clusters> {
   const { seed = 0, batchSize = 2048, iterations = 100, signal, onProgress } = options;
-  const count = points.data.length / points.dimension;
+  const count = checkPoints(points);
   check("k", k, count);
   check("batchSize", batchSize, Infinity);
   check("iterations", iterations, Infinity);

@@ -6,8 +6,10 @@
 import type { GaussianLaw } from "./gaussian_law.ts";
 import {
   alongAxes,
+  checkRow,
   denoiseGaussian,
   drawGaussian,
+  finiteRow,
   gaussianLaw,
   logDensityGaussian,
 } from "./gaussian_law.ts";
@@ -42,6 +44,10 @@ export function mixtureLaw(
   weights: ArrayLike<number>,
   components: readonly GaussianLaw[],
 ): MixtureLaw {
+  for (const law of components) {
+    checkRow(law, law.mean, "make a mixture");
+    finiteRow(law.mean, "make a mixture");
+  }
   const lengths = new Set(components.map(({ mean }) => mean.length));
   if (lengths.size !== 1 || weights.length !== components.length) {
     throw new TypeError(
@@ -69,11 +75,31 @@ export function mixtureLaw(
  * @returns One weight per component; they sum to 1.
  */
 export function mixturePosterior(law: MixtureLaw, x: Float64Array, sigma: number): Float64Array {
+  checkMixture(law, x, "weigh the components of a mixture");
   const logits = sharedSpread(law) ? logitsOfCentres(law, x, sigma) : logitsOfLaws(law, x, sigma);
   const top = logits.reduce((a, b) => Math.max(a, b));
+  if (!Number.isFinite(top)) {
+    throw new RangeError(
+      `Cannot weigh the components of a mixture: their largest logit is ${top}, wanted finite numbers and a noise level >= 0`,
+    );
+  }
   const exps = logits.map((v) => Math.exp(v - top));
   const sum = exps.reduce((a, b) => a + b, 0);
   return exps.map((v) => v / sum);
+}
+
+/** Checks that there is a weight for each component, and that they fit a row of numbers. */
+function checkMixture({ weights, components }: MixtureLaw, x: Float64Array, action: string): void {
+  if (components.length === 0 || weights.length !== components.length) {
+    throw new TypeError(
+      `Cannot ${action}: received ${weights.length} weights for ${components.length} components, wanted one each, at least 1`,
+    );
+  }
+  for (const law of components) checkRow(law, x, action);
+  const bad = weights.find((w) => !(w >= 0 && w < Infinity));
+  if (bad !== undefined) {
+    throw new RangeError(`Cannot ${action}: a weight is ${bad}, wanted finite numbers >= 0`);
+  }
 }
 
 function logitsOfLaws({ weights, components }: MixtureLaw, x: Float64Array, sigma: number) {
@@ -123,6 +149,7 @@ function logitsOfCentres({ weights, components }: MixtureLaw, x: Float64Array, s
  * ```
  */
 export function mixtureLogits(law: MixtureLaw, x: Float64Array, sigma: number): Float64Array {
+  checkMixture(law, x, "compute the logits of a mixture");
   const constant = x.length / 2 * Math.log(2 * Math.PI);
   return logitsOfLaws(law, x, sigma).map((logit) => logit - constant);
 }
@@ -157,7 +184,9 @@ export function denoiseMixture(law: MixtureLaw, x: Float64Array, sigma: number):
  * @returns `d` numbers.
  */
 export function meanOfMixture({ weights, components }: MixtureLaw): Float64Array {
-  const sum = new Float64Array(components[0].mean.length);
+  const [first] = components;
+  checkMixture({ weights, components }, first?.mean, "average a mixture");
+  const sum = new Float64Array(first.mean.length);
   components.forEach(({ mean }, m) => {
     for (let c = 0; c < sum.length; c++) sum[c] += weights[m] * mean[c];
   });
@@ -220,6 +249,12 @@ export function drawMixture(
   noise: Float64Array,
   sigma: number,
 ): Float64Array {
+  if (!(uniform >= 0 && uniform < 1)) {
+    throw new RangeError(
+      `Cannot draw from a mixture: uniform is ${uniform}, wanted a number in [0, 1)`,
+    );
+  }
+  checkMixture(law, noise, "draw from a mixture");
   let m = 0;
   for (let sum = law.weights[0]; sum <= uniform && m + 1 < law.weights.length;) {
     sum += law.weights[++m];

@@ -11,6 +11,7 @@ import type { EigenDecomposition } from "../compute/eigen/eigen_decomposition.ts
 import { affineOf, checkPoints } from "../compute/posterior.ts";
 import type { WorkOptions } from "../compute/work_options.ts";
 import type { Dataset } from "../datasets/dataset.ts";
+import { checkRow, finiteRow } from "./gaussian_law.ts";
 import type { GaussianLaw } from "./gaussian_law.ts";
 
 /**
@@ -117,6 +118,8 @@ export function lowRank(
 ): Spectrum {
   const { mean, variances, basis } = spectrum;
   const dimension = mean.length;
+  checkRow(spectrum, mean, "take the spectrum");
+  finiteRow(mean, "take the spectrum");
   checkRank(rank, variances.length);
   checkFloor(floor);
   const outside = variances.subarray(rank).reduce(

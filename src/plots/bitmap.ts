@@ -44,6 +44,11 @@ export function blankBitmap(
       `Cannot make a picture: its size is ${width}×${height}, wanted whole numbers ≥ 1 and at most 2^27 pixels`,
     );
   }
+  if (colour.length !== 3 || !colour.every((v) => v >= 0 && v <= 255)) {
+    throw new RangeError(
+      `Cannot make a picture: colour is [${colour}], wanted red, green and blue from 0 to 255`,
+    );
+  }
   const data = new Uint8Array(width * height * 4);
   for (let at = 0; at < data.length; at += 4) {
     data.set(colour, at);
@@ -70,18 +75,22 @@ export function blankBitmap(
  */
 export async function encodePng(bitmap: Bitmap): Promise<Uint8Array> {
   const { width, height, data } = bitmap;
-  if (data.length !== width * height * 4) {
-    throw new TypeError(
-      `Cannot encode a picture: ${width}×${height} pixels hold ${data.length} bytes, wanted ${
-        width * height * 4
-      }`,
-    );
-  }
+  checkBitmap(bitmap, "encode a picture");
   // Loaded here, so that a program that draws nothing does not wait for it.
   const { Jimp } = await import("jimp");
   // A copy, because Jimp takes the whole buffer below a view.
   const picture = Jimp.fromBitmap({ width, height, data: data.slice() });
   return new Uint8Array(await picture.getBuffer("image/png"));
+}
+
+function checkBitmap({ width, height, data }: Bitmap, action: string): void {
+  const sizes = [width, height, data?.length];
+  if (sizes.every(Number.isInteger) && data.length === width * height * 4) return;
+  throw new TypeError(
+    `Cannot ${action}: ${width}×${height} pixels hold ${data?.length} bytes, wanted ${
+      width * height * 4
+    }`,
+  );
 }
 
 /**
@@ -110,6 +119,7 @@ export function joinBitmaps(bitmaps: readonly Bitmap[]): Bitmap {
       ]}], wanted at least one picture and equal heights`,
     );
   }
+  for (const bitmap of bitmaps) checkBitmap(bitmap, "join pictures");
   const [height] = heights;
   const joined = blankBitmap(bitmaps.reduce((sum, { width }) => sum + width, 0), height);
   let left = 0;

@@ -54,12 +54,17 @@ export function smallestCertified(
   { logits, errors, logUnseen }: MeasuredLogits,
   most: number,
 ): CertifiedSize | undefined {
+  if (!(logUnseen < Infinity) || logits.some((v) => !(v < Infinity))) {
+    throw new RangeError(
+      `Cannot certify a subset: logUnseen is ${logUnseen}, wanted logits below Infinity`,
+    );
+  }
   if (logits.length === 0 || !(most > 0 && most < 1)) {
     throw new RangeError(
       `Cannot certify a subset: ${logits.length} items may leave out a share of ${most}, wanted at least 1 item and a share in (0, 1)`,
     );
   }
-  const n = logits.length, top = Math.max(logits[0], logUnseen);
+  const n = logits.length, top = logits.reduce((a, b) => Math.max(a, b), logUnseen);
   // What is dropped counts as much as it can weigh, what is kept as little.
   const dropped = new Float64Array(n + 1);
   dropped[n] = Math.exp(logUnseen - top);
@@ -92,6 +97,11 @@ export function smallestCertified(
  */
 export function discardedMass({ logits, errors, logUnseen }: MeasuredLogits): number {
   if (logUnseen === -Infinity) return 0;
+  if (!(logUnseen < Infinity) || logits.some((v) => !(v < Infinity))) {
+    throw new RangeError(
+      `Cannot weigh what is discarded: logUnseen is ${logUnseen}, wanted logits below Infinity`,
+    );
+  }
   let kept = 0;
   for (let i = logits.length - 1; i >= 0; i--) {
     kept += Math.exp(logits[i] - (errors?.[i] ?? 0) - logUnseen);

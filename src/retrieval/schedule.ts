@@ -74,6 +74,11 @@ export interface SubsetSchedule {
  */
 export function subsetSchedule(name: ScheduleName, options: ScheduleOptions): SubsetSchedule {
   const { count } = options;
+  if (!["described", "random-pool", "random"].includes(name)) {
+    throw new RangeError(
+      `Cannot make the schedule ${name}: wanted one of described, random-pool, random`,
+    );
+  }
   const k = range("k", options.k ?? [fraction(count, 20), fraction(count, 10)], count);
   const m = range("m", options.m ?? [k[1], Math.max(k[1], fraction(count, 4))], count);
   if (name === "described" && m[0] < k[1]) {
@@ -107,7 +112,12 @@ function fraction(count: number, divisor: number): number {
 }
 
 function range(name: string, size: SizeRange, count: number): readonly [number, number] {
-  const [least, most] = typeof size === "number" ? [size, size] : size;
+  const [least, most, ...more] = typeof size === "number" ? [size, size] : size;
+  if (more.length > 0) {
+    throw new TypeError(
+      `Cannot make the schedule: ${name} holds ${size}, wanted a number or its least and most`,
+    );
+  }
   for (const n of [least, most]) {
     if (!Number.isInteger(n) || n < 1 || n > count) {
       throw new RangeError(

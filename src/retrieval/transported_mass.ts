@@ -97,11 +97,13 @@ export function transportMass(unseen: UnseenMass, move: Move): Required<UnseenMa
   const spread = Math.log(count) + least(ratio * even, cost, 0, turn);
   const kept = ratio > 1 ? mass - largest + least(ratio * largest, cost, turn, 1) : Infinity;
   const logNext = Math.min(spread, kept);
-  return {
-    count,
-    logMass: logNext,
-    largest: Math.min(logNext, least(ratio * largest, cost, 0, 1)),
-  };
+  const largestNext = Math.min(logNext, least(ratio * largest, cost, 0, 1));
+  if (Number.isNaN(largestNext)) {
+    throw new RangeError(
+      `Cannot transport the mass of unseen items: from ${sigma} to ${nextSigma} is too far, wanted levels whose ratio is finite`,
+    );
+  }
+  return { count, logMass: logNext, largest: largestNext };
 }
 
 /**
@@ -122,6 +124,9 @@ function check({ count, logMass, largest = 0 }: UnseenMass, move: Move): void {
       `Cannot transport the mass of unseen items: ${name} is ${value}, wanted ${wanted}`,
     );
   };
+  for (const [name, value] of Object.entries({ count, logMass, largest })) {
+    if (typeof value !== "number") wrong(name, value, "a number");
+  }
   if (!(count >= 0 && count < Infinity)) wrong("count", count, "a number >= 0");
   if (!(logMass < Infinity)) wrong("logMass", logMass, "a number below Infinity");
   if (Number.isNaN(largest)) wrong("largest", largest, "a number");

@@ -61,6 +61,10 @@ function levelsBelow(
       return [sigma, ...uniformTGrid(steps, { start: 1 / (1 + sigma) }).sigmas.slice(1)];
     case "ddpm":
       return ddpmBelow(sigma, positive);
+    default:
+      throw new RangeError(
+        `Cannot space the grid ${name} anew: wanted one of karras, log-snr, uniform-t, ddpm`,
+      );
   }
 }
 

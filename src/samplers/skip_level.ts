@@ -52,6 +52,7 @@ export function skipEstimate(
   sigma: number,
   start: number = Infinity,
 ): SkipEstimate {
+  checkNorms(norms);
   if (!(sigma > 0 && start > 0)) {
     throw new RangeError(
       `Cannot predict a teleport: it goes from ${start} to ${sigma}, wanted numbers > 0`,
@@ -89,6 +90,7 @@ export function skipEstimate(
  * ```
  */
 export function skipLevel(norms: CumulantNorms, tolerance: number): number {
+  checkNorms(norms);
   if (!(tolerance > 0 && tolerance < Infinity)) {
     throw new RangeError(
       `Cannot choose a level for a teleport: the tolerance is ${tolerance}, wanted a finite number > 0`,
@@ -99,4 +101,16 @@ export function skipLevel(norms: CumulantNorms, tolerance: number): number {
     Math.cbrt(norms.fourth / (4 * Math.sqrt(6) * tolerance)),
     Math.sqrt(norms.variance),
   );
+}
+
+function checkNorms(norms: CumulantNorms): void {
+  for (const name of ["third", "fourth", "variance"] as const) {
+    if (!(norms[name] >= 0 && norms[name] < Infinity)) {
+      throw new RangeError(
+        `Cannot predict a teleport: the norm ${name} is ${
+          norms[name]
+        }, wanted a finite number >= 0`,
+      );
+    }
+  }
 }

@@ -47,6 +47,14 @@ export function gaussianDeviationBound(
   distance: number,
   sigma: number,
 ): number {
+  const numbers = [radius, variance, distance, sigma];
+  if (!numbers.every((v) => v >= 0 && v < Infinity) || sigma === 0) {
+    throw new RangeError(
+      `Cannot bound the deviation from a Gaussian: radius, variance, distance and sigma are ${
+        numbers.join(", ")
+      }, wanted finite numbers >= 0 and sigma > 0`,
+    );
+  }
   const square = sigma ** 2;
   const tilt = radius * (2 * distance + radius) / (2 * square);
   return radius * tilt ** 2 + radius ** 3 / (2 * square) +

@@ -130,9 +130,9 @@ function checkCounts(neighbours: number, draws: number, count: number): void {
       `Cannot draw from neighbours: neighbours is ${neighbours}, wanted a whole number from 1 to ${count}`,
     );
   }
-  if (!(Number.isInteger(draws) && draws >= 1)) {
+  if (!(Number.isInteger(draws) && draws >= 1 && draws <= 2 ** 32)) {
     throw new RangeError(
-      `Cannot draw from neighbours: draws is ${draws}, wanted a whole number >= 1`,
+      `Cannot draw from neighbours: draws is ${draws}, wanted a whole number from 1 to 2^32`,
     );
   }
 }

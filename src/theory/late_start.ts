@@ -56,8 +56,18 @@ export function lateStartBound(
   meanLength: number,
   diameter: number,
 ): number {
+  const lengths = [bandwidth, meanLength, diameter];
+  if (!(T >= 0 && T < 1) || !lengths.every((v) => v >= 0 && v < Infinity)) {
+    throw new RangeError(
+      `Cannot bound a late start: T is ${T}, bandwidth, length and diameter are ${
+        lengths.join(", ")
+      }, wanted T in [0, 1) and finite numbers >= 0`,
+    );
+  }
   const growth = Math.expm1(diameter ** 2 * T ** 2 / (8 * (1 - T) ** 2));
-  return Math.min(bandwidth * meanLength * growth, T * diameter);
+  const early = bandwidth * meanLength;
+  // Infinite growth of nothing is nothing.
+  return early === 0 ? 0 : Math.min(early * growth, T * diameter);
 }
 
 /**

@@ -79,6 +79,11 @@ export function logSumExp(logits: ArrayLike<number>): number {
   let top = -Infinity, sum = 0;
   for (let i = 0; i < logits.length; i++) top = Math.max(top, logits[i]);
   if (top === -Infinity) return top;
+  if (!(top < Infinity)) {
+    throw new RangeError(
+      `Cannot add in logarithms: the largest is ${top}, wanted numbers below Infinity`,
+    );
+  }
   for (let i = 0; i < logits.length; i++) sum += Math.exp(logits[i] - top);
   return top + Math.log(sum);
 }
@@ -115,7 +120,7 @@ export function restrictedMean(
   const count = checkLogits(points, logits);
   const { scale, offset } = affineOf(points);
   const list = rows ? Array.from(rows) : Array.from({ length: count }, (_, i) => i);
-  if (list.length === 0 || list.some((i) => !(i >= 0 && i < count))) {
+  if (list.length === 0 || list.some((i) => !(Number.isInteger(i) && i >= 0 && i < count))) {
     throw new RangeError(
       `Cannot average over rows: received ${list.length} rows, wanted at least 1, all below ${count}`,
     );
@@ -143,11 +148,18 @@ export function restrictedMean(
  * @throws {TypeError} If there is not one logit per row.
  */
 export function checkLogits(points: PointSet, logits: ArrayLike<number>): number {
-  const count = points.data.length / points.dimension;
+  const count = checkPoints(points);
   if (logits.length !== count) {
     throw new TypeError(
       `Cannot weigh the data: received ${logits.length} logits for ${count} rows, wanted one each`,
     );
+  }
+  for (let i = 0; i < count; i++) {
+    if (!(logits[i] < Infinity)) {
+      throw new RangeError(
+        `Cannot weigh the data: a logit is ${logits[i]}, wanted numbers below Infinity`,
+      );
+    }
   }
   return count;
 }

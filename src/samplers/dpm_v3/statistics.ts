@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { checkRow, finiteRow } from "../../denoisers/gaussian_law.ts";
 import type { GaussianLaw } from "../../denoisers/gaussian_law.ts";
 
 /**
@@ -34,7 +35,7 @@ export interface DpmV3Statistics {
  */
 export function checkStatistics(statistics: DpmV3Statistics): number {
   const { sigmaMax, sigmaMin, intervals, l, s, b } = statistics;
-  if (!(sigmaMin > 0 && sigmaMin < sigmaMax && sigmaMax < Infinity)) {
+  if (!(sigmaMin > 0 && sigmaMin < sigmaMax && sigmaMax ** 2 < Infinity)) {
     throw new RangeError(
       `Cannot use the statistics: sigmaMin is ${sigmaMin} and sigmaMax ${sigmaMax}, wanted 0 < sigmaMin < sigmaMax`,
     );
@@ -116,6 +117,17 @@ export function gaussianStatistics(law: GaussianLaw, range: TableRange = {}): Dp
     );
   }
   const d = law.mean.length;
+  checkRow(law, law.mean, "make the tables of a Gaussian");
+  if (!(sigmaMin > 0 && sigmaMin < sigmaMax && sigmaMax < Infinity)) {
+    throw new RangeError(
+      `Cannot make the tables of a Gaussian: sigmaMin is ${sigmaMin} and sigmaMax ${sigmaMax}, wanted 0 < sigmaMin < sigmaMax`,
+    );
+  }
+  if (!Number.isInteger(intervals) || intervals < 1 || intervals > 1e6) {
+    throw new RangeError(
+      `Cannot make the tables of a Gaussian: intervals is ${intervals}, wanted a whole number from 1 to 1000000`,
+    );
+  }
   const tables = { sigmaMax, sigmaMin, intervals };
   const levels = levelsOf(tables);
   const share = (at: number) => {
@@ -123,6 +135,7 @@ export function gaussianStatistics(law: GaussianLaw, range: TableRange = {}): Dp
     return square / (square + (law.variances[at % d] ?? law.floor));
   };
   const l = Float64Array.from({ length: levels.length * d }, (_, at) => share(at));
+  finiteRow(l, "make the tables of a Gaussian");
   return {
     ...tables,
     l,

@@ -86,6 +86,13 @@ function normalCentres(
   dimension: number,
   { seed = 0, modes = 10 }: TargetOptions,
 ): Float64Array[] {
+  for (const [name, value] of Object.entries({ dimension, modes })) {
+    if (!Number.isInteger(value) || value < 1 || value > 2 ** 24) {
+      throw new RangeError(
+        `Cannot place modes: ${name} is ${value}, wanted a whole number from 1 to 2^24`,
+      );
+    }
+  }
   return Array.from({ length: modes }, (_, sample) => {
     const stream = new RandomStream({ seed, sample, purpose: "data" });
     return Float64Array.from({ length: dimension }, () => stream.normal());
