@@ -155,6 +155,17 @@ Deno.test("a smoothed sample is the last output of the denoiser, at the width of
   }
 });
 
+Deno.test("half of the smoothed samples are within 1e-8 of a mean of three points after 100 steps", async () => {
+  const denoiser = smoothed(optimalFloat64(dataset), { bandwidth: .5, M });
+  const { x } = await sample(denoiser, { count: 200, grid: uniformTGrid(100), batchSize: 200 });
+  const targets = tripleMeans(dataset);
+  assert.equal(targets.length, 364);
+  const distances = rowsOf(x).map((row) =>
+    Math.min(...targets.map((t) => Math.hypot(t[0] - row[0], t[1] - row[1])))
+  );
+  assert.ok(distances.sort((a, b) => a - b)[100] < 1e-8, `${distances[100]}`);
+});
+
 Deno.test("turning data, noise and draws turns the sample", async () => {
   const angle = .7, [cos, sin] = [Math.cos(angle), Math.sin(angle)];
   const turn = (v: readonly number[]) => [cos * v[0] - sin * v[1], sin * v[0] + cos * v[1]];
