@@ -89,7 +89,8 @@ const ACTION = "train an autoencoder";
  * ```
  *
  * It sees the leading principal components `U` of the data, in units `γ` of their root mean variance, and starts as
- * their projection onto the first `r`: what it learns is how the data bend away from a plane. The term of
+ * their projection onto the first `r`: what it learns is how the data bend away from a plane. (The reference sees
+ * low cosine frequencies: of MNIST, 256 of them leave out 7.7 % of the variance, 256 components 2.0 %.) The term of
  * noise stability is that of the reference in the limit of small noise, where dense layers give it in closed form,
  * taken over both stages of encoder and decoder: over the encoder alone it could be made small by small latents
  * and a large decoder. Afterwards latents are centred and divided by their standard deviations.
