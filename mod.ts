@@ -211,6 +211,7 @@ export * from "./src/theory/flows/isotropic_mixture.ts";
 export { mixtureFlow } from "./src/theory/flows/mixture_flow.ts";
 export * from "./src/theory/flows/targets.ts";
 export * from "./src/theory/averaged_softmax.ts";
+export * from "./src/theory/carried_products.ts";
 export * from "./src/theory/collocation_cost.ts";
 export * from "./src/theory/deviation_bound.ts";
 export * from "./src/theory/gaussian_closed_form.ts";

@@ -4,6 +4,7 @@
  * @module
  */
 import { averagedSoftmaxBias, averagedSoftmaxGrowth } from "./averaged_softmax.ts";
+import { carriedProducts } from "./carried_products.ts";
 import { costAfterCollapse, costInPoints } from "./collocation_cost.ts";
 import { costWithoutDimension, logarithmicCost } from "./collocation_cost.ts";
 import { deviationBound } from "./deviation_bound.ts";
@@ -77,6 +78,7 @@ export const STATEMENTS: Readonly<Record<string, () => Report | Promise<Report>>
   sufficientSubset,
   trajectoryError,
   transportedCertificate,
+  carriedProducts,
   localTruncationBound,
   globalSubsetIsNotLocal,
   localIsOptimal,
