@@ -14,8 +14,8 @@
  * thousand items of the data, without bias. The last column is what a run without teleport would need for the quality with it, by
  * interpolation: for the same error, or of the optimal denoiser, whose ends are items, for as many of the same ends.
  *
- * knee: the energy distance over the level of the teleport, the lowest level from which on upwards it is within 10 % of
- * its least value, and both automatic levels relative to it.
+ * knee: the energy distance over the level of the teleport, the lowest level from which on upwards it is within a
+ * tenth of its range of the least value, and both automatic levels relative to it.
  *
  * beyond: how far legs land from the flow of the data, root mean square over a state: the Gaussian, the Gaussian with its
  * Edgeworth correction in the leading directions, mixtures. And a history for multistep samplers that is filled with what
@@ -191,7 +191,8 @@ async function knee(): Promise<void> {
     const [, , energy] = judge(await endOf(teleport(dpmpp2m(), leg, { sigma: level }), sigmas));
     curve.push([level, energy]);
   }
-  const wanted = 1.1 * Math.min(...curve.map(([, energy]) => energy));
+  const energies = curve.map(([, energy]) => energy), least = Math.min(...energies);
+  const wanted = least + (Math.max(...energies) - least) / 10;
   const at = curve.findLastIndex(([, energy]) => energy <= wanted);
   const [[above, low], [below, high]] = [curve[at], curve[at + 1] ?? curve[at]];
   const share = high > low ? (wanted - low) / (high - low) : 0;

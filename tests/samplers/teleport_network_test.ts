@@ -74,8 +74,8 @@ Deno.test("both automatic levels lie within a factor two of the knee of a networ
     // Unbiased: the distances of points from themselves would hide most of the difference.
     curve.push([sigma, energyDistance(ends, others.data, d, { unbiased: true })]);
   }
-  // A tenth is what sampling does to it.
-  const wanted = 1.1 * Math.min(...curve.map(([, energy]) => energy));
+  const energies = curve.map(([, energy]) => energy), least = Math.min(...energies);
+  const wanted = least + (Math.max(...energies) - least) / 10;
   const at = curve.findLastIndex(([, energy]) => energy <= wanted);
   const [[above, low], [below, high]] = [curve[at], curve[at + 1]];
   const knee = above * (below / above) ** ((wanted - low) / (high - low));
