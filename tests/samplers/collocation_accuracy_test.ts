@@ -13,10 +13,10 @@ import {
   sphereTarget,
 } from "@closedform/diffusion";
 import assert from "node:assert/strict";
+import { quantile } from "../../src/_quantile.ts";
 import {
   collocate,
   lastStep,
-  quantile,
   RANGE,
   REFERENCE,
   relativeError,
