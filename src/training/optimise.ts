@@ -66,12 +66,13 @@ const TURN_MS = 50;
  * @example The minimum of a parabola
  * ```ts
  * import { beginOptimising, openTrainingBackend, optimise, zeroWeight } from "@closedform/diffusion";
+ * import type { WeightTensors } from "@closedform/diffusion";
  * import * as tf from "@tensorflow/tfjs-core";
  * import assert from "node:assert/strict";
  *
  * using backend = await openTrainingBackend("cpu");
  * const state = beginOptimising({ x: zeroWeight([1]) });
- * const parabola = ({ x }: { x: tf.Tensor }) => tf.sum(tf.square(tf.sub(x, 3)));
+ * const parabola = ({ x }: WeightTensors) => tf.sum(tf.square(tf.sub(x, 3)));
  * for await (const _ of optimise(parabola, state, { backend, steps: 500, rate: 0.05 }));
  * assert.ok(Math.abs(state.weights.x.values[0] - 3) < 0.01);
  * ```
