@@ -230,7 +230,10 @@ function bounded(found: Found, { places, rows, logits }: Best): Selection {
   return {
     rows,
     logits,
-    discarded: discardedMass({ logits, errors: slack, logUnseen: Math.log(sum) + top }),
+    // Not known where nothing bounds the rest.
+    discarded: Number.isNaN(sum)
+      ? NaN
+      : discardedMass({ logits, errors: slack, logUnseen: Math.log(sum) + top }),
     gap: logits.reduce((most, l, i) => Math.max(most, l - slack[i]), -Infinity) - next,
   };
 }
