@@ -34,6 +34,7 @@ const make = (name: SamplerName) => samplerByName(name, { statistics: statistics
 const OTHERS = [
   "crossing_level",
   "first_leg",
+  "leg_deviation",
   "multistep",
   "registry",
   "respaced_grid",
