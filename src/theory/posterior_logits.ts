@@ -116,15 +116,17 @@ export function restrictedMean(
   logits: ArrayLike<number>,
   rows?: ArrayLike<number>,
 ): Float64Array {
-  const { data, dimension } = points;
-  const count = checkLogits(points, logits);
-  const { scale, offset } = affineOf(points);
+  // Only these rows matter, and only they are looked at: callers go batch by batch.
+  const count = checkLengths(points, logits);
   const list = rows ? Array.from(rows) : Array.from({ length: count }, (_, i) => i);
   if (list.length === 0 || list.some((i) => !(Number.isInteger(i) && i >= 0 && i < count))) {
     throw new RangeError(
       `Cannot average over rows: received ${list.length} rows, wanted at least 1, all below ${count}`,
     );
   }
+  for (const i of list) checkLogit(logits[i]);
+  const { data, dimension } = points;
+  const { scale, offset } = affineOf(points);
   const top = list.reduce((most, i) => Math.max(most, logits[i]), -Infinity);
   const mean = new Float64Array(dimension);
   let total = 0;
@@ -136,6 +138,7 @@ export function restrictedMean(
       mean[c] += weight * (data[at] * scale + offset);
     }
   }
+  if (!mean.every(Number.isFinite)) checkPoints(points);
   return mean.map((v) => v / total);
 }
 
@@ -148,20 +151,25 @@ export function restrictedMean(
  * @throws {TypeError} If there is not one logit per row.
  */
 export function checkLogits(points: PointSet, logits: ArrayLike<number>): number {
-  const count = checkPoints(points);
-  if (logits.length !== count) {
+  checkPoints(points);
+  const count = checkLengths(points, logits);
+  for (let i = 0; i < count; i++) checkLogit(logits[i]);
+  return count;
+}
+
+function checkLengths(points: PointSet, logits: ArrayLike<number>): number {
+  const count = points.data.length / points.dimension;
+  if (!Number.isInteger(count) || logits.length !== count) {
     throw new TypeError(
       `Cannot weigh the data: received ${logits.length} logits for ${count} rows, wanted one each`,
     );
   }
-  for (let i = 0; i < count; i++) {
-    if (!(logits[i] < Infinity)) {
-      throw new RangeError(
-        `Cannot weigh the data: a logit is ${logits[i]}, wanted numbers below Infinity`,
-      );
-    }
-  }
   return count;
+}
+
+function checkLogit(logit: number): void {
+  if (logit < Infinity) return;
+  throw new RangeError(`Cannot weigh the data: a logit is ${logit}, wanted numbers below Infinity`);
 }
 
 /**
