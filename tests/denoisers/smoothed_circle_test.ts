@@ -74,8 +74,13 @@ Deno.test("smoothed() of the circle with four draws: distance, memorised share a
   rows.slice(1).forEach(({ share }, k) => assert.ok(share <= rows[k].share));
 });
 
-Deno.test("smoothed() of the circle with two draws", async () => {
-  for (const [M, bandwidth, w2] of [[2, .15, .085], [2, .6, .204]]) {
+Deno.test("smoothed() of the circle with two and with ten draws", async () => {
+  const table = [[2, .15, .085], [2, .6, .204], [2, 2, .378], [10, .1, .081], [10, .15, .065], [
+    10,
+    .4,
+    .171,
+  ]];
+  for (const [M, bandwidth, w2] of table) {
     const at = await measured({ bandwidth, M }, [4]);
     assert.ok(Math.abs(at.w2 - w2) < .035, `${M} ${bandwidth}: ${at.w2}`);
   }
