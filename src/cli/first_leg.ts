@@ -116,10 +116,7 @@ async function mixtureLeg(
   // A little lower than the level itself, which rounding may otherwise leave out.
   const lowest = typeof level === "number" ? Math.min(level / 1.001, start / 1.1) : start * LOWEST;
   const deviation = await legDeviation<AnyTensor>(model, truth, {
-    sigmas: logSnrGrid(Math.ceil(PER_FOLD * Math.log(start / lowest)), {
-      sigmaMax: start,
-      sigmaMin: lowest,
-    }).sigmas,
+    sigmas: levelsBetween(start, lowest),
     // Where it is known where to go, all of the way there is looked at.
     ...(level === "auto" && { tolerance }),
     signal,
@@ -186,11 +183,13 @@ async function crossed(
   { grid: { sigmas: [start] } }: RunOptions,
   signal?: AbortSignal,
 ): Promise<number> {
-  const lowest = start * LOWEST;
-  const { sigmas } = logSnrGrid(Math.ceil(PER_FOLD * Math.log(start / lowest)), {
-    sigmaMax: start,
-    sigmaMin: lowest,
-  });
+  const sigmas = levelsBetween(start, start * LOWEST);
   const { sigma } = await crossingLevel(denoiser, law, truth, { sigmas, count: 64, signal });
   return sigma;
+}
+
+/** The levels that denoisers are compared at. */
+function levelsBetween(start: number, lowest: number): readonly number[] {
+  const steps = Math.ceil(PER_FOLD * Math.log(start / lowest));
+  return logSnrGrid(steps, { sigmaMax: start, sigmaMin: lowest }).sigmas;
 }

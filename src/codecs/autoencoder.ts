@@ -20,7 +20,8 @@ import type { Dataset } from "../datasets/dataset.ts";
 import { dataSpectrum } from "../denoisers/spectrum.ts";
 import type { SpectrumOptions } from "../denoisers/spectrum.ts";
 import { RandomStream } from "../random.ts";
-import { checkCount } from "../training/_checks.ts";
+import { checkWhole } from "../_checks.ts";
+import { startClock } from "../training/_pace.ts";
 import { beginOptimising } from "../training/adam.ts";
 import type { AdamOptions } from "../training/adam.ts";
 import { openTrainingBackend } from "../training/backend.ts";
@@ -137,19 +138,11 @@ export async function trainAutoencoder(
       batchOf(coordinates, sizes.components, step, batchSize, seed),
       stability,
     );
-  const start = performance.now();
+  const paceAt = startClock(0, steps, batchSize);
   for await (
     const { step, loss: value } of optimise(loss, state, { ...options, backend, steps })
   ) {
-    const elapsed = (performance.now() - start) / 1000, pace = step / elapsed;
-    await onStep?.({
-      step,
-      steps,
-      loss: value,
-      imagesPerSecond: pace * batchSize,
-      elapsed,
-      remaining: (steps - step) / pace,
-    });
+    await onStep?.({ step, steps, loss: value, ...paceAt(step) });
   }
   const weights = copyWeights(state.average);
   const latents = await latentsOf(coordinates, dataset.count, weights, backend, signal);
@@ -172,7 +165,7 @@ async function frameOf(
   const { components: most = Math.min(256, d), width = 512, stability = 0 } = options;
   const { steps = 1, batchSize = 1, latentDimension: wanted = 1 } = options;
   const counts = { components: most, latentDimension: wanted, width, steps, batchSize };
-  for (const [name, value] of Object.entries(counts)) checkCount(ACTION, name, value);
+  for (const [name, value] of Object.entries(counts)) checkWhole(ACTION, name, value, 1);
   if (!(stability >= 0 && stability < Infinity)) {
     throw new RangeError(`Cannot ${ACTION}: stability is ${stability}, wanted a number ≥ 0`);
   }

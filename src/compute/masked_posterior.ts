@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { checkPositive } from "../_checks.ts";
 import { maskColumn } from "./mask.ts";
 import type { Mask } from "./mask.ts";
 import { affineOf, checkPoints, checkQueries } from "./posterior.ts";
@@ -58,8 +59,8 @@ export function checkMasked(
       `Cannot ${MASKED_ACTION}: the mask has ${mask.dimension} coordinates, wanted ${store.dimension}`,
     );
   }
-  checkPositive("sigma", sigma);
-  checkPositive("temperature", temperature);
+  checkPositive(MASKED_ACTION, "sigma", sigma);
+  checkPositive(MASKED_ACTION, "temperature", temperature);
   if (batch !== undefined && !(Number.isInteger(batch) && batch >= 1)) {
     throw new RangeError(
       `Cannot ${MASKED_ACTION}: batch is ${batch}, wanted a whole number >= 1`,
@@ -68,14 +69,6 @@ export function checkMasked(
   if (subsets) checkSubsets(subsets, rows, store.count, MASKED_ACTION);
   checkQueries(queries, MASKED_ACTION);
   return rows;
-}
-
-function checkPositive(name: string, value: number): void {
-  if (!(value > 0 && value < Infinity)) {
-    throw new RangeError(
-      `Cannot ${MASKED_ACTION}: ${name} is ${value}, wanted a finite number > 0`,
-    );
-  }
 }
 
 /**

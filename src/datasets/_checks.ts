@@ -1,19 +1,5 @@
-/** Checks of option values, with messages of one form. */
-
-/** Fails unless `value` is a whole number in range. */
-export function checkWhole(
-  action: string,
-  name: string,
-  value: number,
-  least: number,
-  most: number = Number.MAX_SAFE_INTEGER,
-): void {
-  if (Number.isInteger(value) && value >= least && value <= most) return;
-  const wanted = most === Number.MAX_SAFE_INTEGER ? `>= ${least}` : `from ${least} to ${most}`;
-  throw new RangeError(
-    `Cannot ${action}: ${name} is ${value}, wanted a whole number ${wanted}`,
-  );
-}
+/** Checks of option values of readers, with messages of one form. */
+import { checkWhole } from "../_checks.ts";
 
 /** Fails unless `value` is one of `choices`. */
 export function checkOneOf(

@@ -3,9 +3,10 @@
  *
  * @module
  */
+import { checkWhole } from "../_checks.ts";
 import { join } from "@std/path";
 import { DatasetError } from "../errors.ts";
-import { checkLimit, checkOneOf, checkWhole } from "./_checks.ts";
+import { checkLimit, checkOneOf } from "./_checks.ts";
 import { allocate, ByteReader, exists, findFile, readText } from "./_files.ts";
 import { Dataset } from "./dataset.ts";
 import type { ReadOptions } from "./read_options.ts";

@@ -4,8 +4,8 @@
  *
  * @module
  */
+import { checkWhole } from "../_checks.ts";
 import { RandomStream } from "../random.ts";
-import { checkWhole } from "./_checks.ts";
 import { Dataset } from "./dataset.ts";
 
 /** Options of every generated point set. */

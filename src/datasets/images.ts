@@ -3,8 +3,9 @@
  *
  * @module
  */
+import { checkWhole } from "../_checks.ts";
 import { DatasetError } from "../errors.ts";
-import { checkLimit, checkOneOf, checkWhole } from "./_checks.ts";
+import { checkLimit, checkOneOf } from "./_checks.ts";
 import { decodeImage, type Pixels } from "./_decode_image.ts";
 import { allocate } from "./_files.ts";
 import { type ImageArray, imageCacheKey, readCache, writeCache } from "./_image_cache.ts";

@@ -3,9 +3,10 @@
  *
  * @module
  */
+import { checkWhole } from "../_checks.ts";
 import { DatasetError } from "../errors.ts";
 import { RandomStream } from "../random.ts";
-import { checkLimit, checkOneOf, checkWhole } from "./_checks.ts";
+import { checkLimit, checkOneOf } from "./_checks.ts";
 import { readBytes } from "./_files.ts";
 import { Dataset } from "./dataset.ts";
 import { parseMesh, type TriangleMesh } from "./parse_mesh.ts";

@@ -6,8 +6,8 @@
  *
  * @module
  */
+import { checkWhole } from "../_checks.ts";
 import { RandomStream } from "../random.ts";
-import { checkWhole } from "./_checks.ts";
 import { Dataset } from "./dataset.ts";
 
 /** Options of {@linkcode shapes}. */

@@ -3,6 +3,8 @@
  *
  * @module
  */
+import { checkWhole } from "../_checks.ts";
+import { sizeOf } from "../_shape.ts";
 import { referenceNeighbours } from "../compute/neighbours.ts";
 import { samplePerRow, sigmaPerRow } from "../compute/posterior.ts";
 import type { Dataset } from "../datasets/dataset.ts";
@@ -67,7 +69,7 @@ export function randomAverage<X>(
   options: RandomAverageOptions = {},
 ): Denoiser<X> {
   const { M = 2, seed = 0 } = options;
-  checkWhole("M", M, 1);
+  checkWhole(ACTION, "M", M, 1);
   return drawn(dataset, space, seed, `mean of ${M} random items`, (stream) => {
     const picks = Array.from({ length: M }, () => stream.below(dataset.count));
     return meanOf(dataset, picks);
@@ -106,8 +108,8 @@ export function localAverage<X>(
   options: LocalAverageOptions = {},
 ): Denoiser<X> {
   const { M = 2, neighbours = 2, seed = 0 } = options;
-  checkWhole("M", M, 1);
-  checkWhole("neighbours", neighbours, 0, dataset.count - 1);
+  checkWhole(ACTION, "M", M, 1);
+  checkWhole(ACTION, "neighbours", neighbours, 0, dataset.count - 1);
   const label = `mean of ${M} picks among an item and its ${neighbours} nearest`;
   return drawn(dataset, space, seed, label, (stream) => {
     const item = dataset.values(stream.below(dataset.count));
@@ -214,7 +216,7 @@ export function kernelDensity<X>(base: Denoiser<X>, width: number): Denoiser<X> 
     }),
     async denoise(x, sigma, evaluate) {
       const values = await space.values(x);
-      const dimension = shape.reduce((a, b) => a * b, 1), rows = values.length / dimension;
+      const dimension = sizeOf(shape), rows = values.length / dimension;
       const sigmas = sigmaPerRow(sigma, rows, ACTION);
       const inner = await base.denoise(x, sigmas.map((s) => Math.hypot(s, width)), evaluate);
       const means = await space.values(inner);
@@ -285,13 +287,4 @@ function logGamma(stream: RandomStream, shape: number): number {
     const z = stream.normal(), v = (1 + c * z) ** 3;
     if (v > 0 && logUniform() < z * z / 2 + d - d * v + d * Math.log(v)) return Math.log(d * v);
   }
-}
-
-function checkWhole(name: string, value: number, least: number, most = Infinity): void {
-  if (Number.isInteger(value) && value >= least && value <= most) return;
-  throw new RangeError(
-    `Cannot ${ACTION}: ${name} is ${value}, wanted a whole number >= ${least}${
-      most < Infinity ? ` and <= ${most}` : ""
-    }`,
-  );
 }

@@ -3,6 +3,9 @@
  *
  * @module
  */
+import { checkPositive } from "../_checks.ts";
+
+const ACTION = "precondition a network";
 
 /** The scales of a denoiser `D(x, σ) = c_skip x + c_out F(c_in x, c_noise)` at one noise level. */
 export interface Scales {
@@ -60,7 +63,7 @@ function quarterLog(sigma: number): number {
  * ```
  */
 export function edmPreconditioning(sigmaData: number = 0.5): Preconditioning {
-  checkPositive("sigmaData", sigmaData);
+  checkPositive(ACTION, "sigmaData", sigmaData);
   return {
     config: { kind: "edm", sigmaData },
     scales(sigma) {
@@ -103,8 +106,8 @@ export interface PlainOptions {
  */
 export function plainPreconditioning(options: PlainOptions = {}): Preconditioning {
   const { sigmaMin = 0.002, sigmaMax = 80 } = options;
-  checkPositive("sigmaMin", sigmaMin);
-  checkPositive("sigmaMax", sigmaMax);
+  checkPositive(ACTION, "sigmaMin", sigmaMin);
+  checkPositive(ACTION, "sigmaMax", sigmaMax);
   if (sigmaMin >= sigmaMax) {
     throw new RangeError(
       `Cannot precondition a network: sigmaMin is ${sigmaMin} and sigmaMax ${sigmaMax}, wanted them to rise`,
@@ -184,13 +187,5 @@ export function preconditioningOf(config: PreconditioningConfig): Preconditionin
           JSON.stringify(config)
         } is no preconditioning, wanted the kind edm, plain or noise`,
       );
-  }
-}
-
-function checkPositive(name: string, value: number): void {
-  if (!(value > 0 && value < Infinity)) {
-    throw new RangeError(
-      `Cannot precondition a network: ${name} is ${value}, wanted a finite number > 0`,
-    );
   }
 }

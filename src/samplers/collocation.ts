@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { checkWhole } from "../_checks.ts";
 import type { Denoiser } from "../denoisers/denoiser.ts";
 import { checkSigmas } from "../noise.ts";
 import { InFlightRun } from "./collocation/in_flight.ts";
@@ -184,15 +185,15 @@ function settingsOf(options: CollocationOptions) {
       `Cannot make a collocation sampler: family is ${family}, wanted gauss or chebyshev`,
     );
   }
-  checkWhole("nodes", nodes, 2, 16);
-  checkWhole("sweeps", sweeps, 1, 1000);
-  checkWhole("windowsInFlight", windowsInFlight, 1, 8);
+  checkWhole("make a collocation sampler", "nodes", nodes, 2, 16);
+  checkWhole("make a collocation sampler", "sweeps", sweeps, 1, 1000);
+  checkWhole("make a collocation sampler", "windowsInFlight", windowsInFlight, 1, 8);
   if (windowsInFlight > 1 && mode !== "static") {
     throw new RangeError(
       `Cannot make a collocation sampler: windowsInFlight is ${windowsInFlight} in ${mode} mode, wanted static mode`,
     );
   }
-  checkWhole("maxWindows", maxWindows, 1, Infinity);
+  checkWhole("make a collocation sampler", "maxWindows", maxWindows, 1, Infinity);
   checkPositive("tolerance", tolerance, LARGEST_TOLERANCE);
   if (scale !== undefined) checkPositive("scale", scale, Number.MAX_VALUE);
   if (roundoff !== undefined) checkPositive("roundoff", roundoff, 0.5);
@@ -223,15 +224,6 @@ function orderOf({ mode, rule, sweeps, exactLinear }: ReturnType<typeof settings
 function leastTolerance(roundoff: number): number {
   for (const [u, tolerance] of LEAST_TOLERANCES) if (roundoff >= u) return tolerance;
   return 16 * roundoff;
-}
-
-function checkWhole(name: string, value: number, least: number, most: number): void {
-  if (!(Number.isInteger(value) && value >= least && value <= most)) {
-    const wanted = most === Infinity ? `>= ${least}` : `from ${least} to ${most}`;
-    throw new RangeError(
-      `Cannot make a collocation sampler: ${name} is ${value}, wanted a whole number ${wanted}`,
-    );
-  }
 }
 
 function checkPositive(name: string, value: number, most: number): void {

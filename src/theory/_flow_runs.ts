@@ -44,7 +44,11 @@ export async function collocate(
 export const REFERENCE: CollocationOptions = { nodes: 12, tolerance: 1e-13 };
 
 /** Euclidean distances of rows. */
-export function rowDistances(a: Float64Array, b: Float64Array, dimension: number): Float64Array {
+export function rowDistances(
+  a: ArrayLike<number>,
+  b: ArrayLike<number>,
+  dimension: number,
+): Float64Array {
   return Float64Array.from({ length: a.length / dimension }, (_, r) => {
     let sum = 0;
     for (let c = r * dimension; c < (r + 1) * dimension; c++) sum += (a[c] - b[c]) ** 2;

@@ -9,9 +9,10 @@ import type { RowAxes } from "../denoisers/gaussian_axes.ts";
 import { flowFactor, gaussianLaw } from "../denoisers/gaussian_law.ts";
 import type { GaussianLaw } from "../denoisers/gaussian_law.ts";
 import type { Denoiser } from "../denoisers/denoiser.ts";
-import { checkSigmas, karrasGrid } from "../noise.ts";
+import { karrasGrid } from "../noise.ts";
 import { startNoise } from "../random.ts";
-import { Evaluator } from "../samplers/_evaluator.ts";
+import { oneStep } from "../samplers/_one_step.ts";
+import type { Step } from "../samplers/_one_step.ts";
 import { ddim } from "../samplers/ddim.ts";
 import type { Sampler, SamplerOptions, SamplerStep } from "../samplers/sampler.ts";
 import { lastStep } from "./_flow_runs.ts";
@@ -146,38 +147,25 @@ async function* run<X>(
   { law, order }: { readonly law: GaussianLaw; readonly order: number },
   options?: SamplerOptions,
 ): AsyncGenerator<SamplerStep<X>, void, void> {
-  checkSigmas(sigmas);
   const { space, shape } = denoiser;
   if (sizeOf(shape) !== law.mean.length) {
     throw new TypeError(
       `Cannot take straightened steps: the law has ${law.mean.length} numbers, wanted those of shape [${shape}]`,
     );
   }
-  const evaluator = new Evaluator(denoiser, options);
   using axes = await rowAxes(law);
-  let x = start, before: Node | undefined;
-  try {
-    for (let step = 1; step < sigmas.length; step++) {
-      const [sigma, next] = [sigmas[step - 1], sigmas[step]];
-      const denoised = await evaluator.denoise(x, sigma);
-      let reached: X;
-      if (next === 0) reached = evaluator.combine([1], [denoised]);
-      else {
-        const [from, output] = await Promise.all([space.values(x), space.values(denoised)]);
-        const node = { sigma, x: from, denoised: output };
-        const rows = await advance(axes, law, next, node, order === 2 ? before : undefined);
-        reached = evaluator.own(space.from(rows, [rows.length / law.mean.length, ...shape]));
-        before = node;
-      }
-      evaluator.release(x);
-      x = reached;
-      const { calls } = evaluator;
-      yield { step, sigma: next, x, denoised, evaluations: calls, calls };
-      evaluator.release(denoised);
-    }
-  } finally {
-    evaluator.releaseAll();
-  }
+  let before: Node | undefined;
+  const take: Step<X> = async (evaluator, x, sigma, next) => {
+    const denoised = await evaluator.denoise(x, sigma);
+    if (next === 0) return { reached: evaluator.combine([1], [denoised]), denoised };
+    const [from, output] = await Promise.all([space.values(x), space.values(denoised)]);
+    const node = { sigma, x: from, denoised: output };
+    const rows = await advance(axes, law, next, node, order === 2 ? before : undefined);
+    before = node;
+    const reached = evaluator.own(space.from(rows, [rows.length / law.mean.length, ...shape]));
+    return { reached, denoised };
+  };
+  yield* oneStep(take, denoiser, start, sigmas, options);
 }
 
 /**

@@ -1,4 +1,4 @@
-import { checkPositive } from "./_checks.ts";
+import { checkPositive } from "../_checks.ts";
 import type { AdamOptions } from "./adam.ts";
 
 /**

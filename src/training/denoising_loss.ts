@@ -7,7 +7,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import type { Dataset } from "../datasets/dataset.ts";
 import type { Preconditioning } from "../denoisers/preconditioning.ts";
 import { RandomStream } from "../random.ts";
-import { checkCount, checkPositive } from "./_checks.ts";
+import { checkPositive, checkWhole } from "../_checks.ts";
 import type { Network } from "./network.ts";
 import type { Loss } from "./optimise.ts";
 
@@ -129,7 +129,7 @@ export function denoisingLoss(
   options: DenoisingLossOptions = {},
 ): Loss {
   const { batchSize = 128, levels: { deviation = 1.2 } = {} } = options;
-  checkCount("train a denoiser", "batchSize", batchSize);
+  checkWhole("train a denoiser", "batchSize", batchSize, 1);
   checkPositive("train a denoiser", "the deviation of the noise levels", deviation);
   if (network.shape.join() !== dataset.shape.join()) {
     throw new TypeError(

@@ -6,7 +6,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { sizeOf } from "../_shape.ts";
 import { noiseFeatures, noiseFrequencies } from "./_noise_features.ts";
-import { checkCount } from "./_checks.ts";
+import { checkWhole } from "../_checks.ts";
 import { dense, silu } from "./layers.ts";
 import type { Network } from "./network.ts";
 import { normalWeight, zeroWeight } from "./weights.ts";
@@ -51,7 +51,7 @@ export interface MlpOptions {
 export function mlp(options: MlpOptions): Network {
   const { shape, width = 256, layers = 3, frequencies = 8, seed = 0 } = options;
   for (const [name, value] of Object.entries({ width, layers, frequencies })) {
-    checkCount("make a network", name, value);
+    checkWhole("make a network", name, value, 1);
   }
   const d = sizeOf(shape), waves = noiseFrequencies(frequencies, seed);
   const sides = [d + 2 * frequencies, ...Array<number>(layers).fill(width), d];

@@ -13,7 +13,7 @@
  */
 import * as tf from "@tensorflow/tfjs-core";
 import type { AnyTensor } from "../linear_space.ts";
-import { checkCount } from "./_checks.ts";
+import { checkWhole } from "../_checks.ts";
 import { checkAdam } from "./_check_adam.ts";
 import { adamStep } from "./adam.ts";
 import type { AdamOptions, OptimiserState } from "./adam.ts";
@@ -83,7 +83,7 @@ export async function* optimise(
   options: OptimiseOptions,
 ): AsyncGenerator<OptimiseStep, void, void> {
   const { backend, steps, signal } = options;
-  checkCount("optimise", "steps", steps, 0);
+  checkWhole("optimise", "steps", steps, 0);
   checkAdam(options);
   let turn = performance.now();
   while (state.step < steps) {

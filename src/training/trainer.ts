@@ -20,8 +20,9 @@ import type { Dataset } from "../datasets/dataset.ts";
 import { edmPreconditioning } from "../denoisers/preconditioning.ts";
 import type { Preconditioning } from "../denoisers/preconditioning.ts";
 import { DatasetError } from "../errors.ts";
-import { checkCount } from "./_checks.ts";
+import { checkWhole } from "../_checks.ts";
 import { describe } from "./_describe.ts";
+import { startClock } from "./_pace.ts";
 import { beginOptimising } from "./adam.ts";
 import type { AdamOptions, OptimiserState } from "./adam.ts";
 import { openTrainingBackend } from "./backend.ts";
@@ -119,8 +120,8 @@ export async function trainDenoiser(
   const { steps = 8000, checkpoint, checkpointEvery = 1000, snapshots = [], signal } = options;
   const { batchSize = 128, preconditioning = edmPreconditioning() } = options;
   const network = options.network ?? mlp({ shape: dataset.shape });
-  checkCount("train a denoiser", "steps", steps);
-  checkCount("train a denoiser", "checkpointEvery", checkpointEvery);
+  checkWhole("train a denoiser", "steps", steps, 1);
+  checkWhole("train a denoiser", "checkpointEvery", checkpointEvery, 1);
   const loss = denoisingLoss(network, dataset, preconditioning, options);
   const about = { network, preconditioning, data: dataset.name };
   const notes = notesOf(describe({ ...about, step: 0 }), dataset, options);
@@ -138,20 +139,17 @@ export async function trainDenoiser(
   };
   let saved = state.step > 0 ? state.step : -1;
   using backend = await openTrainingBackend(options.backend);
-  const first = state.step, start = performance.now();
+  const paceAt = startClock(state.step, steps, batchSize);
   try {
     for await (
       const { step, loss: value } of optimise(loss, state, { ...options, backend, steps })
     ) {
       if (step % checkpointEvery === 0) await save();
-      const elapsed = (performance.now() - start) / 1000, pace = (step - first) / elapsed;
       await options.onStep?.({
         step,
         steps,
         loss: value,
-        imagesPerSecond: pace * batchSize,
-        elapsed,
-        remaining: (steps - step) / pace,
+        ...paceAt(step),
         ...(snapshots.includes(step) && { snapshot: result() }),
       });
     }

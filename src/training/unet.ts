@@ -5,7 +5,7 @@
  */
 import * as tf from "@tensorflow/tfjs-core";
 import type { AnyTensor } from "../linear_space.ts";
-import { checkCount } from "./_checks.ts";
+import { checkWhole } from "../_checks.ts";
 import { noiseFeatures, noiseFrequencies } from "./_noise_features.ts";
 import { addToPixels, convolve, double, halve, mixChannels } from "./image_layers.ts";
 import { addToColumns, product, silu } from "./layers.ts";
@@ -164,8 +164,8 @@ function checkSizes(
       `Cannot ${ACTION}: received no channels, wanted them for at least 1 level`,
     );
   }
-  for (const value of channels) checkCount(ACTION, "channels", value);
-  for (const [name, value] of Object.entries(counts)) checkCount(ACTION, name, value);
+  for (const value of channels) checkWhole(ACTION, "channels", value, 1);
+  for (const [name, value] of Object.entries(counts)) checkWhole(ACTION, name, value, 1);
   const factor = 2 ** (channels.length - 1);
   if (shape[0] % factor !== 0 || shape[1] % factor !== 0) {
     throw new RangeError(

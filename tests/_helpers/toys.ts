@@ -8,13 +8,22 @@ import type {
   SamplerStep,
 } from "@closedform/diffusion";
 import {
+  Dataset,
   gaussianFlow,
   gaussianLaw,
   logSnrGrid,
   mixtureFlow,
   mixtureLaw,
   pointFlow,
+  startNoise,
 } from "@closedform/diffusion";
+
+/** 400 points whose third cumulants are far from 0. */
+export const SKEWED = new Dataset({
+  data: Float32Array.from(startNoise(51, 0, 400, 3), (v) => Math.exp(v / 2)),
+  shape: [3],
+  name: "skewed",
+});
 
 /** A flow, and a state of it at noise level 5. */
 export interface Toy {

@@ -31,6 +31,7 @@ import type { AnyTensor, Dataset, Denoiser, Device } from "@closedform/diffusion
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { medianOf, quantile } from "../../src/_quantile.ts";
+import { rowDistances } from "../../src/theory/_flow_runs.ts";
 import { dataPath } from "../_helpers/data.ts";
 
 const { values: options } = parseArgs({
@@ -78,14 +79,6 @@ async function draw(way: Way): Promise<Drawn> {
     perSecond: count / seconds,
     perCpuSecond: count * threads * 1e6 / (user + system),
   };
-}
-
-function distances(a: Float32Array, b: Float32Array, d: number): Float64Array {
-  return Float64Array.from({ length: a.length / d }, (_, i) => {
-    let square = 0;
-    for (let c = i * d; c < (i + 1) * d; c++) square += (a[c] - b[c]) ** 2;
-    return Math.sqrt(square);
-  });
 }
 
 async function measure(set: Dataset, device: Device): Promise<void> {
@@ -143,7 +136,7 @@ async function measure(set: Dataset, device: Device): Promise<void> {
       way.start,
       perSecond.toFixed(1),
       perCpuSecond.toFixed(1),
-      (medianOf(distances(x, reference, d)) / gap).toPrecision(2),
+      (medianOf(rowDistances(x, reference, d)) / gap).toPrecision(2),
       (await wasserstein2(x, reference, d)).distance.toPrecision(3),
       energyDistance(x, reference, d).toPrecision(3),
       (near.filter((v) => v < threshold).length / count).toFixed(3),

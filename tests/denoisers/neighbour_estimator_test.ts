@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { openDevice } from "../../src/compute/open_device.ts";
-import { Dataset } from "../../src/datasets/dataset.ts";
+import type { Dataset } from "../../src/datasets/dataset.ts";
 import { neighbourEstimator } from "../../src/denoisers/neighbour_estimator.ts";
 import { optimal, optimalFloat64 } from "../../src/denoisers/optimal.ts";
 import { smoothed } from "../../src/denoisers/smoothed.ts";
@@ -9,20 +9,10 @@ import { uniformTGrid } from "../../src/noise.ts";
 import { startNoise } from "../../src/random.ts";
 import { sample } from "../../src/samplers/sample.ts";
 import { testDevices, testOnDevices } from "../_helpers/devices.ts";
+import { sphere } from "../_helpers/sphere.ts";
 import { withoutLeaks } from "../_helpers/leaks.ts";
 
 const devices = await testDevices();
-
-/** Points of a golden spiral on the unit sphere. */
-function sphere(n: number): Dataset {
-  const data = new Float32Array(3 * n);
-  for (let i = 0; i < n; i++) {
-    const z = 1 - 2 * (i + .5) / n, angle = Math.PI * (1 + Math.sqrt(5)) * (i + .5);
-    const radius = Math.sqrt(1 - z * z);
-    data.set([radius * Math.cos(angle), radius * Math.sin(angle), z], 3 * i);
-  }
-  return new Dataset({ data, shape: [3], name: "sphere" });
-}
 
 /** Queries `xᵢ + σε` of a sphere. */
 function queries(dataset: Dataset, count: number, sigma: number): Float32Array {

@@ -1,6 +1,5 @@
 /** The neighbour estimator with an index that errs, and against the full denoiser on whole trajectories. */
 import {
-  Dataset,
   neighbourEstimator,
   openDevice,
   optimal,
@@ -15,17 +14,7 @@ import {
 } from "@closedform/diffusion";
 import type { OptimalDenoiser, Subset } from "@closedform/diffusion";
 import assert from "node:assert/strict";
-
-/** Points of a golden spiral on the unit sphere. */
-function sphere(n: number): Dataset {
-  const data = new Float32Array(3 * n);
-  for (let i = 0; i < n; i++) {
-    const z = 1 - 2 * (i + .5) / n, angle = Math.PI * (1 + Math.sqrt(5)) * (i + .5);
-    const radius = Math.sqrt(1 - z * z);
-    data.set([radius * Math.cos(angle), radius * Math.sin(angle), z], 3 * i);
-  }
-  return new Dataset({ data, shape: [3], name: "sphere" });
-}
+import { sphere } from "../_helpers/sphere.ts";
 
 Deno.test("the logarithmic form of head and tail is the ratio of the two sums", () => {
   const points = sphere(300), stream = new RandomStream({ seed: 1, purpose: "theory" });

@@ -1,7 +1,6 @@
 import {
   crossingLevel,
   cumulantNorms,
-  Dataset,
   dataSpectrum,
   dpmpp2m,
   energyDistance,
@@ -16,19 +15,14 @@ import {
   sample,
   skipEstimate,
   skipLevel,
-  startNoise,
   teleport,
   tensorSpace,
   tinyShapes,
 } from "@closedform/diffusion";
 import type { Denoiser } from "@closedform/diffusion";
 import assert from "node:assert/strict";
+import { SKEWED as skewed } from "../_helpers/toys.ts";
 
-const skewed = new Dataset({
-  data: Float32Array.from(startNoise(51, 0, 400, 3), (v) => Math.exp(v / 2)),
-  shape: [3],
-  name: "skewed",
-});
 const optimal = optimalFloat64(skewed);
 const spectrum = await dataSpectrum(skewed);
 // The divisor N, of the law of the data set itself.

@@ -1,6 +1,5 @@
 import {
   cumulantNorms,
-  Dataset,
   dataSpectrum,
   fitMixture,
   gaussianFloat64,
@@ -16,12 +15,8 @@ import {
 } from "@closedform/diffusion";
 import type { Denoiser } from "@closedform/diffusion";
 import assert from "node:assert/strict";
+import { SKEWED as skewed } from "../_helpers/toys.ts";
 
-const skewed = new Dataset({
-  data: Float32Array.from(startNoise(51, 0, 400, 3), (v) => Math.exp(v / 2)),
-  shape: [3],
-  name: "skewed",
-});
 const optimal = optimalFloat64(skewed);
 const [ofData] = (await fitMixture(skewed, { components: 1, ridge: 0 })).components;
 const gaussian = gaussianFloat64(ofData);
