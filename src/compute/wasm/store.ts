@@ -473,6 +473,25 @@ export class WasmStore implements DataStore {
     return { queries, parameters, control, tilts, states, sums, scratch, scratchBytes, end };
   }
 
+  /** Runs a kernel over all rows for queries that were written. */
+  async #run(
+    kernel: "scan" | "tilt" | "nearest",
+    { queries, parameters, control }: Pick<ScanMemory, "queries" | "parameters" | "control">,
+    batch: number,
+    rest: readonly Argument[],
+    signal?: AbortSignal,
+  ): Promise<void> {
+    await this.#pool.run({
+      module: "posterior",
+      kernel,
+      memory: this.#memory!,
+      rows: this.count,
+      shards: this.#shards,
+      control,
+      arguments: [...this.#dataArguments(queries, batch, parameters), ...rest],
+    }, signal);
+  }
+
   async #scan(
     values: Float32Array,
     sigmas: Float64Array,
@@ -498,24 +517,15 @@ export class WasmStore implements DataStore {
       new Uint32Array(memory.buffer, at.tilts, batch)[k] = this.#slotOf(samples[first + k], draws);
     }
     const stride = this.#stride;
-    await this.#pool.run({
-      module: "posterior",
-      kernel: "scan",
-      memory,
-      rows: this.count,
-      shards: this.#shards,
-      control: at.control,
-      arguments: [
-        ...this.#dataArguments(at.queries, batch, at.parameters),
-        { base: at.states, shard: all * STATE },
-        { base: at.sums, shard: all * stride * 4 },
-        { base: at.scratch, thread: at.scratchBytes },
-        { base: at.control + 4 },
-        { base: draws },
-        { base: tilt ? at.tilts : 0 },
-        { base: this.count * 4 },
-      ],
-    }, signal);
+    await this.#run("scan", at, batch, [
+      { base: at.states, shard: all * STATE },
+      { base: at.sums, shard: all * stride * 4 },
+      { base: at.scratch, thread: at.scratchBytes },
+      { base: at.control + 4 },
+      { base: draws },
+      { base: tilt ? at.tilts : 0 },
+      { base: this.count * 4 },
+    ], signal);
     const partials = {
       states: new Float64Array(memory.buffer, at.states, this.#shards * all * 8),
       sums: new Float32Array(memory.buffer, at.sums, this.#shards * all * stride),
@@ -588,20 +598,11 @@ export class WasmStore implements DataStore {
           m * this.count * 4;
       }
     });
-    await this.#pool.run({
-      module: "posterior",
-      kernel: "tilt",
-      memory,
-      rows: this.count,
-      shards: this.#shards,
-      control,
-      arguments: [
-        ...this.#dataArguments(queries, batch, parameters),
-        { base: outs },
-        { base: scratch, thread: scratchBytes },
-        { base: control + 4 },
-      ],
-    }, signal);
+    await this.#run("tilt", { queries, parameters, control }, batch, [
+      { base: outs },
+      { base: scratch, thread: scratchBytes },
+      { base: control + 4 },
+    ], signal);
   }
 
   async #search(
@@ -622,21 +623,12 @@ export class WasmStore implements DataStore {
       this.#writeQuery(memory, { queries, parameters }, batch, k, query(first + k), Infinity);
     }
     const pairs = new Float64Array(memory.buffer, heaps, threads * batch * size * 2).fill(Infinity);
-    await this.#pool.run({
-      module: "posterior",
-      kernel: "nearest",
-      memory,
-      rows: this.count,
-      shards: this.#shards,
-      control,
-      arguments: [
-        ...this.#dataArguments(queries, batch, parameters),
-        { base: size },
-        { base: heaps, thread: batch * size * 16 },
-        { base: scratch, thread: scratchBytes },
-        { base: control + 4 },
-      ],
-    }, signal);
+    await this.#run("nearest", { queries, parameters, control }, batch, [
+      { base: size },
+      { base: heaps, thread: batch * size * 16 },
+      { base: scratch, thread: scratchBytes },
+      { base: control + 4 },
+    ], signal);
     return Array.from({ length: batch }, (_, k) => {
       const found: { square: number; index: number }[] = [];
       for (let thread = 0; thread < threads; thread++) {
