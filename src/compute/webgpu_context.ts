@@ -124,6 +124,21 @@ export class Gpu {
   }
 
   /**
+   * Reads a buffer when the work that was submitted is done.
+   *
+   * @param staging The buffer, of usage `MAP_READ`.
+   * @param use What to do with its bytes, which are gone afterwards.
+   * @returns What that returns.
+   * @throws {DeviceError} If the device ended first, also if only the mapping tells.
+   */
+  async read<T>(staging: GPUBuffer, use: (bytes: ArrayBuffer) => T): Promise<T> {
+    const mapped = staging.mapAsync(GPUMapMode.READ).then(() => staging.getMappedRange());
+    const result = use(await this.wait(mapped));
+    staging.unmap();
+    return result;
+  }
+
+  /**
    * Makes a buffer.
    *
    * @param size Its bytes.

@@ -118,9 +118,7 @@ async function sums(call: Call, parts: readonly RowPart[]): Promise<Float32Array
       signal,
       (encoder) => encoder.copyBufferToBuffer(common.states, 0, staging, 0, states.byteLength),
     );
-    await gpu.wait(staging.mapAsync(GPUMapMode.READ));
-    states.set(new Float32Array(staging.getMappedRange()));
-    staging.unmap();
+    await gpu.read(staging, (bytes) => states.set(new Float32Array(bytes)));
   });
   return states;
 }

@@ -364,9 +364,7 @@ export class PosteriorScratch {
     queries: number,
   ): Promise<{ partials: ArrayBuffer; bases: number[]; bad: number }> {
     const { partials, staging } = this.#buffers;
-    await this.#gpu.wait(staging.mapAsync(GPUMapMode.READ));
-    const words = staging.getMappedRange().slice(0);
-    staging.unmap();
+    const words = await this.#gpu.read(staging, (bytes) => bytes.slice(0));
     const squared = new Float32Array(words, partials.size);
     const flags = new Uint32Array(words, partials.size, 2 * queries);
     return {

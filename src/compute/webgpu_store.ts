@@ -512,18 +512,18 @@ export class GpuStore implements DataStore {
       this.#submit(signal, (encoder) => scratch.prepare(encoder, job));
       for (let chunk = 0; chunk * chunkRows < this.count; chunk++) {
         this.#submit(signal, (encoder) => scratch.measure(encoder, chunk, job, staging));
-        await this.#gpu.wait(staging.mapAsync(GPUMapMode.READ));
-        const distances = new Float32Array(staging.getMappedRange());
-        const rows = Math.min(chunkRows, this.count - chunk * chunkRows);
-        heaps.forEach((heap, q) => {
-          const step = scratch.place(q, 1) - scratch.place(q, 0);
-          let at = scratch.place(q, 0);
-          for (let row = 0; row < rows; row++, at += step) {
-            // Rows come in order, so that an equal distance never replaces an earlier one.
-            if (distances[at] < heap.worst) heap.offer(distances[at], chunk * chunkRows + row);
-          }
+        await this.#gpu.read(staging, (bytes) => {
+          const distances = new Float32Array(bytes);
+          const rows = Math.min(chunkRows, this.count - chunk * chunkRows);
+          heaps.forEach((heap, q) => {
+            const step = scratch.place(q, 1) - scratch.place(q, 0);
+            let at = scratch.place(q, 0);
+            for (let row = 0; row < rows; row++, at += step) {
+              // Rows come in order, so that an equal distance never replaces an earlier one.
+              if (distances[at] < heap.worst) heap.offer(distances[at], chunk * chunkRows + row);
+            }
+          });
         });
-        staging.unmap();
       }
     } finally {
       this.#gpu.free(staging);
@@ -563,10 +563,10 @@ export class GpuStore implements DataStore {
               rowBytes,
             )
           ));
-        await this.#gpu.wait(staging.mapAsync(GPUMapMode.READ));
-        const bytes = new Uint8Array(staging.getMappedRange(), 0, part.length * rowBytes);
-        copy.set(bytes, from * rowBytes);
-        staging.unmap();
+        await this.#gpu.read(
+          staging,
+          (mapped) => copy.set(new Uint8Array(mapped, 0, part.length * rowBytes), from * rowBytes),
+        );
       }
       const places = new Map(indices.map((index, i) => [index, i]));
       const stored = bytes ? copy : new Float32Array(copy.buffer);

@@ -112,10 +112,10 @@ export async function measureRows(
           signal,
           (encoder) => encoder.copyBufferToBuffer(distances, 0, staging, 0, bytes),
         );
-        await gpu.wait(staging.mapAsync(GPUMapMode.READ));
-        const found = new Float32Array(staging.getMappedRange());
-        places.forEach((p, i) => squares[p.query][p.index] = found[i] * scale * scale);
-        staging.unmap();
+        await gpu.read(staging, (mapped) => {
+          const found = new Float32Array(mapped);
+          places.forEach((p, i) => squares[p.query][p.index] = found[i] * scale * scale);
+        });
       });
     }
   });

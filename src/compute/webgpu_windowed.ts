@@ -177,9 +177,7 @@ async function scan(
       signal,
       (encoder) => encoder.copyBufferToBuffer(sums, 0, staging, 0, states.byteLength),
     );
-    await gpu.wait(staging.mapAsync(GPUMapMode.READ));
-    states.set(new Float32Array(staging.getMappedRange()));
-    staging.unmap();
+    await gpu.read(staging, (bytes) => states.set(new Float32Array(bytes)));
   });
   return states;
 }

@@ -18,6 +18,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import type { WebGPUBackend } from "@tensorflow/tfjs-backend-webgpu";
 import assert from "node:assert/strict";
 import { Worker } from "node:worker_threads";
+import type { Gpu } from "../../src/compute/webgpu_context.ts";
 import { runSample } from "../_helpers/command.ts";
 import { testDevices } from "../_helpers/devices.ts";
 import { withFolder } from "../_helpers/files.ts";
@@ -85,6 +86,27 @@ function assertDeviceError(error: unknown, seconds: number): void {
   assert.match(error.message, /^Cannot [^\n]+$/);
   assert.ok(seconds < PATIENCE / 1000, `the error took ${seconds} s`);
 }
+
+Deno.test({
+  name: `a loss that only the mapping of a buffer tells of is a DeviceError${
+    skip ? `, skipped: ${skip}` : ""
+  }`,
+  ignore: skip !== undefined,
+  fn: async () => {
+    using _ = await openDevice("webgpu");
+    const { gpu } = tf.backend() as unknown as { gpu: Gpu };
+    const staging = {
+      mapAsync: () => Promise.resolve(),
+      getMappedRange() {
+        throw new DOMException("Parent device is lost", "OperationError");
+      },
+    } as unknown as GPUBuffer;
+    await assert.rejects(gpu.read(staging, () => assert.fail("read what is not there")), {
+      name: "DeviceError",
+      message: /^Cannot use the WebGPU device: .*Parent device is lost/,
+    });
+  },
+});
 
 for (const [name, make] of Object.entries(SCANS)) {
   Deno.test({
