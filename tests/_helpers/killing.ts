@@ -79,11 +79,20 @@ async function killOnce(writer: Writer, { from, after }: Moment): Promise<boolea
     while (!ended && !writer.writing()) await pause(0);
   }
   await Promise.race([pause(after), output]);
-  if (!ended) child.kill("SIGKILL");
+  if (!ended) kill(child);
   const { code, signal, stderr } = await output;
   // Whatever was not killed must have ended well, over the remains of those that were.
   if (signal !== "SIGKILL") assert.equal(code, 0, new TextDecoder().decode(stderr));
   return signal === "SIGKILL";
+}
+
+/** Kills a process, which may have ended since it was last looked at: how it ended, its status tells. */
+function kill(child: Deno.ChildProcess): void {
+  try {
+    child.kill("SIGKILL");
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+  }
 }
 
 /** Runs a process to its end and returns how many milliseconds that took. */
