@@ -8,8 +8,6 @@
  * A cache is taken whole or not at all: it is written under another name and renamed, and read only
  * if magic, key, length and checksum fit.
  */
-import { crc32 } from "node:zlib";
-
 const HEADER = 8 + 32 + 8;
 const CHECKSUM = 4;
 
@@ -26,6 +24,15 @@ export async function cacheKey(...parts: readonly (string | Uint8Array)[]): Prom
 
 async function sha256(bytes: Uint8Array): Promise<Uint8Array> {
   return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes as Uint8Array<ArrayBuffer>));
+}
+
+/**
+ * Where the cache of a key lies in a folder of caches.
+ *
+ * Without a path library: pages load this file too, and never have a cache.
+ */
+export function cacheFileIn(folder: string, key: Uint8Array, suffix: string): string {
+  return `${folder || "."}/${key.subarray(0, 16).toHex()}.${suffix}`;
 }
 
 /**
@@ -51,6 +58,7 @@ export async function readCacheFile(
   const end = bytes.length - CHECKSUM;
   if (end < HEADER) return undefined;
   const header = encodeHeader(magic, key, end - HEADER);
+  const { crc32 } = await import("node:zlib");
   const valid = header.every((byte, i) => bytes[i] === byte) &&
     new DataView(bytes.buffer, bytes.byteOffset).getUint32(end, true) ===
       crc32(bytes.subarray(0, end));
@@ -74,6 +82,7 @@ export async function writeCacheFile(
   if (!await granted("write", file)) return;
   const header = encodeHeader(magic, key, payload.reduce((sum, { length }) => sum + length, 0));
   const checksum = new Uint8Array(CHECKSUM);
+  const { crc32 } = await import("node:zlib");
   new DataView(checksum.buffer).setUint32(
     0,
     payload.reduce((sum, part) => crc32(part, sum), crc32(header)),
@@ -107,9 +116,10 @@ export async function makeCacheFolder(folder: string): Promise<void> {
   }
 }
 
-/** Whether a permission is there: asking first keeps Deno from asking the user. */
+/** Whether there are files, and a permission: asking first keeps Deno from asking the user. */
 async function granted(name: "read" | "write", path: string): Promise<boolean> {
-  return (await Deno.permissions.query({ name, path })).state === "granted";
+  return typeof Deno === "object" &&
+    (await Deno.permissions.query({ name, path })).state === "granted";
 }
 
 function encodeHeader(magic: string, key: Uint8Array, length: number): Uint8Array {

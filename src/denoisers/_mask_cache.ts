@@ -3,8 +3,13 @@
  *
  * @module
  */
-import { join } from "@std/path";
-import { cacheKey, makeCacheFolder, readCacheFile, writeCacheFile } from "../_cache_file.ts";
+import {
+  cacheFileIn,
+  cacheKey,
+  makeCacheFolder,
+  readCacheFile,
+  writeCacheFile,
+} from "../_cache_file.ts";
 import { emptyMask } from "../compute/mask.ts";
 import type { Mask } from "../compute/mask.ts";
 import { localityMask } from "./locality_mask.ts";
@@ -57,7 +62,7 @@ export class MaskCache {
     const make = () => localityMask(this.#spectrum, sigma, this.#rule, { signal });
     if (folder === false || d < LEAST_CACHED || this.#rule.theta === 0) return await make();
     const key = await this.#key(sigma);
-    const file = join(folder, `${key.subarray(0, 16).toHex()}.mask`);
+    const file = cacheFileIn(folder, key, "mask");
     const cached = await readCacheFile(file, MAGIC, key);
     const empty = emptyMask(d);
     if (cached?.length === empty.bits.byteLength) {

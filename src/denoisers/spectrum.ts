@@ -3,8 +3,13 @@
  *
  * @module
  */
-import { join } from "@std/path";
-import { cacheKey, makeCacheFolder, readCacheFile, writeCacheFile } from "../_cache_file.ts";
+import {
+  cacheFileIn,
+  cacheKey,
+  makeCacheFolder,
+  readCacheFile,
+  writeCacheFile,
+} from "../_cache_file.ts";
 import { sampleMoments } from "../compute/covariance.ts";
 import { eigenDecomposition } from "../compute/eigen/eigen_decomposition.ts";
 import type { EigenDecomposition } from "../compute/eigen/eigen_decomposition.ts";
@@ -141,7 +146,7 @@ async function throughCache(data: Dataset, options: SpectrumOptions): Promise<Sp
   const { cache = ".closedform-spectra.cache" } = options;
   if (cache === false || data.dimension < LEAST_CACHED) return await decompose(data, options);
   const key = await spectrumKey(data);
-  const file = join(cache, `${key.subarray(0, 16).toHex()}.spectrum`);
+  const file = cacheFileIn(cache, key, "spectrum");
   const cached = await readCacheFile(file, MAGIC, key);
   if (cached) return decode(cached, data.dimension);
   const spectrum = await decompose(data, options);

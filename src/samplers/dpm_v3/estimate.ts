@@ -4,8 +4,13 @@
  * @module
  */
 import { sizeOf } from "../../_shape.ts";
-import { join } from "@std/path";
-import { cacheKey, makeCacheFolder, readCacheFile, writeCacheFile } from "../../_cache_file.ts";
+import {
+  cacheFileIn,
+  cacheKey,
+  makeCacheFolder,
+  readCacheFile,
+  writeCacheFile,
+} from "../../_cache_file.ts";
 import type { Dataset } from "../../datasets/dataset.ts";
 import type { Denoiser } from "../../denoisers/denoiser.ts";
 import { Draws, Probe } from "./probe.ts";
@@ -102,7 +107,7 @@ export async function dpmV3Statistics<X>(
   const probe = new Probe(denoiser, draws, batchSize, options.signal);
   if (cache === false) return await estimate(probe, range, options.onProgress);
   const key = await keyOf(probe, range, samples, seed);
-  const file = join(cache, `${key.subarray(0, 16).toHex()}.statistics`);
+  const file = cacheFileIn(cache, key, "statistics");
   const kept = await readCacheFile(file, MAGIC, key);
   if (kept) return decode(kept, range);
   const statistics = await estimate(probe, range, options.onProgress);
