@@ -134,6 +134,7 @@ export * from "./src/notebook.ts";
 export * from "./src/plots/bitmap.ts";
 export * from "./src/plots/chart.ts";
 export * from "./src/plots/cloud_spec.ts";
+export * from "./src/plots/encode_png.ts";
 export * from "./src/plots/field_spec.ts";
 export * from "./src/plots/heatmap_spec.ts";
 export * from "./src/plots/image_grid.ts";

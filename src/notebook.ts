@@ -18,7 +18,7 @@ import { Dataset } from "./datasets/dataset.ts";
 import type { AnyTensor } from "./linear_space.ts";
 import { tableHtml, tableText } from "./plots/_table.ts";
 import type { TableRow } from "./plots/_table.ts";
-import { encodePng } from "./plots/bitmap.ts";
+import { encodePng } from "./plots/encode_png.ts";
 import type { Bitmap } from "./plots/bitmap.ts";
 import { chartSvg } from "./plots/chart.ts";
 import type { ChartSpec, Json } from "./plots/chart.ts";

@@ -9,7 +9,7 @@ import { encodeNpz } from "../datasets/npz.ts";
 import { encodePly } from "../datasets/ply.ts";
 import { tensorSpace } from "../linear_space.ts";
 import type { AnyTensor } from "../linear_space.ts";
-import { encodePng } from "../plots/bitmap.ts";
+import { encodePng } from "../plots/encode_png.ts";
 import type { SampleResult } from "../samplers/sample.ts";
 import type { WorkingSpace } from "./codec.ts";
 import type { RunOptions } from "./options.ts";

@@ -1,8 +1,10 @@
 /**
- * Pictures as plain bytes, and their way into PNG.
+ * Pictures as plain bytes.
  *
  * @module
  */
+import { checkBitmap } from "./_check_bitmap.ts";
+
 /** A picture: `height` rows of `width` pixels of 4 bytes: red, green, blue, opacity. */
 export interface Bitmap {
   /** Pixels per row. */
@@ -55,42 +57,6 @@ export function blankBitmap(
     data[at + 3] = 255;
   }
   return { width, height, data };
-}
-
-/**
- * A picture as the bytes of a PNG file.
- *
- * @param bitmap The picture.
- * @returns The file's bytes.
- * @throws {TypeError} If the picture does not hold 4 bytes per pixel.
- *
- * @example
- * ```ts
- * import { blankBitmap, encodePng } from "@closedform/diffusion";
- * import assert from "node:assert/strict";
- *
- * const png = await encodePng(blankBitmap(2, 2));
- * assert.equal(String.fromCharCode(...png.slice(1, 4)), "PNG");
- * ```
- */
-export async function encodePng(bitmap: Bitmap): Promise<Uint8Array> {
-  const { width, height, data } = bitmap;
-  checkBitmap(bitmap, "encode a picture");
-  // Loaded here, so that a program that draws nothing does not wait for it.
-  const { Jimp } = await import("jimp");
-  // A copy, because Jimp takes the whole buffer below a view.
-  const picture = Jimp.fromBitmap({ width, height, data: data.slice() });
-  return new Uint8Array(await picture.getBuffer("image/png"));
-}
-
-function checkBitmap({ width, height, data }: Bitmap, action: string): void {
-  const sizes = [width, height, data?.length];
-  if (sizes.every(Number.isInteger) && data.length === width * height * 4) return;
-  throw new TypeError(
-    `Cannot ${action}: ${width}×${height} pixels hold ${data?.length} bytes, wanted ${
-      width * height * 4
-    }`,
-  );
 }
 
 /**
