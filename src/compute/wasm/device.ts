@@ -6,13 +6,13 @@
 import { useCpuBackend } from "../cpu_backend.ts";
 import type { Device } from "../device.ts";
 import * as posterior from "./modules/posterior.ts";
-import { ThreadPool } from "./pool.ts";
+import { DEFAULT_THREADS, ThreadPool } from "./pool.ts";
 import { WasmStore } from "./store.ts";
 import type { StoreLayout } from "./store.ts";
 
 /** Options of {@linkcode openWasm}. */
 export interface WasmOptions extends StoreLayout {
-  /** Number of threads. Default: one per core. */
+  /** Number of threads. Default: one per core, one in a page. */
   readonly threads?: number;
   /** Whether to use relaxed SIMD (fused multiply-add). Default: if the engine has it. */
   readonly relaxed?: boolean;
@@ -32,7 +32,7 @@ export function hasRelaxedSimd(): boolean {
  * @throws {DeviceError} If the engine has no SIMD WebAssembly with threads.
  */
 export async function openWasm(reason: string, options: WasmOptions = {}): Promise<Device> {
-  const { threads = navigator.hardwareConcurrency, relaxed = hasRelaxedSimd() } = options;
+  const { threads = DEFAULT_THREADS, relaxed = hasRelaxedSimd() } = options;
   await useCpuBackend();
   const pool = new ThreadPool(threads, relaxed);
   try {

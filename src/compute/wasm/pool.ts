@@ -3,7 +3,6 @@
  *
  * @module
  */
-import { Worker } from "node:worker_threads";
 import { DeviceError } from "../../errors.ts";
 
 /** A compiled module as text: for engines with relaxed SIMD (fused multiply-add), and for those without. */
@@ -55,11 +54,14 @@ interface LoadedModule {
   readonly compiled: WebAssembly.Module;
 }
 
+/** Where a thread hears of modules and tasks, and answers. */
+interface Port {
+  on(event: "message", receive: (message: ShardTask | LoadedModule) => void): void;
+  postMessage(answer: string): void;
+}
+
 /** Runs in each thread. It is passed on as text, so it refers to nothing outside of it. */
-function threadMain(): void {
-  // deno-lint-ignore no-explicit-any
-  const { parentPort, workerData } = (globalThis as any).process
-    .getBuiltinModule("node:worker_threads");
+function threadMain(parentPort: Port, number: number): void {
   const modules = new Map<string, WebAssembly.Module>();
   parentPort.on("message", (message: ShardTask | LoadedModule) => {
     if ("compiled" in message) {
@@ -90,16 +92,71 @@ function threadMain(): void {
       const count = Math.floor((shard + 1) * task.rows / task.shards) - first;
       kernel(
         ...task.arguments.map(({ base = 0, row = 0, rows = 0, shard: each = 0, thread = 0 }) =>
-          base + row * first + rows * count + each * shard + thread * workerData.thread
+          base + row * first + rows * count + each * shard + thread * number
         ),
       );
     }
   }
 }
 
+/** Asked for here, because pages load this file too, and have no such module. */
+const NODE_THREADS: typeof import("node:worker_threads") | undefined =
+  // deno-lint-ignore no-explicit-any
+  (globalThis as any).process?.getBuiltinModule?.("node:worker_threads");
+
+/** How many threads there are by default: one per core, and one in a page. */
+export const DEFAULT_THREADS: number = NODE_THREADS ? navigator.hardwareConcurrency : 1;
+
+/** What a pool needs of a thread. */
+interface Thread {
+  on(event: "error" | "exit", listener: (what: unknown) => void): unknown;
+  once(event: "message", listener: (answer: string) => void): unknown;
+  postMessage(message: ShardTask | LoadedModule): void;
+  ref(): void;
+  unref(): void;
+  terminate(): unknown;
+}
+
+function startThread(number: number): Thread {
+  if (!NODE_THREADS) return new PageThread(number);
+  const port = 'globalThis.process.getBuiltinModule("node:worker_threads").parentPort';
+  return new NODE_THREADS.Worker(`(${threadMain})(${port}, ${number})`, { eval: true });
+}
+
+/**
+ * Stands in for a thread in a page, which shares memory among threads only if its server sends headers
+ * that few send. It works in the thread that asks: nothing else happens there meanwhile.
+ */
+class PageThread implements Thread {
+  #receive: (message: ShardTask | LoadedModule) => void = () => {};
+  #answer: (answer: string) => void = () => {};
+
+  constructor(number: number) {
+    threadMain({
+      on: (_, receive) => this.#receive = receive,
+      postMessage: (answer) => this.#answer(answer),
+    }, number);
+  }
+
+  once(_: "message", listener: (answer: string) => void): void {
+    this.#answer = listener;
+  }
+
+  postMessage(message: ShardTask | LoadedModule): void {
+    if ("compiled" in message) this.#receive(message);
+    // In a turn of its own, so that the page draws and hears its user between tasks.
+    else setTimeout(() => this.#receive(message));
+  }
+
+  on(): void {}
+  ref(): void {}
+  unref(): void {}
+  terminate(): void {}
+}
+
 /** A fixed number of threads that share the work of one task at a time. */
 export class ThreadPool {
-  readonly #workers: Worker[];
+  readonly #workers: Thread[];
   #failure: DeviceError | undefined;
   #fail: (error: DeviceError) => void = () => {};
   #queue: Promise<unknown> = Promise.resolve();
@@ -113,10 +170,7 @@ export class ThreadPool {
   constructor(threads: number, relaxed: boolean) {
     this.#relaxed = relaxed;
     this.#workers = Array.from({ length: threads }, (_, thread) => {
-      const worker = new Worker(`(${threadMain.toString()})()`, {
-        eval: true,
-        workerData: { thread },
-      });
+      const worker = startThread(thread);
       worker.on("error", (error) => this.#lose(`a thread failed: ${String(error)}`));
       worker.on("exit", () => this.#lose("a thread ended"));
       // Idle threads must not keep a program from ending.

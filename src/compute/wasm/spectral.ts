@@ -5,12 +5,12 @@
  */
 import { allocate } from "./memory.ts";
 import * as spectral from "./modules/spectral.ts";
-import { ThreadPool } from "./pool.ts";
+import { DEFAULT_THREADS, ThreadPool } from "./pool.ts";
 import type { Argument } from "./pool.ts";
 
 /** Number of threads, and whether they fuse multiplications with additions: for tests. */
 export interface ThreadOptions {
-  /** Number of threads. Default: one per core. */
+  /** Number of threads. Default: one per core, one in a page. */
   readonly threads?: number;
   /** Whether to use relaxed SIMD. Default: if the engine has it. */
   readonly relaxed?: boolean;
@@ -32,7 +32,7 @@ export class Workspace implements Disposable {
   /** Opens threads with so many bytes of memory. */
   static async open(
     bytes: number,
-    { threads = navigator.hardwareConcurrency, relaxed = hasRelaxedSimd }: ThreadOptions = {},
+    { threads = DEFAULT_THREADS, relaxed = hasRelaxedSimd }: ThreadOptions = {},
     signal?: AbortSignal,
   ): Promise<Workspace> {
     const memory = allocate(HEAP + bytes, "multiply matrices");
