@@ -75,7 +75,16 @@ export * from "./src/denoisers/equivariant.ts";
 export * from "./src/denoisers/golden_subset.ts";
 export * from "./src/denoisers/gaussian.ts";
 export * from "./src/denoisers/gaussian_axes.ts";
-export * from "./src/denoisers/gaussian_law.ts";
+export {
+  alongAxes,
+  denoiseGaussian,
+  drawGaussian,
+  flowFactor,
+  gaussianLaw,
+  logDensityGaussian,
+  transportGaussian,
+} from "./src/denoisers/gaussian_law.ts";
+export type { GaussianLaw } from "./src/denoisers/gaussian_law.ts";
 export { gaussianEndpoint, gaussianTrajectory } from "./src/denoisers/gaussian_trajectory.ts";
 export type { FlowState, TrajectoryOptions } from "./src/denoisers/gaussian_trajectory.ts";
 export * from "./src/denoisers/local.ts";
@@ -228,7 +237,12 @@ export * from "./src/theory/measured_order.ts";
 export * from "./src/theory/one_update.ts";
 export * from "./src/theory/perturbed_flow.ts";
 export * from "./src/theory/posterior_limits.ts";
-export * from "./src/theory/posterior_logits.ts";
+export {
+  logSumExp,
+  posteriorLogits,
+  restrictedMean,
+  rowsByLogit,
+} from "./src/theory/posterior_logits.ts";
 export * from "./src/theory/progressive_concentration.ts";
 export * from "./src/theory/quantiles.ts";
 export * from "./src/theory/sampled_tail.ts";
@@ -253,7 +267,8 @@ export * from "./src/theory/truncation.ts";
 export * from "./src/theory/truncation_statements.ts";
 export * from "./src/training/adam.ts";
 export * from "./src/training/backend.ts";
-export * from "./src/training/checkpoint.ts";
+export { decodeCheckpoint, encodeCheckpoint, writeWhole } from "./src/training/checkpoint.ts";
+export type { Checkpoint } from "./src/training/checkpoint.ts";
 export * from "./src/training/denoising_loss.ts";
 export * from "./src/training/mlp.ts";
 export * from "./src/training/network.ts";

@@ -29,7 +29,7 @@ import { openDevice } from "./compute/open_device.ts";
 import type { Dataset } from "./datasets/dataset.ts";
 import type { FileRows } from "./datasets/file_rows.ts";
 import { decodeNpy } from "./datasets/npy.ts";
-import { DatasetError } from "./errors.ts";
+import { DatasetError, WriteError } from "./errors.ts";
 import { sample } from "./samplers/sample.ts";
 
 /** Failed before any work was done: nothing but the user can mend it. */
@@ -191,9 +191,8 @@ async function openOutput(path: string): Promise<OutputFolder> {
   try {
     return await OutputFolder.open(path);
   } catch (error) {
-    throw new UsageError(
-      `Cannot write to ${path}: ${(error as Error).message}, wanted a folder that takes files`,
-    );
+    if (!(error instanceof WriteError)) throw error;
+    throw new UsageError(`${error.message}, wanted a folder that takes files`);
   }
 }
 

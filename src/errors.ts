@@ -1,5 +1,5 @@
 /**
- * The two named errors of this package. Wrong types and shapes are
+ * The named errors of this package. Wrong types and shapes are
  * `TypeError`, wrong values `RangeError`; files and devices have their own.
  *
  * @module
@@ -45,6 +45,38 @@ export class DatasetError extends Error {
     this.file = file;
     this.found = found;
     this.expected = expected;
+  }
+}
+
+/**
+ * A file that cannot be written: a full disk, a read-only folder.
+ *
+ * @example The message names the file and what the system says
+ * ```ts
+ * import { WriteError } from "@closedform/diffusion";
+ * import assert from "node:assert/strict";
+ *
+ * const cause = new Deno.errors.PermissionDenied("Permission denied (os error 13): open '/out/x'");
+ * assert.equal(new WriteError("out/x", cause).message, "Cannot write out/x: Permission denied (os error 13)");
+ * ```
+ */
+export class WriteError extends Error {
+  /** The name of this kind of error. */
+  override readonly name = "WriteError";
+  /** The file, as the caller wrote it. */
+  readonly file: string;
+
+  /**
+   * Makes the error and its message.
+   *
+   * @param file The file, as the caller wrote it.
+   * @param cause The error of the system.
+   */
+  constructor(file: string, cause: Error) {
+    super(`Cannot write ${file}: ${cause.message.replace(/(\(os error \d+\)).*$/s, "$1")}`, {
+      cause,
+    });
+    this.file = file;
   }
 }
 

@@ -49,7 +49,7 @@ export interface StreamKey {
  *
  * @param counter Four 32-bit words.
  * @param key Two 32-bit words.
- * @returns Four 32-bit words.
+ * @returns Four 32-bit words, `[4]`.
  *
  * @example The first known answer of Random123
  * ```ts
@@ -119,7 +119,11 @@ export class RandomStream {
     this.#counter = [0, sample, PURPOSES[purpose], step];
   }
 
-  /** The next 32 random bits, as a number from 0 to 2³²−1. */
+  /**
+   * The next 32 random bits.
+   *
+   * @returns A whole number from 0 to 2³²−1.
+   */
   uint32(): number {
     if (this.#next === this.#words.length) {
       this.#words = philox4x32(this.#counter, this.#key);
@@ -129,7 +133,11 @@ export class RandomStream {
     return this.#words[this.#next++];
   }
 
-  /** The next number, uniform in [0, 1), with 53 random bits. */
+  /**
+   * The next number, uniform in [0, 1).
+   *
+   * @returns A number of 53 random bits.
+   */
   uniform(): number {
     const high = this.uint32() >>> 5;
     return (high * 2 ** 26 + (this.uint32() >>> 6)) / 2 ** 53;
@@ -139,6 +147,7 @@ export class RandomStream {
    * The next whole number, uniform below `bound`, without bias.
    *
    * @param bound One more than the largest number, from 1 to 2³².
+   * @returns A whole number from 0 to `bound − 1`.
    * @throws {RangeError} If `bound` is not a whole number in range.
    */
   below(bound: number): number {
@@ -155,7 +164,11 @@ export class RandomStream {
     }
   }
 
-  /** The next number from N(0, 1), by the Box–Muller transform in float64. */
+  /**
+   * The next number from N(0, 1), by the Box–Muller transform in float64.
+   *
+   * @returns A number of mean 0 and variance 1.
+   */
   normal(): number {
     if (this.#spare !== undefined) {
       const spare = this.#spare;

@@ -4,12 +4,28 @@
  * @module
  */
 import { join } from "@std/path";
+import { isFileSystemError } from "../_file_system.ts";
+import { removeAbandoned, temporaryName } from "../_temporary_file.ts";
+import { WriteError } from "../errors.ts";
+
+/** Vouches for the others: where it is, all files are of its run. */
+const SEAL = "run.json";
+const OTHERS = [
+  "samples.png",
+  "samples.npy",
+  "samples.ply",
+  "samples.npz",
+  "trajectory.png",
+] as const;
+
+/** The files that runs write. */
+export type RunFile = typeof SEAL | typeof OTHERS[number];
 
 /** A folder that takes all files of a run, or none. */
 export class OutputFolder {
   readonly #path: string;
   readonly #created: boolean;
-  readonly #pending: { temporary: string; final: string }[] = [];
+  readonly #pending = new Map<RunFile, string>();
 
   private constructor(path: string, created: boolean) {
     this.#path = path;
@@ -17,57 +33,90 @@ export class OutputFolder {
   }
 
   /**
-   * Makes sure, before any work is done, that the folder is there and takes files.
+   * Makes sure, before any work is done, that the folder is there and takes files, and removes what
+   * killed runs left in it.
    *
    * @param path The folder; it is made if missing.
-   * @throws {Deno.errors.NotADirectory | Deno.errors.PermissionDenied} And its kind, if it cannot be written to.
+   * @throws {WriteError} If it cannot be written to.
    */
   static async open(path: string): Promise<OutputFolder> {
     const there = await Deno.stat(path).then((s) => s.isDirectory, () => false);
-    await Deno.mkdir(path, { recursive: true });
-    const folder = new OutputFolder(path, !there);
-    const probe = folder.#temporary("probe");
-    await Deno.writeFile(probe, new Uint8Array(0));
-    await Deno.remove(probe);
-    return folder;
+    await writing(path, async () => {
+      await Deno.mkdir(path, { recursive: true });
+      const probe = temporaryName(join(path, "probe"));
+      await Deno.writeFile(probe, new Uint8Array(0));
+      await Deno.remove(probe);
+    });
+    await removeAbandoned(path);
+    return new OutputFolder(path, !there);
   }
 
   /** The path of a file in the folder. */
-  path(name: string): string {
+  path(name: RunFile): string {
     return join(this.#path, name);
   }
 
-  /** Writes a file under a temporary name. */
-  async write(name: string, bytes: Uint8Array | string): Promise<void> {
-    const entry = { temporary: this.#temporary(name), final: this.path(name) };
-    this.#pending.push(entry);
+  /**
+   * Writes a file under a temporary name.
+   *
+   * @throws {WriteError} If the folder does not take it.
+   */
+  async write(name: RunFile, bytes: Uint8Array | string): Promise<void> {
+    const temporary = temporaryName(this.path(name));
+    this.#pending.set(name, temporary);
     const data = typeof bytes === "string" ? new TextEncoder().encode(bytes) : bytes;
-    await Deno.writeFile(entry.temporary, data);
+    await writing(this.path(name), () => Deno.writeFile(temporary, data));
   }
 
   /**
-   * Gives all files their names; each one replaces an older one at once.
+   * Gives all files their names, in place of those of an earlier run. There is no `run.json` from before the
+   * first change to after the last one: a process that is killed in between leaves a folder without one.
    *
    * @returns Their paths, in the order in which they were written.
+   * @throws {WriteError} If a file cannot be replaced; then there is no `run.json`.
    */
   async commit(): Promise<string[]> {
-    const paths = this.#pending.map(({ final }) => final);
-    for (const { temporary, final } of this.#pending) await Deno.rename(temporary, final);
-    this.#pending.length = 0;
-    return paths;
+    const names = [...this.#pending.keys()];
+    await this.#remove(SEAL);
+    for (const name of OTHERS) {
+      if (names.includes(name)) await this.#rename(name);
+      else await this.#remove(name);
+    }
+    if (names.includes(SEAL)) await this.#rename(SEAL);
+    return names.map((name) => this.path(name));
   }
 
-  /** Removes what was written since the last commit, and the folder if it was made for nothing. */
+  /**
+   * Removes what was written since the last commit, and the folder if it was made for nothing. What
+   * cannot be removed, another run will remove.
+   */
   async discard(): Promise<void> {
-    for (const { temporary } of this.#pending) await removeIfThere(temporary);
-    this.#pending.length = 0;
-    if (!this.#created) return;
-    const empty = [...Deno.readDirSync(this.#path)].length === 0;
-    if (empty) await removeIfThere(this.#path);
+    try {
+      for (const temporary of this.#pending.values()) await removeIfThere(temporary);
+      this.#pending.clear();
+      // Fails if there is something in it.
+      if (this.#created) await Deno.remove(this.#path);
+    } catch (error) {
+      if (!isFileSystemError(error)) throw error;
+    }
   }
 
-  #temporary(name: string): string {
-    return join(this.#path, `.${name}.${Deno.pid}.part`);
+  async #rename(name: RunFile): Promise<void> {
+    const temporary = this.#pending.get(name)!;
+    await writing(this.path(name), () => Deno.rename(temporary, this.path(name)));
+    this.#pending.delete(name);
+  }
+
+  async #remove(name: RunFile): Promise<void> {
+    await writing(this.path(name), () => removeIfThere(this.path(name)));
+  }
+}
+
+async function writing(file: string, body: () => Promise<void>): Promise<void> {
+  try {
+    await body();
+  } catch (error) {
+    throw isFileSystemError(error) ? new WriteError(file, error) : error;
   }
 }
 

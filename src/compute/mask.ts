@@ -40,6 +40,7 @@ export function emptyMask(
  * @param dimension The number of coordinates, `d`.
  * @param counts Whether coordinate `n` counts for output `m`.
  * @returns The mask of all outputs.
+ * @throws {RangeError} If the dimension is not a whole number from 1 to 65,535.
  *
  * @example Each coordinate and the one before it
  * ```ts
@@ -70,7 +71,15 @@ export function maskOf(dimension: number, counts: (n: number, m: number) => bool
  *
  * @param mask The mask.
  * @param column The number of the column.
- * @returns The coordinates, rising.
+ * @returns The coordinates, rising; as many as count.
+ *
+ * @example The second column of an upper triangle
+ * ```ts
+ * import { maskColumn, maskOf } from "@closedform/diffusion";
+ * import assert from "node:assert/strict";
+ *
+ * assert.deepEqual(maskColumn(maskOf(3, (n, m) => n <= m), 1), [0, 1]);
+ * ```
  */
 export function maskColumn(mask: Mask, column: number): number[] {
   const listed: number[] = [];

@@ -157,6 +157,7 @@ export function squaredDistance(
  * @param k How many neighbours of each, from 1 to `N`.
  * @returns The neighbours.
  * @throws {RangeError} If `k` is out of range.
+ * @throws {TypeError} If the queries are no whole number of rows.
  *
  * @example
  * ```ts

@@ -62,10 +62,25 @@ interface Layout {
  * @param options Which part, limit.
  * @returns Byte images of shape `[32, 32, 3]`, channels last, with labels 0 to 9.
  * @throws {DatasetError} If a file is missing, truncated, too long or damaged, or a label is above 9.
+ * @throws {RangeError} If an option is not one of its choices, or a number not a whole one.
  *
- * @example
+ * @example The published files
  * ```ts ignore
  * const images = await readCifar10("cifar-10-batches-bin", { limit: 1000 });
+ * ```
+ *
+ * @example A file of one image: its label, then its red, green and blue pixels
+ * ```ts
+ * import { readCifar10 } from "@closedform/diffusion";
+ * import assert from "node:assert/strict";
+ *
+ * const folder = await Deno.makeTempDir();
+ * const record = new Uint8Array(1 + 3 * 1024).fill(255, 1, 1 + 1024);
+ * record[0] = 9;
+ * await Deno.writeFile(`${folder}/test_batch.bin`, record);
+ * const images = await readCifar10(folder, { split: "test", imagesPerFile: 1 });
+ * assert.deepEqual([images.labels?.[0], ...images.values(0).slice(0, 3)], [9, 1, -1, -1]);
+ * await Deno.remove(folder, { recursive: true });
  * ```
  */
 export async function readCifar10(
@@ -103,10 +118,25 @@ export async function readCifar10(
  * @param options Which part, which labels, limit.
  * @returns Byte images of shape `[32, 32, 3]`, channels last, with labels below 100, or below 20 if coarse.
  * @throws {DatasetError} If a file is missing, truncated, too long or damaged, or a label is out of range.
+ * @throws {RangeError} If an option is not one of its choices, or a number not a whole one.
  *
- * @example
+ * @example The published files
  * ```ts ignore
  * const images = await readCifar100("cifar-100-binary", { labels: "coarse" });
+ * ```
+ *
+ * @example A file of one image: its two labels, then its red, green and blue pixels
+ * ```ts
+ * import { readCifar100 } from "@closedform/diffusion";
+ * import assert from "node:assert/strict";
+ *
+ * const folder = await Deno.makeTempDir();
+ * const record = new Uint8Array(2 + 3 * 1024).fill(255, 2, 2 + 1024);
+ * record[1] = 9;
+ * await Deno.writeFile(`${folder}/test.bin`, record);
+ * const images = await readCifar100(folder, { split: "test", imagesPerFile: 1 });
+ * assert.deepEqual([images.labels?.[0], ...images.values(0).slice(0, 3)], [9, 1, -1, -1]);
+ * await Deno.remove(folder, { recursive: true });
  * ```
  */
 export async function readCifar100(

@@ -36,6 +36,7 @@ export interface MnistOptions extends ReadOptions {
  * @param options A file of labels, names, limit.
  * @returns The data set, of range `[-1, 1]`.
  * @throws {DatasetError} If a file is missing, no IDX file of bytes, truncated, too long, or does not fit its labels.
+ * @throws {RangeError} If the limit is not a whole number `≥ 1`.
  *
  * @example
  * ```ts
@@ -82,10 +83,26 @@ export async function readIdx(
  * @param options Which part, limit.
  * @returns Grey images of shape `[rows, columns, 1]`, with labels 0 to 9.
  * @throws {DatasetError} If a file is missing or damaged, or a label is above 9.
+ * @throws {RangeError} If `split` is not one of its choices, or the limit not a whole number.
  *
- * @example
+ * @example The published files in a folder `mnist`
  * ```ts ignore
  * const digits = await readMnist("mnist", { split: "test" });
+ * ```
+ *
+ * @example Files of one image of 1 × 2 pixels, a seven
+ * ```ts
+ * import { readMnist } from "@closedform/diffusion";
+ * import assert from "node:assert/strict";
+ *
+ * const folder = await Deno.makeTempDir();
+ * const write = (name: string, ...bytes: number[]) =>
+ *   Deno.writeFile(`${folder}/t10k-${name}-ubyte`, Uint8Array.from(bytes));
+ * await write("images-idx3", 0, 0, 8, 3, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 2, 0, 255);
+ * await write("labels-idx1", 0, 0, 8, 1, 0, 0, 0, 1, 7);
+ * const { shape, labels } = await readMnist(folder, { split: "test" });
+ * assert.deepEqual([shape, labels?.[0]], [[1, 2, 1], 7]);
+ * await Deno.remove(folder, { recursive: true });
  * ```
  */
 export async function readMnist(

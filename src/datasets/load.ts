@@ -54,7 +54,17 @@ async function readPoints(path: string, options: ReadOptions): Promise<Dataset> 
   });
 }
 
-/** What {@linkcode loadDataset} understands, one form per entry. */
+/**
+ * What {@linkcode loadDataset} understands, one form per entry.
+ *
+ * @example
+ * ```ts
+ * import { DATASET_SPECS } from "@closedform/diffusion";
+ * import assert from "node:assert/strict";
+ *
+ * assert.ok(DATASET_SPECS.includes("images:PATH") && DATASET_SPECS.includes("moons:N"));
+ * ```
+ */
 export const DATASET_SPECS: readonly string[] = [
   "builtin:shapes",
   ...Object.keys(READERS).map((scheme) => `${scheme}:PATH`),

@@ -29,6 +29,7 @@ export interface CsvOptions extends ReadOptions {
  * @returns `N` points of shape `[d]` in float32.
  * @throws {DatasetError} If the file is missing or empty, a field is no finite number of float32, or rows differ in
  * length; names the line.
+ * @throws {RangeError} If the limit is not a whole number `≥ 1`.
  *
  * @example
  * ```ts

@@ -44,6 +44,7 @@ const MOST = 2 ** 33;
  * @param options A file of labels, names, limit.
  * @returns The data set.
  * @throws {DatasetError} If a file is missing, damaged, of another type, or holds a number that is not finite.
+ * @throws {RangeError} If the limit is not a whole number `≥ 1`.
  *
  * @example
  * ```ts
@@ -79,6 +80,7 @@ export async function readNpy(
  * @param options Which arrays, names, limit.
  * @returns The data set.
  * @throws {DatasetError} If the archive is missing or damaged, or does not hold such an array.
+ * @throws {RangeError} If the limit is not a whole number `≥ 1`.
  *
  * @example
  * ```ts

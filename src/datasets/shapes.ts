@@ -44,7 +44,17 @@ const CLASSES: Record<string, (r: number, random: RandomStream) => Distance> = {
   },
 };
 
-/** The names of the six classes of {@linkcode shapes}, in the order of their labels. */
+/**
+ * The names of the six classes of {@linkcode shapes}, in the order of their labels.
+ *
+ * @example
+ * ```ts
+ * import { SHAPE_CLASSES, shapes } from "@closedform/diffusion";
+ * import assert from "node:assert/strict";
+ *
+ * assert.deepEqual(shapes(6).classNames, SHAPE_CLASSES);
+ * ```
+ */
 export const SHAPE_CLASSES: readonly string[] = Object.keys(CLASSES);
 
 const ROOT3_HALF = 0.8660254037844386;

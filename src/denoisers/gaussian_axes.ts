@@ -179,6 +179,8 @@ function outsideFactor({ mean, variances, floor }: GaussianLaw, f: (v: number) =
  * @param x States, rows of `d` numbers.
  * @param factor The factor of a row and a variance.
  * @returns The scaled rows.
+ * @throws {TypeError} If `x` is no whole number of rows, or the parts of the law do not fit each other.
+ * @throws {RangeError} If a result is not finite.
  *
  * @example
  * ```ts

@@ -32,7 +32,17 @@ import type { SubsetDenoiser } from "./denoiser.ts";
 import type { StoredDenoiser } from "./optimal.ts";
 import { dataSpectrum } from "./spectrum.ts";
 
-/** Where golden subsets come from. */
+/**
+ * Where golden subsets come from.
+ *
+ * @example
+ * ```ts
+ * import { GOLDEN_REFERENCE } from "@closedform/diffusion";
+ * import assert from "node:assert/strict";
+ *
+ * assert.match(GOLDEN_REFERENCE, /arXiv:2602\.16498/);
+ * ```
+ */
 export const GOLDEN_REFERENCE: string =
   "GoldDiff: fast and scalable analytical diffusion by a dynamic golden subset (2026), arXiv:2602.16498";
 const ACTION = "denoise by a golden subset";

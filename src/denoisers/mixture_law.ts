@@ -26,7 +26,7 @@ export interface MixtureLaw {
  * A mixture from its weights and components.
  *
  * @param weights Non-negative numbers, one per component; they are scaled to sum to 1.
- * @param components The components.
+ * @param components The components, one law each, all on `d` numbers.
  * @returns The mixture.
  * @throws {TypeError} If there are no components, not one weight each, or their dimensions differ.
  * @throws {RangeError} If a weight is negative or not finite, or all are 0.
@@ -73,6 +73,17 @@ export function mixtureLaw(
  * @param x The noisy point, `d` numbers.
  * @param sigma The noise level `σ > 0`.
  * @returns One weight per component; they sum to 1.
+ * @throws {TypeError} If there is not one weight for each component, or `x` does not hold `d` numbers.
+ * @throws {RangeError} If no logit is finite, or a weight is negative or not finite.
+ *
+ * @example Halfway between two equal components
+ * ```ts
+ * import { gaussianLaw, mixtureLaw, mixturePosterior } from "@closedform/diffusion";
+ * import assert from "node:assert/strict";
+ *
+ * const law = mixtureLaw([1, 1], [gaussianLaw([-1], 0), gaussianLaw([1], 0)]);
+ * assert.deepEqual([...mixturePosterior(law, Float64Array.of(0), 1)], [0.5, 0.5]);
+ * ```
  */
 export function mixturePosterior(law: MixtureLaw, x: Float64Array, sigma: number): Float64Array {
   checkMixture(law, x, "weigh the components of a mixture");
@@ -138,6 +149,8 @@ function logitsOfCentres({ weights, components }: MixtureLaw, x: Float64Array, s
  * @param x The noisy point, `d` numbers.
  * @param sigma The noise level `σ > 0`.
  * @returns One logit per component, in nats.
+ * @throws {TypeError} If there is not one weight for each component, or `x` does not hold `d` numbers.
+ * @throws {RangeError} If a weight is negative or not finite, or a logit is not a number.
  *
  * @example The standard normal density at 0
  * ```ts
@@ -165,6 +178,18 @@ export function mixtureLogits(law: MixtureLaw, x: Float64Array, sigma: number): 
  * @param x The noisy point, `d` numbers.
  * @param sigma The noise level `σ > 0`.
  * @returns `E[x₀ | x]`, `d` numbers.
+ * @throws {TypeError} If there is not one weight for each component, or `x` does not hold `d` numbers.
+ * @throws {RangeError} If no logit is finite, or a weight is negative or not finite.
+ *
+ * @example Two points at ±1: the hyperbolic tangent
+ * ```ts
+ * import { denoiseMixture, gaussianLaw, mixtureLaw } from "@closedform/diffusion";
+ * import assert from "node:assert/strict";
+ *
+ * const law = mixtureLaw([1, 1], [gaussianLaw([-1], 0), gaussianLaw([1], 0)]);
+ * const [mean] = denoiseMixture(law, Float64Array.of(2), 2);
+ * assert.ok(Math.abs(mean - Math.tanh(2 / 4)) < 1e-15);
+ * ```
  */
 export function denoiseMixture(law: MixtureLaw, x: Float64Array, sigma: number): Float64Array {
   const sum = new Float64Array(x.length);
@@ -182,6 +207,17 @@ export function denoiseMixture(law: MixtureLaw, x: Float64Array, sigma: number):
  *
  * @param law The mixture.
  * @returns `d` numbers.
+ * @throws {TypeError} If there is not one weight for each component, or there are none.
+ * @throws {RangeError} If a weight is negative or not finite.
+ *
+ * @example
+ * ```ts
+ * import { gaussianLaw, meanOfMixture, mixtureLaw } from "@closedform/diffusion";
+ * import assert from "node:assert/strict";
+ *
+ * const law = mixtureLaw([1, 3], [gaussianLaw([-1], 1), gaussianLaw([1], 4)]);
+ * assert.deepEqual([...meanOfMixture(law)], [0.5]);
+ * ```
  */
 export function meanOfMixture({ weights, components }: MixtureLaw): Float64Array {
   const [first] = components;
@@ -202,6 +238,8 @@ export function meanOfMixture({ weights, components }: MixtureLaw): Float64Array
  *
  * @param law The mixture.
  * @returns The Gaussian law.
+ * @throws {TypeError} If there is not one weight for each component, or there are none.
+ * @throws {RangeError} If a weight is negative or not finite.
  *
  * @example
  * ```ts
@@ -242,6 +280,17 @@ export function gaussianOfMixture(law: MixtureLaw): GaussianLaw {
  * @param noise `d` numbers from N(0, 1).
  * @param sigma The noise level `σ ≥ 0`.
  * @returns The draw, `d` numbers.
+ * @throws {TypeError} If there is not one weight for each component, or `noise` does not hold `d` numbers.
+ * @throws {RangeError} If `uniform` is not in [0, 1), or a weight is negative or not finite.
+ *
+ * @example The first number picks the component
+ * ```ts
+ * import { drawMixture, gaussianLaw, mixtureLaw } from "@closedform/diffusion";
+ * import assert from "node:assert/strict";
+ *
+ * const law = mixtureLaw([1, 1], [gaussianLaw([-1], 0), gaussianLaw([1], 0)]);
+ * assert.deepEqual([...drawMixture(law, 0.75, Float64Array.of(0.5), 2)], [2]);
+ * ```
  */
 export function drawMixture(
   law: MixtureLaw,

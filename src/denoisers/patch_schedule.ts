@@ -52,7 +52,17 @@ const PATCHES: Readonly<Record<PatchTableName, readonly number[]>> = {
   "celeba-resnet-zero": [3, 3, 3, 5, 5, 5, 5, 5, 7, 7, 9, 9, 9, 11, 11, 11, 13, 15, 19, 19],
 };
 
-/** The names of the published tables. */
+/**
+ * The names of the published tables.
+ *
+ * @example
+ * ```ts
+ * import { PATCH_TABLES, patchTable } from "@closedform/diffusion";
+ * import assert from "node:assert/strict";
+ *
+ * for (const name of PATCH_TABLES) assert.equal(patchTable(name).patches.length, 20);
+ * ```
+ */
 export const PATCH_TABLES: readonly PatchTableName[] = Object.keys(PATCHES) as PatchTableName[];
 
 /**

@@ -187,7 +187,17 @@ function squareBelow(
   return sum;
 }
 
-/** How close the nearest item must be, compared with the next other one, to count as memorised. */
+/**
+ * How close the nearest item must be, compared with the next other one, to count as memorised.
+ *
+ * @example A sample three times closer to one item than to any other is at the limit
+ * ```ts
+ * import { MEMORISED_RATIO } from "@closedform/diffusion";
+ * import assert from "node:assert/strict";
+ *
+ * assert.equal(MEMORISED_RATIO, 1 / 3);
+ * ```
+ */
 export const MEMORISED_RATIO: number = 1 / 3;
 
 /**

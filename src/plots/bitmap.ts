@@ -65,6 +65,7 @@ export function blankBitmap(
  * @param bitmaps The pictures, from left to right, at least one.
  * @returns One picture.
  * @throws {TypeError} If there are none, or their heights differ.
+ * @throws {RangeError} If a picture has no pixels.
  *
  * @example
  * ```ts

@@ -24,7 +24,18 @@ export interface ChartSpec {
   readonly [key: string]: Json;
 }
 
-/** The schema of every chart made here. */
+/**
+ * The schema of every chart made here.
+ *
+ * @example
+ * ```ts
+ * import { CHART_SCHEMA, lineSpec } from "@closedform/diffusion";
+ * import assert from "node:assert/strict";
+ *
+ * const chart = lineSpec([{ label: "a line", x: [0, 1], y: [0, 1] }]);
+ * assert.equal(chart.$schema, CHART_SCHEMA);
+ * ```
+ */
 export const CHART_SCHEMA: ChartSpec["$schema"] = "https://vega.github.io/schema/vega-lite/v5.json";
 
 /** What all charts share. */

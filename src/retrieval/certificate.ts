@@ -85,6 +85,7 @@ export function smallestCertified(
  *
  * @param measured The measured items and what is known of all others.
  * @returns `U'/(Z + U')`, from 0 to 1.
+ * @throws {RangeError} If a logit is infinite or not a number.
  *
  * @example
  * ```ts
@@ -132,7 +133,7 @@ export function logAdd(a: number, b: number): number {
  * steps amplify an earlier error depends on the data: a trajectory that is about to choose between two images may choose
  * the other one.
  *
- * @param sigmas Noise levels of the grid, falling; the last one may be 0.
+ * @param sigmas Noise levels of the grid, `[n + 1]`, falling; the last one may be 0.
  * @param total The error `δ` wanted of the final image, root mean square per coordinate, in data units.
  * @returns The tolerance at a noise level; between two levels of the grid that of the upper one.
  * @throws {RangeError} If there are fewer than two levels, or the total is not positive.

@@ -60,6 +60,7 @@ export interface SubsetSchedule {
  * @param options The number of items; ranges of the sizes.
  * @returns The schedule.
  * @throws {RangeError} If a size is not a whole number from 1 to `N`, a range falls, or there can be fewer candidates than are taken.
+ * @throws {TypeError} If a range of sizes does not hold two numbers.
  *
  * @example CIFAR-10 at the noisiest and the cleanest of ten steps
  * ```ts
@@ -143,7 +144,7 @@ const EXCEPTION = { side: 64, items: [13_500, 16_500], share: 15 };
  * Source: the code of arXiv:2602.16498.
  *
  * @param count Number of items, `N`.
- * @param shape Shape of an item.
+ * @param shape Shape of an item, such as `[height, width, channels]`.
  * @returns `[k_min, k_max]`.
  * @throws {RangeError} If there are no items.
  *

@@ -97,7 +97,18 @@ function dpmV3WithStatistics({ statistics }: SamplerRequest): Sampler {
   return dpmV3({ statistics });
 }
 
-/** The names of all samplers. */
+/**
+ * The names of all samplers.
+ *
+ * @example
+ * ```ts
+ * import { SAMPLER_NAMES, samplerByName } from "@closedform/diffusion";
+ * import assert from "node:assert/strict";
+ *
+ * assert.ok(SAMPLER_NAMES.includes("heun"));
+ * assert.equal(samplerByName("heun").name, "heun");
+ * ```
+ */
 export const SAMPLER_NAMES: readonly SamplerName[] = Object.keys(SAMPLERS) as SamplerName[];
 
 /**

@@ -32,6 +32,7 @@ export interface PointCloud {
  * @param distance `y`, the distance of `x` from the mean.
  * @param sigma The noise level `σ > 0`.
  * @returns The bound, in data units.
+ * @throws {RangeError} If a number is negative or not finite, or `sigma` is 0.
  *
  * @example
  * ```ts

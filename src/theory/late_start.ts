@@ -41,6 +41,7 @@ const EULER = 1e-4;
  * @param meanLength `ē`, the mean length of the draws.
  * @param diameter `Δ`, in data units.
  * @returns The bound on the distance in flow coordinates, in data units.
+ * @throws {RangeError} If `T` is not in [0, 1), or a length is negative or not finite.
  *
  * @example
  * ```ts
@@ -78,8 +79,9 @@ export function lateStartBound(
  * @example
  * ```ts
  * import { lateStartBounded } from "@closedform/diffusion";
+ * import assert from "node:assert/strict";
  *
- * console.log(await lateStartBounded());
+ * assert.ok((await lateStartBounded()).holds);
  * ```
  */
 export async function lateStartBounded(): Promise<Report> {
@@ -106,8 +108,9 @@ export async function lateStartBounded(): Promise<Report> {
  * @example
  * ```ts
  * import { lateStartTight } from "@closedform/diffusion";
+ * import assert from "node:assert/strict";
  *
- * console.log(await lateStartTight());
+ * assert.ok((await lateStartTight()).holds);
  * ```
  */
 export async function lateStartTight(): Promise<Report> {
@@ -127,8 +130,9 @@ export async function lateStartTight(): Promise<Report> {
  * @example
  * ```ts
  * import { antitheticStart } from "@closedform/diffusion";
+ * import assert from "node:assert/strict";
  *
- * console.log(await antitheticStart());
+ * assert.ok((await antitheticStart()).holds);
  * ```
  */
 export async function antitheticStart(): Promise<Report> {

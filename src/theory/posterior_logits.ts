@@ -63,8 +63,9 @@ export function posteriorLogits(
 /**
  * `log Σᵢ exp(lᵢ)` without overflow.
  *
- * @param logits The logits, nats.
+ * @param logits The logits, `N` numbers, nats.
  * @returns Their log-sum-exp, nats; `-Infinity` if there are none.
+ * @throws {RangeError} If the largest is not below infinity, or one is not a number.
  *
  * @example
  * ```ts
@@ -146,7 +147,7 @@ export function restrictedMean(
  * Checks that there is one logit per row.
  *
  * @param points The data.
- * @param logits The logits.
+ * @param logits The logits, one per row, nats.
  * @returns The number of rows.
  * @throws {TypeError} If there is not one logit per row.
  */
@@ -175,7 +176,7 @@ function checkLogit(logit: number): void {
 /**
  * Rows by falling logit; equal logits in the order of the rows.
  *
- * @param logits The logits.
+ * @param logits The logits, one per row.
  * @returns All row numbers, the row of the largest logit first.
  *
  * @example

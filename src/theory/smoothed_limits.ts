@@ -25,8 +25,9 @@ import type { Report } from "./statement.ts";
  * @example
  * ```ts
  * import { twoPointLaw } from "@closedform/diffusion";
+ * import assert from "node:assert/strict";
  *
- * console.log(await twoPointLaw());
+ * assert.ok((await twoPointLaw()).holds);
  * ```
  */
 export async function twoPointLaw(): Promise<Report> {
@@ -52,8 +53,9 @@ export async function twoPointLaw(): Promise<Report> {
  * @example
  * ```ts
  * import { antitheticPair } from "@closedform/diffusion";
+ * import assert from "node:assert/strict";
  *
- * console.log(await antitheticPair());
+ * assert.ok((await antitheticPair()).holds);
  * ```
  */
 export async function antitheticPair(): Promise<Report> {
@@ -75,8 +77,9 @@ export async function antitheticPair(): Promise<Report> {
  * @example
  * ```ts
  * import { mergingBandwidth } from "@closedform/diffusion";
+ * import assert from "node:assert/strict";
  *
- * console.log(await mergingBandwidth());
+ * assert.ok((await mergingBandwidth()).holds);
  * ```
  */
 export async function mergingBandwidth(): Promise<Report> {
@@ -104,8 +107,9 @@ export async function mergingBandwidth(): Promise<Report> {
  * @example
  * ```ts
  * import { exactSmoothing } from "@closedform/diffusion";
+ * import assert from "node:assert/strict";
  *
- * console.log(await exactSmoothing());
+ * assert.ok((await exactSmoothing()).holds);
  * ```
  */
 export async function exactSmoothing(): Promise<Report> {
@@ -162,8 +166,9 @@ function normalQuantiles(count: number): Float64Array {
  * @example
  * ```ts
  * import { gumbelModes } from "@closedform/diffusion";
+ * import assert from "node:assert/strict";
  *
- * console.log(await gumbelModes());
+ * assert.ok((await gumbelModes()).holds);
  * ```
  */
 export async function gumbelModes(): Promise<Report> {
@@ -208,8 +213,9 @@ function meanShift(points: readonly number[][], start: number[], variance: numbe
  * @example
  * ```ts
  * import { bandwidthRule } from "@closedform/diffusion";
+ * import assert from "node:assert/strict";
  *
- * console.log(await bandwidthRule());
+ * assert.ok((await bandwidthRule()).holds);
  * ```
  */
 export async function bandwidthRule(): Promise<Report> {

@@ -77,8 +77,9 @@ export function tuplesOf(dataset: Dataset, M: number): Tuple[] {
  * @example
  * ```ts
  * import { tupleIdentity } from "@closedform/diffusion";
+ * import assert from "node:assert/strict";
  *
- * console.log(await tupleIdentity());
+ * assert.ok((await tupleIdentity()).holds);
  * ```
  */
 export async function tupleIdentity(): Promise<Report> {
@@ -123,8 +124,9 @@ export async function tupleIdentity(): Promise<Report> {
  * @example
  * ```ts
  * import { barycenterForm } from "@closedform/diffusion";
+ * import assert from "node:assert/strict";
  *
- * console.log(await barycenterForm());
+ * assert.ok((await barycenterForm()).holds);
  * ```
  */
 export async function barycenterForm(): Promise<Report> {
@@ -177,8 +179,9 @@ function dot(a: ArrayLike<number>, b: ArrayLike<number>): number {
  * @example
  * ```ts
  * import { samplesInHull } from "@closedform/diffusion";
+ * import assert from "node:assert/strict";
  *
- * console.log(await samplesInHull());
+ * assert.ok((await samplesInHull()).holds);
  * ```
  */
 export async function samplesInHull(): Promise<Report> {
@@ -264,8 +267,9 @@ async function farthestShare(name: "barycenters" | "fixedPoints"): Promise<numbe
  * @example
  * ```ts
  * import { barycentricSupport } from "@closedform/diffusion";
+ * import assert from "node:assert/strict";
  *
- * console.log(await barycentricSupport());
+ * assert.ok((await barycentricSupport()).holds);
  * ```
  */
 export async function barycentricSupport(): Promise<Report> {
@@ -289,8 +293,9 @@ export async function barycentricSupport(): Promise<Report> {
  * @example
  * ```ts
  * import { fixedPointSupport } from "@closedform/diffusion";
+ * import assert from "node:assert/strict";
  *
- * console.log(await fixedPointSupport());
+ * assert.ok((await fixedPointSupport()).holds);
  * ```
  */
 export async function fixedPointSupport(): Promise<Report> {
@@ -309,8 +314,9 @@ export async function fixedPointSupport(): Promise<Report> {
  * @example
  * ```ts
  * import { supportRises } from "@closedform/diffusion";
+ * import assert from "node:assert/strict";
  *
- * console.log(await supportRises());
+ * assert.ok((await supportRises()).holds);
  * ```
  */
 export async function supportRises(): Promise<Report> {
@@ -334,8 +340,9 @@ export async function supportRises(): Promise<Report> {
  * @example
  * ```ts
  * import { oneDrawMemorises } from "@closedform/diffusion";
+ * import assert from "node:assert/strict";
  *
- * console.log(await oneDrawMemorises());
+ * assert.ok((await oneDrawMemorises()).holds);
  * ```
  */
 export async function oneDrawMemorises(): Promise<Report> {

@@ -60,7 +60,17 @@ import {
   truncationVanishes,
 } from "./truncation_statements.ts";
 
-/** Every statement of the theory, by its name. */
+/**
+ * Every statement of the theory, by its name.
+ *
+ * @example
+ * ```ts
+ * import { STATEMENTS } from "@closedform/diffusion";
+ * import assert from "node:assert/strict";
+ *
+ * assert.ok((await STATEMENTS.quantilesAreKept()).holds);
+ * ```
+ */
 export const STATEMENTS: Readonly<Record<string, () => Report | Promise<Report>>> = {
   oneUpdate,
   quantilesAreKept,

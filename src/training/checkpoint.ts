@@ -114,14 +114,6 @@ export async function writeWhole(file: string, bytes: Uint8Array): Promise<void>
  *
  * @param file Which.
  * @returns Its bytes; nothing if there is no such file.
- *
- * @example
- * ```ts
- * import { readIfThere } from "@closedform/diffusion";
- * import assert from "node:assert/strict";
- *
- * assert.equal(await readIfThere("there/is/no/such/file"), undefined);
- * ```
  */
 export async function readIfThere(file: string): Promise<Uint8Array | undefined> {
   try {

@@ -60,7 +60,7 @@ const TURN_MS = 50;
  * @param loss The loss.
  * @param state Where to start, which is changed; after each step that is yielded it is whole.
  * @param options Backend, number of steps, step size and the like.
- * @yields Each step, after it was taken.
+ * @returns The steps, each yielded after it was taken.
  * @throws {RangeError} If an option is out of range or the loss not finite.
  *
  * @example The minimum of a parabola

@@ -64,12 +64,13 @@ export interface TrainedDenoiserOptions {
  *
  * @example
  * ```ts
- * import { mlp, moons, openDevice, sample, tensorSpace, trainDenoiser, trainedDenoiser } from "@closedform/diffusion";
+ * import { mlp, moons, sample, tensorSpace, trainDenoiser, trainedDenoiser } from "@closedform/diffusion";
+ * import assert from "node:assert/strict";
  *
- * using device = await openDevice("wasm");
  * const network = mlp({ shape: [2], width: 16 });
  * using denoiser = trainedDenoiser(await trainDenoiser(moons(100), { network, steps: 5 }));
  * const { x, denoised } = await sample(denoiser, { count: 2 });
+ * assert.deepEqual(x.shape, [2, 2]);
  * tensorSpace.dispose(x, denoised);
  * ```
  */

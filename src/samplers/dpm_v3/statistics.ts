@@ -91,6 +91,7 @@ export function levelsOf({ sigmaMax, sigmaMin, intervals }: Required<TableRange>
  * @param range The noise levels of the tables.
  * @returns The tables.
  * @throws {TypeError} If the law has other axes.
+ * @throws {RangeError} If the noise levels do not fall, or the number of intervals is out of range.
  *
  * @example
  * ```ts

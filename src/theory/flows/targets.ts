@@ -45,6 +45,7 @@ export function ringTarget(options: TargetOptions = {}): IsotropicMixture {
  * @param dimension The dimension `d`.
  * @param options Seed, modes, spread.
  * @returns Their flow.
+ * @throws {RangeError} If a number is not a whole one from 1 to 2²⁴.
  *
  * @example
  * ```ts
@@ -68,6 +69,7 @@ export function sphereTarget(dimension: number, options: TargetOptions = {}): Is
  * @param dimension The dimension `d`.
  * @param options Seed, modes, spread.
  * @returns Their flow.
+ * @throws {RangeError} If a number is not a whole one from 1 to 2²⁴.
  *
  * @example
  * ```ts

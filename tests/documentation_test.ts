@@ -1,0 +1,202 @@
+/** What `deno doc` shows of each entry: nothing lacks its description, parameters, result, errors or example. */
+import { fromFileUrl, join } from "@std/path";
+import assert from "node:assert/strict";
+
+const ROOT = fromFileUrl(new URL("..", import.meta.url));
+const ENTRIES = ["mod.ts", "src/notebook.ts", "src/cli.ts"];
+
+interface Tag {
+  readonly kind: string;
+  readonly name?: string;
+  readonly doc?: string;
+  readonly tsType?: { readonly repr: string };
+}
+
+interface JsDoc {
+  readonly doc?: string;
+  readonly tags?: readonly Tag[];
+}
+
+interface Parameter {
+  readonly kind: string;
+  readonly name?: string;
+  readonly left?: Parameter;
+  readonly arg?: Parameter;
+}
+
+interface ReturnType {
+  readonly repr: string;
+  readonly value: { readonly typeParams?: readonly ReturnType[] };
+}
+
+interface Signature {
+  readonly params: readonly Parameter[];
+  readonly returnType?: ReturnType;
+}
+
+interface Method {
+  readonly name: string;
+  readonly jsDoc?: JsDoc;
+  readonly functionDef: Signature;
+}
+
+interface Constructor {
+  readonly jsDoc?: JsDoc;
+  readonly params: readonly Parameter[];
+}
+
+interface Declaration {
+  readonly kind: string;
+  readonly jsDoc?: JsDoc;
+  readonly location: { readonly filename: string; readonly line: number };
+  readonly def: Signature & {
+    readonly constructors?: readonly Constructor[];
+    readonly methods?: readonly Method[];
+  };
+}
+
+interface Entry {
+  readonly module_doc?: JsDoc;
+  readonly symbols: readonly { name: string; declarations: readonly Declaration[] }[];
+}
+
+const entries = await documentation();
+const EXPORTS = entries[0].symbols.flatMap(({ name, declarations }) =>
+  // A reference repeats what is documented where it comes from.
+  declarations.filter(({ kind }) => kind !== "reference").map((declared) => ({ name, ...declared }))
+);
+
+async function documentation(): Promise<Entry[]> {
+  const command = new Deno.Command(Deno.execPath(), {
+    args: ["doc", "--json", ...ENTRIES],
+    cwd: ROOT,
+    stderr: "piped",
+  });
+  const { success, stdout, stderr } = await command.output();
+  assert.ok(success, new TextDecoder().decode(stderr));
+  const { nodes } = JSON.parse(new TextDecoder().decode(stdout)) as {
+    nodes: Record<string, Entry>;
+  };
+  return ENTRIES.map((path) =>
+    Object.entries(nodes).find(([url]) => url.endsWith(`/${path}`))?.[1] ?? assert.fail(path)
+  );
+}
+
+const tagsOf = (jsDoc: JsDoc | undefined, kind: string): Tag[] =>
+  jsDoc?.tags?.filter((tag) => tag.kind === kind) ?? [];
+
+/** The name of a parameter; one that is taken apart in the signature has none. */
+function parameterName({ name, left, arg }: Parameter): string | undefined {
+  const inner = left ?? arg;
+  return name ?? (inner && parameterName(inner));
+}
+
+/** What is missing about parameters. */
+function undocumented(params: readonly Parameter[], jsDoc: JsDoc | undefined): string[] {
+  const tags = tagsOf(jsDoc, "param");
+  return params.flatMap((parameter, i) => {
+    const name = parameterName(parameter);
+    const tag = name === undefined ? tags[i] : tags.find((tag) => tag.name === name);
+    return tag?.doc ? [] : [`parameter ${name ?? i + 1}`];
+  }).concat(tags.length > params.length ? ["more parameters than there are"] : []);
+}
+
+/** Whether a function gives nothing back, be it later. */
+function returnsNothing({ returnType }: Signature): boolean {
+  return returnType === undefined || returnType.repr === "void" ||
+    returnType.repr === "Promise" && returnType.value.typeParams?.[0].repr === "void";
+}
+
+Deno.test("every export has a description", () => {
+  const bare = EXPORTS.filter(({ jsDoc }) => !jsDoc?.doc?.trim()).map(({ name }) => name);
+  assert.deepEqual(bare, []);
+  assert.ok(EXPORTS.length > 500, `${EXPORTS.length} exports`);
+});
+
+Deno.test("every exported function tells its parameters and its result", () => {
+  const missing = EXPORTS.filter(({ kind }) => kind === "function").flatMap(
+    ({ name, def, jsDoc }) => [
+      ...undocumented(def.params, jsDoc).map((what) => `${name}: ${what}`),
+      ...returnsNothing(def) || tagsOf(jsDoc, "return").some(({ doc }) => doc)
+        ? []
+        : [`${name}: result`],
+    ],
+  );
+  assert.deepEqual(missing, []);
+});
+
+Deno.test("every method and constructor of an exported class tells its parameters and its result", () => {
+  const missing = EXPORTS.filter(({ kind }) => kind === "class").flatMap(({ name, def }) => [
+    ...(def.constructors ?? []).flatMap(({ params, jsDoc }) =>
+      undocumented(params, jsDoc).map((what) => `new ${name}: ${what}`)
+    ),
+    ...(def.methods ?? []).flatMap(({ name: method, functionDef, jsDoc }) => [
+      ...undocumented(functionDef.params, jsDoc).map((what) => `${name}.${method}: ${what}`),
+      ...returnsNothing(functionDef) || tagsOf(jsDoc, "return").length > 0
+        ? []
+        : [`${name}.${method}: result`],
+    ]),
+  ]);
+  assert.deepEqual(missing, []);
+});
+
+Deno.test("every exported function, class and constant has an example that runs and asserts", () => {
+  const missing = EXPORTS.filter(({ kind }) => ["function", "class", "variable"].includes(kind))
+    .filter(({ name, jsDoc }) =>
+      !tagsOf(jsDoc, "example").some(({ doc = "" }) =>
+        /^```ts$/m.test(doc) && /\bassert[.(]/.test(doc) && RegExp(`\\b${name}\\b`).test(doc) &&
+        /from "@closedform\/diffusion(?:\/notebook)?"/.test(doc)
+      )
+    ).map(({ name }) => name);
+  assert.deepEqual(missing, []);
+});
+
+Deno.test("every error that an exported function throws, itself or by functions of its file, is documented", () => {
+  // What takes no parameters gives its own, which are in order.
+  const missing = EXPORTS.filter(({ kind, def }) => kind === "function" && def.params.length > 0)
+    .flatMap(({ name, jsDoc, location }) => {
+      const documented = tagsOf(jsDoc, "throws").map(({ tsType }) => tsType?.repr);
+      const functions = functionsOf(fromFileUrl(location.filename));
+      return [...thrownBy(name, functions)].filter((error) => !documented.includes(error))
+        .map((error) => `${name}: ${error}`);
+    });
+  assert.deepEqual(missing, []);
+});
+
+/** The text of each function of a file, without what it throws later: in functions that it makes, or methods of its result. */
+function functionsOf(file: string): Map<string, string> {
+  const found = Deno.readTextFileSync(file)
+    .matchAll(/^(?:export )?(?:async )?function\*? (\w+)[^]*?^}/gm);
+  return new Map(Array.from(found, ([text, name]) => [
+    name,
+    text.split(/^ {2}return \{$/m)[0].replaceAll(
+      /^ {2}const \w+ = (?:async )?\([^]*?^ {2}};$/gm,
+      "",
+    ),
+  ]));
+}
+
+/** The errors that a function throws, directly, through the shared checks of options or functions of its file. */
+function thrownBy(
+  name: string,
+  functions: Map<string, string>,
+  seen: Set<string> = new Set(),
+): Set<string> {
+  seen.add(name);
+  const text = functions.get(name) ?? "";
+  const thrown = new Set([...text.matchAll(/\bthrow new (\w+)/g)].map(([, error]) => error));
+  if (/\bcheck(?:Whole|Positive|OneOf|Limit)\(/.test(text)) thrown.add("RangeError");
+  for (const [, called] of text.matchAll(/(?<![.\w])(\w+)\(/g)) {
+    if (!functions.has(called) || seen.has(called)) continue;
+    for (const error of thrownBy(called, functions, seen)) thrown.add(error);
+  }
+  return thrown;
+}
+
+Deno.test("every entry begins with what it is for and an example", () => {
+  entries.forEach(({ module_doc }, i) => {
+    assert.ok(module_doc?.doc, `description of ${ENTRIES[i]}`);
+    const shown = module_doc.doc + tagsOf(module_doc, "example").map(({ doc }) => doc).join("\n");
+    assert.match(shown, /^```(?:ts|sh)$/m, `example of ${ENTRIES[i]}`);
+  });
+});
