@@ -8,6 +8,9 @@
  * A cache is taken whole or not at all: it is written under another name and renamed, and read only
  * if magic, key, length and checksum fit.
  */
+import { granted, isFileSystemError } from "./_file_system.ts";
+import { folderOf, removeAbandoned, temporaryName } from "./_temporary_file.ts";
+
 const HEADER = 8 + 32 + 8;
 const CHECKSUM = 4;
 
@@ -88,7 +91,8 @@ export async function writeCacheFile(
     payload.reduce((sum, part) => crc32(part, sum), crc32(header)),
     true,
   );
-  const temporary = `${file}.${crypto.randomUUID()}`;
+  await removeAbandoned(folderOf(file));
+  const temporary = temporaryName(file);
   try {
     await writeParts(temporary, [header, ...payload, checksum]);
     await Deno.rename(temporary, file);
@@ -116,22 +120,10 @@ export async function makeCacheFolder(folder: string): Promise<void> {
   }
 }
 
-/** Whether there are files, and a permission: asking first keeps Deno from asking the user. */
-async function granted(name: "read" | "write", path: string): Promise<boolean> {
-  return typeof Deno === "object" &&
-    (await Deno.permissions.query({ name, path })).state === "granted";
-}
-
 function encodeHeader(magic: string, key: Uint8Array, length: number): Uint8Array {
   const header = new Uint8Array(HEADER);
   header.set(new TextEncoder().encode(magic));
   header.set(key, 8);
   new DataView(header.buffer).setBigUint64(40, BigInt(length), true);
   return header;
-}
-
-/** A read-only folder, a full disk and the like, as opposed to a mistake of ours. */
-function isFileSystemError(error: unknown): boolean {
-  return error instanceof Error &&
-    ("code" in error || Object.values(Deno.errors).some((E) => error instanceof E));
 }

@@ -64,6 +64,24 @@ Deno.test("writeCacheFile() leaves nothing behind where it cannot write, and kee
   });
 });
 
+Deno.test("writeCacheFile() removes what builds left that were killed a day ago, and nothing else", async () => {
+  await withFolder(async (folder) => {
+    const key = await cacheKey("a"), day = 24 * 60 * 60 * 1000;
+    const part = () => `${crypto.randomUUID()}.part`;
+    const [young, old] = [`x.${part()}`, `y.${part()}`], foreign = ["x.part", "x", "z.1234.part"];
+    const ages = [[young, 0.9], [old, 1], ...foreign.map((name) => [name, 9])] as [
+      string,
+      number,
+    ][];
+    for (const [name, days] of ages) {
+      await Deno.writeTextFile(`${folder}/${name}`, "");
+      await Deno.utime(`${folder}/${name}`, 0, new Date(Date.now() - days * day - 1000));
+    }
+    await writeCacheFile(`${folder}/cache`, MAGIC, key, []);
+    assert.deepEqual(names(folder).sort(), ["cache", young, ...foreign].sort());
+  });
+});
+
 Deno.test("cacheKey() tells parts from their concatenation", async () => {
   const keys = await Promise.all([
     cacheKey("ab", "c"),

@@ -65,7 +65,7 @@ export async function samplingRun(folder: string): Promise<TimedWriter> {
       return startSample(args(seed++ % 2, out));
     },
     writing: () =>
-      namesIn(out).some((name) => /^\.[st].*\.part$/.test(name) && !before.includes(name)),
+      namesIn(out).some((name) => /^[st].*\.part$/.test(name) && !before.includes(name)),
     check,
     async finish() {
       const { code, stderr } = await startSample(args(0, out)).output();

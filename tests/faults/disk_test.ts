@@ -5,7 +5,7 @@ import { Buffer } from "node:buffer";
 import assert from "node:assert/strict";
 import { startSample } from "../_helpers/command.ts";
 import { withDisk } from "../_helpers/disks.ts";
-import { rejectsAbout, withFolder } from "../_helpers/files.ts";
+import { rejectsAbout, withFolder, write } from "../_helpers/files.ts";
 
 const ROOT = fromFileUrl(new URL("../..", import.meta.url));
 const RUN = ["--limit", "60", "--count", "36", "--steps", "3", "--device", "wasm", "--quiet"];
@@ -26,9 +26,10 @@ async function assertOneLine(
   assert.doesNotMatch(error, /\bat (async )?file:|Uncaught/);
 }
 
-/** The command of `sample` where no file may grow beyond so many blocks of 1,024 bytes. */
-function sampleWithin(blocks: number, args: readonly string[]): Promise<Deno.CommandOutput> {
-  const command = [Deno.execPath(), "run", "-A", "--no-code-cache", "src/cli.ts", ...args];
+/** Deno where no file may grow beyond so many blocks of 1,024 bytes. */
+function runWithin(blocks: number, ...args: string[]): Promise<Deno.CommandOutput> {
+  const options = ["run", "-A", "--no-code-cache", "--config", "deno.json"];
+  const command = [Deno.execPath(), ...options, ...args];
   return new Deno.Command("bash", {
     // Without the trap the signal would end the process before a write could fail.
     args: ["-c", `trap "" XFSZ; ulimit -f ${blocks}; exec "$@"`, "bash", ...command],
@@ -43,18 +44,42 @@ Deno.test("sample that may write no large file says so in one line, and leaves t
       names(folder).map((name) => [name, Deno.readFileSync(join(folder, name))]),
     );
     const args = [...RUN, "--seed", "1", "--out", folder];
-    await assertOneLine(sampleWithin(64, args), 1, /File too large/);
+    await assertOneLine(
+      runWithin(64, "src/cli.ts", ...args),
+      1,
+      /^Cannot write .*samples\.npy: File too large \(os error 27\)\n$/,
+    );
     assert.deepEqual(names(folder), [...before.keys()]);
     for (const [name, bytes] of before) {
       assert.equal(Buffer.compare(Deno.readFileSync(join(folder, name)), bytes), 0, name);
     }
   }));
 
+Deno.test("dataSpectrum() that may write no large file goes without a cache", () =>
+  withFolder(async (folder) => {
+    const program = `
+      import { Dataset, dataSpectrum, startNoise } from "${new URL(
+      "../../mod.ts",
+      import.meta.url,
+    )}";
+      const data = Float32Array.from(startNoise(1, 0, 300, 300));
+      const noise = new Dataset({ data, shape: [300], name: "noise" });
+      await dataSpectrum(noise, { cache: ${JSON.stringify(join(folder, "spectra"))} });`;
+    const path = await write(folder, "program.ts", program);
+    const { success, stderr } = await runWithin(64, path);
+    assert.ok(success, text(stderr));
+    assert.deepEqual(names(join(folder, "spectra")), []);
+  }));
+
 Deno.test("sample and caches on a full disk: one line, or no cache, and nothing half-written", async (t) => {
   for (const kilobytes of [8, 64, 256]) {
     const done = await withDisk({ kilobytes }, async (folder) => {
       const out = join(folder, "out");
-      await assertOneLine(startSample([...RUN, "--out", out]), 1, /No space left on device/);
+      await assertOneLine(
+        startSample([...RUN, "--out", out]),
+        1,
+        /^Cannot write .*: No space left on device \(os error 28\)\n$/,
+      );
       assert.deepEqual(names(folder), [], "the run left something");
       const png = await encodePng({ width: 64, height: 64, data: new Uint8Array(4 * 64 ** 2) });
       for (let i = 0; i < kilobytes / 4; i++) await Deno.writeFile(join(folder, `${i}.png`), png);
@@ -74,7 +99,7 @@ Deno.test("sample and caches on a full disk: one line, or no cache, and nothing 
 
 Deno.test("sample and caches in a folder that cannot be written: one line, or no cache", async (t) => {
   const done = await withDisk({ kilobytes: 64, readOnly: true }, async (folder) => {
-    const refused = /^Cannot write to .*Read-only file system/;
+    const refused = /^Cannot write .*: Read-only file system \(os error 30\), wanted a folder/;
     await assertOneLine(startSample([...RUN, "--out", folder]), 2, refused);
     await assertOneLine(startSample([...RUN, "--out", join(folder, "below")]), 2, refused);
     const data = Float32Array.from(startNoise(1, 0, 300, 300));
@@ -85,7 +110,7 @@ Deno.test("sample and caches in a folder that cannot be written: one line, or no
   });
   await t.step(done ?? "no right to mount a read-only disk", () => {});
   // The kernel's own folders take no files, whoever asks.
-  await assertOneLine(startSample([...RUN, "--out", "/proc/none"]), 2, /^Cannot write to \/proc/);
+  await assertOneLine(startSample([...RUN, "--out", "/proc/none"]), 2, /^Cannot write \/proc/);
 });
 
 for (
@@ -120,7 +145,10 @@ for (
         !/^wasm: |% *: |steps, sigma/.test(line)
       );
       assert.equal(lines.length, 1, error);
-      assert.match(lines[0], /No such file or directory|Not a directory/);
+      assert.match(
+        lines[0],
+        /^Cannot write .*samples\.png: (No such file or directory|Not a directory) \(os error \d+\)$/,
+      );
       assert.deepEqual(names(join(folder, "elsewhere")), []);
     }));
 }

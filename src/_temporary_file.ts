@@ -1,0 +1,37 @@
+/** Files in the making: they have names of their own until they are whole, and are then renamed. */
+import { granted, isFileSystemError } from "./_file_system.ts";
+
+/** Such a file is written within minutes: one that nothing went into for so many milliseconds, a killed process left. */
+const ABANDONED = 24 * 60 * 60 * 1000;
+
+const NAME = /\.[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.part$/;
+
+/** The name of a file in the making: beside the whole one, and of no other process. */
+export function temporaryName(file: string): string {
+  return `${file}.${crypto.randomUUID()}.part`;
+}
+
+/**
+ * Removes what killed processes left of files in the making, in a folder. Those of living ones stay, and
+ * what cannot be removed stays too: it takes up room, and is never read.
+ */
+export async function removeAbandoned(folder: string): Promise<void> {
+  if (!await granted("read", folder) || !await granted("write", folder)) return;
+  try {
+    for await (const { name, isFile } of Deno.readDir(folder)) {
+      if (isFile && NAME.test(name)) await removeIfOld(`${folder}/${name}`);
+    }
+  } catch (error) {
+    if (!isFileSystemError(error)) throw error;
+  }
+}
+
+async function removeIfOld(file: string): Promise<void> {
+  const { mtime } = await Deno.lstat(file);
+  if (mtime && Date.now() - mtime.getTime() > ABANDONED) await Deno.remove(file);
+}
+
+/** The folder of a file, without a path library: pages load this file too. */
+export function folderOf(file: string): string {
+  return file.slice(0, Math.max(file.lastIndexOf("/"), file.lastIndexOf("\\")) + 1) || ".";
+}
