@@ -1,4 +1,5 @@
 /** Files in the making: they have names of their own until they are whole, and are then renamed. */
+import { WriteError } from "./errors.ts";
 import { granted, isFileSystemError } from "./_file_system.ts";
 
 /** Such a file is written within minutes: one that nothing went into for so many milliseconds, a killed process left. */
@@ -9,6 +10,32 @@ const NAME = /\.[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.part$/;
 /** The name of a file in the making: beside the whole one, and of no other process. */
 export function temporaryName(file: string): string {
   return `${file}.${crypto.randomUUID()}.part`;
+}
+
+/**
+ * Makes sure, before any work is done, that a file can be written.
+ *
+ * @throws {WriteError} If not.
+ */
+export async function checkWritable(file: string): Promise<void> {
+  await writing(file, async () => {
+    const probe = temporaryName(file);
+    await Deno.writeFile(probe, new Uint8Array(0));
+    await Deno.remove(probe);
+  });
+}
+
+/**
+ * Does what writes a file.
+ *
+ * @throws {WriteError} If the file system fails.
+ */
+export async function writing(file: string, body: () => Promise<void>): Promise<void> {
+  try {
+    await body();
+  } catch (error) {
+    throw isFileSystemError(error) ? new WriteError(file, error) : error;
+  }
 }
 
 /**

@@ -5,8 +5,7 @@
  */
 import { join } from "@std/path";
 import { isFileSystemError } from "../_file_system.ts";
-import { removeAbandoned, temporaryName } from "../_temporary_file.ts";
-import { WriteError } from "../errors.ts";
+import { checkWritable, removeAbandoned, temporaryName, writing } from "../_temporary_file.ts";
 
 /** Vouches for the others: where it is, all files are of its run. */
 const SEAL = "run.json";
@@ -41,12 +40,8 @@ export class OutputFolder {
    */
   static async open(path: string): Promise<OutputFolder> {
     const there = await Deno.stat(path).then((s) => s.isDirectory, () => false);
-    await writing(path, async () => {
-      await Deno.mkdir(path, { recursive: true });
-      const probe = temporaryName(join(path, "probe"));
-      await Deno.writeFile(probe, new Uint8Array(0));
-      await Deno.remove(probe);
-    });
+    await writing(path, () => Deno.mkdir(path, { recursive: true }));
+    await checkWritable(join(path, SEAL));
     await removeAbandoned(path);
     return new OutputFolder(path, !there);
   }
@@ -109,14 +104,6 @@ export class OutputFolder {
 
   async #remove(name: RunFile): Promise<void> {
     await writing(this.path(name), () => removeIfThere(this.path(name)));
-  }
-}
-
-async function writing(file: string, body: () => Promise<void>): Promise<void> {
-  try {
-    await body();
-  } catch (error) {
-    throw isFileSystemError(error) ? new WriteError(file, error) : error;
   }
 }
 

@@ -11,6 +11,7 @@
  * @module
  */
 import { parseArgs } from "node:util";
+import { checkWritable } from "../_temporary_file.ts";
 import { encodeAutoencoder } from "../codecs/autoencoder_codec.ts";
 import { trainAutoencoder } from "../codecs/autoencoder.ts";
 import type { AutoencoderOptions } from "../codecs/autoencoder.ts";
@@ -90,6 +91,8 @@ async function train(
   const say = (line: string) => values.quiet || console.error(line);
   const options = optionsOf(values);
   const limit = whole("limit", values.limit, 1);
+  const file = values.out ?? "codec.safetensors";
+  await checkWritable(file);
   const dataset = await loadDataset(values.data ?? "builtin:shapes", { limit, signal });
   say(`${dataset.summary()}; first its principal components`);
   let told = performance.now();
@@ -102,7 +105,6 @@ async function train(
       say(`step ${step}/${steps}, loss ${loss.toPrecision(3)}, ${seconds(remaining)} left`);
     },
   });
-  const file = values.out ?? "codec.safetensors";
   await writeWhole(file, encodeAutoencoder(trained));
   say(`${trained.latentDimension} latents for ${dataset.dimension} numbers: ${file}`);
 }

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { folderOf, removeAbandoned, temporaryName, writing } from "../_temporary_file.ts";
 import { DatasetError } from "../errors.ts";
 import type { OptimiserState } from "./adam.ts";
 import { decodeSafetensors, encodeSafetensors } from "./safetensors.ts";
@@ -86,6 +87,7 @@ export function decodeCheckpoint(bytes: Uint8Array, file: string): Checkpoint {
  *
  * @param file Where to.
  * @param bytes What.
+ * @throws {WriteError} If it cannot be written: a full disk, a folder that is not there.
  *
  * @example
  * ```ts
@@ -99,10 +101,13 @@ export function decodeCheckpoint(bytes: Uint8Array, file: string): Checkpoint {
  * ```
  */
 export async function writeWhole(file: string, bytes: Uint8Array): Promise<void> {
-  const temporary = `${file}.${crypto.randomUUID()}`;
+  await removeAbandoned(folderOf(file));
+  const temporary = temporaryName(file);
   try {
-    await Deno.writeFile(temporary, bytes);
-    await Deno.rename(temporary, file);
+    await writing(file, async () => {
+      await Deno.writeFile(temporary, bytes);
+      await Deno.rename(temporary, file);
+    });
   } catch (error) {
     await Deno.remove(temporary).catch(() => {});
     throw error;

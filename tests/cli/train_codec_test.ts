@@ -31,17 +31,23 @@ Deno.test("train:codec writes an autoencoder that opens as a codec", () =>
 Deno.test("train:codec says in one line what is wrong, and leaves no file", () =>
   withFolder(async (folder) => {
     const out = ["--out", join(folder, "codec.safetensors")];
-    const cases: [string[], RegExp][] = [
+    const cases: [string[], RegExp, number?][] = [
       [["--latents", "0"], /--latents 0: wanted a whole number >= 1/],
       [["--stability", "-1"], /--stability/],
       [["--stability", "x"], /--stability x/],
       [["--latents", "21"], /latentDimension is 21, wanted at most 20/],
       [["--data", "npy:none.npy"], /none\.npy/],
       [["--magic"], /--magic.*; see --help/],
+      // Before it trains, which would take a while.
+      [
+        ["--out", join(folder, "none/x"), "--steps", "1000000"],
+        /^Cannot write .*x: No such file/,
+        1,
+      ],
     ];
-    for (const [args, message] of cases) {
+    for (const [args, message, expected = 2] of cases) {
       const { code, lines } = await runOf([...SMALL, ...out, "--quiet", ...args]);
-      assert.deepEqual([code, lines.length], [2, 1], lines.join());
+      assert.deepEqual([code, lines.length], [expected, 1], lines.join());
       assert.match(lines[0], message);
     }
     const signal = AbortSignal.abort(new DOMException("Interrupted", "AbortError"));

@@ -110,7 +110,10 @@ Deno.test("other contents are neither a checkpoint nor a network", async () => {
 Deno.test("writeWhole() leaves no file behind where it cannot write", async () => {
   const folder = await Deno.makeTempDir();
   await Deno.mkdir(`${folder}/taken`);
-  await assert.rejects(writeWhole(`${folder}/taken`, Uint8Array.of(1)));
+  await assert.rejects(writeWhole(`${folder}/taken`, Uint8Array.of(1)), {
+    name: "WriteError",
+    message: `Cannot write ${folder}/taken: Is a directory (os error 21)`,
+  });
   assert.deepEqual(Array.from(Deno.readDirSync(folder), ({ name }) => name), ["taken"]);
   await Deno.remove(folder, { recursive: true });
 });
