@@ -2,17 +2,154 @@
  * Closed-form diffusion models: the score of a finite data set is known
  * exactly, so samples need no training.
  *
- * @example Sample sixteen points of two moons
  * ```ts
- * import { ddpmGrid, moons, openDevice, optimal, sample } from "@closedform/diffusion";
+ * import { ddpmGrid, moons, openDevice, optimal, sample, tensorSpace } from "@closedform/diffusion";
+ * import assert from "node:assert/strict";
  *
  * using device = await openDevice();
  * using denoiser = await optimal(moons(1000), device);
- * const result = await sample(denoiser, { count: 16, grid: ddpmGrid(10), seed: 1 });
- * console.log(await result.x.array());
- * result.x.dispose();
- * result.denoised.dispose();
+ * const { x, denoised } = await sample(denoiser, { count: 16, grid: ddpmGrid(10), seed: 1 });
+ * assert.deepEqual(x.shape, [16, 2]);
+ * tensorSpace.dispose(x, denoised);
  * ```
+ *
+ * Three things make samples: a data set, a denoiser of it on a device, and a sampler on a grid of noise levels. This
+ * is what there is of each, layer by layer; the page of a function links to the types of its options and its result.
+ *
+ * ## Data
+ *
+ * - By one text, as on the command line: {@linkcode loadDataset}, {@linkcode DATASET_SPECS}
+ * - Images: {@linkcode readImages}, {@linkcode readMnist}, {@linkcode readIdx}, {@linkcode readCifar10},
+ *   {@linkcode readCifar100}
+ * - Arrays: {@linkcode readNpy}, {@linkcode readNpz}, {@linkcode readCsv}, {@linkcode encodeNpy},
+ *   {@linkcode decodeNpy}, {@linkcode encodeNpz}; larger than memory: {@linkcode openRows}
+ * - Meshes and clouds: {@linkcode readMesh}, {@linkcode parseMesh}, {@linkcode sampleMesh}, {@linkcode encodePly}
+ * - Shipped or generated: {@linkcode builtinShapes}, {@linkcode shapes}, {@linkcode SHAPE_CLASSES},
+ *   {@linkcode tinyShapes}, {@linkcode moons}, {@linkcode circle}, {@linkcode checkerboard}, {@linkcode spirals},
+ *   {@linkcode gaussianMixture}
+ * - From numbers of your own: {@linkcode Dataset}
+ *
+ * ## Devices
+ *
+ * - {@linkcode openDevice}; data on them: {@linkcode loadStore}, {@linkcode streamStore}, {@linkcode streamedMean},
+ *   {@linkcode mergePosteriors}
+ * - The oracles in float64: {@linkcode referencePosterior}, {@linkcode referenceNeighbours},
+ *   {@linkcode referenceMasked}, {@linkcode referenceWindowed}
+ * - Which coordinates count: {@linkcode maskOf}, {@linkcode maskColumn}
+ * - Arithmetic on states, as tensors or arrays: {@linkcode tensorSpace}, {@linkcode arraySpace},
+ *   {@linkcode rowSpace}
+ *
+ * ## Denoisers
+ *
+ * - Exact, over all data: {@linkcode optimal}, {@linkcode optimalFloat64}, {@linkcode optimalStreamed}
+ * - Smoothed, which makes something new: {@linkcode smoothed}, {@linkcode smoothingDefaults},
+ *   {@linkcode smoothingSteps}, {@linkcode neighbourEstimator}; what it is compared with:
+ *   {@linkcode randomAverage}, {@linkcode localAverage}, {@linkcode dirichletAverage}, {@linkcode kernelDensity}
+ * - Of the covariance: {@linkcode wiener}, {@linkcode wienerFloat64}, {@linkcode dataSpectrum}, {@linkcode lowRank}
+ * - Local score machines: {@linkcode local}, {@linkcode localFloat64}, {@linkcode equivariant},
+ *   {@linkcode equivariantFloat64}; their windows: {@linkcode patchSchedule}, {@linkcode patchTable},
+ *   {@linkcode patchTableFor}, {@linkcode PATCH_TABLES}, {@linkcode calibratePatches}
+ * - PCA locality: {@linkcode pcaLocality}, {@linkcode pcaLocalityFloat64}, {@linkcode localityMask},
+ *   {@linkcode publishedTheta}
+ * - Around one of these, over a subset: {@linkcode goldenSubset}, {@linkcode tiledGoldenSubset},
+ *   {@linkcode GOLDEN_REFERENCE}
+ * - Gaussians: {@linkcode gaussian}, {@linkcode gaussianFloat64}, {@linkcode gaussianLaw},
+ *   {@linkcode gaussianTrajectory}, {@linkcode gaussianEndpoint}, {@linkcode denoiseGaussian},
+ *   {@linkcode transportGaussian}, {@linkcode flowFactor}, {@linkcode logDensityGaussian},
+ *   {@linkcode drawGaussian}, {@linkcode alongAxes}, {@linkcode gaussianAxes}, {@linkcode rowAxes},
+ *   {@linkcode scaleRows}
+ * - Mixtures: {@linkcode mixture}, {@linkcode mixtureFloat64}, {@linkcode fitMixture}, {@linkcode kMeans},
+ *   {@linkcode mixtureOf}, {@linkcode mixtureOfFloat64}, {@linkcode mixtureLaw}, {@linkcode denoiseMixture},
+ *   {@linkcode mixturePosterior}, {@linkcode mixtureLogits}, {@linkcode meanOfMixture},
+ *   {@linkcode gaussianOfMixture}, {@linkcode drawMixture}
+ * - Networks: {@linkcode neural}, {@linkcode edmPreconditioning}, {@linkcode plainPreconditioning},
+ *   {@linkcode noisePreconditioning}, {@linkcode preconditioningOf}
+ * - How far the optimal denoiser is from the Gaussian one: {@linkcode cumulantNorms}
+ *
+ * ## Retrieval
+ *
+ * - By schedule: {@linkcode subsetSchedule}, {@linkcode publishedSizes}, {@linkcode pcaProxy},
+ *   {@linkcode pooledProxy}
+ * - Certified: {@linkcode CertifiedSearch}, {@linkcode smallestCertified}, {@linkcode discardedMass},
+ *   {@linkcode stepTolerance}, {@linkcode transportMass}, {@linkcode extentOf}
+ *
+ * ## Samplers
+ *
+ * - {@linkcode sample} runs one; by name: {@linkcode samplerByName}, {@linkcode SAMPLER_NAMES},
+ *   {@linkcode takesTolerance}
+ * - One step at a time: {@linkcode ddim}, {@linkcode euler}, {@linkcode heun}, {@linkcode rk4}
+ * - From earlier steps: {@linkcode dpmpp1}, {@linkcode dpmpp2m}, {@linkcode dpmpp3m}, {@linkcode exponentialAdams},
+ *   {@linkcode unipc}, {@linkcode multistep}
+ * - Adaptive: {@linkcode dopri5}, {@linkcode dop853}
+ * - Fitted to the data: {@linkcode dpmV3}, {@linkcode dpmV3Statistics}, {@linkcode gaussianStatistics}
+ * - All steps at once: {@linkcode collocation}, {@linkcode picard}
+ * - A first leg in one step: {@linkcode teleport}, {@linkcode gaussianLeg}, {@linkcode integratedLeg}; how far it
+ *   may go: {@linkcode landingLevel}, {@linkcode skipLevel}, {@linkcode skipEstimate}, {@linkcode crossingLevel},
+ *   {@linkcode legDeviation}
+ * - Grids of noise levels: {@linkcode ddpmGrid}, {@linkcode karrasGrid}, {@linkcode logSnrGrid},
+ *   {@linkcode uniformTGrid}, {@linkcode gridByName}, {@linkcode respacedGrid}, {@linkcode checkSigmas}
+ * - Between conventions: {@linkcode sigmaOfAlphaBar}, {@linkcode alphaBarOfSigma}, {@linkcode sigmaOfFlowTime},
+ *   {@linkcode flowTimeOfSigma}
+ * - Random numbers: {@linkcode startNoise}, {@linkcode RandomStream}, {@linkcode levelKey}, {@linkcode philox4x32}
+ *
+ * ## Metrics
+ *
+ * - Pairs of samples: {@linkcode mse}, {@linkcode rSquared}, {@linkcode pearson}, {@linkcode agreement},
+ *   {@linkcode denoiserAgreement}, {@linkcode errorToFullScan}
+ * - Memorisation: {@linkcode nearestItems}, {@linkcode memorisedShare}, {@linkcode MEMORISED_RATIO},
+ *   {@linkcode memorisedDistance}, {@linkcode shareWithin}
+ * - Distances of distributions: {@linkcode wasserstein2}, {@linkcode wasserstein2OfGaussians},
+ *   {@linkcode wasserstein2OnLine}, {@linkcode assignment}, {@linkcode slicedWasserstein2}, {@linkcode sinkhorn},
+ *   {@linkcode sinkhornDivergence}, {@linkcode energyDistance}, {@linkcode mmd}, {@linkcode frechetDistance}
+ * - Coverage: {@linkcode precisionRecall}
+ * - Scores: {@linkcode scoreTable}, {@linkcode compareScores}, {@linkcode explainedVariance}
+ *
+ * ## Theory
+ *
+ * - Every statement, measured: {@linkcode STATEMENTS}, {@linkcode theoryTable}, {@linkcode report}
+ * - Flows that are known: {@linkcode gaussianFlow}, {@linkcode pointFlow}, {@linkcode mixtureFlow},
+ *   {@linkcode empiricalFlow}, {@linkcode exactFlow}, {@linkcode extrapolateFlow}; targets:
+ *   {@linkcode isotropicMixture}, {@linkcode ringTarget}, {@linkcode sphereTarget}, {@linkcode ambientTarget}
+ * - Posteriors: {@linkcode posteriorLogits}, {@linkcode restrictedMean}, {@linkcode rowsByLogit},
+ *   {@linkcode logSumExp}, {@linkcode concentration}
+ * - Bounds of subsets: {@linkcode truncation}, {@linkcode subsetSizes}, {@linkcode localTruncation},
+ *   {@linkcode transportedSteps}, {@linkcode sampledTail}, {@linkcode tailMassBound}
+ * - Biased estimates: {@linkcode averagedSoftmax}, {@linkcode averagedSoftmaxErrors}, {@linkcode knnProposal},
+ *   {@linkcode knnImportance}
+ * - Bounds of replacements: {@linkcode gaussianDeviationBound}, {@linkcode lateStartBound}, {@linkcode tuplesOf}
+ * - Orders of samplers: {@linkcode measuredOrders}, {@linkcode straightened}
+ *
+ * ## Codecs
+ *
+ * - Latents: {@linkcode pcaCodec}, {@linkcode encodeDataset}; nonlinear: {@linkcode trainAutoencoder},
+ *   {@linkcode autoencoderCodec}, {@linkcode loadAutoencoder}, {@linkcode encodeAutoencoder},
+ *   {@linkcode decodeAutoencoder}
+ *
+ * ## Training
+ *
+ * - {@linkcode trainDenoiser}, {@linkcode trainedDenoiser}; networks: {@linkcode mlp}, {@linkcode unet},
+ *   {@linkcode networkOf}
+ * - Files: {@linkcode readNetwork}, {@linkcode encodeNetwork}, {@linkcode decodeNetwork},
+ *   {@linkcode encodeSafetensors}, {@linkcode decodeSafetensors}, {@linkcode encodeCheckpoint},
+ *   {@linkcode decodeCheckpoint}, {@linkcode writeWhole}
+ * - Parts: {@linkcode openTrainingBackend}, {@linkcode optimise}, {@linkcode beginOptimising},
+ *   {@linkcode adamStep}, {@linkcode trainingBatch}, {@linkcode denoisingLoss}, {@linkcode weightTensors},
+ *   {@linkcode copyWeights}, {@linkcode normalWeight}, {@linkcode zeroWeight}
+ *
+ * ## Plots and notebooks
+ *
+ * - {@linkcode show} shows anything, {@linkcode notebookProgress} tells how far a run is
+ * - Charts: {@linkcode lineSpec}, {@linkcode scatterSpec}, {@linkcode cloudSpec}, {@linkcode fieldSpec},
+ *   {@linkcode heatmapSpec}, {@linkcode posteriorSpec}, {@linkcode panelsSpec}, {@linkcode projection},
+ *   {@linkcode chartSvg}, {@linkcode CHART_SCHEMA}
+ * - Pictures: {@linkcode imageGrid}, {@linkcode scatterImage}, {@linkcode encodePng}, {@linkcode joinBitmaps},
+ *   {@linkcode blankBitmap}
+ *
+ * ## Everything else
+ *
+ * - Papers of what was used: {@linkcode cite}
+ * - Errors: {@linkcode DatasetError}, {@linkcode DeviceError}, {@linkcode WriteError}
+ * - Linear algebra: {@linkcode symmetricEigen}, {@linkcode solveLinear}
  *
  * @module
  */

@@ -3,7 +3,9 @@ import { fromFileUrl, join } from "@std/path";
 import assert from "node:assert/strict";
 
 const ROOT = fromFileUrl(new URL("..", import.meta.url));
-const ENTRIES = ["mod.ts", "src/notebook.ts", "src/cli.ts"];
+const ENTRIES = Object.values(
+  JSON.parse(Deno.readTextFileSync(join(ROOT, "deno.json"))).exports as Record<string, string>,
+).map((path) => path.replace("./", ""));
 
 interface Tag {
   readonly kind: string;
@@ -61,9 +63,12 @@ interface Entry {
 }
 
 const entries = await documentation();
-const EXPORTS = entries[0].symbols.flatMap(({ name, declarations }) =>
-  // A reference repeats what is documented where it comes from.
-  declarations.filter(({ kind }) => kind !== "reference").map((declared) => ({ name, ...declared }))
+// A reference repeats what is documented where it comes from.
+const EXPORTS = entries.flatMap(({ symbols }) =>
+  symbols.flatMap(({ name, declarations }) =>
+    declarations.filter(({ kind }) => kind !== "reference")
+      .map((declared) => ({ name, ...declared }))
+  )
 );
 
 async function documentation(): Promise<Entry[]> {
@@ -145,15 +150,17 @@ Deno.test("every exported function, class and constant has an example that runs 
     .filter(({ name, jsDoc }) =>
       !tagsOf(jsDoc, "example").some(({ doc = "" }) =>
         /^```ts$/m.test(doc) && /\bassert[.(]/.test(doc) && RegExp(`\\b${name}\\b`).test(doc) &&
-        /from "@closedform\/diffusion(?:\/notebook)?"/.test(doc)
+        /from "@closedform\/diffusion(?:\/\w+)?"/.test(doc)
       )
     ).map(({ name }) => name);
   assert.deepEqual(missing, []);
 });
 
 Deno.test("every error that an exported function throws, itself or by functions of its file, is documented", () => {
-  // What takes no parameters gives its own, which are in order.
-  const missing = EXPORTS.filter(({ kind, def }) => kind === "function" && def.params.length > 0)
+  // What takes no parameters gives its own, which are in order; the command line turns errors into exit codes.
+  const missing = EXPORTS.filter(({ kind, name, def }) =>
+    kind === "function" && name !== "main" && def.params.length > 0
+  )
     .flatMap(({ name, jsDoc, location }) => {
       const documented = tagsOf(jsDoc, "throws").map(({ tsType }) => tsType?.repr);
       const functions = functionsOf(fromFileUrl(location.filename));
@@ -199,4 +206,44 @@ Deno.test("every entry begins with what it is for and an example", () => {
     const shown = module_doc.doc + tagsOf(module_doc, "example").map(({ doc }) => doc).join("\n");
     assert.match(shown, /^```(?:ts|sh)$/m, `example of ${ENTRIES[i]}`);
   });
+});
+
+/** The section of the guide in `mod.ts` that tells about a folder or file of `src`. */
+const SECTIONS: Readonly<Record<string, string>> = {
+  "codecs": "Codecs",
+  "compute": "Devices",
+  "datasets": "Data",
+  "denoisers": "Denoisers",
+  "linear_space.ts": "Devices",
+  "metrics": "Metrics",
+  "noise.ts": "Samplers",
+  "notebook.ts": "Plots and notebooks",
+  "plots": "Plots and notebooks",
+  "random.ts": "Samplers",
+  "retrieval": "Retrieval",
+  "row_space.ts": "Devices",
+  "samplers": "Samplers",
+  "theory": "Theory",
+  "training": "Training",
+};
+
+/** Whether it is a statement of the theory: those are listed by `STATEMENTS`. */
+const isStatement = ({ kind, def }: Declaration) =>
+  kind === "function" && def.params.length === 0 &&
+  /"Report"/.test(JSON.stringify(def.returnType));
+
+Deno.test("the guide of mod.ts links every function, class and constant once, in the section of its layer", () => {
+  const guide = entries[0].module_doc?.doc ?? "";
+  const linked = guide.split(/^## /m).slice(1).flatMap((section) => {
+    const title = section.slice(0, section.indexOf("\n")).trim();
+    return [...section.matchAll(/\{@linkcode (\w+)\}/g)].map(([, name]) => `${title}: ${name}`);
+  });
+  const wanted = EXPORTS.filter((declared) =>
+    declared.name !== "main" && ["function", "class", "variable"].includes(declared.kind) &&
+    !isStatement(declared)
+  ).map(({ name, location }) => {
+    const [, part] = /\/src\/([^/]+)/.exec(location.filename) ?? assert.fail(location.filename);
+    return `${SECTIONS[part] ?? "Everything else"}: ${name}`;
+  });
+  assert.deepEqual(linked.sort(), [...new Set(wanted)].sort());
 });
