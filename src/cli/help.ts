@@ -30,7 +30,8 @@ Usage: deno task sample [options]
   --npz             also write samples.npz: samples, what was last denoised, latents, and with
                     --trajectory all states
   --trajectory      also write trajectory.png, the way of the first samples
-  --from RUN.json   repeat a run; options that are given go before those of the record
+  --from RUN.json   repeat a run, from any folder: the record keeps absolute paths of what was read;
+                    options that are given go before its own
   --quiet           print nothing but errors
   --json            print the run record instead of text
   --help [TOPIC]    print this, or one of: data, denoisers, smoothing, baselines, samplers

@@ -3,9 +3,12 @@
  *
  * @module
  */
+import { resolve } from "@std/path";
 import config from "../../deno.json" with { type: "json" };
 import { readBytes } from "../datasets/_files.ts";
+import { DATASET_SPECS } from "../datasets/load.ts";
 import { DatasetError } from "../errors.ts";
+import { CODEC_SPECS } from "./codec.ts";
 import { OPTIONS } from "./options.ts";
 import type { OptionTexts } from "./options.ts";
 
@@ -43,15 +46,25 @@ export interface Recalled {
 }
 
 /**
- * The options that a record keeps.
+ * The options that a record keeps. Paths become absolute, so that a repetition reads the same files
+ * from wherever it is started, and wherever the record lies by then.
  *
  * @param texts The options as given.
  * @param device The device that was used.
  */
 export function recordedTexts(texts: OptionTexts, device: string): OptionTexts {
-  const kept = Object.entries(texts).filter(([name]) => !NOT_RECORDED.includes(name));
+  const kept = Object.entries(texts).filter(([name]) => !NOT_RECORDED.includes(name))
+    .map(([name, value]) => [name, typeof value === "string" ? absolute(name, value) : value]);
   // Another device rounds differently.
   return { ...Object.fromEntries(kept), device };
+}
+
+function absolute(name: string, text: string): string {
+  if (name === "init") return resolve(text);
+  const forms = name === "data" ? DATASET_SPECS : name === "codec" ? CODEC_SPECS : [];
+  const [, scheme, path] = /^([^:]*):(.+)$/s.exec(text) ?? [];
+  const named = (forms as readonly string[]).includes(`${scheme}:PATH`);
+  return named ? `${scheme}:${resolve(path)}` : text;
 }
 
 /**

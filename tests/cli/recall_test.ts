@@ -3,7 +3,7 @@ import config from "../../deno.json" with { type: "json" };
 import { join } from "@std/path";
 import assert from "node:assert/strict";
 import { cliRun, failedRun, readRun } from "../_helpers/cli_runs.ts";
-import { runSample } from "../_helpers/command.ts";
+import { runSample, startSample } from "../_helpers/command.ts";
 import { withFolder, write } from "../_helpers/files.ts";
 
 const PACKAGE = `${config.name}@${config.version}`;
@@ -72,6 +72,36 @@ Deno.test("sample --from refuses other data than those of the record, unless the
     assert.deepEqual([code, lines.length], [2, 1]);
     assert.match(lines[0], /^Cannot repeat .*run\.json: .*other data/);
     await cliRun(out, ...from, "--data", `npy:${file}`);
+  }));
+
+Deno.test("sample --from finds the files of a run from another folder, whatever lies there under their names", () =>
+  withFolder(async (folder) => {
+    const [home, away] = ["home", "away"].map((name) => join(folder, name));
+    for (const [place, shift] of [[home, 0], [away, 1]] as const) {
+      await Deno.mkdir(join(place, "sub"), { recursive: true });
+      const data = moons(20).data.map((v) => v + shift) as Float32Array;
+      await Deno.writeFile(join(place, "sub/x.npy"), encodeNpy(data, [20, 2]));
+      const init = Float32Array.of(1, 2, 3, 4).map((v) => v + shift);
+      await Deno.writeFile(join(place, "init.npy"), encodeNpy(init, [2, 2]));
+    }
+    const start = async (where: string, ...args: string[]) => {
+      const { code, stderr } = await startSample(["--quiet", ...args], where).output();
+      assert.equal(code, 0, new TextDecoder().decode(stderr));
+    };
+    const files = ["--data", "npy:sub/x.npy", "--init", "./init.npy"];
+    await start(home, ...files, "--stream", "--device", "reference", "--out", "first");
+    // The record may lie elsewhere too.
+    await Deno.copyFile(join(home, "first/run.json"), join(away, "moved.json"));
+    await start(away, "--from", "moved.json", "--out", "again");
+    await start(join(away, "sub"), "--from", "../again/run.json", "--out", "third");
+    const first = await readRun(join(home, "first"));
+    assert.equal(first.record.options.data, "npy:sub/x.npy");
+    assert.equal(first.record.arguments.data, `npy:${join(home, "sub/x.npy")}`);
+    for (const place of ["again", "sub/third"]) {
+      const again = await readRun(join(away, place));
+      assert.deepEqual(again.samples, first.samples);
+      assert.deepEqual(again.record.arguments, first.record.arguments);
+    }
   }));
 
 Deno.test("sample --from answers what is no record in one line, with exit code 2", () =>
