@@ -1,5 +1,4 @@
 /** Reading files, gzipped or not, in bounded memory and with errors that name them. */
-import { join } from "@std/path";
 import { DatasetError } from "../errors.ts";
 import { decodeText } from "./_text.ts";
 
@@ -13,16 +12,14 @@ export function fileError(
   cause: unknown,
 ): unknown {
   if (!(cause instanceof Error) || cause instanceof DatasetError) return cause;
-  const { NotFound, PermissionDenied, NotCapable, IsADirectory, NotADirectory } = Deno.errors;
-  const failures: [new (message: string) => Error, string][] = [
-    [NotFound, "nothing there"],
-    [PermissionDenied, "no permission to read it"],
-    [NotCapable, "no permission to read it"],
-    [IsADirectory, "a folder"],
-    [NotADirectory, "a file where a folder should be"],
-  ];
-  const [, found] = failures.find(([Type]) => cause instanceof Type) ??
-    [Error, `an error of the file system, ${cause.message}`];
+  const failures: Record<string, string> = {
+    NotFound: "nothing there",
+    PermissionDenied: "no permission to read it",
+    NotCapable: "no permission to read it",
+    IsADirectory: "a folder",
+    NotADirectory: "a file where a folder should be",
+  };
+  const found = failures[cause.name] ?? `an error of the file system, ${cause.message}`;
   return new DatasetError(file, found, wanted, { cause });
 }
 
@@ -31,6 +28,9 @@ export async function stat(
   path: string,
   wanted: string,
 ): Promise<Deno.FileInfo> {
+  if (typeof Deno !== "object") {
+    throw new DatasetError(path, "no file system", "bytes as a Blob, which fetch() and forms give");
+  }
   try {
     return await Deno.stat(path);
   } catch (error) {
@@ -59,7 +59,8 @@ export async function findFile(
     throw new DatasetError(folder, "a file", `a folder with ${names[0]}`);
   }
   for (const name of names.flatMap((name) => [name, `${name}.gz`])) {
-    if (await exists(join(folder, name))) return join(folder, name);
+    const file = `${folder.replace(/[\\/]+$/, "")}/${name}`;
+    if (await exists(file)) return file;
   }
   throw new DatasetError(
     folder,
@@ -80,6 +81,46 @@ export function allocate(file: string, size: number): Uint8Array {
       { cause },
     );
   }
+}
+
+/** A file that is open at its start. */
+interface OpenFile {
+  /** Its first two bytes. */
+  readonly magic: Uint8Array;
+  readonly size: number;
+  readonly readable: ReadableStream<Uint8Array<ArrayBuffer>>;
+}
+
+async function openFile(file: string): Promise<OpenFile> {
+  const { isFile, isDirectory, size } = await stat(file, "a file");
+  if (!isFile) {
+    const found = isDirectory ? "a folder" : "a device or pipe";
+    throw new DatasetError(file, found, "a file");
+  }
+  const opened = await Deno.open(file).catch((error) => {
+    throw fileError(file, "a file", error);
+  });
+  const magic = new Uint8Array(2);
+  try {
+    await opened.read(magic);
+    await opened.seek(0, Deno.SeekMode.Start);
+  } catch (error) {
+    opened.close();
+    throw fileError(file, "a readable file", error);
+  }
+  return { magic, size, readable: opened.readable };
+}
+
+async function openBlob(blob: Blob): Promise<OpenFile> {
+  const magic = await blob.slice(0, 2).bytes().catch((error) => {
+    throw fileError(nameOf(blob), "a readable file", error);
+  });
+  return { magic, size: blob.size, readable: blob.stream() };
+}
+
+/** What messages call a file. */
+export function nameOf(file: string | Blob): string {
+  return typeof file === "string" ? file : file instanceof File ? file.name : "a Blob";
 }
 
 /** A file read from start to end, decompressed if it begins with the magic of gzip. */
@@ -104,33 +145,19 @@ export class ByteReader implements AsyncDisposable {
     this.#signal = signal;
   }
 
-  /** Opens a regular file. */
-  static async open(file: string, signal?: AbortSignal): Promise<ByteReader> {
+  /** Opens a regular file, or one that a page has as a `Blob`. */
+  static async open(file: string | Blob, signal?: AbortSignal): Promise<ByteReader> {
     signal?.throwIfAborted();
-    const { isFile, isDirectory, size } = await stat(file, "a file");
-    if (!isFile) {
-      const found = isDirectory ? "a folder" : "a device or pipe";
-      throw new DatasetError(file, found, "a file");
-    }
-    const opened = await Deno.open(file).catch((error) => {
-      throw fileError(file, "a file", error);
-    });
-    const magic = new Uint8Array(2);
-    try {
-      await opened.read(magic);
-      await opened.seek(0, Deno.SeekMode.Start);
-    } catch (error) {
-      opened.close();
-      throw fileError(file, "a readable file", error);
-    }
-    return magic[0] === 0x1F && magic[1] === 0x8B
-      ? new ByteReader(
-        file,
-        size * GZIP_MOST,
-        opened.readable.pipeThrough(new DecompressionStream("gzip")),
-        signal,
-      )
-      : new ByteReader(file, size, opened.readable, signal);
+    const { magic, size, readable } = typeof file === "string"
+      ? await openFile(file)
+      : await openBlob(file);
+    const gzipped = magic[0] === 0x1F && magic[1] === 0x8B;
+    return new ByteReader(
+      nameOf(file),
+      gzipped ? size * GZIP_MOST : size,
+      gzipped ? readable.pipeThrough(new DecompressionStream("gzip")) : readable,
+      signal,
+    );
   }
 
   /** Fills `target` as far as the content reaches; the number of bytes read. */

@@ -6,17 +6,17 @@
 import { sizeOf } from "../_shape.ts";
 import { DatasetError } from "../errors.ts";
 import { checkLimit, checkOneOf } from "./_checks.ts";
-import { allocate, ByteReader, findFile } from "./_files.ts";
+import { allocate, ByteReader, findFile, nameOf } from "./_files.ts";
 import { Dataset } from "./dataset.ts";
 import type { ReadOptions } from "./read_options.ts";
 
 /** Options of {@linkcode readIdx}. */
 export interface IdxOptions extends ReadOptions {
   /** The file of labels, IDX of rank 1. Default: no labels. */
-  readonly labels?: string;
+  readonly labels?: string | Blob;
   /** A name for each class; labels beyond them are an error. Default: the class numbers. */
   readonly classNames?: readonly string[];
-  /** The data set's name. Default: the path of the images. */
+  /** The data set's name. Default: the path of the images, or the name of their `File`. */
   readonly name?: string;
 }
 
@@ -32,7 +32,7 @@ export interface MnistOptions extends ReadOptions {
  * Of rank 3, `[N, rows, columns]`, they are grey images `[rows, columns, 1]`; of
  * rank 4 `[height, width, channels]`; of rank 2 rows of bytes, of rank 1 single bytes.
  *
- * @param images The file.
+ * @param images The file: its path, or what `fetch()` and forms give in a page.
  * @param options A file of labels, names, limit.
  * @returns The data set, of range `[-1, 1]`.
  * @throws {DatasetError} If a file is missing, no IDX file of bytes, truncated, too long, or does not fit its labels.
@@ -53,10 +53,10 @@ export interface MnistOptions extends ReadOptions {
  * ```
  */
 export async function readIdx(
-  images: string,
+  images: string | Blob,
   options: IdxOptions = {},
 ): Promise<Dataset> {
-  const { classNames, name = images } = options;
+  const { classNames, name = nameOf(images) } = options;
   const { bytes: data, dimensions } = await readArray(images, options);
   const shape = dimensions.length === 3
     ? [...dimensions.slice(1), 1]
@@ -127,7 +127,7 @@ interface IdxArray {
 }
 
 async function readArray(
-  file: string,
+  file: string | Blob,
   options: ReadOptions,
 ): Promise<IdxArray> {
   const limit = checkLimit(options.limit);
@@ -137,12 +137,12 @@ async function readArray(
   const itemSize = sizeOf(dimensions.slice(1));
   if (!(dimensions[0] * itemSize <= reader.most)) {
     throw new DatasetError(
-      file,
+      reader.file,
       `dimensions ${dimensions.join(" × ")} in a file too small for them`,
       `${dimensions[0] * itemSize} bytes`,
     );
   }
-  const bytes = allocate(file, count * itemSize);
+  const bytes = allocate(reader.file, count * itemSize);
   // About a megabyte at a time, so that progress is seen and an abort is heard.
   const step = Math.max(1, Math.floor(2 ** 20 / itemSize));
   for (let done = 0; done < count; done += step) {
@@ -189,14 +189,14 @@ async function readDimensions(reader: ByteReader): Promise<number[]> {
 }
 
 async function readLabels(
-  file: string,
+  file: string | Blob,
   total: number,
   { classNames, limit, signal }: IdxOptions,
 ): Promise<Uint8Array> {
   const { dimensions, bytes } = await readArray(file, { limit, signal });
   if (dimensions.length !== 1 || dimensions[0] !== total) {
     throw new DatasetError(
-      file,
+      nameOf(file),
       `labels of dimensions ${dimensions.join(" × ")}`,
       `${total}, one for each item`,
     );
@@ -205,7 +205,7 @@ async function readLabels(
   const bad = bytes.findIndex((label) => label >= classes);
   if (bad >= 0) {
     throw new DatasetError(
-      file,
+      nameOf(file),
       `label ${bytes[bad]} at position ${bad}`,
       `labels below ${classes}`,
     );

@@ -45,6 +45,18 @@ Deno.test("readIdx() reads labels and gives the classes their names", async () =
   });
 });
 
+Deno.test("readIdx() reads what a page has, gzipped or not, and names it when it is damaged", async () => {
+  const data = someBytes(12), bytes = encodeIdx([3, 2, 2], data);
+  for (const content of [bytes, gzipSync(bytes)] as Uint8Array<ArrayBuffer>[]) {
+    const images = new File([content], "digits"), labels = new Blob([encodeIdx([3], [1, 0, 1])]);
+    const set = await readIdx(images, { labels });
+    assert.deepEqual([set.data, set.labels], [data, Uint32Array.of(1, 0, 1)]);
+    assert.equal(set.summary(), "digits: 3 items of 2×2×1 bytes in 2 classes");
+    await rejectsAbout(readIdx(images.slice(0, -1)), "a Blob", /gzip stream|11 bytes of items/);
+    await rejectsAbout(readIdx(images, { labels: images }), "digits", /labels of dimensions 3 × 2/);
+  }
+});
+
 Deno.test("readIdx() refuses damaged files and names them", async () => {
   await withFolder(async (folder) => {
     const good = encodeIdx([3, 2, 2], someBytes(12));
