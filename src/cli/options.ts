@@ -282,12 +282,16 @@ function sampler(
   oneOf("sampler", name, SAMPLER_NAMES);
   if (text === undefined) return { sampler: name as SamplerName };
   const tolerance = positive("tolerance", text);
+  if (!takesTolerance(name)) {
+    const takers = SAMPLER_NAMES.filter(takesTolerance).join(", ");
+    throw new UsageError(
+      `Cannot use --tolerance with --sampler ${name}: wanted one of ${takers}, or --denoiser golden`,
+    );
+  }
   try {
     samplerByName(name, { tolerance });
   } catch (error) {
-    throw new UsageError(
-      `Cannot use --tolerance ${text}: ${(error as RangeError).message}, and --denoiser golden`,
-    );
+    throw new UsageError(`Cannot use --tolerance ${text}: ${(error as RangeError).message}`);
   }
   return { sampler: name as SamplerName, tolerance };
 }

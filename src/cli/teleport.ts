@@ -43,7 +43,9 @@ export async function planTeleport(
   const { teleport: level, grid } = options;
   if (level === undefined) return undefined;
   if (rows) {
-    throw new UsageError("Cannot use --teleport with data on disk: wanted data that fit in memory");
+    throw new UsageError(
+      "Cannot use --teleport with data that stay on disk: wanted data in memory",
+    );
   }
   if (dataset.count === 1) {
     throw new UsageError("Cannot use --teleport with a single item: wanted at least 2");

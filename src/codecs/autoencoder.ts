@@ -167,7 +167,7 @@ async function frameOf(
   const counts = { components: most, latentDimension: wanted, width, steps, batchSize };
   for (const [name, value] of Object.entries(counts)) checkWhole(ACTION, name, value, 1);
   if (!(stability >= 0 && stability < Infinity)) {
-    throw new RangeError(`Cannot ${ACTION}: stability is ${stability}, wanted a number ≥ 0`);
+    throw new RangeError(`Cannot ${ACTION}: stability is ${stability}, wanted a number >= 0`);
   }
   const { mean, variances, basis } = await dataSpectrum(dataset, {
     rank: most,

@@ -89,7 +89,9 @@ export async function exactNeighbours(
     for (const [i, { indices }] of found.entries()) {
       if (indices.length < k) {
         throw new RangeError(
-          `Cannot find the nearest rows: query ${first + i} is too far from the data for float32`,
+          `Cannot find the nearest rows: query ${
+            first + i
+          } is too far from the data for float32, wanted squared distances below 3e38`,
         );
       }
     }

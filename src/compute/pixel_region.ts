@@ -31,9 +31,9 @@ export function checkRegion(region: PixelRegion, shape: readonly number[], actio
     from + size <= all;
   if (!fits(top, height, shape[0]) || !fits(left, width, shape[1])) {
     throw new RangeError(
-      `Cannot ${action}: the region has ${height}x${width} pixels from (${top}, ${left}), wanted pixels of a ${
+      `Cannot ${action}: the region has ${height}×${width} pixels from (${top}, ${left}), wanted pixels of an image of ${
         shape[0]
-      }x${shape[1]} image`,
+      }×${shape[1]}`,
     );
   }
 }

@@ -110,7 +110,7 @@ export function windowJob(
     const wide = patches.find((patch) => patch > Math.min(height, width));
     if (wide !== undefined) {
       throw new RangeError(
-        `Cannot ${WINDOW_ACTION}: a patch of side ${wide} does not lie inside of a ${height}x${width} image`,
+        `Cannot ${WINDOW_ACTION}: a patch has side ${wide}, wanted one inside of an image of ${height}×${width} pixels`,
       );
     }
   }

@@ -112,7 +112,7 @@ export class Dataset {
       );
     }
     if (classNames && !labels) {
-      throw new TypeError(`${action}: received class names without labels`);
+      throw new TypeError(`${action}: received class names without labels, wanted labels too`);
     }
     const classes = labels ? labels.reduce((most, label) => Math.max(most, label + 1), 0) : 0;
     if (classNames && classNames.length < classes) {
@@ -204,7 +204,7 @@ export class Dataset {
   take(n: number): Dataset {
     if (!Number.isInteger(n) || n < 1) {
       throw new RangeError(
-        `Cannot take items of ${this.name}: n is ${n}, wanted a whole number ≥ 1`,
+        `Cannot take items of ${this.name}: n is ${n}, wanted a whole number >= 1`,
       );
     }
     if (n >= this.count) return this;

@@ -43,7 +43,7 @@ export function blankBitmap(
   const whole = Number.isInteger(width) && Number.isInteger(height);
   if (!whole || width < 1 || height < 1 || width * height > 2 ** 27) {
     throw new RangeError(
-      `Cannot make a picture: its size is ${width}×${height}, wanted whole numbers ≥ 1 and at most 2^27 pixels`,
+      `Cannot make a picture: its size is ${width}×${height}, wanted whole numbers >= 1 and at most 2^27 pixels`,
     );
   }
   if (colour.length !== 3 || !colour.every((v) => v >= 0 && v <= 255)) {

@@ -118,7 +118,7 @@ function layOut(
   ) {
     if (!Number.isInteger(value) || value < least) {
       throw new RangeError(
-        `Cannot draw images: ${name} is ${value}, wanted a whole number ≥ ${least}`,
+        `Cannot draw images: ${name} is ${value}, wanted a whole number >= ${least}`,
       );
     }
   }

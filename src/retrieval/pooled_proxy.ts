@@ -125,7 +125,7 @@ function poolingOf(shape: readonly number[], side?: number): Pooling {
   if (side === undefined) { while (!makesSquares(rows) && rows > 1) rows--; }
   if (!Number.isInteger(rows) || rows < 1 || !makesSquares(rows)) {
     throw new RangeError(
-      `Cannot pool images of ${height}x${width} pixels to ${rows} per side, wanted a divisor that makes squares`,
+      `Cannot pool images of ${height}×${width} pixels: side is ${rows}, wanted a divisor that makes squares`,
     );
   }
   const p = height / rows, columns = width / p;

@@ -155,9 +155,9 @@ export function samplerByName(name: string, request: SamplerRequest = {}): Sampl
   }
   if (request.tolerance !== undefined && !takesTolerance(name)) {
     throw new RangeError(
-      `Cannot make the sampler ${name}: received a tolerance, which only ${
+      `Cannot make the sampler ${name}: received a tolerance, wanted none, or one of ${
         WITH_TOLERANCE.join(", ")
-      } take`,
+      }`,
     );
   }
   return SAMPLERS[name as SamplerName](request);

@@ -214,12 +214,12 @@ function checkOptions<X>(
   }
   if (grid?.startAtMean && !denoiser.mean) {
     throw new RangeError(
-      `Cannot sample: the grid ${grid.name} starts at the data mean, which ${denoiser.label} does not know`,
+      `Cannot sample: the grid ${grid.name} starts at the data mean, which ${denoiser.label} does not know, wanted another grid`,
     );
   }
   if (grid?.startAtData && !denoiser.draw) {
     throw new RangeError(
-      `Cannot sample: the grid ${grid.name} starts at noised data, of which ${denoiser.label} cannot draw`,
+      `Cannot sample: the grid ${grid.name} starts at noised data, of which ${denoiser.label} cannot draw, wanted another grid`,
     );
   }
   const wanted = count * sizeOf(denoiser.shape);

@@ -23,7 +23,7 @@ export function checkAdam(
     }
   }
   if (!(warmUp >= 0 && warmUp < Infinity)) {
-    throw new RangeError(`Cannot ${action}: warmUp is ${warmUp}, wanted a number ≥ 0`);
+    throw new RangeError(`Cannot ${action}: warmUp is ${warmUp}, wanted a number >= 0`);
   }
   return { rate, warmUp, beta1, beta2, epsilon };
 }

@@ -134,7 +134,7 @@ export function denoisingLoss(
   if (network.shape.join() !== dataset.shape.join()) {
     throw new TypeError(
       `Cannot train a denoiser: the network is for shape [${network.shape}], ` +
-        `the items of ${dataset.name} have [${dataset.shape}]`,
+        `wanted [${dataset.shape}], that of the items of ${dataset.name}`,
     );
   }
   return (tensors, step) => {

@@ -122,7 +122,10 @@ Deno.test("--sampler and --tolerance answer what they cannot do in one line", as
   for (
     const [args, words] of [
       [["--sampler", "magic"], /Cannot use --sampler magic: wanted one of ddim, euler, heun/],
-      [["--sampler", "heun", "--tolerance", "1e-3"], /Cannot use --tolerance 1e-3: .*only dopri5/],
+      [
+        ["--sampler", "heun", "--tolerance", "1e-3"],
+        /Cannot use --tolerance with --sampler heun: wanted one of dopri5, /,
+      ],
       [
         ["--sampler", "dop853", "--tolerance", "2"],
         /Cannot use --tolerance 2: .*wanted a number in \(0, 1\)/,
