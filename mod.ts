@@ -349,6 +349,7 @@ export { landingLevel, teleport } from "./src/samplers/teleport.ts";
 export type { TeleportLimit, TeleportOptions } from "./src/samplers/teleport.ts";
 export * from "./src/samplers/unipc.ts";
 export * from "./src/solve_linear.ts";
+export * from "./src/stop_button.ts";
 export * from "./src/symmetric_eigen.ts";
 export * from "./src/theory/flows/empirical_flow.ts";
 export * from "./src/theory/flows/exact_flow.ts";

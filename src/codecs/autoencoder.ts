@@ -21,6 +21,7 @@ import { dataSpectrum } from "../denoisers/spectrum.ts";
 import type { SpectrumOptions } from "../denoisers/spectrum.ts";
 import { RandomStream } from "../random.ts";
 import { checkWhole } from "../_checks.ts";
+import { stopButton } from "../stop_button.ts";
 import { startClock } from "../training/_pace.ts";
 import { beginOptimising } from "../training/adam.ts";
 import type { AdamOptions } from "../training/adam.ts";
@@ -74,7 +75,7 @@ export interface AutoencoderOptions extends AdamOptions, Pick<SpectrumOptions, "
   readonly backend?: TrainingBackendKind;
   /** Called after every step. */
   readonly onStep?: (step: Omit<TrainingStep, "snapshot">) => void | Promise<void>;
-  /** Cancels the training, which then rejects with `signal.reason`. */
+  /** Cancels the training, which then rejects with `signal.reason`. So does the Stop button of a notebook. */
   readonly signal?: AbortSignal;
 }
 
@@ -127,7 +128,9 @@ export async function trainAutoencoder(
   dataset: Dataset,
   options: AutoencoderOptions = {},
 ): Promise<TrainedAutoencoder> {
-  const { stability = 0.1, steps = 3000, batchSize = 128, seed = 0, signal, onStep } = options;
+  const { stability = 0.1, steps = 3000, batchSize = 128, seed = 0, onStep } = options;
+  using stop = stopButton(options.signal);
+  const { signal } = stop;
   const { frame, ...sizes } = await frameOf(dataset, options);
   using backend = await openTrainingBackend(options.backend);
   const coordinates = await coordinatesOf(dataset, frame, backend, signal);
@@ -140,7 +143,7 @@ export async function trainAutoencoder(
     );
   const paceAt = startClock(0, steps, batchSize);
   for await (
-    const { step, loss: value } of optimise(loss, state, { ...options, backend, steps })
+    const { step, loss: value } of optimise(loss, state, { ...options, signal, backend, steps })
   ) {
     await onStep?.({ step, steps, loss: value, ...paceAt(step) });
   }

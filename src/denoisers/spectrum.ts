@@ -16,6 +16,7 @@ import type { EigenDecomposition } from "../compute/eigen/eigen_decomposition.ts
 import { affineOf, checkPoints } from "../compute/posterior.ts";
 import type { WorkOptions } from "../compute/work_options.ts";
 import type { Dataset } from "../datasets/dataset.ts";
+import { stopButton } from "../stop_button.ts";
 import { checkRow, finiteRow } from "./gaussian_law.ts";
 import type { GaussianLaw } from "./gaussian_law.ts";
 
@@ -88,7 +89,8 @@ export async function dataSpectrum(
   checkRank(rank, dataset.dimension);
   checkFloor(floor);
   const data = options.class === undefined ? dataset : dataset.classSubset(options.class);
-  const spectrum = await throughCache(data, options);
+  using stop = stopButton(options.signal);
+  const spectrum = await throughCache(data, { ...options, signal: stop.signal });
   return lowRank(spectrum, Math.min(rank, spectrum.variances.length), floor);
 }
 

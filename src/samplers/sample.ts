@@ -9,6 +9,7 @@ import type { Denoiser } from "../denoisers/denoiser.ts";
 import { checkSigmas, ddpmGrid } from "../noise.ts";
 import type { SigmaGrid } from "../noise.ts";
 import { RandomStream, startNoise } from "../random.ts";
+import { stopButton } from "../stop_button.ts";
 import { Recorder } from "./_recorder.ts";
 import { ddim } from "./ddim.ts";
 import type { Convergence, Sampler } from "./sampler.ts";
@@ -47,7 +48,7 @@ export interface SampleOptions {
   readonly batchSize?: number;
   /** Whether to keep all states on the way. Default false. */
   readonly trajectory?: boolean;
-  /** Cancels the run, which then rejects with `signal.reason`. */
+  /** Cancels the run, which then rejects with `signal.reason`. So does the Stop button of a notebook. */
   readonly signal?: AbortSignal;
   /** Called after every step of every batch. */
   readonly onProgress?: (progress: Progress) => void | Promise<void>;
@@ -100,6 +101,9 @@ export interface SampleResult<X> {
   readonly trajectory?: readonly TrajectoryPoint[];
 }
 
+// Every so often other work gets its turn, timers and signals among it.
+const TURN_MS = 50;
+
 /**
  * Draws samples: start noise, a walk down the grid, and what happened on the way.
  *
@@ -131,7 +135,6 @@ export async function sample<X>(
     sampler = ddim(),
     grid = ddpmGrid(),
     batchSize = 64,
-    signal,
   } = options;
   checkOptions(denoiser, count, batchSize, options);
   checkSigmas(grid.sigmas);
@@ -139,6 +142,9 @@ export async function sample<X>(
   const record = new Recorder(space, count, shape, grid.sigmas, options.trajectory ?? false);
   const watched = record.watch(denoiser);
   const clock = new ProgressClock(grid.sigmas, Math.ceil(count / batchSize));
+  using stop = stopButton(options.signal);
+  const { signal } = stop;
+  let turn = performance.now();
   for (let first = 0; first < count; first += batchSize) {
     signal?.throwIfAborted();
     const rows = Math.min(batchSize, count - first);
@@ -149,6 +155,10 @@ export async function sample<X>(
       for await (const at of sampler.run(watched, start, grid.sigmas, { signal, samples })) {
         await record.step(at);
         await options.onProgress?.(clock.at(first / batchSize, at.sigma));
+        if (performance.now() - turn > TURN_MS) {
+          await new Promise((resolve) => setTimeout(resolve));
+          turn = performance.now();
+        }
         record.resume();
       }
       record.end();

@@ -21,6 +21,7 @@ import { edmPreconditioning } from "../denoisers/preconditioning.ts";
 import type { Preconditioning } from "../denoisers/preconditioning.ts";
 import { DatasetError } from "../errors.ts";
 import { checkWhole } from "../_checks.ts";
+import { stopButton } from "../stop_button.ts";
 import { describe } from "./_describe.ts";
 import { startClock } from "./_pace.ts";
 import { beginOptimising } from "./adam.ts";
@@ -74,7 +75,7 @@ export interface TrainOptions extends AdamOptions, DenoisingLossOptions {
   readonly snapshots?: readonly number[];
   /** Called after every step. */
   readonly onStep?: (step: TrainingStep) => void | Promise<void>;
-  /** Cancels the training, which then writes its checkpoint and rejects with `signal.reason`. */
+  /** Cancels the training, which then writes its checkpoint and rejects with `signal.reason`. So does the Stop button of a notebook. */
   readonly signal?: AbortSignal;
 }
 
@@ -117,7 +118,7 @@ export async function trainDenoiser(
   dataset: Dataset,
   options: TrainOptions = {},
 ): Promise<TrainedNetwork> {
-  const { steps = 8000, checkpoint, checkpointEvery = 1000, snapshots = [], signal } = options;
+  const { steps = 8000, checkpoint, checkpointEvery = 1000, snapshots = [] } = options;
   const { batchSize = 128, preconditioning = edmPreconditioning() } = options;
   const network = options.network ?? mlp({ shape: dataset.shape });
   checkWhole("train a denoiser", "steps", steps, 1);
@@ -139,10 +140,12 @@ export async function trainDenoiser(
   };
   let saved = state.step > 0 ? state.step : -1;
   using backend = await openTrainingBackend(options.backend);
+  using stop = stopButton(options.signal);
+  const { signal } = stop;
   const paceAt = startClock(state.step, steps, batchSize);
   try {
     for await (
-      const { step, loss: value } of optimise(loss, state, { ...options, backend, steps })
+      const { step, loss: value } of optimise(loss, state, { ...options, signal, backend, steps })
     ) {
       if (step % checkpointEvery === 0) await save();
       await options.onStep?.({
