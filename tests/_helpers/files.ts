@@ -28,12 +28,12 @@ export async function write(
   return path;
 }
 
-/** Fails unless the promise rejects with a `DatasetError` about `file` whose message matches. */
+/** The error with which the promise rejects; fails unless it is a `DatasetError` about `file` whose message matches. */
 export async function rejectsAbout(
   promise: Promise<unknown>,
   file: string,
   message: RegExp = /./,
-): Promise<void> {
+): Promise<DatasetError> {
   const error = await promise.then(
     () => assert.fail(`nothing thrown about ${file}`),
     (error) => error,
@@ -41,4 +41,5 @@ export async function rejectsAbout(
   assert.ok(error instanceof DatasetError, `not a DatasetError: ${error}`);
   assert.ok(error.file.startsWith(file), `${error.file} is not about ${file}`);
   assert.match(error.message, message);
+  return error;
 }

@@ -23,8 +23,8 @@ export interface Writer {
 
 /** What became of the processes. */
 export interface KillCounts {
-  /** How many were started. */
-  readonly tried: number;
+  /** How many were started; some end before their moment comes. */
+  readonly started: number;
   /** Killed before their end. */
   readonly killed: number;
   /** Of these, killed while a file was half-written. */
@@ -48,7 +48,7 @@ export function sourceUrl(path: string): string {
 }
 
 /**
- * Starts a process again and again, each over what the last one left, and kills it: a third of the times at any
+ * Starts a process again and again, each over what the last one left, until `times` were killed: a third of the times at any
  * moment of `duration` milliseconds, else within `burst` milliseconds of its beginning to write.
  */
 export async function killAtRandom(
@@ -56,13 +56,14 @@ export async function killAtRandom(
   times: number,
   { duration, burst, random }: { duration: number; burst: number; random: RandomStream },
 ): Promise<KillCounts> {
-  const counts = { tried: 0, killed: 0, inWriting: 0 };
-  for (let i = 0; i < times; i++) {
-    const moment: Moment = i % 3 === 0
+  const counts = { started: 0, killed: 0, inWriting: 0 };
+  while (counts.killed < times) {
+    assert.ok(counts.started < 10 * times, "ends before it can be killed");
+    const moment: Moment = counts.started % 3 === 0
       ? { from: "start", after: duration * random.uniform() }
       : { from: "writing", after: burst * random.uniform() };
     const killed = await killOnce(writer, moment);
-    counts.tried++;
+    counts.started++;
     if (killed) counts.killed++;
     if (killed && writer.writing()) counts.inWriting++;
     await writer.check();

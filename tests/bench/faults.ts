@@ -1,47 +1,45 @@
-/** The faults of tests/faults at full counts, as a table: tried, survived, errors. `deno task bench:faults` */
-import { moons, openDevice, optimal, RandomStream, tinyShapes } from "@closedform/diffusion";
-import { imageCache, samplingRun, spectrumCache } from "../faults/_writers.ts";
-import type { TimedWriter } from "../faults/_writers.ts";
-import { withFolder } from "../_helpers/files.ts";
-import { killAtRandom } from "../_helpers/killing.ts";
-import { soak } from "../_helpers/soak.ts";
+/**
+ * The tests of faults, with more kills and steps, as a table: tried, survived, errors seen.
+ *
+ * `deno task bench:faults [MOMENTS] [STEPS]`
+ */
+import { fromFileUrl } from "@std/path";
+import type { FaultRow } from "../_helpers/fault_table.ts";
 
-const MOMENTS = Number(Deno.args[0] ?? 100), STEPS = Number(Deno.args[1] ?? 100_000);
+const [MOMENTS = "100", STEPS = "100000"] = Deno.args;
+/** Different messages that are printed of a fault. */
+const MOST_SEEN = 3;
 
-function tell(fault: string, tried: number, survived: number, remarks: string): void {
-  console.log(
-    `${fault.padEnd(48)} ${tried.toLocaleString("en").padStart(8)} ${
-      survived.toLocaleString("en").padStart(9)
-    }  ${remarks}`,
-  );
+const table = await Deno.makeTempFile();
+const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+  args: ["test", "-A", "--quiet", "tests/faults", "tests/cli/output_test.ts"],
+  cwd: fromFileUrl(new URL("../..", import.meta.url)),
+  env: { FAULT_TABLE: table, FAULT_MOMENTS: MOMENTS, FAULT_STEPS: STEPS, NO_COLOR: "1" },
+}).output();
+const lines = (await Deno.readTextFile(table)).trim().split("\n");
+await Deno.remove(table);
+
+const faults = Map.groupBy(lines.map((line): FaultRow => JSON.parse(line)), ({ fault }) => fault);
+print("fault", "tried", "survived", "errors");
+for (const [fault, rows] of faults) {
+  const sum = (name: "tried" | "survived") => rows.reduce((n, row) => n + row[name], 0);
+  const seen = new Map<string, number>();
+  for (const [line, n] of rows.flatMap((row) => Object.entries(row.seen))) {
+    seen.set(line, (seen.get(line) ?? 0) + n);
+  }
+  const errors = [...seen.values()].reduce((a, b) => a + b, 0);
+  print(fault, ...[sum("tried"), sum("survived"), errors].map((n) => n.toLocaleString("en")));
+  const remarks = rows.flatMap(({ remark }) => remark ?? []);
+  const most = [...seen].sort((a, b) => b[1] - a[1]);
+  const told = most.slice(0, MOST_SEEN).map(([line, n]) => n > 1 ? `${n} × ${line}` : line);
+  if (most.length > MOST_SEEN) told.push(`and ${most.length - MOST_SEEN} more`);
+  for (const line of [...remarks, ...told]) console.log(`    ${line}`);
+}
+if (!success) {
+  console.error(new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr));
+  Deno.exit(1);
 }
 
-console.log(`${"fault".padEnd(48)} ${"tried".padStart(8)} ${"survived".padStart(9)}`);
-const writers: [string, (folder: string) => Promise<TimedWriter>][] = [
-  ["SIGKILL in a sampling run", samplingRun],
-  ["SIGKILL in building a cache of images", imageCache],
-  ["SIGKILL in building a cache of a spectrum", spectrumCache],
-];
-for (const [fault, make] of writers) {
-  await withFolder(async (folder) => {
-    const writer = await make(folder);
-    const random = new RandomStream({ seed: 2, purpose: "theory" });
-    // Throws at the first file that is not whole.
-    const counts = await killAtRandom(writer, MOMENTS, { ...writer, random });
-    await writer.finish();
-    const remarks =
-      `${counts.killed} killed before their end, ${counts.inWriting} in the middle of a file`;
-    tell(fault, counts.tried, counts.tried, remarks);
-  });
-}
-for (const [name, set] of [["points", moons(300)], ["images", tinyShapes(100)]] as const) {
-  using device = await openDevice("wasm");
-  using denoiser = await optimal(set, device);
-  const { steps, tensors, megabytes } = await soak(denoiser, STEPS / 2);
-  tell(
-    `steps of samples of ${name}`,
-    steps,
-    tensors === 0 ? steps : 0,
-    `${tensors} more tensors, ${megabytes.toFixed(1)} MB more`,
-  );
+function print(fault: string, ...cells: readonly string[]): void {
+  console.log(fault.padEnd(60) + cells.map((cell) => cell.padStart(10)).join(""));
 }

@@ -3,6 +3,7 @@ import { join } from "@std/path";
 import assert from "node:assert/strict";
 import { OutputFolder } from "../../src/cli/output.ts";
 import type { RunFile } from "../../src/cli/output.ts";
+import { tell } from "../_helpers/fault_table.ts";
 import { withFolder } from "../_helpers/files.ts";
 import { sourceUrl, startProgram } from "../_helpers/killing.ts";
 
@@ -61,6 +62,8 @@ Deno.test("commit() killed between any two changes leaves no run.json over files
     }
     // Two files that are replaced, one that comes, two that go or are not there, and the record, twice.
     assert.deepEqual([killed, sealed], [7, 1]);
+    const fault = "SIGKILL between any two changes of an output folder";
+    tell({ fault, tried: killed, survived: killed, seen: {} });
     const left = names(folder).filter((name) => !name.endsWith(".part"));
     assert.deepEqual(left, NEW.toSorted());
     for (const name of left) assert.equal(await Deno.readTextFile(join(folder, name)), "new");

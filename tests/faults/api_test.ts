@@ -1,6 +1,7 @@
 /** Ten thousand calls of public functions with something wrong. */
 import { RandomStream } from "@closedform/diffusion";
 import assert from "node:assert/strict";
+import { tell } from "../_helpers/fault_table.ts";
 import { assertNumbers, callWrong } from "../_helpers/wrong_calls.ts";
 import { PUBLIC_CALLS } from "./_public_calls.ts";
 
@@ -24,6 +25,14 @@ Deno.test(`public functions refuse or answer each of ${CALLS.toLocaleString("en"
       broken.push(`call ${i}: ${(error as Error).message}`);
     }
   }
+  const { answered, ...refused } = counts;
+  tell({
+    fault: "calls of public functions, wrong in one place",
+    tried: CALLS,
+    survived: CALLS - broken.length,
+    seen: refused,
+    remark: `${PUBLIC_CALLS.length} functions, ${answered} calls answered rightly`,
+  });
   assert.equal(broken.length, 0, `${broken.length} broken promises:\n${broken.join("\n")}`);
   const functions = `${PUBLIC_CALLS.length} functions`;
   const sums = Object.entries(counts).map(([outcome, n]) => `${n} ${outcome}`).join(", ");
