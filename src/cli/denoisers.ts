@@ -113,11 +113,11 @@ async function smooth(
   device: Device,
   { smoothing, seed }: RunOptions,
 ): Promise<StoredDenoiser> {
-  const { bandwidth, M, draws, neighbours } = smoothing!;
+  const { bandwidth, M, drawKind, neighbours } = smoothing!;
   using resources = new DisposableStack();
   const base = resources.use(await optimal(dataset, device));
   const inner = neighbours ? neighbourEstimator(base, { ...neighbours, seed }) : base;
-  const made = smoothed(inner, { bandwidth, M, draws, seed });
+  const made = smoothed(inner, { bandwidth, M, drawKind, seed });
   return released(made, resources.move());
 }
 

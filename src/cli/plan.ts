@@ -4,7 +4,7 @@
  * @module
  */
 import type { Device } from "../compute/device.ts";
-import type { Draws } from "../denoisers/smoothed.ts";
+import type { DrawKind } from "../denoisers/smoothed.ts";
 import { smoothingDefaults, smoothingSteps } from "../denoisers/smoothing_defaults.ts";
 import type { SmoothingDefaults } from "../denoisers/smoothing_defaults.ts";
 import type { RunData } from "./data.ts";
@@ -20,7 +20,7 @@ export interface SmoothingPlan {
   /** The number of draws. */
   readonly M: number;
   /** The kind of the draws. */
-  readonly draws: Draws;
+  readonly drawKind: DrawKind;
   /** Nearest and random items of each query, instead of all items. */
   readonly neighbours?: SmoothingChoice["neighbours"];
   /** The flow time that the run starts at. */
@@ -66,13 +66,13 @@ export async function planRun(
   }
   const measured = await measure(request, data, device, signal);
   const bandwidth = bandwidthOf(choice, measured);
-  const from = start === "auto" ? lateStart(bandwidth, choice.draws) : start;
+  const from = start === "auto" ? lateStart(bandwidth, choice.drawKind) : start;
   const S = request.steps ??
     (measured && gridName === "uniform-t" ? smoothingSteps(measured.gap, from) : DEFAULT_STEPS);
   const smoothing: SmoothingPlan = {
     bandwidth,
     M: choice.M ?? DRAWS,
-    draws: choice.draws,
+    drawKind: choice.drawKind,
     ...(choice.neighbours && { neighbours: choice.neighbours }),
     start: from,
     ...(measured && {
@@ -132,27 +132,30 @@ async function lookAt(
 }
 
 function bandwidthOf(
-  { bandwidth, draws }: SmoothingChoice,
+  { bandwidth, drawKind }: SmoothingChoice,
   measured: SmoothingDefaults | undefined,
 ): number {
   if (bandwidth !== "auto") return bandwidth;
   // Two points at a distance r merge at the bandwidth r/√(2π), and at the Gumbel variance r²/4, at which
   // a kernel density of both has one mode.
-  return draws === "gumbel" ? measured!.spacing ** 2 / 4 : measured!.bandwidth;
+  return drawKind === "gumbel" ? measured!.spacing ** 2 / 4 : measured!.bandwidth;
 }
 
 /** The latest start that leaves the smoothing time to work, `1 − 2β`. */
-function lateStart(bandwidth: number, draws: Draws): number {
-  const beta = draws === "gumbel" ? Math.sqrt(2 * bandwidth / Math.PI) : bandwidth;
+function lateStart(bandwidth: number, drawKind: DrawKind): number {
+  const beta = drawKind === "gumbel" ? Math.sqrt(2 * bandwidth / Math.PI) : bandwidth;
   // No smoothing at all would leave no time at all.
   return Math.min(0.99, Math.max(0, 1 - 2 * beta));
 }
 
-function summary({ bandwidth, M, draws, start, measured }: SmoothingPlan, steps: number): string {
-  const name = draws === "gumbel" ? "variance" : "bandwidth";
+function summary(
+  { bandwidth, M, drawKind, start, measured }: SmoothingPlan,
+  steps: number,
+): string {
+  const name = drawKind === "gumbel" ? "variance" : "bandwidth";
   return `smoothing: ${name} ${
     rounded(bandwidth)
-  }, M = ${M} ${draws} draws, S = ${steps} steps, start T = ${rounded(start)}${
+  }, M = ${M} ${drawKind} draws, S = ${steps} steps, start T = ${rounded(start)}${
     measured ? why(measured) : ""
   }`;
 }

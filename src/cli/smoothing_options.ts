@@ -3,11 +3,11 @@
  *
  * @module
  */
-import type { Draws } from "../denoisers/smoothed.ts";
+import type { DrawKind } from "../denoisers/smoothed.ts";
 import { oneOf, UsageError, whole } from "./values.ts";
 
 /** The kinds of draws. */
-export const DRAW_KINDS: readonly Draws[] = ["fixed", "fresh", "antithetic", "gumbel"];
+export const DRAW_KINDS: readonly DrawKind[] = ["fixed", "fresh", "antithetic", "gumbel"];
 
 /** How a denoiser is smoothed. */
 export interface SmoothingChoice {
@@ -16,7 +16,7 @@ export interface SmoothingChoice {
   /** The number of draws, if it is not the default. */
   readonly M?: number;
   /** The kind of the draws. */
-  readonly draws: Draws;
+  readonly drawKind: DrawKind;
   /** Nearest and random items of each query, instead of all items. */
   readonly neighbours?: {
     /** Nearest items. */
@@ -50,15 +50,15 @@ export function parseSmoothing(
   text: (name: string) => string | undefined,
 ): SmoothingChoice | undefined {
   if (denoiser !== "smoothed") return undefined;
-  const draws = oneOf("draw-kind", text("draw-kind") ?? "fixed", DRAW_KINDS);
+  const drawKind = oneOf("draw-kind", text("draw-kind") ?? "fixed", DRAW_KINDS);
   const M = whole("draws", text("draws"), 1);
-  if (draws === "antithetic" && M !== undefined && M % 2 === 1) {
+  if (drawKind === "antithetic" && M !== undefined && M % 2 === 1) {
     throw new UsageError(
       `Cannot use --draws ${M} with --draw-kind antithetic: they come in pairs, wanted an even number`,
     );
   }
   const neighbours = text("neighbours");
-  if (draws === "gumbel" && neighbours !== undefined) {
+  if (drawKind === "gumbel" && neighbours !== undefined) {
     throw new UsageError(
       "Cannot use --neighbours with --draw-kind gumbel: its draws weigh all items, wanted another kind",
     );
@@ -66,7 +66,7 @@ export function parseSmoothing(
   return {
     bandwidth: bandwidthOf(text("bandwidth") ?? "auto"),
     ...(M !== undefined && { M }),
-    draws,
+    drawKind,
     ...(neighbours !== undefined && { neighbours: counts(neighbours) }),
   };
 }

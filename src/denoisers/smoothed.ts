@@ -22,7 +22,7 @@ const ACTION = "smooth the denoiser";
  * - `antithetic`: like `fixed`, in pairs `(ε, −ε)`;
  * - `gumbel`: like `fixed`, but a Gumbel number for each item instead of a vector.
  */
-export type Draws = "fixed" | "fresh" | "antithetic" | "gumbel";
+export type DrawKind = "fixed" | "fresh" | "antithetic" | "gumbel";
 
 /** Options of {@linkcode smoothed}. */
 export interface SmoothedOptions {
@@ -31,7 +31,7 @@ export interface SmoothedOptions {
   /** The number of draws, `M`. Default 4. With 1, samples are training points. */
   readonly M?: number;
   /** How they are made. Default `"fixed"`. */
-  readonly draws?: Draws;
+  readonly drawKind?: DrawKind;
   /** The seed of the draws. Default 0. */
   readonly seed?: number;
 }
@@ -85,20 +85,20 @@ export function smoothed<X>(
   base: Denoiser<X> | SubsetDenoiser<X>,
   options: SmoothedOptions,
 ): Denoiser<X> {
-  const { bandwidth, M = 4, draws = "fixed", seed = 0 } = options;
-  checkOptions(bandwidth, M, draws);
+  const { bandwidth, M = 4, drawKind = "fixed", seed = 0 } = options;
+  checkOptions(bandwidth, M, drawKind);
   const { space, shape } = base;
   const dimension = sizeOf(shape);
-  const denoise = draws === "gumbel"
+  const denoise = drawKind === "gumbel"
     ? gumbel(subsetOf(base), bandwidth, M, seed)
-    : gaussian(base, dimension, { bandwidth, M, draws, seed });
-  const keeps = M > 1 && (draws === "fixed" || draws === "antithetic");
+    : gaussian(base, dimension, { bandwidth, M, drawKind, seed });
+  const keeps = M > 1 && (drawKind === "fixed" || drawKind === "antithetic");
   const tilts: Tilts = {
     count: M,
-    of: (sample) => vectors(dimension, { M, draws, seed }, sample),
+    of: (sample) => vectors(dimension, { M, drawKind, seed }, sample),
   };
   return {
-    label: `${base.label}, smoothed with bandwidth ${bandwidth}, ${M} ${draws} draws`,
+    label: `${base.label}, smoothed with bandwidth ${bandwidth}, ${M} ${drawKind} draws`,
     references: [...base.references, ...REFERENCES],
     shape,
     space,
@@ -130,15 +130,15 @@ type Estimates = (
 function gaussian<X>(
   { space, shape, denoise }: Denoiser<X>,
   dimension: number,
-  { bandwidth, M, draws, seed }: Required<SmoothedOptions>,
+  { bandwidth, M, drawKind, seed }: Required<SmoothedOptions>,
 ): Estimates {
   return async (values, sigmas, samples, evaluate) => {
     const rows = sigmas.length;
     const queries = space.numbers(rows * M * dimension);
     for (let row = 0, at = 0; row < rows; row++) {
       const scale = bandwidth * (1 + sigmas[row]);
-      const step = draws === "fresh" ? levelKey(sigmas[row]) : 0;
-      const moves = vectors(dimension, { M, draws, seed }, samples[row], step);
+      const step = drawKind === "fresh" ? levelKey(sigmas[row]) : 0;
+      const moves = vectors(dimension, { M, drawKind, seed }, samples[row], step);
       for (let i = 0; i < moves.length; i++, at++) {
         queries[at] = values[row * dimension + i % dimension] + scale * moves[i];
       }
@@ -152,7 +152,7 @@ function gaussian<X>(
 /** The draws of a sample, `M` rows of `d` numbers. */
 function vectors(
   dimension: number,
-  { M, draws, seed }: Pick<Required<SmoothedOptions>, "M" | "draws" | "seed">,
+  { M, drawKind, seed }: Pick<Required<SmoothedOptions>, "M" | "drawKind" | "seed">,
   sample: number,
   step = 0,
 ): Float64Array {
@@ -160,7 +160,7 @@ function vectors(
   const out = new Float64Array(M * dimension);
   for (let i = 0; i < out.length; i++) {
     // The partner of a pair is the draw before it, with the other sign.
-    const mirrored = draws === "antithetic" && Math.floor(i / dimension) % 2 === 1;
+    const mirrored = drawKind === "antithetic" && Math.floor(i / dimension) % 2 === 1;
     out[i] = mirrored ? -out[i - dimension] : stream.normal();
   }
   return out;
@@ -238,7 +238,7 @@ function subsetOf<X>(base: Denoiser<X> | SubsetDenoiser<X>): SubsetDenoiser<X> {
   );
 }
 
-function checkOptions(bandwidth: number, M: number, draws: Draws): void {
+function checkOptions(bandwidth: number, M: number, drawKind: DrawKind): void {
   if (!(bandwidth >= 0 && bandwidth < Infinity)) {
     throw new RangeError(
       `Cannot ${ACTION}: bandwidth is ${bandwidth}, wanted a finite number >= 0`,
@@ -247,12 +247,12 @@ function checkOptions(bandwidth: number, M: number, draws: Draws): void {
   if (!Number.isInteger(M) || M < 1) {
     throw new RangeError(`Cannot ${ACTION}: M is ${M}, wanted a whole number >= 1`);
   }
-  if (!["fixed", "fresh", "antithetic", "gumbel"].includes(draws)) {
+  if (!["fixed", "fresh", "antithetic", "gumbel"].includes(drawKind)) {
     throw new RangeError(
-      `Cannot ${ACTION}: draws is ${draws}, wanted fixed, fresh, antithetic or gumbel`,
+      `Cannot ${ACTION}: drawKind is ${drawKind}, wanted fixed, fresh, antithetic or gumbel`,
     );
   }
-  if (draws === "antithetic" && M % 2 === 1) {
+  if (drawKind === "antithetic" && M % 2 === 1) {
     throw new RangeError(
       `Cannot ${ACTION}: M is ${M}, wanted an even number for antithetic draws`,
     );

@@ -138,10 +138,10 @@ export async function lateStartTight(): Promise<Report> {
 export async function antitheticStart(): Promise<Report> {
   const bandwidths = [.2, .1, .05];
   let worst = 0;
-  for (const [draws, order] of [["antithetic", 2], ["fixed", 1]] as const) {
+  for (const [drawKind, order] of [["antithetic", 2], ["fixed", 1]] as const) {
     const logs: number[] = [];
     for (const bandwidth of bandwidths) {
-      const [gaps] = await gapsOf(pair(), { bandwidth, M, draws }, [.5]);
+      const [gaps] = await gapsOf(pair(), { bandwidth, M, drawKind }, [.5]);
       logs.push(Math.log(gaps.reduce((sum, gap) => sum + gap * gap, 0)) / 2);
     }
     worst = Math.max(worst, Math.abs(slopeOf(bandwidths.map(Math.log), logs) - order));

@@ -59,7 +59,7 @@ export async function twoPointLaw(): Promise<Report> {
  * ```
  */
 export async function antitheticPair(): Promise<Report> {
-  const options = { bandwidth: 50, M: 2, draws: "antithetic" } as const;
+  const options = { bandwidth: 50, M: 2, drawKind: "antithetic" } as const;
   const x = await endsOf(onLine(-1, 1), options, 100, 1000);
   return report(
     "two points, an antithetic pair of draws: share away from the middle",
@@ -84,7 +84,7 @@ export async function antitheticPair(): Promise<Report> {
  */
 export async function mergingBandwidth(): Promise<Report> {
   const ends = async (bandwidth: number) =>
-    await endsOf(onLine(-1, 1), { bandwidth, M: 400, draws: "antithetic" }, 100, 6);
+    await endsOf(onLine(-1, 1), { bandwidth, M: 400, drawKind: "antithetic" }, 100, 6);
   // z = 2Φ(z/0.3) − 1 has the solution 0.99914, z = 2Φ(z/3) − 1 only 0.
   const apart = (await ends(.3)).map((z) => Math.abs(Math.abs(z) - .99914));
   const merged = (await ends(3)).map(Math.abs);
@@ -176,7 +176,7 @@ export async function gumbelModes(): Promise<Report> {
   const data = Float32Array.from(corners.flat());
   using device = await openDevice("reference");
   using base = await optimal(new Dataset({ data, shape: [2], name: "four points" }), device);
-  const denoiser = smoothed(base, { bandwidth: variance, M: 1000, draws: "gumbel" });
+  const denoiser = smoothed(base, { bandwidth: variance, M: 1000, drawKind: "gumbel" });
   const { x, denoised } = await sample(denoiser, { count: 4, grid: uniformTGrid(60) });
   const ends = await tensorSpace.values(x);
   tensorSpace.dispose(x, denoised);

@@ -187,10 +187,10 @@ function dot(a: ArrayLike<number>, b: ArrayLike<number>): number {
 export async function samplesInHull(): Promise<Report> {
   const dataset = scattered(12);
   let worst = -Infinity;
-  for (const draws of ["fixed", "fresh", "antithetic"] as const) {
+  for (const drawKind of ["fixed", "fresh", "antithetic"] as const) {
     for (const bandwidth of [.5, 5]) {
       for (const steps of [5, 60]) {
-        const x = await endsOf(dataset, { bandwidth, M: 4, draws }, steps, 100);
+        const x = await endsOf(dataset, { bandwidth, M: 4, drawKind }, steps, 100);
         worst = Math.max(worst, outsideHull(pointsOf(dataset), x));
       }
     }

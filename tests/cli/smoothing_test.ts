@@ -50,8 +50,8 @@ Deno.test("sample --denoiser smoothed chooses bandwidth, draws and steps by the 
     using device = await openDevice("wasm");
     const found = await smoothingDefaults(circle(30), device);
     const { record, samples } = await cliRun(out, ...CIRCLE);
-    const { bandwidth, M, draws, start, measured } = record.options.smoothing;
-    assert.deepEqual([bandwidth, M, draws, start], [found.bandwidth, 4, "fixed", 0]);
+    const { bandwidth, M, drawKind, start, measured } = record.options.smoothing;
+    assert.deepEqual([bandwidth, M, drawKind, start], [found.bandwidth, 4, "fixed", 0]);
     const { gap, spacing, dimension } = found;
     assert.deepEqual(measured, { gap, spacing, dimension });
     assert.equal(record.options.steps, found.steps);
@@ -69,12 +69,15 @@ Deno.test("sample draws smoothed samples as the library does, with every option"
   withFolder(async (folder) => {
     const runs: Record<string, Parameters<typeof drawn>> = {
       "--bandwidth 0.2 --steps 40 --draws 2": [{ bandwidth: .2, M: 2 }, 40],
-      "--bandwidth 0.2 --steps 40 --draw-kind fresh": [{ bandwidth: .2, draws: "fresh" }, 40],
+      "--bandwidth 0.2 --steps 40 --draw-kind fresh": [{ bandwidth: .2, drawKind: "fresh" }, 40],
       "--bandwidth 0.2 --steps 40 --draw-kind antithetic --draws 6": [
-        { bandwidth: .2, draws: "antithetic", M: 6 },
+        { bandwidth: .2, drawKind: "antithetic", M: 6 },
         40,
       ],
-      "--bandwidth 0.05 --steps 40 --draw-kind gumbel": [{ bandwidth: .05, draws: "gumbel" }, 40],
+      "--bandwidth 0.05 --steps 40 --draw-kind gumbel": [
+        { bandwidth: .05, drawKind: "gumbel" },
+        40,
+      ],
       "--bandwidth 0.2 --steps 20 --start 0.5": [{ bandwidth: .2 }, 20, .5],
       "--bandwidth 0.2 --steps 40 --neighbours 8,5": [{ bandwidth: .2 }, 40, 0, { K: 8, L: 5 }],
       "--bandwidth 0.2 --steps 40 --neighbours 8": [{ bandwidth: .2 }, 40, 0, { K: 8, L: 8 }],
@@ -120,7 +123,7 @@ Deno.test("parseOptions() reads a smoothing, and refuses what does not go togeth
   assert.deepEqual(smoothing, {
     bandwidth: 0.5,
     M: 8,
-    draws: "fixed",
+    drawKind: "fixed",
     neighbours: { K: 20, L: 10 },
   });
   assert.deepEqual([gridName, steps, start], ["uniform-t", undefined, 0.9]);

@@ -55,9 +55,9 @@ for (const { count, dimension, bytes } of SHAPES) {
     const exact = optimalFloat64(set);
     await withoutLeaks(async () => {
       using base = await optimal(set, device);
-      for (const draws of ["fixed", "antithetic"] as const) {
+      for (const drawKind of ["fixed", "antithetic"] as const) {
         for (const [sigma, bandwidth] of [[15, 1], [2, .5], [.5, .2], [.05, .05], [.005, .05]]) {
-          const options: SmoothedOptions = { bandwidth, M: draws === "fixed" ? 3 : 4, draws };
+          const options: SmoothedOptions = { bandwidth, M: drawKind === "fixed" ? 3 : 4, drawKind };
           const values = queries(set, 6, sigma);
           const wanted = await smoothed(plain(exact), options).denoise(
             Float64Array.from(values),
@@ -166,8 +166,8 @@ Deno.test("tilted posteriors of two denoisers in turn and at once do not take ea
 Deno.test("samples by tilted posteriors are those by perturbed queries", async () => {
   const set = items(200, 3, false);
   const run = { count: 40, grid: uniformTGrid(40), seed: 2, batchSize: 16 };
-  for (const draws of ["fixed", "antithetic"] as const) {
-    const options: SmoothedOptions = { bandwidth: .3, M: 4, draws };
+  for (const drawKind of ["fixed", "antithetic"] as const) {
+    const options: SmoothedOptions = { bandwidth: .3, M: 4, drawKind };
     const exact = optimalFloat64(set);
     const wanted = (await sample(smoothed(plain(exact), options), run)).x;
     const cheap = (await sample(smoothed(exact, options), run)).x;

@@ -143,8 +143,8 @@ Deno.test("a perturbed query and tilted logits are the same in flow coordinates"
 });
 
 Deno.test("a smoothed sample is the last output of the denoiser, at the width of the last step", async () => {
-  for (const draws of ["fixed", "fresh", "antithetic"] as const) {
-    const denoiser = smoothed(optimalFloat64(dataset), { bandwidth: .5, M: 4, draws });
+  for (const drawKind of ["fixed", "fresh", "antithetic"] as const) {
+    const denoiser = smoothed(optimalFloat64(dataset), { bandwidth: .5, M: 4, drawKind });
     const run = { count: 20, grid: uniformTGrid(STEPS), seed: 5, trajectory: true };
     const { x, denoised, trajectory } = await sample(denoiser, run);
     const { x: before, sigma } = trajectory!.at(-2)!;

@@ -134,8 +134,8 @@ Deno.test("smoothed() with bandwidth zero is the denoiser inside", async () => {
   const x = startNoise(1, 0, 5, 2);
   for (const sigma of [10, 1, 0.1]) {
     const plain = await base.denoise(x, sigma);
-    for (const draws of ["fixed", "fresh", "antithetic"] as const) {
-      const same = await smoothed(base, { bandwidth: 0, draws }).denoise(x, sigma);
+    for (const drawKind of ["fixed", "fresh", "antithetic"] as const) {
+      const same = await smoothed(base, { bandwidth: 0, drawKind }).denoise(x, sigma);
       // Four equal numbers over four, summed.
       assert.ok(same.every((v, i) => Math.abs(v - plain[i]) < 1e-15));
     }
@@ -261,8 +261,8 @@ Deno.test("smoothed() with one draw memorises whatever the bandwidth", async () 
 
 Deno.test("smoothed() of two points with a huge bandwidth: a quarter, a half, a quarter; antithetic draws meet in the middle", async () => {
   const n = 4000;
-  const law = async (draws: "fixed" | "antithetic") => {
-    const x = await draw(points(-1, 1), { bandwidth: 50, M: 2, draws }, 200, n);
+  const law = async (drawKind: "fixed" | "antithetic") => {
+    const x = await draw(points(-1, 1), { bandwidth: 50, M: 2, drawKind }, 200, n);
     return [-1, 0, 1].map((end) => share(x, 1, ([v]) => Math.abs(v - end) < 1e-6));
   };
   const [low, middle, high] = await law("fixed");
@@ -275,7 +275,7 @@ Deno.test("smoothed() of two points with a huge bandwidth: a quarter, a half, a 
 Deno.test("smoothed() fixed samples obey their draws, fresh ones do not", async () => {
   // The negative control of the fixed points above.
   const dataset = twelve();
-  const x = await draw(dataset, { bandwidth, M, draws: "fresh" }, 400, 1000);
+  const x = await draw(dataset, { bandwidth, M, drawKind: "fresh" }, 400, 1000);
   assert.ok(share(x, 2, isFixedPoint(dataset, M, bandwidth)) < .35);
   assert.equal(share(x, 2, inHull(dataset, 1e-9)), 1);
 });
@@ -368,7 +368,7 @@ Deno.test("smoothed() with Gumbel draws ends at modes of the kernel density", as
   });
   using base = await optimal(dataset, device);
   const variance = .3;
-  const denoiser = smoothed(base, { bandwidth: variance, M: 500, draws: "gumbel" });
+  const denoiser = smoothed(base, { bandwidth: variance, M: 500, drawKind: "gumbel" });
   const { x, denoised } = await sample(denoiser, { count: 3, grid: uniformTGrid(100), seed: 1 });
   const ends = await tensorSpace.values(x);
   tensorSpace.dispose(x, denoised);
@@ -400,6 +400,6 @@ Deno.test("smoothed() refuses what makes no sense", () => {
   };
   assert.throws(() => smoothed(base, { bandwidth: -1 }), RangeError);
   assert.throws(() => smoothed(base, { bandwidth: 1, M: 0 }), RangeError);
-  assert.throws(() => smoothed(base, { bandwidth: 1, M: 3, draws: "antithetic" }), RangeError);
-  assert.throws(() => smoothed(base, { bandwidth: 1, draws: "gumbel" }), TypeError);
+  assert.throws(() => smoothed(base, { bandwidth: 1, M: 3, drawKind: "antithetic" }), RangeError);
+  assert.throws(() => smoothed(base, { bandwidth: 1, drawKind: "gumbel" }), TypeError);
 });
