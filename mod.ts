@@ -63,7 +63,8 @@
  *   {@linkcode mixturePosterior}, {@linkcode mixtureLogits}, {@linkcode meanOfMixture},
  *   {@linkcode gaussianOfMixture}, {@linkcode drawMixture}
  * - Networks: {@linkcode neural}, {@linkcode edmPreconditioning}, {@linkcode plainPreconditioning},
- *   {@linkcode noisePreconditioning}, {@linkcode preconditioningOf}
+ *   {@linkcode noisePreconditioning}, {@linkcode preconditioningOf}; that learn what a Gaussian leaves:
+ *   {@linkcode controlVariate}
  * - How far the optimal denoiser is from the Gaussian one: {@linkcode cumulantNorms}
  *
  * ## Retrieval

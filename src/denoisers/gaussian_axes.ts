@@ -3,13 +3,13 @@
  *
  * @module
  */
-import * as tf from "@tensorflow/tfjs-core";
 import type { Device } from "../compute/device.ts";
 import { checkQueries, checkQueryShape } from "../compute/posterior.ts";
 import type { EvaluateOptions } from "../compute/posterior.ts";
 import { DeviceError } from "../errors.ts";
 import type { AnyTensor } from "../linear_space.ts";
 import { tensorSpace } from "../linear_space.ts";
+import { inTensors, isLarge, shaped, terms } from "./_axis_products.ts";
 import { alongAxes, checkRow, finiteRow } from "./gaussian_law.ts";
 import type { GaussianLaw } from "./gaussian_law.ts";
 
@@ -41,8 +41,6 @@ export interface GaussianAxes extends Disposable {
 }
 
 const ACTION = "scale along the axes of a Gaussian";
-// Smaller products take less time in plain loops than to start.
-const LEAST = 2 ** 16;
 
 /**
  * Lays out the axes of a Gaussian law on a device: in float64 on the CPU, as a float32 tensor on a GPU.
@@ -129,49 +127,6 @@ export async function rowAxes(law: GaussianLaw): Promise<RowAxes> {
   };
 }
 
-function isLarge({ basis }: GaussianLaw): boolean {
-  return basis !== undefined && basis.length >= LEAST;
-}
-
-function shaped(y: AnyTensor, shape: number[]): AnyTensor {
-  const tensor = tf.reshape(y, shape);
-  y.dispose();
-  return tensor;
-}
-
-/**
- * What a scaling sums: `y = base + Uᵀ diag(g) U e` for rows of `d` numbers, with `r` numbers `g` per row.
- */
-function terms(law: GaussianLaw, x: ArrayLike<number>, factor: AxisFactor) {
-  const { mean, variances } = law, d = mean.length, rank = variances.length;
-  const count = x.length / d;
-  const e = Float64Array.from(x, (v, i) => v - mean[i % d]);
-  const outside = Float64Array.from(
-    { length: count },
-    (_, b) => outsideFactor(law, (v) => factor(b, v)),
-  );
-  const g = Float64Array.from({ length: count * rank }, (_, i) => {
-    const b = Math.floor(i / rank);
-    return factor(b, variances[i % rank]) - outside[b];
-  });
-  const base = e.map((v, i) => mean[i % d] + outside[Math.floor(i / d)] * v);
-  return { base, e, g };
-}
-
-/**
- * The factor for what no axis takes part in. With a full basis nothing lies outside of it, so it may be
- * anything: halfway between the factors inside, the products have least to add, and rounding least to spoil.
- */
-function outsideFactor({ mean, variances, floor }: GaussianLaw, f: (v: number) => number): number {
-  if (variances.length < mean.length) return f(floor);
-  let low = Infinity, high = -Infinity;
-  for (const v of variances) {
-    low = Math.min(low, f(v));
-    high = Math.max(high, f(v));
-  }
-  return (low + high) / 2;
-}
-
 /**
  * Scales rows along the axes of a law in plain float64 loops.
  *
@@ -218,22 +173,5 @@ async function inThreads(law: GaussianLaw): Promise<RowAxes> {
       return base.map((v, i) => v + product[i]);
     },
     [Symbol.dispose]: () => threads[Symbol.dispose](),
-  };
-}
-
-function inTensors(law: GaussianLaw) {
-  const d = law.mean.length, rank = law.variances.length;
-  const axes = tf.tensor2d(Float32Array.from(law.basis!), [rank, d]);
-  return {
-    scale(x: ArrayLike<number>, factor: AxisFactor): Promise<AnyTensor> {
-      const { base, e, g } = terms(law, x, factor);
-      const tensor = (numbers: Float64Array, width: number) =>
-        tf.tensor2d(Float32Array.from(numbers), [x.length / d, width]);
-      return Promise.resolve(tf.tidy(() => {
-        const q = tf.matMul(tensor(e, d), axes, false, true);
-        return tf.add(tensor(base, d), tf.matMul(tf.mul(q, tensor(g, rank)), axes));
-      }));
-    },
-    [Symbol.dispose]: () => axes.dispose(),
   };
 }

@@ -9,6 +9,7 @@ import { sigmaPerRow } from "../compute/posterior.ts";
 import type { AnyTensor } from "../linear_space.ts";
 import { tensorSpace } from "../linear_space.ts";
 import type { RandomStream } from "../random.ts";
+import { scaleOnce } from "./_scale_once.ts";
 import type { Denoiser } from "./denoiser.ts";
 import { edmPreconditioning } from "./preconditioning.ts";
 import type { Preconditioning } from "./preconditioning.ts";
@@ -41,6 +42,8 @@ export interface NeuralOptions {
 }
 
 const ACTION = "denoise by a network";
+const GAUSSIAN =
+  "B. Wang, J. Vastola (2024), The unreasonable effectiveness of Gaussian score approximation for diffusion models and its applications, arXiv:2412.09726";
 const EDM =
   "T. Karras, M. Aittala, T. Aila, S. Laine (2022), Elucidating the design space of diffusion-based generative models, arXiv:2206.00364";
 
@@ -51,13 +54,13 @@ const EDM =
  * D(x, σ) = c_skip x + c_out F(c_in x, c_noise)
  * ```
  *
- * The noise level may differ from row to row. The network runs on tfjs's active backend, and its tensors are the
+ * plus the denoiser of a Gaussian, if the preconditioning has a law. The noise level may differ from row to row. The network runs on tfjs's active backend, and its tensors are the
  * caller's: they are not disposed.
  *
  * @param model The network `F`.
  * @param options Shape, preconditioning, and what is known of the data.
  * @returns The denoiser. It throws a `RangeError` if the network's output is not finite.
- * @throws {TypeError} If the mean is not one of the shape.
+ * @throws {TypeError} If the mean or the law is not one of the shape.
  *
  * @example A network that has learned nothing lets EDM's preconditioning shrink the state
  * ```ts
@@ -79,13 +82,21 @@ export function neural(
 ): Denoiser<AnyTensor> {
   const { shape, preconditioning = edmPreconditioning(), draw, label = "network" } = options;
   const mean = options.mean && Float64Array.from(options.mean);
+  const { law, config } = preconditioning;
+  const { kind } = config.kind === "control-variate" ? config.base : config;
   const references = [
     ...options.references ?? [],
-    ...preconditioning.config.kind === "edm" ? [EDM] : [],
+    ...kind === "edm" ? [EDM] : [],
+    ...law ? [GAUSSIAN] : [],
   ];
   if (mean && mean.length !== sizeOf(shape)) {
     throw new TypeError(
       `Cannot ${ACTION}: the mean has ${mean.length} numbers, wanted ${sizeOf(shape)}`,
+    );
+  }
+  if (law && law.mean.length !== sizeOf(shape)) {
+    throw new TypeError(
+      `Cannot ${ACTION}: the law is of ${law.mean.length} numbers, wanted ${sizeOf(shape)}`,
     );
   }
   return {
@@ -105,19 +116,30 @@ export function neural(
       }
       const sigmas = sigmaPerRow(sigma, rows, ACTION);
       const scales = Array.from(sigmas, (s) => preconditioning.scales(s));
-      const y = tf.tidy(() => {
-        const column = (name: keyof typeof scales[0], sides = shape.length) =>
-          tf.tensor(scales.map((scale) => scale[name]), [rows, ...Array(sides).fill(1)], "float32");
-        const state = tf.reshape(x, [rows, ...shape]);
-        const output = evaluateModel(model, tf.mul(state, column("in")), column("noise", 1));
-        if (!tf.util.arraysEqual(output.shape, state.shape)) {
-          throw new TypeError(
-            `Cannot ${ACTION}: it returned shape [${output.shape}], wanted [${state.shape}]`,
-          );
-        }
-        const sum = tf.add(tf.mul(state, column("skip")), tf.mul(output, column("out")));
-        return tf.reshape(sum, x.shape);
-      });
+      const known = law && await scaleOnce(law, x, (row, v) => v / (v + sigmas[row] ** 2));
+      let y: AnyTensor;
+      try {
+        y = tf.tidy(() => {
+          const column = (name: keyof typeof scales[0], sides = shape.length) =>
+            tf.tensor(
+              scales.map((scale) => scale[name]),
+              [rows, ...Array(sides).fill(1)],
+              "float32",
+            );
+          const state = tf.reshape(x, [rows, ...shape]);
+          const output = evaluateModel(model, tf.mul(state, column("in")), column("noise", 1));
+          if (!tf.util.arraysEqual(output.shape, state.shape)) {
+            throw new TypeError(
+              `Cannot ${ACTION}: it returned shape [${output.shape}], wanted [${state.shape}]`,
+            );
+          }
+          const sum = tf.add(tf.mul(state, column("skip")), tf.mul(output, column("out")));
+          const flat = tf.reshape(sum, x.shape);
+          return known ? tf.add(flat, known) : flat;
+        });
+      } finally {
+        known?.dispose();
+      }
       try {
         await checkFinite(y, sigmas);
         evaluate?.signal?.throwIfAborted();

@@ -5,6 +5,7 @@
  */
 import * as tf from "@tensorflow/tfjs-core";
 import type { Dataset } from "../datasets/dataset.ts";
+import { denoiseGaussian } from "../denoisers/gaussian_law.ts";
 import type { Preconditioning } from "../denoisers/preconditioning.ts";
 import { RandomStream } from "../random.ts";
 import { checkPositive, checkWhole } from "../_checks.ts";
@@ -25,7 +26,7 @@ export interface TrainingBatch {
   readonly inputs: Float32Array;
   /** What it is told of the noise level, `c_noise`. */
   readonly noise: Float32Array;
-  /** What it should say, `(x₀ − c_skip x)/c_out`. */
+  /** What it should say, `(x₀ − c_skip x)/c_out`, or `(x₀ − D_G(x, σ))/c_out` with a Gaussian as control variate. */
   readonly targets: Float32Array;
   /** What its squared error counts, `λ c_out²`: 1 with EDM's weights. */
   readonly weights: Float32Array;
@@ -67,10 +68,10 @@ export function trainingBatch(
   options: { batchSize?: number; seed?: number; levels?: NoiseLevels } = {},
 ): TrainingBatch {
   const { batchSize = 128, seed = 0, levels: { mean = -1.2, deviation = 1.2 } = {} } = options;
-  const d = dataset.dimension;
+  const d = dataset.dimension, { law } = preconditioning;
   const inputs = new Float32Array(batchSize * d), targets = new Float32Array(batchSize * d);
   const noise = new Float32Array(batchSize), weights = new Float32Array(batchSize);
-  const sigmas = new Float64Array(batchSize);
+  const sigmas = new Float64Array(batchSize), x = new Float64Array(d);
   for (let b = 0, at = 0; b < batchSize; b++) {
     const random = new RandomStream({ seed, sample: b, purpose: "training", step });
     const clean = dataset.values(random.below(dataset.count));
@@ -78,10 +79,11 @@ export function trainingBatch(
     const scales = preconditioning.scales(sigma);
     noise[b] = scales.noise;
     weights[b] = preconditioning.weight(sigma) * scales.out ** 2;
+    for (let c = 0; c < d; c++) x[c] = clean[c] + sigma * random.normal();
+    const known = law && denoiseGaussian(law, x, sigma);
     for (let c = 0; c < d; c++, at++) {
-      const x = clean[c] + sigma * random.normal();
-      inputs[at] = scales.in * x;
-      targets[at] = (clean[c] - scales.skip * x) / scales.out;
+      inputs[at] = scales.in * x[c];
+      targets[at] = (clean[c] - scales.skip * x[c] - (known?.[c] ?? 0)) / scales.out;
     }
   }
   return { inputs, noise, targets, weights, sigmas };
@@ -111,7 +113,7 @@ export interface DenoisingLossOptions {
  * @param preconditioning What the network sees.
  * @param options Batch size, seed, noise levels.
  * @returns The loss, for `optimise()`.
- * @throws {TypeError} If the data are not of the network's shape.
+ * @throws {TypeError} If the data are not of the network's shape, or the law of a control variate of another.
  * @throws {RangeError} If an option is out of range.
  *
  * @example
@@ -135,6 +137,12 @@ export function denoisingLoss(
     throw new TypeError(
       `Cannot train a denoiser: the network is for shape [${network.shape}], ` +
         `wanted [${dataset.shape}], that of the items of ${dataset.name}`,
+    );
+  }
+  const { law } = preconditioning;
+  if (law && law.mean.length !== dataset.dimension) {
+    throw new TypeError(
+      `Cannot train a denoiser: the law is of ${law.mean.length} numbers, wanted ${dataset.dimension}`,
     );
   }
   return (tensors, step) => {

@@ -36,7 +36,7 @@ const CHECKSUM = "crc32";
  * Encodes arrays and notes as a safetensors file, which other tools read too.
  *
  * @param content Arrays and notes. A checksum of the numbers is added to the notes.
- * @param precision How numbers are stored. Default `"float32"`, bit for bit.
+ * @param precision How numbers are stored, those of an array of this name or all. Default `"float32"`, bit for bit.
  * @returns The bytes of the file.
  *
  * @example
@@ -52,16 +52,17 @@ const CHECKSUM = "crc32";
  */
 export function encodeSafetensors(
   { weights, notes }: SafetensorsContent,
-  precision: StoredPrecision = "float32",
+  precision: StoredPrecision | ((name: string) => StoredPrecision) = "float32",
 ): Uint8Array {
   const parts: Uint8Array[] = [];
   const header: Record<string, unknown> = {};
   let at = 0;
   for (const [name, { shape, values }] of Object.entries(weights)) {
-    const stored = precision === "float16" ? Float16Array.from(values) : values;
+    const half = (typeof precision === "function" ? precision(name) : precision) === "float16";
+    const stored = half ? Float16Array.from(values) : values;
     const bytes = new Uint8Array(stored.buffer, stored.byteOffset, stored.byteLength);
     header[name] = {
-      dtype: precision === "float16" ? "F16" : "F32",
+      dtype: half ? "F16" : "F32",
       shape,
       data_offsets: [at, at + bytes.length],
     };

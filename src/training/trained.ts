@@ -7,6 +7,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import { sizeOf } from "../_shape.ts";
 import type { Denoiser } from "../denoisers/denoiser.ts";
 import { neural } from "../denoisers/neural.ts";
+import type { GaussianLaw } from "../denoisers/gaussian_law.ts";
 import { preconditioningOf } from "../denoisers/preconditioning.ts";
 import type { Preconditioning } from "../denoisers/preconditioning.ts";
 import { DatasetError } from "../errors.ts";
@@ -112,11 +113,42 @@ const FORMAT = "closedform-diffusion network";
  * assert.equal(decodeNetwork(encodeNetwork(trained), "x.safetensors").step, 2);
  * ```
  */
-export function encodeNetwork(trained: TrainedNetwork, precision?: StoredPrecision): Uint8Array {
+export function encodeNetwork(
+  trained: TrainedNetwork,
+  precision: StoredPrecision = "float32",
+): Uint8Array {
+  const { weights, preconditioning: { law } } = trained;
   return encodeSafetensors({
-    weights: trained.weights,
+    weights: { ...weights, ...law && encodeLaw(law) },
     notes: { ...describe(trained), format: FORMAT, mean: JSON.stringify([...trained.mean]) },
-  }, precision);
+    // What a law leaves of a state at small noise is a difference of nearly equal numbers.
+  }, (name) => name.startsWith(LAW) ? "float32" : precision);
+}
+
+/** Names of the arrays of a control variate start so. */
+const LAW = "law/";
+
+function encodeLaw({ mean, variances, basis, floor }: GaussianLaw): Weights {
+  const weight = (numbers: Float64Array, ...shape: number[]) => ({
+    shape,
+    values: Float32Array.from(numbers),
+  });
+  const d = mean.length, rank = variances.length;
+  return {
+    [`${LAW}mean`]: weight(mean, d),
+    [`${LAW}variances`]: weight(variances, rank),
+    ...(basis && { [`${LAW}basis`]: weight(basis, rank, d) }),
+    [`${LAW}floor`]: weight(Float64Array.of(floor), 1),
+  };
+}
+
+function decodeLaw(arrays: Weights): GaussianLaw | undefined {
+  const numbers = (name: string) =>
+    arrays[LAW + name] && Float64Array.from(arrays[LAW + name].values);
+  const mean = numbers("mean"), variances = numbers("variances"), basis = numbers("basis");
+  const floor = numbers("floor")?.[0];
+  if (!mean || !variances || floor === undefined) return undefined;
+  return { mean, variances, ...(basis && { basis }), floor };
 }
 
 /** Options of {@linkcode decodeNetwork}. */
@@ -147,7 +179,10 @@ export function decodeNetwork(
   file: string,
   options: DecodeNetworkOptions = {},
 ): TrainedNetwork {
-  const { weights, notes } = decodeSafetensors(bytes, file);
+  const { weights: arrays, notes } = decodeSafetensors(bytes, file);
+  const weights = Object.fromEntries(
+    Object.entries(arrays).filter(([name]) => !name.startsWith(LAW)),
+  );
   if (notes.format !== FORMAT) {
     throw new DatasetError(file, "other contents", "a trained network");
   }
@@ -155,7 +190,7 @@ export function decodeNetwork(
   try {
     parsed = {
       network: (options.networkOf ?? networkOf)(JSON.parse(notes.network)),
-      preconditioning: preconditioningOf(JSON.parse(notes.preconditioning)),
+      preconditioning: preconditioningOf(JSON.parse(notes.preconditioning), decodeLaw(arrays)),
       mean: Float64Array.from(JSON.parse(notes.mean)),
     };
   } catch (cause) {
@@ -163,9 +198,10 @@ export function decodeNetwork(
   }
   const shapes = (group: Weights) =>
     Object.keys(group).sort().map((name) => `${name} [${group[name].shape}]`).join();
+  const d = sizeOf(parsed.network.shape), { law } = parsed.preconditioning;
   if (
-    shapes(weights) !== shapes(parsed.network.initial()) ||
-    parsed.mean.length !== sizeOf(parsed.network.shape)
+    shapes(weights) !== shapes(parsed.network.initial()) || parsed.mean.length !== d ||
+    (law && law.mean.length !== d)
   ) {
     throw new DatasetError(file, "weights of other shapes", `those of a ${parsed.network.label}`);
   }
