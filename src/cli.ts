@@ -9,6 +9,7 @@
  *
  * @module
  */
+import { COUNT } from "./_defaults.ts";
 import { openSpace } from "./cli/codec.ts";
 import { openData } from "./cli/data.ts";
 import type { RunData } from "./cli/data.ts";
@@ -110,7 +111,7 @@ async function draw(
   const init = request.init === undefined
     ? undefined
     : await readInit(request.init, request, space.data.dataset);
-  const count = init?.count ?? request.count ?? 64;
+  const count = init?.count ?? request.count ?? COUNT;
   tell(`${device.kind}: ${device.description} (${device.reason})`);
   const { rows } = data;
   if (rows) tell(`the data stay on disk and are read once per step: ${rows.summary()}`);

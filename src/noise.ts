@@ -8,6 +8,7 @@
  *
  * @module
  */
+import { STEPS } from "./_defaults.ts";
 
 /**
  * The noise level of a variance-preserving cumulative signal share: `σ = √((1−ᾱ)/ᾱ)`.
@@ -150,7 +151,7 @@ export interface SigmaGrid {
  * assert.equal(sigmas[10], 0);
  * ```
  */
-export function ddpmGrid(steps: number = 10): SigmaGrid {
+export function ddpmGrid(steps: number = STEPS.ddpm): SigmaGrid {
   checkSteps(steps, "ddpm", 1, 1000);
   const alphaBar: number[] = [];
   let product = 1;
@@ -204,7 +205,7 @@ export interface GridRange {
  * ```
  */
 export function karrasGrid(
-  steps: number = 18,
+  steps: number = STEPS.karras,
   range: GridRange = {},
 ): SigmaGrid {
   checkSteps(steps, "karras", 2);
@@ -250,7 +251,7 @@ export function karrasGrid(
  * ```
  */
 export function logSnrGrid(
-  steps: number = 20,
+  steps: number = STEPS["log-snr"],
   range: GridRange = {},
 ): SigmaGrid {
   checkSteps(steps, "log-snr", 1);
@@ -297,7 +298,10 @@ export interface UniformTOptions {
  * assert.deepEqual(uniformTGrid(4).sigmas, [3, 1, 1 / 3, 0]);
  * ```
  */
-export function uniformTGrid(steps: number = 20, options: UniformTOptions = {}): SigmaGrid {
+export function uniformTGrid(
+  steps: number = STEPS["uniform-t"],
+  options: UniformTOptions = {},
+): SigmaGrid {
   const { start = 0 } = options;
   if (!(start >= 0 && start < 1)) {
     throw new RangeError(

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { COUNT, DRAWS, STEPS } from "../_defaults.ts";
 import { DATASET_SPECS } from "../datasets/load.ts";
 import { SAMPLER_NAMES, takesTolerance } from "../samplers/registry.ts";
 import { CODEC_SPECS } from "./codec.ts";
@@ -10,6 +11,9 @@ import { DENOISERS, PROXIES, SCHEDULES } from "./denoiser_options.ts";
 import { DEVICES, GRIDS, LAWS } from "./options.ts";
 import { DRAW_KINDS } from "./smoothing_options.ts";
 import { UsageError } from "./values.ts";
+
+/** The steps of each grid, those that most of them have last. */
+const GRID_STEPS = `ddpm ${STEPS.ddpm}, karras ${STEPS.karras}, others ${STEPS["log-snr"]}`;
 
 const MAIN = `Draws samples from a data set, by its closed-form diffusion: no training.
 
@@ -20,8 +24,8 @@ Usage: deno task sample [options]
   --codec SPEC      work in latents of the data, see --help data [none]
   --sampler NAME    the numerical method, see --help samplers    [ddim]
   --grid NAME       ${names(GRIDS, 45)}[ddpm; smoothed: uniform-t]
-  --steps N         steps down the grid                          [10; smoothed: from the data]
-  --count N         samples                                      [64]
+  --steps N         steps down the grid  [${GRID_STEPS}; smoothed: from the data]
+  --count N         samples                                      [${COUNT}]
   --seed N          seed of the start noise                      [0]
   --init FILE.npy   start noise of unit variance instead of the seed: float32, one row per sample
   --device NAME     ${names(DEVICES, 45)}[auto]
@@ -57,7 +61,7 @@ const DATA = `The data set, and the space to work in.
   --codec SPEC      ${list(CODEC_SPECS)}
                     sample latents and decode them: pca keeps R principal components of the data
                     (of 128 or fewer, if R is not given) and scales them to unit variance;
-                    autoencoder is a file of one that was trained by trainAutoencoder().
+                    autoencoder is a file that deno task train:codec wrote, see its --help.
                     Any denoiser that needs no images, and any sampler, works in latents.
 `;
 
@@ -83,7 +87,7 @@ const DENOISER_TEXT = `What takes noise away.
                     root mean square per number; of golden only
   --k N | N..M      items; with a range, more at high noise       [N/20..N/10]
   --m N | N..M      candidates; with a range, more at low noise   [k..N/4]
-  --proxy NAME      ${names(PROXIES, 45)}[pooled]
+  --proxy NAME      ${names(PROXIES, 45)}[pooled; of small items: exact]
   --schedule NAME   ${names(SCHEDULES, 45)}[described]
   --no-tail         the nearest items alone, without a sample of all others
   --tiles N         N by N tiles with items of their own; of golden-pca and golden-local
@@ -94,7 +98,7 @@ const SMOOTHING_TEXT = `The smoothed denoiser: samples are barycenters of items,
   --bandwidth B     auto | B: the perturbation of a query, in units of the data (of gumbel draws
                     its variance, in those units squared); larger ones blend farther items.
                     auto is the distance to the items around an item, over the root of 2 pi  [auto]
-  --draws M         perturbations per sample, M; one alone ends at items of the data         [4]
+  --draws M         perturbations per sample, M; one alone ends at items of the data         [${DRAWS}]
   --draw-kind NAME  ${names(DRAW_KINDS, 45)}[fixed]
     fixed           the same at every step, others for each sample
     fresh           new ones at every step
@@ -127,12 +131,16 @@ const BASELINE_TEXT = `Baselines of smoothed diffusion: new points without a flo
                     bandwidth that smoothing would have          [auto]
 `;
 
-const SAMPLERS = `The numerical method, and its grid of noise levels.
+const SAMPLERS =
+  `The numerical method, and its grid of noise levels. Ten steps and no thought: ddim. More quality
+for 8 to 20 steps: dpmpp-2m or unipc. The papers' reference: heun on --grid karras. A known error:
+collocation or dop853.
 
   --sampler NAME    ${list(SAMPLER_NAMES)}   [ddim]
   --tolerance T     relative error, of ${list(SAMPLER_NAMES.filter(takesTolerance), 50, ", ")}
+                    [1e-6; collocation-static: 1e-5; picard: 0.1]
   --grid NAME       ${names(GRIDS, 45)}[ddpm; smoothed: uniform-t]
-  --steps N         steps down the grid                          [10; smoothed: from the data]
+  --steps N         steps down the grid  [${GRID_STEPS}; smoothed: from the data]
   --start T         late start on --grid uniform-t, see --help smoothing     [0]
   --teleport LEVEL  auto | crossing | SIGMA | none: go to this noise level without the denoiser, as
                     if the data were Gaussian; auto takes the lowest that is safe, crossing the

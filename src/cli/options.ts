@@ -4,6 +4,7 @@
  * @module
  */
 import { parseArgs } from "node:util";
+import { STEPS } from "../_defaults.ts";
 import type { DeviceKind } from "../compute/device.ts";
 import { gridByName, uniformTGrid } from "../noise.ts";
 import type { GridName, SigmaGrid } from "../noise.ts";
@@ -88,8 +89,6 @@ export const DEVICES = ["auto", "webgpu", "wasm", "reference"] as const;
 export const LAWS = ["gaussian", "mixture"] as const;
 /** The grids. */
 export const GRIDS: readonly GridName[] = ["ddpm", "karras", "log-snr", "uniform-t"];
-/** Steps of a run whose options and data say nothing else. */
-export const DEFAULT_STEPS = 10;
 
 /** The options as texts, by their names. */
 export type OptionTexts = Readonly<Record<string, string | true>>;
@@ -166,7 +165,7 @@ function walk(
     );
   }
   // A number of steps that is given must do for the grid, before any data are read.
-  gridOf(gridName, steps ?? DEFAULT_STEPS, start === "auto" ? 0.5 : start);
+  gridOf(gridName, steps ?? STEPS[gridName], start === "auto" ? 0.5 : start);
   return { gridName, steps, start };
 }
 

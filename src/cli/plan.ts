@@ -3,12 +3,13 @@
  *
  * @module
  */
+import { DRAWS, STEPS } from "../_defaults.ts";
 import type { Device } from "../compute/device.ts";
 import type { DrawKind } from "../denoisers/smoothed.ts";
 import { smoothingDefaults, smoothingSteps } from "../denoisers/smoothing_defaults.ts";
 import type { SmoothingDefaults } from "../denoisers/smoothing_defaults.ts";
 import type { RunData } from "./data.ts";
-import { DEFAULT_STEPS, gridOf } from "./options.ts";
+import { gridOf } from "./options.ts";
 import type { RunOptions, RunRequest } from "./options.ts";
 import type { SmoothingChoice } from "./smoothing_options.ts";
 import { rounded, UsageError } from "./values.ts";
@@ -29,8 +30,6 @@ export interface SmoothingPlan {
   readonly measured?: Pick<SmoothingDefaults, "gap" | "spacing" | "dimension">;
 }
 
-const DRAWS = 4;
-
 /**
  * Decides what the options leave to the data.
  *
@@ -48,7 +47,7 @@ export async function planRun(
   say: (line: string) => void,
   signal?: AbortSignal,
 ): Promise<RunOptions> {
-  const { smoothing: choice, gridName, start, steps = DEFAULT_STEPS, ...rest } = request;
+  const { smoothing: choice, gridName, start, steps = STEPS[gridName], ...rest } = request;
   if (!choice) {
     // Only a smoothed denoiser has a start that the data decide.
     const from = start as number;
@@ -68,7 +67,7 @@ export async function planRun(
   const bandwidth = bandwidthOf(choice, measured);
   const from = start === "auto" ? lateStart(bandwidth, choice.drawKind) : start;
   const S = request.steps ??
-    (measured && gridName === "uniform-t" ? smoothingSteps(measured.gap, from) : DEFAULT_STEPS);
+    (measured && gridName === "uniform-t" ? smoothingSteps(measured.gap, from) : steps);
   const smoothing: SmoothingPlan = {
     bandwidth,
     M: choice.M ?? DRAWS,

@@ -21,7 +21,8 @@ import { writeWhole } from "../training/checkpoint.ts";
 import { seconds } from "./progress.ts";
 import { positive, UsageError, whole } from "./values.ts";
 
-const HELP = `Trains an autoencoder, for deno task sample --codec autoencoder:FILE.
+/** The text of `--help`. */
+export const HELP: string = `Trains an autoencoder, for deno task sample --codec autoencoder:FILE.
 
   --data SPEC       the data set, as of deno task sample [builtin:shapes]
   --limit N         its first N items only [all]

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { DRAWS } from "../_defaults.ts";
 import { sizeOf } from "../_shape.ts";
 import { samplePerRow, sigmaPerRow } from "../compute/posterior.ts";
 import type { EvaluateOptions } from "../compute/posterior.ts";
@@ -85,7 +86,7 @@ export function smoothed<X>(
   base: Denoiser<X> | SubsetDenoiser<X>,
   options: SmoothedOptions,
 ): Denoiser<X> {
-  const { bandwidth, M = 4, drawKind = "fixed", seed = 0 } = options;
+  const { bandwidth, M = DRAWS, drawKind = "fixed", seed = 0 } = options;
   checkOptions(bandwidth, M, drawKind);
   const { space, shape } = base;
   const dimension = sizeOf(shape);

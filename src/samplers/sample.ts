@@ -6,6 +6,7 @@
 import { sizeOf } from "../_shape.ts";
 import type { PosteriorFacts } from "../compute/posterior.ts";
 import type { Denoiser } from "../denoisers/denoiser.ts";
+import { COUNT } from "../_defaults.ts";
 import { checkSigmas, ddpmGrid } from "../noise.ts";
 import type { SigmaGrid } from "../noise.ts";
 import { RandomStream, startNoise } from "../random.ts";
@@ -32,7 +33,7 @@ export interface Progress {
 
 /** Options of {@linkcode sample}. */
 export interface SampleOptions {
-  /** Number of samples. Default 16. */
+  /** Number of samples. Default 64. */
   readonly count?: number;
   /** The numerical method. Default {@linkcode ddim}. */
   readonly sampler?: Sampler;
@@ -131,7 +132,7 @@ export async function sample<X>(
   options: SampleOptions = {},
 ): Promise<SampleResult<X>> {
   const {
-    count = 16,
+    count = COUNT,
     sampler = ddim(),
     grid = ddpmGrid(),
     batchSize = 64,

@@ -3,12 +3,13 @@ import assert from "node:assert/strict";
 import { DENOISERS } from "../../src/cli/denoiser_options.ts";
 import { HELP_TOPICS, helpOf } from "../../src/cli/help.ts";
 import { OPTIONS, UsageError } from "../../src/cli/options.ts";
+import { HELP as TRAINING } from "../../src/cli/train_codec.ts";
 import { failedRun } from "../_helpers/cli_runs.ts";
 
 const TEXTS = [helpOf(["--help"])!, ...HELP_TOPICS.map((topic) => helpOf(["--help", topic])!)];
 
 Deno.test("--help fits a screen of 100 columns and 40 lines per topic", () => {
-  for (const text of TEXTS) {
+  for (const text of [...TEXTS, TRAINING]) {
     const lines = text.trimEnd().split("\n");
     assert.ok(lines.length <= 40, `${lines.length} lines: ${lines[0]}`);
     for (const line of lines) assert.ok(line.length <= 100, `${line.length}: ${line}`);
