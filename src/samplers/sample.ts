@@ -33,7 +33,7 @@ export interface Progress {
 
 /** Options of {@linkcode sample}. */
 export interface SampleOptions {
-  /** Number of samples. Default 64. */
+  /** Number of samples. Default 64, or the rows of `init`. */
   readonly count?: number;
   /** The numerical method. Default {@linkcode ddim}. */
   readonly sampler?: Sampler;
@@ -132,7 +132,7 @@ export async function sample<X>(
   options: SampleOptions = {},
 ): Promise<SampleResult<X>> {
   const {
-    count = COUNT,
+    count = options.init ? Math.ceil(options.init.length / sizeOf(denoiser.shape)) : COUNT,
     sampler = ddim(),
     grid = ddpmGrid(),
     batchSize = 64,

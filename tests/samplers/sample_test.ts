@@ -88,7 +88,7 @@ Deno.test("sample() starts each grid by its own law", async () => {
 
 Deno.test("sample() takes start noise and then ignores the seed", async () => {
   const init = startNoise(5, 0, 4, 2);
-  const [a, b] = [1, 2].map((seed) => sample(optimalFloat64(set), { count: 4, init, seed }));
+  const [a, b] = [1, 2].map((seed) => sample(optimalFloat64(set), { init, seed }));
   assert.deepEqual((await a).x, (await b).x);
   assert.deepEqual((await a).x, (await sample(optimalFloat64(set), { count: 4, seed: 5 })).x);
 });
@@ -141,6 +141,7 @@ Deno.test("sample() refuses impossible options", async () => {
   await assert.rejects(sample(denoiser, { batchSize: 0 }), RangeError);
   await assert.rejects(sample(denoiser, { seed: -1 }), RangeError);
   await assert.rejects(sample(denoiser, { count: 2, init: [1, 2, 3] }), TypeError);
+  await assert.rejects(sample(denoiser, { init: [1, 2, 3] }), TypeError);
   await assert.rejects(sample(denoiser, { count: 1, init: [1, NaN] }), RangeError);
   const { mean: _, ...meanless } = denoiser;
   await assert.rejects(sample(meanless, { grid: uniformTGrid(4) }), RangeError);
