@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { crc32 } from "node:zlib";
 import { checkPositive } from "../_checks.ts";
+import { crc32 } from "../_crc32.ts";
 import { checkRow, finiteRow } from "./gaussian_law.ts";
 import type { GaussianLaw } from "./gaussian_law.ts";
 
