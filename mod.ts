@@ -143,12 +143,13 @@
  * - Charts: {@linkcode lineSpec}, {@linkcode scatterSpec}, {@linkcode cloudSpec}, {@linkcode fieldSpec},
  *   {@linkcode heatmapSpec}, {@linkcode posteriorSpec}, {@linkcode panelsSpec}, {@linkcode projection},
  *   {@linkcode chartSvg}, {@linkcode CHART_SCHEMA}
- * - Pictures: {@linkcode imageGrid}, {@linkcode scatterImage}, {@linkcode encodePng}, {@linkcode joinBitmaps},
- *   {@linkcode blankBitmap}
+ * - Pictures: {@linkcode imageGrid}, {@linkcode scatterImage}, {@linkcode trajectoryImage}, {@linkcode encodePng},
+ *   {@linkcode joinBitmaps}, {@linkcode blankBitmap}
  *
  * ## Everything else
  *
  * - Papers of what was used: {@linkcode cite}
+ * - What the Stop button of a notebook cancels: {@linkcode stopButton}
  * - Errors: {@linkcode DatasetError}, {@linkcode DeviceError}, {@linkcode WriteError}
  * - Linear algebra: {@linkcode symmetricEigen}, {@linkcode solveLinear}
  *
@@ -291,6 +292,7 @@ export * from "./src/plots/posterior_spec.ts";
 export * from "./src/plots/projection.ts";
 export * from "./src/plots/scatter_image.ts";
 export * from "./src/plots/scatter_spec.ts";
+export * from "./src/plots/trajectory_image.ts";
 export * from "./src/random.ts";
 export { discardedMass, smallestCertified, stepTolerance } from "./src/retrieval/certificate.ts";
 export type { CertifiedSize, MeasuredLogits } from "./src/retrieval/certificate.ts";

@@ -5,10 +5,14 @@
  * @module
  */
 import { sizeOf } from "./_shape.ts";
+import { showsItself } from "./_shows_itself.ts";
 import * as tf from "@tensorflow/tfjs-core";
 
 /** Any tfjs tensor, whatever its rank. */
 export type AnyTensor = tf.Tensor;
+
+// A tensor at the end of a notebook cell is drawn, too.
+showsItself(tf.Tensor.prototype);
 
 /** States that can be combined linearly with float64 coefficients. */
 export interface LinearSpace<X> {

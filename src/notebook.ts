@@ -13,10 +13,13 @@
  * @module
  */
 import { Buffer } from "node:buffer";
+import { isImage, sizeOf } from "./_shape.ts";
+import { drawMarkedBy } from "./_shows_itself.ts";
 import type { Citations } from "./cite.ts";
 import { Dataset } from "./datasets/dataset.ts";
 import type { AnyTensor } from "./linear_space.ts";
-import { tableHtml, tableText } from "./plots/_table.ts";
+import type { ScoreRow } from "./metrics/score_table.ts";
+import { cellText, isRecord, rowOf, tableHtml, tableText } from "./plots/_table.ts";
 import type { TableRow } from "./plots/_table.ts";
 import { encodePng } from "./plots/encode_png.ts";
 import type { Bitmap } from "./plots/bitmap.ts";
@@ -25,14 +28,29 @@ import type { ChartSpec, Json } from "./plots/chart.ts";
 import { imageGrid } from "./plots/image_grid.ts";
 import { scatterImage } from "./plots/scatter_image.ts";
 import { scatterSpec } from "./plots/scatter_spec.ts";
-import type { Progress } from "./samplers/sample.ts";
+import { trajectoryImage } from "./plots/trajectory_image.ts";
+import type { Progress, SampleResult, TrajectoryPoint } from "./samplers/sample.ts";
+import type { Report } from "./theory/statement.ts";
 
-export type { AnyTensor, Bitmap, ChartSpec, Citations, Json, Progress, TableRow };
+export type {
+  AnyTensor,
+  Bitmap,
+  ChartSpec,
+  Citations,
+  Json,
+  Progress,
+  Report,
+  SampleResult,
+  ScoreRow,
+  TableRow,
+  TrajectoryPoint,
+};
 export { Dataset };
 
 /**
  * What {@linkcode show} can show: an SVG document or Markdown, a chart, a
- * picture, a data set, samples as a tensor or as numbers, a table, a list of papers.
+ * picture, a data set, samples as a tensor or as numbers, a run, a trajectory, a table, a record of numbers,
+ * reports, a list of papers.
  */
 export type Showable =
   | string
@@ -43,7 +61,12 @@ export type Showable =
   | Float32Array
   | Float64Array
   | Citations
-  | readonly TableRow[];
+  | SampleResult<AnyTensor>
+  | SampleResult<Float64Array>
+  | readonly TrajectoryPoint[]
+  | TableRow
+  | Report
+  | readonly (TableRow | Report | ScoreRow)[];
 
 /** One thing in several formats, by MIME type; the front end takes the best it knows. */
 export type MediaBundle = Readonly<Record<string, unknown>>;
@@ -140,11 +163,47 @@ const print: Display = (bundle) => {
   return Promise.resolve();
 };
 
+// Tensors, data sets, runs and reports show themselves at the end of a cell.
+drawMarkedBy(async (thing) => {
+  if (isTensor(thing) && !await isBatch(thing)) return textBundle(await tensorText(thing));
+  const bundles = await bundlesOf(thing as Showable, {});
+  return bundles.length === 1 ? bundles[0][1] : together(bundles.map(([, bundle]) => bundle));
+});
+
+/** Several outputs as one. */
+function together(bundles: readonly MediaBundle[]): MediaBundle {
+  const html = bundles.map((bundle) =>
+    "image/png" in bundle
+      ? `<img src="data:image/png;base64,${bundle["image/png"]}">`
+      : bundle["image/svg+xml"] ?? bundle["text/html"] ??
+        `<p>${String(bundle["text/plain"]).replace(/[&<>]/g, (c) => `&#${c.charCodeAt(0)};`)}</p>`
+  );
+  return {
+    "text/html": html.join("\n"),
+    "text/plain": bundles.map((bundle) => bundle["text/plain"]).join("\n"),
+  };
+}
+
+/** Whether a tensor is a batch of images, or of points of up to three numbers, all of them finite. */
+async function isBatch(tensor: AnyTensor): Promise<boolean> {
+  const [count, ...shape] = tensor.shape;
+  const known = count > 0 && (isImage(shape) || (shape.length === 1 && shape[0] <= 3));
+  return known && !tensor.isDisposed && (await tensor.data()).every(Number.isFinite);
+}
+
+async function tensorText(tensor: AnyTensor): Promise<string> {
+  const what = `${tensor.dtype} tensor of shape [${tensor.shape}]`;
+  if (tensor.isDisposed) return `${what}, disposed`;
+  const { values } = rowOf({ values: await tensor.data() });
+  return `${what}: ${values}`;
+}
+
 /** The outputs that show a thing, each with what its name has besides the id. */
 async function bundlesOf(
   thing: Showable,
   options: ShowOptions,
 ): Promise<[suffix: string, MediaBundle][]> {
+  if (isRun(thing)) return await runBundles(thing, options);
   if (thing instanceof Dataset) {
     return [
       ["-summary", textBundle(thing.summary())],
@@ -155,19 +214,21 @@ async function bundlesOf(
 }
 
 function bundleOf(
-  thing: Exclude<Showable, Dataset>,
+  thing: Exclude<Showable, Dataset | Run>,
   options: ShowOptions,
 ): MediaBundle | Promise<MediaBundle> {
   if (typeof thing === "string") return textBundle(thing);
   if (isNumbers(thing)) return samplesBundle(thing, options.shape, options);
-  if (isTable(thing)) {
-    return { "text/html": tableHtml(thing), "text/plain": tableText(thing) };
-  }
+  if (isTrajectory(thing)) return trajectoryBundle(thing, options);
+  if (isTable(thing)) return tableBundle(thing.map((row) => rowOf(row)));
   if (typeof thing === "object" && thing !== null) {
     if (isTensor(thing)) return tensorBundle(thing, options);
     if (isBitmap(thing)) return bitmapBundle(thing);
     if (isChart(thing)) return chartBundle(thing);
     if (isCitations(thing)) return { "text/markdown": thing.markdown, "text/plain": thing.text };
+    if (isRecord(thing)) {
+      return tableBundle(Object.entries(rowOf(thing)).map(([name, value]) => ({ name, value })));
+    }
   }
   throw new TypeError(
     `Cannot show ${
@@ -180,9 +241,19 @@ function isNumbers(thing: unknown): thing is Float32Array | Float64Array {
   return thing instanceof Float32Array || thing instanceof Float64Array;
 }
 
-function isTable(thing: unknown): thing is readonly TableRow[] {
-  return Array.isArray(thing) && thing.length > 0 &&
-    thing.every((row) => typeof row === "object" && row !== null);
+type Run = SampleResult<AnyTensor> | SampleResult<Float64Array>;
+
+function isRun(thing: unknown): thing is Run {
+  return typeof thing === "object" && thing !== null && "x" in thing && "denoised" in thing &&
+    "steps" in thing;
+}
+
+function isTrajectory(thing: unknown): thing is readonly TrajectoryPoint[] {
+  return isTable(thing) && thing.every((row) => isNumbers(row.x) && typeof row.sigma === "number");
+}
+
+function isTable(thing: unknown): thing is readonly Readonly<Record<string, unknown>>[] {
+  return Array.isArray(thing) && thing.length > 0 && thing.every(isRecord);
 }
 
 function isTensor(thing: object): thing is AnyTensor {
@@ -206,6 +277,50 @@ function textBundle(text: string): MediaBundle {
   return text.startsWith("<svg")
     ? { "image/svg+xml": text, "text/plain": "[drawing]" }
     : { "text/markdown": text, "text/plain": text };
+}
+
+function tableBundle(rows: readonly TableRow[]): MediaBundle {
+  return { "text/html": tableHtml(rows), "text/plain": tableText(rows) };
+}
+
+/** What is known of a run, its samples, and their way if it was kept. */
+async function runBundles(
+  run: Run,
+  options: ShowOptions,
+): Promise<[suffix: string, MediaBundle][]> {
+  const { x, trajectory, convergence } = run;
+  const settings = { ...options, shape: options.shape ?? run.shape };
+  const released = !isNumbers(x) && x.isDisposed;
+  const count = (isNumbers(x) ? x.length : x.size) / sizeOf(run.shape);
+  const converged = convergence?.converged.filter(Boolean).length;
+  const summary = [
+    `${count} ${count === 1 ? "sample" : "samples"} of ${run.shape.join("×")}`,
+    `${run.steps.length} steps`,
+    `${cellText(run.evaluations)} evaluations each`,
+    seconds(run.seconds),
+    ...(converged === undefined ? [] : [`${converged} converged`]),
+    ...(released ? ["released"] : []),
+  ].join(", ");
+  return [
+    ["-summary", textBundle(summary)],
+    ...(released ? [] : [["", await bundleOf(x, settings)] satisfies [string, MediaBundle]]),
+    ...(trajectory
+      ? [
+        ["-trajectory", await trajectoryBundle(trajectory, settings)] satisfies [
+          string,
+          MediaBundle,
+        ],
+      ]
+      : []),
+  ];
+}
+
+async function trajectoryBundle(
+  trajectory: readonly TrajectoryPoint[],
+  { shape, range }: ShowOptions,
+): Promise<MediaBundle> {
+  if (!shape?.length) throw unknownShape();
+  return await bitmapBundle(await trajectoryImage(trajectory, { shape, ...(range && { range }) }));
 }
 
 async function chartBundle(spec: ChartSpec): Promise<MediaBundle> {
@@ -255,17 +370,17 @@ function samplesBundle(
   shape: readonly number[] | undefined,
   options: ShowOptions,
 ): Promise<MediaBundle> {
-  if (!shape?.length) {
-    throw new TypeError(
-      "Cannot show samples: their shape is not known, wanted the option shape",
-    );
-  }
+  if (!shape?.length) throw unknownShape();
   if (shape.length > 1) {
     return bitmapBundle(imageGrid(values, { ...options, shape }));
   }
   return shape[0] === 2
     ? chartBundle(scatterSpec([{ label: "samples", points: values }]))
     : bitmapBundle(scatterImage(values, { dimension: shape[0] }));
+}
+
+function unknownShape(): TypeError {
+  return new TypeError("Cannot show samples: their shape is not known, wanted the option shape");
 }
 
 /** Options of {@linkcode notebookProgress}. */
@@ -279,8 +394,8 @@ const UPDATE = 100;
 
 /**
  * A progress callback for `sample()` that updates one line in place: a bar, the
- * step, the noise level, the time gone and the time left. Outside a notebook
- * it prints a line per quarter.
+ * step, the noise level, the time gone and the time left. On a
+ * terminal it redraws one line, elsewhere it prints a line per quarter. Without it, `sample()` is silent.
  *
  * @param label What is going on, in a word or two.
  * @param options Where to show it.
@@ -303,7 +418,8 @@ export function notebookProgress(
   options: NotebookProgressOptions = {},
 ): (progress: Progress) => Promise<void> {
   const display = options.display ?? kernelDisplay();
-  return display ? updatingProgress(label, display) : printedProgress(label);
+  if (display) return updatingProgress(label, display);
+  return Deno.stderr.isTerminal() ? redrawnProgress(label) : printedProgress(label);
 }
 
 function updatingProgress(
@@ -324,6 +440,14 @@ function updatingProgress(
     if (progress.fraction >= 1) {
       await new Promise((resolve) => setTimeout(resolve, SETTLE));
     }
+  };
+}
+
+function redrawnProgress(label: string): (progress: Progress) => Promise<void> {
+  const write = (text: string) => void Deno.stderr.writeSync(new TextEncoder().encode(text));
+  return (progress) => {
+    write(`\r\x1b[K${progressLine(label, progress)}${progress.fraction < 1 ? "" : "\n"}`);
+    return Promise.resolve();
   };
 }
 

@@ -1,10 +1,19 @@
 import {
   blankBitmap,
+  collocation,
   Dataset,
+  karrasGrid,
   lineSpec,
+  moons,
   notebookProgress,
+  optimalFloat64,
+  report,
+  sample,
+  scoreTable,
   show,
   tensorSpace,
+  tinyShapes,
+  wienerFloat64,
 } from "@closedform/diffusion";
 import type { Display, MediaBundle, Progress, Showable, ShowOptions } from "@closedform/diffusion";
 import * as tf from "@tensorflow/tfjs-core";
@@ -12,6 +21,7 @@ import "@tensorflow/tfjs-backend-cpu";
 import { Buffer } from "node:buffer";
 import assert from "node:assert/strict";
 import { Jimp } from "jimp";
+import { pythonOfJupyter, runCells } from "./_helpers/kernel.ts";
 import { withoutLeaks } from "./_helpers/leaks.ts";
 
 type Shown = { bundle: MediaBundle; options: Parameters<Display>[1] };
@@ -148,6 +158,101 @@ Deno.test("show draws tensors and numbers, whose shape it must know", async () =
   });
 });
 
+Deno.test("show sends a run as its summary, its samples and, if it was kept, its way", async () => {
+  const images = tinyShapes(40);
+  const options = { count: 3, grid: karrasGrid(5), trajectory: true };
+  const run = await sample(optimalFloat64(images), options);
+  const [summary, samples, way] = await shown(run, { id: "run", scale: 1 });
+  assert.match(
+    String(summary.bundle["text/plain"]),
+    /^3 samples of 12×12×1, 5 steps, 5 evaluations each, [\d.]+ s$/,
+  );
+  // Two columns and rows of 12 pixels, with 2 between and around; six levels, each image six times as large.
+  assert.deepEqual(await sizeOf(samples.bundle), [2 * 14 + 2, 2 * 14 + 2]);
+  assert.deepEqual(await sizeOf(way.bundle), [6 * 74 + 2, 6 * 74 + 2]);
+  assert.deepEqual(
+    [summary, samples, way].map(({ options }) => options.display_id),
+    ["run-summary", "run", "run-trajectory"],
+  );
+  const [alone] = await shown(run.trajectory!, { shape: images.shape });
+  assert.deepEqual(alone.bundle, way.bundle);
+  await assert.rejects(shown(run.trajectory!), /wanted the option shape/);
+  const points = await sample(optimalFloat64(moons(40)), {
+    sampler: collocation(),
+    grid: karrasGrid(5),
+  });
+  const [line, chart] = await shown(points);
+  assert.match(String(line.bundle["text/plain"]), /^16 samples of 2, .* 16 converged$/);
+  assert.ok("image/svg+xml" in chart.bundle);
+});
+
+Deno.test("show sends reports, scores and records of numbers as tables", async () => {
+  const [{ bundle }] = await shown([report("one is at most two", 1, 2), report("a", 2, 1)]);
+  assert.equal(
+    bundle["text/plain"],
+    "statement           measured  bound  holds\n" +
+      "------------------  --------  -----  -----\n" +
+      "one is at most two         1      2  true\n" +
+      "a                          2      1  false",
+  );
+  const set = moons(30);
+  const scores = await scoreTable(
+    optimalFloat64(set),
+    { wiener: await wienerFloat64(set) },
+    set,
+    { sigmas: [1], count: 8 },
+  );
+  const [{ bundle: table }] = await shown(scores);
+  assert.match(
+    String(table["text/plain"]),
+    /^sigma +approximation +explained\.score\.meanOfRatios/,
+  );
+  const [{ bundle: record }] = await shown(
+    { distance: 0.25, of: { few: [1, 2], many: Float64Array.of(3, 1, 2, 9, 4, 5, 7) } } as never,
+  );
+  assert.equal(
+    record["text/plain"],
+    "name      value\n--------  -----------------\ndistance               0.25\n" +
+      "of.few    1, 2\nof.many   7 numbers, 1 to 9",
+  );
+});
+
+const python = await pythonOfJupyter();
+
+Deno.test({
+  name: `tensors, data sets, runs and reports show themselves at the end of a cell${
+    python ? "" : ", skipped: no Python with jupyter_client"
+  }`,
+  ignore: python === undefined,
+  fn: async () => {
+    const cells = [
+      `import { moons, openDevice, optimal, report, sample, tensorSpace, tinyShapes } from "@closedform/diffusion";
+       const device = await openDevice("wasm");`,
+      `tensorSpace.from(new Float32Array(2 * 64), [2, 8, 8, 1])`,
+      `tensorSpace.from([1, 2, NaN, 4], [2, 2])`,
+      `tinyShapes(20)`,
+      `const run = await sample(await optimal(moons(50), device), { count: 4 }); run`,
+      `tensorSpace.dispose(run.x); run`,
+      `report("one is at most two", 1, 2)`,
+    ].map((code) => ({ code }));
+    const results = await runCells(python!, cells);
+    assert.deepEqual(
+      results.map(({ status, error }) => [status, error]),
+      cells.map(() => ["ok", ""]),
+    );
+    const shapes = results.map(({ shown }) => shown.map((bundle) => Object.keys(bundle).sort()));
+    const html = ["text/html", "text/plain"];
+    const picture = ["image/png", "text/plain"], text = ["text/markdown", "text/plain"];
+    assert.deepEqual(shapes, [[], [picture], [text], [html], [html], [text], [html]]);
+    const plain = results.map(({ shown }) => shown[0]?.["text/plain"]);
+    assert.equal(plain[2], "float32 tensor of shape [2,2]: 1, 2, NaN, 4");
+    assert.match(String(plain[4]), /^4 samples of 2, 10 steps, 10 evaluations each, .*\n\[chart/);
+    assert.match(String(results[3].shown[0]["text/html"]), /<p>.*20 items.*\n<img src="data:image/);
+    assert.match(String(results[4].shown[0]["text/html"]), /<p>4 samples.*\n<svg/);
+    assert.match(String(plain[5]), /released$/);
+  },
+});
+
 Deno.test("show updates in place under an id", async () => {
   const [{ options }] = await shown("a", { id: "p", update: true });
   assert.deepEqual(options, { raw: true, display_id: "p", update: true });
@@ -226,4 +331,25 @@ Deno.test("notebookProgress prints a line per quarter outside a notebook", async
     ["25 %", "50 %", "75 %", "100 %"],
   );
   assert.match(lines[0], /· 20\.0 s, 1 min 0 s left$/);
+});
+
+Deno.test("notebookProgress redraws one line on a terminal", async () => {
+  let written = "";
+  const { isTerminal, writeSync } = Deno.stderr;
+  Deno.stderr.isTerminal = () => true;
+  Deno.stderr.writeSync = (bytes) => {
+    written += new TextDecoder().decode(bytes);
+    return bytes.length;
+  };
+  try {
+    const onProgress = notebookProgress("sampling");
+    for (const done of [2, 8]) await onProgress(at(done));
+  } finally {
+    Deno.stderr.isTerminal = isTerminal;
+    Deno.stderr.writeSync = writeSync;
+  }
+  const lines = written.split("\r\x1b[K");
+  assert.deepEqual(lines.map((line) => line.match(/ (\d+ %) /)?.[1]), [undefined, "25 %", "100 %"]);
+  assert.match(lines[1], /1 min 0 s left$/);
+  assert.match(lines[2], /· 1 min 20 s\n$/);
 });

@@ -14,7 +14,7 @@ import type { SampleResult } from "../samplers/sample.ts";
 import type { WorkingSpace } from "./codec.ts";
 import type { RunOptions } from "./options.ts";
 import type { OutputFolder } from "./output.ts";
-import { drawnStates, samplesPicture, trajectoryPicture } from "./pictures.ts";
+import { samplesPicture, trajectoryPicture } from "./pictures.ts";
 
 /** What there is to know besides the result. */
 interface Drawn {
@@ -47,8 +47,8 @@ export async function writeSamples(
   }
   const { trajectory } = result;
   if (trajectory) {
-    const drawn = await drawnStates(trajectory, space.decode);
-    await folder.write("trajectory.png", await encodePng(trajectoryPicture(drawn, dataset)));
+    const picture = await trajectoryPicture(trajectory, dataset, space.decode);
+    await folder.write("trajectory.png", await encodePng(picture));
   }
   if (!options.npz) return;
   const inside = [count, ...space.data.dataset.shape];

@@ -4,6 +4,7 @@
  * @module
  */
 import { sizeOf } from "../_shape.ts";
+import { showsItself } from "../_shows_itself.ts";
 
 /** What a {@linkcode Dataset} is made from. */
 export interface DatasetInit {
@@ -308,3 +309,5 @@ export class Dataset {
     }
   }
 }
+
+showsItself(Dataset.prototype);

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { showsItself } from "../_shows_itself.ts";
 import type { EvaluateOptions } from "../compute/posterior.ts";
 import type { Dataset } from "../datasets/dataset.ts";
 import { noisyItems, noisyStates } from "../denoisers/_noisy_items.ts";
@@ -92,5 +93,5 @@ export async function scoreTable<X>(
       space.dispose(x);
     }
   }
-  return rows;
+  return showsItself(rows);
 }

@@ -11,12 +11,50 @@ export type TableRow = Readonly<
 
 type Cell = TableRow[string];
 
+// So many values of a list are written out.
+const SHORT = 6;
+
+/** A record as a row: nested records under dotted names, lists by what they hold. */
+export function rowOf(record: object, prefix: string = ""): TableRow {
+  const row: Record<string, Cell> = {};
+  for (const [key, value] of Object.entries(record)) {
+    const name = prefix + key;
+    if (value === null || ["string", "number", "boolean", "undefined"].includes(typeof value)) {
+      row[name] = value;
+    } else if (Array.isArray(value) || ArrayBuffer.isView(value)) {
+      row[name] = listText(Array.from(value as unknown as ArrayLike<unknown>));
+    } else if (isRecord(value)) {
+      Object.assign(row, rowOf(value, `${name}.`));
+    } else if (typeof value !== "function") {
+      row[name] = Object.prototype.toString.call(value);
+    }
+  }
+  return row;
+}
+
+/** Whether a thing is a record with something in it, and no instance of a class. */
+export function isRecord(thing: unknown): thing is object {
+  return Object.prototype.toString.call(thing) === "[object Object]" &&
+    Object.getPrototypeOf(thing) === Object.prototype && Object.keys(thing as object).length > 0;
+}
+
+function listText(values: readonly unknown[]): string {
+  if (values.length <= SHORT) return values.map((value) => cellText(value as Cell)).join(", ");
+  if (!values.every((value) => typeof value === "number")) return `${values.length} values`;
+  const [least, most] = values.reduce(([l, m], v) => [Math.min(l, v), Math.max(m, v)], [
+    Infinity,
+    -Infinity,
+  ]);
+  return `${values.length} numbers, ${cellText(least)} to ${cellText(most)}`;
+}
+
 /** The column names of all rows, in the order of their first appearance. */
 function columnsOf(rows: readonly TableRow[]): string[] {
   return [...new Set(rows.flatMap((row) => Object.keys(row)))];
 }
 
-function cellText(value: Cell): string {
+/** A value as text; numbers to four digits. */
+export function cellText(value: Cell): string {
   if (value === undefined || value === null) return "";
   if (typeof value !== "number" || Number.isInteger(value)) {
     return String(value);

@@ -4,6 +4,7 @@
  * @module
  */
 import { sizeOf } from "../_shape.ts";
+import { showsItself } from "../_shows_itself.ts";
 import type { PosteriorFacts } from "../compute/posterior.ts";
 import type { Denoiser } from "../denoisers/denoiser.ts";
 import { COUNT } from "../_defaults.ts";
@@ -82,8 +83,10 @@ export interface TrajectoryPoint {
   readonly denoised?: Float32Array | Float64Array;
 }
 
-/** What {@linkcode sample} returns. */
+/** What {@linkcode sample} returns. It shows itself at the end of a notebook cell. */
 export interface SampleResult<X> {
+  /** The shape of one sample. */
+  readonly shape: readonly number[];
   /** The final states, `[count, …shape]`, in data units. */
   readonly x: X;
   /** The last denoiser outputs. Equal to `x` when the grid ends at 0. */
@@ -168,12 +171,13 @@ export async function sample<X>(
     }
   }
   signal?.throwIfAborted();
-  return {
+  return showsItself({
+    shape,
     x: space.from(record.x, [count, ...shape]),
     denoised: space.from(record.denoised, [count, ...shape]),
     seconds: clock.elapsed,
     ...record.result(),
-  };
+  });
 }
 
 /** How far a walk down a grid has come, whether or not it stops at its levels. */

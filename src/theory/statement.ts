@@ -3,8 +3,9 @@
  *
  * @module
  */
+import { showsItself } from "../_shows_itself.ts";
 
-/** What evaluating a statement gave. */
+/** What evaluating a statement gave. It shows itself at the end of a notebook cell. */
 export interface Report {
   /** The statement, in one line. */
   readonly statement: string;
@@ -34,5 +35,5 @@ export interface Report {
  * ```
  */
 export function report(statement: string, measured: number, bound: number): Report {
-  return { statement, measured, bound, holds: measured <= bound };
+  return showsItself({ statement, measured, bound, holds: measured <= bound });
 }

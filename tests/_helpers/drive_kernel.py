@@ -1,6 +1,7 @@
 """Runs cells in the Deno kernel and presses Stop when a cell prints a word.
 
-Reads a list of {"code", "stop"?} from stdin; writes a list of {"status", "text", "error"}.
+Reads a list of {"code", "stop"?} from stdin; writes a list of {"status", "text", "error", "shown"}, where shown are the
+outputs by MIME type.
 The status is that of the reply, "dead" if the kernel ended, or "silent" if it did not answer in time.
 """
 import json
@@ -15,11 +16,12 @@ PATIENCE = 60  # seconds per cell
 
 def run(manager, client, code, stop):
     message = client.execute(code)
-    text, error, pressed, replied = "", "", False, None
+    text, error, shown, pressed, replied = "", "", [], False, None
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
         if not manager.is_alive():
-            return {"status": "dead", "text": text, "error": error}
+            replied = "dead"
+            break
         if stop and stop in text and not pressed:
             manager.interrupt_kernel()
             pressed = True
@@ -30,6 +32,8 @@ def run(manager, client, code, stop):
         if received and received["parent_header"].get("msg_id") == message:
             content = received["content"]
             text += content.get("text", "")
+            if "data" in content:
+                shown.append(content["data"])
             if received["msg_type"] == "error":
                 error = content["ename"] + ": " + content["evalue"]
         try:
@@ -40,7 +44,7 @@ def run(manager, client, code, stop):
                 end = min(end, time.monotonic() + 0.3)
         except queue.Empty:
             pass
-    return {"status": replied or "silent", "text": text, "error": error}
+    return {"status": replied or "silent", "text": text, "error": error, "shown": shown}
 
 
 def main():

@@ -15,6 +15,8 @@ export interface KernelResult {
   readonly status: "ok" | "error" | "dead" | "silent";
   readonly text: string;
   readonly error: string;
+  /** What it showed, by MIME type. */
+  readonly shown: readonly Readonly<Record<string, unknown>>[];
 }
 
 /** The first Python that can drive a kernel; without one, its tests are ignored unless `REQUIRE_JUPYTER` is set. */
