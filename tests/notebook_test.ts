@@ -178,6 +178,7 @@ Deno.test("show sends a run as its summary, its samples and, if it was kept, its
   assert.deepEqual(alone.bundle, way.bundle);
   await assert.rejects(shown(run.trajectory!), /wanted the option shape/);
   const points = await sample(optimalFloat64(moons(40)), {
+    count: 16,
     sampler: collocation(),
     grid: karrasGrid(5),
   });
