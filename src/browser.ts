@@ -1,0 +1,192 @@
+/**
+ * The entry for pages: what needs no files, of the same names as in the main entry.
+ *
+ * On WebGPU, or on one thread of the CPU; `deno bundle --platform browser` makes one file of a program
+ * that imports it. Data come from memory: generated, fetched, or from a form.
+ *
+ * @example Sample four of the shipped images, and make a picture of them for a canvas
+ * ```ts
+ * import { imageGrid, openDevice, optimal, sample, shapes } from "@closedform/diffusion/browser";
+ * import assert from "node:assert/strict";
+ *
+ * using device = await openDevice();
+ * using denoiser = await optimal(shapes(512), device);
+ * const { x, denoised } = await sample(denoiser, { count: 4, seed: 1 });
+ * const { width, height, data } = imageGrid(await x.data(), { shape: denoiser.shape });
+ * denoiser.space.dispose(x, denoised);
+ * assert.equal(data.length, 4 * width * height);
+ * // In a page: context.putImageData(new ImageData(new Uint8ClampedArray(data), width, height), 0, 0);
+ * ```
+ *
+ * @module
+ */
+export * from "./cite.ts";
+export * from "./codecs/codec.ts";
+export * from "./codecs/pca_codec.ts";
+export * from "./compute/device.ts";
+export type { EigenDecomposition } from "./compute/eigen/eigen_decomposition.ts";
+export { maskColumn, maskOf } from "./compute/mask.ts";
+export type { Mask } from "./compute/mask.ts";
+export { referenceMasked } from "./compute/masked_posterior.ts";
+export type { MaskedOptions } from "./compute/masked_posterior.ts";
+export * from "./compute/load_store.ts";
+export * from "./compute/open_device.ts";
+export * from "./compute/merge_posteriors.ts";
+export { referenceNeighbours } from "./compute/neighbours.ts";
+export type { Neighbours } from "./compute/neighbours.ts";
+export type {
+  EvaluateOptions,
+  PointSet,
+  Posterior,
+  PosteriorFacts,
+  Sigma,
+} from "./compute/posterior.ts";
+export type { PixelRegion } from "./compute/pixel_region.ts";
+export * from "./compute/reference.ts";
+export * from "./compute/streamed_store.ts";
+export type { Subset } from "./compute/subset.ts";
+export type { Distances } from "./compute/subset_posterior.ts";
+export type { TiltedPosterior, TiltOptions, Tilts } from "./compute/tilted.ts";
+export type { Translations, WindowOptions, WindowPosterior } from "./compute/windowed.ts";
+export { referenceWindowed } from "./compute/windowed_reference.ts";
+export * from "./compute/work_options.ts";
+export * from "./datasets/dataset.ts";
+export * from "./datasets/generators.ts";
+export type { FileRows } from "./datasets/file_rows.ts";
+export { readIdx } from "./datasets/idx.ts";
+export type { IdxOptions } from "./datasets/idx.ts";
+export * from "./datasets/npy.ts";
+export * from "./datasets/parse_mesh.ts";
+export * from "./datasets/ply.ts";
+export * from "./datasets/read_options.ts";
+export * from "./datasets/shapes.ts";
+export * from "./datasets/tiny_shapes.ts";
+export * from "./denoisers/baselines.ts";
+export * from "./denoisers/calibrate_patches.ts";
+export { cumulantNorms } from "./denoisers/cumulants.ts";
+export type { CumulantNorms, CumulantOptions } from "./denoisers/cumulants.ts";
+export * from "./denoisers/denoiser.ts";
+export * from "./denoisers/equivariant.ts";
+export * from "./denoisers/golden_subset.ts";
+export * from "./denoisers/gaussian.ts";
+export * from "./denoisers/gaussian_axes.ts";
+export {
+  alongAxes,
+  denoiseGaussian,
+  drawGaussian,
+  flowFactor,
+  gaussianLaw,
+  logDensityGaussian,
+  transportGaussian,
+} from "./denoisers/gaussian_law.ts";
+export type { GaussianLaw } from "./denoisers/gaussian_law.ts";
+export { gaussianEndpoint, gaussianTrajectory } from "./denoisers/gaussian_trajectory.ts";
+export type { FlowState, TrajectoryOptions } from "./denoisers/gaussian_trajectory.ts";
+export * from "./denoisers/local.ts";
+export { kMeans } from "./denoisers/k_means.ts";
+export type { Clusters, KMeansOptions } from "./denoisers/k_means.ts";
+export { localityMask } from "./denoisers/locality_mask.ts";
+export type { MaskRule } from "./denoisers/locality_mask.ts";
+export * from "./denoisers/mixture.ts";
+export * from "./denoisers/mixture_law.ts";
+export { mixtureOf, mixtureOfFloat64 } from "./denoisers/mixture_of.ts";
+export type { MixtureDenoiser } from "./denoisers/mixture_of.ts";
+export * from "./denoisers/neighbour_estimator.ts";
+export * from "./denoisers/neural.ts";
+export * from "./denoisers/optimal.ts";
+export * from "./denoisers/patch_schedule.ts";
+export * from "./denoisers/pca_locality.ts";
+export * from "./denoisers/preconditioning.ts";
+export * from "./denoisers/smoothed.ts";
+export * from "./denoisers/smoothing_defaults.ts";
+export * from "./denoisers/spectrum.ts";
+export { tiledGoldenSubset } from "./denoisers/tiled_golden_subset.ts";
+export type { TiledGoldenSubsetOptions } from "./denoisers/tiled_golden_subset.ts";
+export * from "./denoisers/wiener.ts";
+export type { PixelOptions, StoredWindowDenoiser, WindowDenoiser } from "./denoisers/windowed.ts";
+export * from "./errors.ts";
+export * from "./linear_space.ts";
+export * from "./metrics/agreement.ts";
+export * from "./metrics/assignment.ts";
+export * from "./metrics/discrepancy.ts";
+export { compareScores, explainedVariance } from "./metrics/explained_variance.ts";
+export type { ExplainedVariance, ScoreComparison } from "./metrics/explained_variance.ts";
+export * from "./metrics/frechet.ts";
+export * from "./metrics/nearest.ts";
+export * from "./metrics/pairs.ts";
+export * from "./metrics/precision_recall.ts";
+export { scoreTable } from "./metrics/score_table.ts";
+export type { ScoreRow, ScoreTableOptions } from "./metrics/score_table.ts";
+export * from "./metrics/sinkhorn.ts";
+export * from "./metrics/sliced_wasserstein.ts";
+export {
+  wasserstein2,
+  wasserstein2OfGaussians,
+  wasserstein2OnLine,
+} from "./metrics/wasserstein.ts";
+export type { GaussianMoments, Wasserstein2, Wasserstein2Options } from "./metrics/wasserstein.ts";
+export * from "./noise.ts";
+export * from "./plots/bitmap.ts";
+export * from "./plots/image_grid.ts";
+export * from "./plots/projection.ts";
+export * from "./plots/scatter_image.ts";
+export * from "./random.ts";
+export { discardedMass, smallestCertified, stepTolerance } from "./retrieval/certificate.ts";
+export type { CertifiedSize, MeasuredLogits } from "./retrieval/certificate.ts";
+export * from "./retrieval/certified_search.ts";
+export * from "./retrieval/extent.ts";
+export { pcaProxy } from "./retrieval/pca_proxy.ts";
+export { pooledProxy } from "./retrieval/pooled_proxy.ts";
+export type { PooledProxyOptions } from "./retrieval/pooled_proxy.ts";
+export type { ProxyDistances, RetrievalProxy } from "./retrieval/proxy.ts";
+export * from "./retrieval/schedule.ts";
+export * from "./retrieval/transported_mass.ts";
+export * from "./row_space.ts";
+export * from "./samplers/collocation.ts";
+export { crossingLevel } from "./samplers/crossing_level.ts";
+export type {
+  CrossingLevel,
+  CrossingOptions,
+  DeviationsAtLevel,
+} from "./samplers/crossing_level.ts";
+export * from "./samplers/ddim.ts";
+export * from "./samplers/dopri5.ts";
+export * from "./samplers/dop853.ts";
+export * from "./samplers/dpm_v3.ts";
+export * from "./samplers/dpm_v3/estimate.ts";
+export { gaussianStatistics } from "./samplers/dpm_v3/statistics.ts";
+export type { DpmV3Statistics, TableRange } from "./samplers/dpm_v3/statistics.ts";
+export { dpmpp1 } from "./samplers/dpmpp_1.ts";
+export { dpmpp2m } from "./samplers/dpmpp_2m.ts";
+export * from "./samplers/dpmpp_3m.ts";
+export * from "./samplers/euler.ts";
+export * from "./samplers/exponential_adams.ts";
+export { gaussianLeg, integratedLeg } from "./samplers/first_leg.ts";
+export type {
+  FirstLeg,
+  GaussianLegOptions,
+  IntegratedLegOptions,
+  LegState,
+} from "./samplers/first_leg.ts";
+export * from "./samplers/heun.ts";
+export { legDeviation } from "./samplers/leg_deviation.ts";
+export type {
+  DeviationAtLevel,
+  LegDeviation,
+  LegDeviationOptions,
+} from "./samplers/leg_deviation.ts";
+export * from "./samplers/multistep.ts";
+export * from "./samplers/picard.ts";
+export * from "./samplers/registry.ts";
+export * from "./samplers/rk4.ts";
+export type { EmbeddedOptions } from "./samplers/runge_kutta/embedded.ts";
+export { respacedGrid } from "./samplers/respaced_grid.ts";
+export * from "./samplers/sample.ts";
+export * from "./samplers/sampler.ts";
+export { skipEstimate, skipLevel } from "./samplers/skip_level.ts";
+export type { SkipEstimate } from "./samplers/skip_level.ts";
+export { landingLevel, teleport } from "./samplers/teleport.ts";
+export type { TeleportLimit, TeleportOptions } from "./samplers/teleport.ts";
+export * from "./samplers/unipc.ts";
+export * from "./solve_linear.ts";
+export * from "./symmetric_eigen.ts";
