@@ -14,8 +14,8 @@
  * thousand items of the data, without bias. The last column is what a run without teleport would need for the quality with it, by
  * interpolation: for the same error, or of the optimal denoiser, whose ends are items, for as many of the same ends.
  *
- * knee: the energy distance over the level of the teleport, the lowest level from which on upwards it is within a
- * tenth of its range of the least value, and both automatic levels relative to it.
+ * knee: the energy distance over the level of the teleport, the level where a broken line through it bends
+ * (tests/_helpers/knee.ts), and both automatic levels relative to it.
  *
  * beyond: how far legs land from the flow of the data, root mean square over a state: the Gaussian, the Gaussian with its
  * Edgeworth correction in the leading directions, mixtures. And a history for multistep samplers that is filled with what
@@ -59,6 +59,7 @@ import {
 } from "@closedform/diffusion";
 import { parseArgs } from "node:util";
 import { rowDistances } from "../../src/theory/_flow_runs.ts";
+import { KNEE_LEVELS, kneeOf } from "../_helpers/knee.ts";
 
 const { values: options } = parseArgs({
   options: {
@@ -186,17 +187,12 @@ async function compare(name: string, leg: FirstLeg): Promise<void> {
 /** The energy distance over the level of the teleport, and where the automatic levels are beside its knee. */
 async function knee(): Promise<void> {
   const curve: [number, number][] = [];
-  for (const level of [20, 10, 5.5, 3.35, 2, 1.1, 0.6].filter((level) => level < start)) {
+  for (const level of KNEE_LEVELS.filter((level) => level < start)) {
     const { sigmas } = respacedGrid(gridOf(14), level);
     const [, , energy] = judge(await endOf(teleport(dpmpp2m(), leg, { sigma: level }), sigmas));
     curve.push([level, energy]);
   }
-  const energies = curve.map(([, energy]) => energy), least = Math.min(...energies);
-  const wanted = least + (Math.max(...energies) - least) / 10;
-  const at = curve.findLastIndex(([, energy]) => energy <= wanted);
-  const [[above, low], [below, high]] = [curve[at], curve[at + 1] ?? curve[at]];
-  const share = high > low ? (wanted - low) / (high - low) : 0;
-  const level = above * (below / above) ** share;
+  const level = kneeOf(curve);
   using law = await gaussian(spectrum, device, data);
   const crossing = await crossingLevel<AnyTensor>(denoiser, law, truth);
   console.log(`\nenergy distance at 14 evaluations of dpmpp-2m over the level of the teleport:`);

@@ -29,6 +29,7 @@ import {
 import type { AnyTensor, Sampler, SigmaGrid } from "@closedform/diffusion";
 import assert from "node:assert/strict";
 import { rowDistances } from "../../src/theory/_flow_runs.ts";
+import { KNEE_LEVELS, kneeOf } from "../_helpers/knee.ts";
 
 const data = tinyShapes(4096), d = data.dimension;
 const [law] = (await fitMixture(data, { components: 1, ridge: 0 })).components;
@@ -69,16 +70,11 @@ Deno.test("both automatic levels lie within a factor two of the knee of a networ
   using denoiser = trainedDenoiser(trained);
   const others = tinyShapes(512, { seed: 9 });
   const curve: [number, number][] = [];
-  for (const sigma of [10, 5.5, 3.35, 2, 1.1]) {
+  for (const sigma of KNEE_LEVELS) {
     const ends = await jumped(dpmpp2m(), 12, sigma, 160);
-    // Unbiased: the distances of points from themselves would hide most of the difference.
     curve.push([sigma, energyDistance(ends, others.data, d, { unbiased: true })]);
   }
-  const energies = curve.map(([, energy]) => energy), least = Math.min(...energies);
-  const wanted = least + (Math.max(...energies) - least) / 10;
-  const at = curve.findLastIndex(([, energy]) => energy <= wanted);
-  const [[above, low], [below, high]] = [curve[at], curve[at + 1]];
-  const knee = above * (below / above) ** ((wanted - low) / (high - low));
+  const knee = kneeOf(curve);
   const crossing = await crossingLevel<AnyTensor>(denoiser, wiener, truth, { count: 64 });
   const ofData = skipLevel(
     await cumulantNorms(data, await dataSpectrum(data), { rows: 1000 }),
