@@ -13,6 +13,9 @@ import type { Device, DeviceKind } from "./device.ts";
  * software adapter computes the same, many times slower. Only what the chosen
  * device needs is loaded.
  *
+ * In a page the CPU device has one thread, the one that calls it; WebGPU is there only if the page came over
+ * https or from the same machine.
+ *
  * @param kind Which device. Default `"auto"`.
  * @returns The device; its `reason` says in one line which one it is and why.
  * @throws {DeviceError} If the device asked for is not there.
