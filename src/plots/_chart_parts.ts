@@ -13,6 +13,8 @@ export const PALETTE: readonly string[] = [
   "#8e4fb5",
   "#b58a00",
   "#4d5561",
+  "#c2407e",
+  "#2f9fb3",
 ];
 
 /** The legend of every chart: below it, names in full. */
