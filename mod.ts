@@ -54,7 +54,8 @@
  * - Around one of these, over a subset: {@linkcode goldenSubset}, {@linkcode tiledGoldenSubset},
  *   {@linkcode GOLDEN_REFERENCE}
  * - Gaussians: {@linkcode gaussian}, {@linkcode gaussianFloat64}, {@linkcode gaussianLaw},
- *   {@linkcode gaussianTrajectory}, {@linkcode gaussianEndpoint}, {@linkcode denoiseGaussian},
+ *   {@linkcode readGaussianLaw}, {@linkcode gaussianTrajectory}, {@linkcode gaussianEndpoint},
+ *   {@linkcode denoiseGaussian},
  *   {@linkcode transportGaussian}, {@linkcode flowFactor}, {@linkcode logDensityGaussian},
  *   {@linkcode drawGaussian}, {@linkcode alongAxes}, {@linkcode gaussianAxes}, {@linkcode rowAxes},
  *   {@linkcode scaleRows}
@@ -241,6 +242,7 @@ export * from "./src/denoisers/optimal.ts";
 export * from "./src/denoisers/patch_schedule.ts";
 export * from "./src/denoisers/pca_locality.ts";
 export * from "./src/denoisers/preconditioning.ts";
+export * from "./src/denoisers/read_gaussian_law.ts";
 export * from "./src/denoisers/smoothed.ts";
 export * from "./src/denoisers/smoothing_defaults.ts";
 export * from "./src/denoisers/spectrum.ts";

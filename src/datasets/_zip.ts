@@ -26,6 +26,7 @@ export interface ZipEntry {
 const END_SIZE = 22;
 const DIRECTORY_SIZE = 46;
 const LOCAL_SIZE = 30;
+const LARGE_END_SIZE = 56 + 20;
 
 /** An open zip archive. */
 export class ZipArchive implements Disposable {
@@ -162,11 +163,12 @@ async function readDirectory(
         "a zip archive below 4 GiB",
       );
     }
-    if (start + length !== size - tail + at) {
+    const end = size - tail + at;
+    if (start + length !== end && !(await isLargeEnd(open, file, start + length, end))) {
       throw new DatasetError(
         file,
         `a directory of ${length} bytes at ${start}`,
-        `one that ends at ${size - tail + at}`,
+        `one that ends at ${end}`,
       );
     }
     return { bytes: await readAt(open, file, start, length), start, count };
@@ -176,6 +178,18 @@ async function readDirectory(
     "no end of a zip directory",
     "a complete zip archive",
   );
+}
+
+/** Whether the records for archives of any size fill a gap: some programs, PyTorch among them, always write them. */
+async function isLargeEnd(
+  open: Deno.FsFile,
+  file: string,
+  from: number,
+  to: number,
+): Promise<boolean> {
+  if (to - from !== LARGE_END_SIZE) return false;
+  const view = viewOf(await readAt(open, file, from, LARGE_END_SIZE));
+  return view.getUint32(0, true) === 0x06064B50 && view.getUint32(56, true) === 0x07064B50;
 }
 
 /** An entry of the directory, which knows where the file's own header is. */
