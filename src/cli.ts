@@ -78,7 +78,7 @@ function complain(error: unknown, code: number): number {
 
 async function run({ texts, sameData }: Recalled, signal?: AbortSignal): Promise<void> {
   const request = optionsOf(texts);
-  using data = await openData(request, signal);
+  using data = await openData(request, (line) => say(request, line), signal);
   if (sameData) await checkSame(data, sameData);
   const folder = await openOutput(request.out);
   try {

@@ -4,16 +4,22 @@
  * @module
  */
 import { stat } from "../datasets/_files.ts";
+import { listed } from "../datasets/_image_source.ts";
 import type { Dataset } from "../datasets/dataset.ts";
 import { openRows } from "../datasets/file_rows.ts";
 import type { FileRows } from "../datasets/file_rows.ts";
 import { loadDataset } from "../datasets/load.ts";
+import type { LoadOptions } from "../datasets/load.ts";
 import { DatasetError } from "../errors.ts";
 import type { RunRequest } from "./options.ts";
 import { UsageError } from "./values.ts";
 
 /** Arrays beyond this many bytes are not loaded. */
 const MOST_LOADED = 2 ** 30;
+/** Reading that takes longer is told of so often, in milliseconds. */
+const PACE = 3000;
+/** Images of more numbers than this take long, and show no more. */
+const LARGE = 2 ** 18;
 /** Items of a streamed set that are loaded for pictures. */
 const PREVIEW = 5000;
 /** But no more bytes of them than this. */
@@ -30,14 +36,23 @@ export interface RunData extends Disposable {
 /**
  * Opens the data that the options name.
  *
+ * @param options The options.
+ * @param say Tells how far the reading is, and what is passed over.
  * @throws {UsageError} If there are no such data.
  * @throws {DatasetError} If they cannot be read.
  */
-export async function openData(options: RunRequest, signal?: AbortSignal): Promise<RunData> {
+export async function openData(
+  options: RunRequest,
+  say: (line: string) => void,
+  signal?: AbortSignal,
+): Promise<RunData> {
   try {
     const rows = await rowsOf(options);
     if (!rows) {
-      return inMemory(await loadDataset(options.data, { limit: options.limit, signal }), options);
+      const { data, limit } = options;
+      const dataset = await loadDataset(data, { limit, signal, ...telling(say) });
+      if (data.startsWith("images:") && dataset.dimension > LARGE) say(advice(dataset, data));
+      return inMemory(dataset, options);
     }
     if (options.stream || bytesOf(rows) > MOST_LOADED) return await onDisk(rows, options, signal);
     using closing = rows;
@@ -46,6 +61,30 @@ export async function openData(options: RunRequest, signal?: AbortSignal): Promi
     if (error instanceof RangeError && !signal?.aborted) throw new UsageError(error.message);
     throw error;
   }
+}
+
+function advice({ shape: [height, width] }: Dataset, data: string): string {
+  return `images of ${width}×${height} pixels take long; ${data}:64 makes them smaller`;
+}
+
+/**
+ * Tells in lines how far the reading of a data set is, if it takes long, and which images are passed over.
+ *
+ * @param say Tells a line.
+ * @returns Options of `loadDataset`.
+ */
+export function telling(
+  say: (line: string) => void,
+): Pick<LoadOptions, "onProgress" | "onPassedOver"> {
+  let told = performance.now();
+  return {
+    onProgress(done, total) {
+      if (done === total || performance.now() - told < PACE) return;
+      told = performance.now();
+      say(`read ${done} of ${total} items`);
+    },
+    onPassedOver: (names) => say(`passed over, as no PNG or JPEG: ${listed(names)}`),
+  };
 }
 
 /** The rows of a file that is to be streamed, or is too large to be loaded whole. */

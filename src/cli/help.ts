@@ -42,7 +42,7 @@ Usage: deno task sample [options]
 
 Examples:
   deno task sample --data mnist:PATH --class 3 --grid karras --steps 18
-  deno task sample --data images:my-photos --count 16 --seed 1 --out mine
+  deno task sample --data images:my-photos:64 --count 16 --seed 1 --out mine
   deno task sample --data mesh:spot.obj:500 --denoiser smoothed --count 2000
   deno task sample --from out/run.json --seed 2 --out again
 `;
@@ -51,10 +51,12 @@ const DATA = `The data set, and the space to work in.
 
   --data SPEC       ${list(DATASET_SPECS, 62)}   [builtin:shapes]
                     PATH of mnist, cifar10, cifar100: a folder; of images: a folder or a zip of
-                    PNG and JPEG, a folder per class; of mesh: OBJ or PLY, as points of its surface
-                    in the cube from -1 to 1. A number of points may follow, and how they are
-                    chosen and by which seed: mesh:PATH:500, mesh:PATH:500:farthest,
-                    mesh:PATH:500:area:7                         [2048 by area, seed 0]
+                    PNG and JPEG, a folder per class. The size that all are given may follow, height
+                    by width, and then they are cut to fit: images:PATH:64, images:PATH:48x64.
+                    PATH of mesh: OBJ or PLY, as points of its surface in the cube from -1 to 1. A
+                    number of points may follow, and how they are chosen and by which seed:
+                    mesh:PATH:500, mesh:PATH:500:farthest, mesh:PATH:500:area:7
+                                                                 [2048 by area, seed 0]
   --class NAME      only one class, by name or number
   --limit N         only the first N items
   --stream          leave the data of npy:FILE on disk; above 1 GiB this happens by itself

@@ -18,6 +18,7 @@ import type { AutoencoderOptions } from "../codecs/autoencoder.ts";
 import { loadDataset } from "../datasets/load.ts";
 import { DatasetError } from "../errors.ts";
 import { writeWhole } from "../training/checkpoint.ts";
+import { telling } from "./data.ts";
 import { seconds } from "./progress.ts";
 import { positive, UsageError, whole } from "./values.ts";
 
@@ -94,7 +95,11 @@ async function train(
   const limit = whole("limit", values.limit, 1);
   const file = values.out ?? "codec.safetensors";
   await checkWritable(file);
-  const dataset = await loadDataset(values.data ?? "builtin:shapes", { limit, signal });
+  const dataset = await loadDataset(values.data ?? "builtin:shapes", {
+    limit,
+    signal,
+    ...telling(say),
+  });
   say(`${dataset.summary()}; first its principal components`);
   let told = performance.now();
   const trained = await trainAutoencoder(dataset, {

@@ -10,8 +10,8 @@ export interface Pixels {
 }
 
 /**
- * Decodes an image, lays it on white where it is transparent, and resizes it if a
- * size is given. Throws a `DatasetError` for whatever the decoder stumbles over.
+ * Decodes an image, lays it on white where it is transparent, and if a size is
+ * given resizes it to that, and cuts off what sticks out at two sides. Throws a `DatasetError` for whatever the decoder stumbles over.
  */
 export async function decodeImage(
   bytes: Uint8Array,
@@ -44,7 +44,7 @@ export async function decodeImage(
   }
   layOnWhite(image.bitmap.data);
   if (size && (size[0] !== height || size[1] !== width)) {
-    image.resize({ w: size[1], h: size[0] });
+    image.cover({ w: size[1], h: size[0] });
   }
   return {
     height: image.bitmap.height,

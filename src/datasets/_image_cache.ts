@@ -13,7 +13,7 @@ export interface ImageArray {
   readonly shape: readonly number[];
 }
 
-const MAGIC = "CFIMAGE2";
+const MAGIC = "CFIMAGE3";
 const SHAPE_SIZE = 12;
 
 /** What a cache is valid for: the names, sizes and times of the files, and the options. */

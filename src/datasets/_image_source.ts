@@ -1,4 +1,4 @@
-/** Where image files come from: a folder or a zip archive, with one sub-folder per class. */
+/** Where image files come from: a folder or a zip archive, whose sub-folders are the classes. */
 import { extname, join } from "@std/path";
 import { DatasetError } from "../errors.ts";
 import { fileError, readBytes, stat } from "./_files.ts";
@@ -8,7 +8,7 @@ import { ZipArchive } from "./_zip.ts";
 export interface ImageFile {
   /** Its path, for messages. */
   readonly file: string;
-  /** Its path within the source, `class/name` or `name`. */
+  /** Its path within the source, `class/…/name` or `name`. */
   readonly name: string;
   /** Its content, in short: size and time or checksum, to tell whether it changed. */
   readonly stamp: string;
@@ -19,7 +19,9 @@ export interface ImageFile {
 /** Image files in a fixed order. */
 export interface ImageSource extends Disposable {
   readonly files: readonly ImageFile[];
-  /** The names of the classes in order, if there are sub-folders. */
+  /** Images of formats that are not read, by their names. */
+  readonly passedOver: readonly string[];
+  /** The names of the classes in order, if every image lies in a sub-folder. */
   readonly classNames?: readonly string[];
   /** The class of each file. */
   readonly labels?: Uint32Array;
@@ -32,6 +34,8 @@ export interface ImageSource extends Disposable {
 const MOST_FILE = 2 ** 28;
 const MOST_ARCHIVE = 2 ** 33;
 const WANTED = "a folder or zip archive of PNG or JPEG images";
+/** Formats of images that are not read. */
+const OTHERS = /^\.(gif|webp|hei[cf]|avif|bmp|tiff?|jxl|jp2|svg)$/i;
 
 /** Lists a folder or opens an archive. */
 export async function openImages(path: string): Promise<ImageSource> {
@@ -40,17 +44,8 @@ export async function openImages(path: string): Promise<ImageSource> {
 }
 
 async function openFolder(folder: string): Promise<ImageSource> {
-  const names: string[] = [];
-  for (const entry of await list(folder)) {
-    if (isImage(entry)) names.push(entry);
-    else if (!isHidden(entry)) {
-      const inner = join(folder, entry);
-      if (!(await stat(inner, WANTED)).isDirectory) continue;
-      names.push(
-        ...(await list(inner)).filter(isImage).map((name) => `${entry}/${name}`),
-      );
-    }
-  }
+  const all = await namesIn(folder);
+  const names = all.filter(isImage);
   const files = await Promise.all(names.map(async (name) => {
     const file = join(folder, name);
     const { size, mtime, isFile } = await stat(file, WANTED);
@@ -59,7 +54,7 @@ async function openFolder(folder: string): Promise<ImageSource> {
     return { file, name, stamp: `${size} ${mtime?.getTime()}`, read };
   }));
   return {
-    ...classify(folder, files),
+    ...classify(folder, files, all.filter(isOther)),
     cacheFile: join(folder, ".closedform.cache"),
     isFolder: true,
     [Symbol.dispose]() {},
@@ -69,18 +64,17 @@ async function openFolder(folder: string): Promise<ImageSource> {
 async function openArchive(file: string): Promise<ImageSource> {
   const archive = await ZipArchive.open(file, MOST_FILE, MOST_ARCHIVE);
   try {
-    const images = archive.entries.filter(({ name }) =>
-      isImage(name) && !name.split("/").some(isHidden)
-    );
+    const shown = archive.entries.filter(({ name }) => !name.split("/").some(isHidden));
+    const images = shown.filter(({ name }) => isImage(name));
     const depth = commonFolder(images.map(({ name }) => name));
     const files = images.map((entry) => ({
       file: `${file}/${entry.name}`,
       name: entry.name.slice(depth),
       stamp: `${entry.size} ${entry.crc}`,
       read: () => archive.read(entry),
-    })).filter(({ name }) => name.split("/").length <= 2);
+    }));
     return {
-      ...classify(file, files),
+      ...classify(file, files, shown.map(({ name }) => name).filter(isOther)),
       cacheFile: `${file}.closedform.cache`,
       isFolder: false,
       [Symbol.dispose]: () => archive[Symbol.dispose](),
@@ -95,27 +89,24 @@ async function openArchive(file: string): Promise<ImageSource> {
 function classify(
   path: string,
   unsorted: ImageFile[],
-): Pick<ImageSource, "files" | "classNames" | "labels"> {
+  passedOver: string[],
+): Pick<ImageSource, "files" | "passedOver" | "classNames" | "labels"> {
+  passedOver.sort();
   const files = unsorted.sort((a, b) => a.name < b.name ? -1 : 1);
   if (files.length === 0) {
-    throw new DatasetError(path, "no image", WANTED);
+    const others = passedOver.length > 0 ? `, but ${listed(passedOver)}` : "";
+    throw new DatasetError(path, `no PNG or JPEG image${others}`, WANTED);
   }
   const classes = files.map(({ name }) =>
     name.includes("/") ? name.slice(0, name.indexOf("/")) : undefined
   );
-  if (classes.every((name) => name === undefined)) return { files };
-  const outside = classes.indexOf(undefined);
-  if (outside >= 0) {
-    throw new DatasetError(
-      files[outside].file,
-      "an image beside folders of images",
-      "all images in folders, which are their classes, or none",
-    );
-  }
+  // One image outside of all folders has no class, and then folders are no classes.
+  if (classes.includes(undefined)) return { files, passedOver };
   const classNames = [...new Set(classes as string[])];
   const numbers = new Map(classNames.map((name, k) => [name, k]));
   return {
     files,
+    passedOver,
     classNames,
     labels: Uint32Array.from(classes, (name) => numbers.get(name!)!),
   };
@@ -129,19 +120,41 @@ function commonFolder(names: string[]): number {
   return common ? depth : 0;
 }
 
-async function list(folder: string): Promise<string[]> {
+/** The files in a folder and the folders within, but for hidden ones. Links to folders are followed at the top only. */
+async function namesIn(folder: string, inner: string = ""): Promise<string[]> {
   const names: string[] = [];
+  for (const { name, isDirectory, isSymlink } of await list(join(folder, inner))) {
+    if (isHidden(name)) continue;
+    const path = inner === "" ? name : `${inner}/${name}`;
+    const linked = isSymlink && inner === "" && !isImage(name);
+    if (isDirectory || linked && (await stat(join(folder, path), WANTED)).isDirectory) {
+      names.push(...await namesIn(folder, path));
+    } else names.push(path);
+  }
+  return names;
+}
+
+async function list(folder: string): Promise<Deno.DirEntry[]> {
   try {
-    for await (const { name } of Deno.readDir(folder)) names.push(name);
+    return await Array.fromAsync(Deno.readDir(folder));
   } catch (error) {
     throw fileError(folder, "a readable folder", error);
   }
-  return names;
+}
+
+/** The first of some files, and how many more there are. */
+export function listed([first, ...others]: readonly string[]): string {
+  const more = others.length;
+  return `${first}${more > 0 ? ` and ${more} other file${more === 1 ? "" : "s"}` : ""}`;
 }
 
 function isImage(name: string): boolean {
   const file = name.slice(name.lastIndexOf("/") + 1);
   return !isHidden(file) && /^\.(png|jpe?g)$/i.test(extname(file));
+}
+
+function isOther(name: string): boolean {
+  return OTHERS.test(extname(name));
 }
 
 function isHidden(name: string): boolean {

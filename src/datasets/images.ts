@@ -15,7 +15,10 @@ import type { ReadOptions } from "./read_options.ts";
 
 /** Options of {@linkcode readImages}. */
 export interface ImagesOptions extends ReadOptions {
-  /** Resizes all images: `[height, width]`, or one number for both. Default: no resizing, and all must be of one size. */
+  /**
+   * Resizes all images: `[height, width]`, or one number for both. What sticks out at two sides, of an image of
+   * another aspect ratio, is cut off. Default: no resizing, and all must be of one size.
+   */
   readonly size?: number | readonly [height: number, width: number];
   /** 1 for grey, by the luma of Rec. 601, 3 for colour. Default: 1 if every image is grey, else 3. */
   readonly channels?: 1 | 3;
@@ -24,6 +27,8 @@ export interface ImagesOptions extends ReadOptions {
    * beside the archive. Where that cannot be written there is no cache. Default: true for folders, false for archives.
    */
   readonly cache?: boolean;
+  /** Told the names of images that are passed over because of their format, such as GIF or HEIC. */
+  readonly onPassedOver?: (names: readonly string[]) => void;
   /** The data set's name. Default: the path. */
   readonly name?: string;
 }
@@ -31,13 +36,13 @@ export interface ImagesOptions extends ReadOptions {
 /**
  * Reads a folder or zip archive of PNG and JPEG images.
  *
- * If the images lie in sub-folders, those are the classes. The order is that of the
- * sorted names. Hidden files, other files and deeper folders are passed over;
+ * If all images lie in sub-folders, those are the classes, with what lies in deeper folders.
+ * The order is that of the sorted names. Hidden files and other files are passed over;
  * transparent images are laid on white.
  *
  * @param path The folder or archive.
  * @param options Size, channels, cache, limit.
- * @returns Byte images of shape `[height, width, channels]`, with labels if there are sub-folders.
+ * @returns Byte images of shape `[height, width, channels]`, with labels if all lie in sub-folders.
  * @throws {DatasetError} If there are no images, one is damaged or absurdly large, or their sizes differ.
  * @throws {RangeError} If an option is out of range.
  *
@@ -67,7 +72,8 @@ export async function readImages(
   checkOneOf(`read ${path}`, "channels", channels, [1, 3, undefined]);
   signal?.throwIfAborted();
   using source = await openImages(path);
-  const { cacheFile, classNames, labels, isFolder } = source;
+  const { cacheFile, classNames, labels, isFolder, passedOver } = source;
+  if (passedOver.length > 0) options.onPassedOver?.(passedOver);
   const files = source.files.slice(0, checkLimit(options.limit));
   const decode = () => decodeAll(files, size, options);
   // A part of the images is not worth a cache, and would replace that of the whole.
@@ -115,7 +121,9 @@ async function decodeAll(
       throw new DatasetError(
         file.file,
         `an image of ${image.width} × ${image.height} pixels`,
-        `${size[1]} × ${size[0]}, the size of ${files[0].file}, or the option size to resize all`,
+        `${size[1]} × ${size[0]}, the size of ${
+          files[0].file
+        }, or one for all by the option size, or as images:PATH:64`,
       );
     }
     if (i === 0) data = allocate(file.file, files.length * image.data.length);

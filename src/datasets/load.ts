@@ -4,12 +4,14 @@
  * @module
  */
 import { checkLimit } from "./_checks.ts";
+import { exists } from "./_files.ts";
 import { builtinShapes } from "./builtin.ts";
 import { readCifar10, readCifar100 } from "./cifar.ts";
 import type { Dataset } from "./dataset.ts";
 import { checkerboard, circle, gaussianMixture, moons, spirals } from "./generators.ts";
 import { readMnist } from "./idx.ts";
 import { readImages } from "./images.ts";
+import type { ImagesOptions } from "./images.ts";
 import { readMesh } from "./mesh.ts";
 import { readCsv } from "./points.ts";
 import { readNpy, readNpz } from "./read_npy.ts";
@@ -17,13 +19,16 @@ import type { ReadOptions } from "./read_options.ts";
 import { shapes } from "./shapes.ts";
 import { tinyShapes } from "./tiny_shapes.ts";
 
-type Reader = (path: string, options: ReadOptions) => Promise<Dataset>;
+type Reader = (path: string, options: LoadOptions) => Promise<Dataset>;
+
+/** Options of {@linkcode loadDataset}. */
+export interface LoadOptions extends ReadOptions, Pick<ImagesOptions, "onPassedOver"> {}
 
 const READERS: Record<string, Reader> = {
   mnist: readMnist,
   cifar10: readCifar10,
   cifar100: readCifar100,
-  images: readImages,
+  images: readSized,
   npy: readNpy,
   npz: readNpz,
   csv: readCsv,
@@ -42,6 +47,15 @@ const GENERATORS: Record<string, (n: number) => Dataset> = {
 
 /** A mesh's path, and how many points, chosen how and by which seed: `PATH:200:farthest:7`. */
 const POINTS = /^(.+?):([1-9]\d{0,8})(?::(area|farthest)(?::(\d{1,15}))?)?$/s;
+
+/** A folder or archive of images, and the size that they are given: `PATH:64`, or `PATH:48x64` for height and width. */
+const SIZED = /^(.+?):([1-9]\d{0,3})(?:x([1-9]\d{0,3}))?$/s;
+
+async function readSized(path: string, options: LoadOptions): Promise<Dataset> {
+  const [, folder, height, width = height] = SIZED.exec(path) ?? [];
+  if (folder === undefined) return await readImages(path, options);
+  return await readImages(folder, { ...options, size: [Number(height), Number(width)] });
+}
 
 async function readPoints(path: string, options: ReadOptions): Promise<Dataset> {
   const [, file, count, method, seed] = POINTS.exec(path) ?? [];
@@ -74,10 +88,11 @@ export const DATASET_SPECS: readonly string[] = [
 /**
  * Loads or generates a data set by a text like `mnist:PATH` or `moons:1000`. Of a mesh, the number of
  * points may follow, and how they are chosen and by which seed: `mesh:PATH:200`, `mesh:PATH:200:farthest`,
- * `mesh:PATH:200:area:7`.
+ * `mesh:PATH:200:area:7`. Of images, the size that all are given may follow: `images:PATH:64`, or
+ * `images:PATH:48x64` for height and width.
  *
  * @param spec One of {@linkcode DATASET_SPECS}, with a path or a number of items.
- * @param options Limit, signal, progress.
+ * @param options Limit, signal, progress, and who is told of images that are passed over.
  * @returns The data set.
  * @throws {RangeError} If there is no such form, or the number is out of range.
  * @throws {DatasetError} If the path cannot be read as this kind of data.
@@ -94,7 +109,7 @@ export const DATASET_SPECS: readonly string[] = [
  */
 export async function loadDataset(
   spec: string,
-  options: ReadOptions = {},
+  options: LoadOptions = {},
 ): Promise<Dataset> {
   const limit = checkLimit(options.limit);
   options.signal?.throwIfAborted();
@@ -106,9 +121,19 @@ export async function loadDataset(
   if (Object.hasOwn(GENERATORS, scheme) && /^[1-9]\d*$/.test(rest)) {
     return GENERATORS[scheme](Math.min(Number(rest), limit));
   }
+  // A path by itself lacks no more than its scheme.
+  const isPath = !/^[\w-]{2,}:/.test(spec) && await exists(spec);
+  const form = isPath ? `${schemeOf(spec)}:${spec}, or ` : "";
   throw new RangeError(
-    `Cannot load the data set ${spec}: wanted one of ${DATASET_SPECS.join(", ")}`,
+    `Cannot load the data set ${spec}: wanted ${form}one of ${DATASET_SPECS.join(", ")}`,
   );
+}
+
+/** What a path without a scheme may be meant as, by its extension. */
+function schemeOf(path: string): string {
+  const [, extension = ""] = /\.(npy|npz|csv|obj|ply)(?:\.gz)?$/i.exec(path) ?? [];
+  const scheme = extension.toLowerCase();
+  return scheme === "obj" || scheme === "ply" ? "mesh" : scheme || "images";
 }
 
 /** The parts before and after the first colon; paths may hold more of them. */

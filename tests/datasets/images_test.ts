@@ -38,13 +38,18 @@ Deno.test("readImages() takes sub-folders as classes, in the order of the sorted
     await write(folder, "b/notes", "text");
     await write(folder, "b/.hidden.png", "text");
     await write(folder, ".git/x.png", "text");
-    await write(folder, "b/deeper/x.png", "text");
+    await write(folder, "b/deeper/and deeper/ü.png", await encode(3, 2, value(3)));
+    await write(folder, "b/deeper/.git/x.png", "text");
     await Deno.mkdir(`${folder}/empty`);
     const set = await readImages(folder);
     assert.deepEqual(set.shape, [2, 3, 3]);
     assert.deepEqual(set.classNames, ["a-b", "b"]);
-    assert.deepEqual([...set.labels!], [0, 1, 1]);
-    assert.deepEqual([0, 1, 2].map((i) => set.data[18 * i]), [0, 1, 2]);
+    assert.deepEqual([...set.labels!], [0, 1, 1, 1]);
+    assert.deepEqual([0, 1, 2, 3].map((i) => set.data[18 * i]), [0, 1, 2, 3]);
+    // One image outside of all folders has no class, and then there are none.
+    await write(folder, "z.png", await encode(3, 2, value(4)));
+    const mixed = await readImages(folder);
+    assert.deepEqual([mixed.count, mixed.classNames, mixed.labels], [5, undefined, undefined]);
   });
 });
 
@@ -120,7 +125,7 @@ Deno.test("readImages() resizes if asked, else names the first image of another 
     await rejectsAbout(
       readImages(folder),
       path,
-      /found an image of 3 × 2 pixels, wanted 4 × 2, the size of .*a\/x.png, or the option size/,
+      /found an image of 3 × 2 pixels, wanted 4 × 2, the size of .*a\/x.png, or one for all/,
     );
     for (const [size, shape] of [[8, [8, 8, 3]], [[1, 5], [1, 5, 3]]] as const) {
       const set = await readImages(folder, { size });
@@ -128,6 +133,34 @@ Deno.test("readImages() resizes if asked, else names the first image of another 
       assert.ok(set.data.every((v, at) => v === (at % 3 === 0 ? 255 : 0)));
     }
     assert.equal((await readImages(folder, { limit: 1 })).count, 1);
+  });
+});
+
+Deno.test("readImages() cuts off what sticks out of the wanted size at two sides", async () => {
+  await withFolder(async (folder) => {
+    // Of 12 columns the middle 4 are of the aspect ratio that is wanted.
+    const bands: Pixel = (x) => x < 4 || x >= 8 ? [255, 255, 255, 255] : [0, 0, 0, 255];
+    await write(folder, "x.png", await encode(12, 4, bands));
+    const { data, shape } = await readImages(folder, { size: 4 });
+    assert.deepEqual([shape, [...data]], [[4, 4, 1], new Array(16).fill(0)]);
+  });
+});
+
+Deno.test("readImages() tells which images it passes over because of their format", async () => {
+  await withFolder(async (folder) => {
+    for (const name of ["b/IMG 1.HEIC", "a.gif", "a.txt", ".hidden.gif"]) {
+      await write(folder, name, "text");
+    }
+    const told: unknown[] = [];
+    const onPassedOver = (names: readonly string[]) => void told.push(names);
+    await rejectsAbout(
+      readImages(folder, { onPassedOver }),
+      folder,
+      /found no PNG or JPEG image, but a\.gif and 1 other file/,
+    );
+    await write(folder, "x.png", await encode(2, 2, RED));
+    await readImages(folder, { onPassedOver });
+    assert.deepEqual(told, [["a.gif", "b/IMG 1.HEIC"]]);
   });
 });
 
@@ -173,7 +206,7 @@ Deno.test("readImages() refuses archives that are damaged, unsafe or absurd", as
     await refuse(good.subarray(0, -1), /no end of a zip directory/);
     await refuse(Uint8Array.of(...good, 0), /no end of a zip directory/);
     await refuse(Uint8Array.of(0, ...good), /a directory of/);
-    await refuse(zipSync({ "x.txt": image }), /found no image/);
+    await refuse(zipSync({ "x.txt": image }), /found no PNG or JPEG image/);
     const directory = new DataView(good.buffer, good.byteOffset).getUint32(good.length - 6, true);
     /** The archive with one number of its only directory entry replaced. */
     const patched = (at: number, value: number, size: 2 | 4) => {
@@ -291,12 +324,9 @@ Deno.test("readImages() refuses JPEG files that are damaged or absurd, before de
   });
 });
 
-Deno.test("readImages() refuses folders without images, or with images beside classes", async () => {
+Deno.test("readImages() refuses folders without images", async () => {
   await withFolder(async (folder) => {
-    await rejectsAbout(readImages(folder), folder, /found no image/);
-    await write(folder, "a/x.png", await encode(2, 2, RED));
-    const path = await write(folder, "x.png", await encode(2, 2, RED));
-    await rejectsAbout(readImages(folder), path, /an image beside folders of images/);
+    await rejectsAbout(readImages(folder), folder, /found no PNG or JPEG image, wanted/);
     await rejectsAbout(readImages(`${folder}/no`), `${folder}/no`, /nothing there/);
   });
 });

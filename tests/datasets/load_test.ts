@@ -106,6 +106,35 @@ Deno.test("loadDataset() gives a DatasetError for each kind of path that is not 
   }
 });
 
+Deno.test("loadDataset() takes the size of images from its text, and cuts them to fit", () =>
+  withFolder(async (folder) => {
+    for (const [name, height, width] of [["a", 4, 9], ["b", 12, 3]] as const) {
+      const image = new Jimp({ width, height, color: 0x804020ff });
+      await write(folder, `${name}.png`, new Uint8Array(await image.getBuffer("image/png")));
+    }
+    await rejectsAbout(loadDataset(`images:${folder}`), `${folder}/b.png`, /images:PATH:64/);
+    for (const [text, size] of [["8", 8], ["4x6", [4, 6]]] as const) {
+      const set = await loadDataset(`images:${folder}:${text}`);
+      assert.deepEqual(set, await readImages(folder, { size }), text);
+      assert.equal(set.name, folder);
+    }
+  }));
+
+Deno.test("loadDataset() tells the form of a path that comes without one", () =>
+  withFolder(async (folder) => {
+    await write(folder, "x.ply", "");
+    await write(folder, "x.npy", "");
+    const forms = { [folder]: "images", [`${folder}/x.ply`]: "mesh", [`${folder}/x.npy`]: "npy" };
+    for (const [path, scheme] of Object.entries(forms)) {
+      await assert.rejects(loadDataset(path), {
+        name: "RangeError",
+        message: `Cannot load the data set ${path}: wanted ${scheme}:${path}, or one of ${
+          DATASET_SPECS.join(", ")
+        }`,
+      });
+    }
+  }));
+
 Deno.test("loadDataset() takes the number of points of a mesh, their method and seed from its text", () =>
   withFolder(async (folder) => {
     const path = await write(folder, "a:b.obj", encodeObj(boxCorners(1, 1, 1), BOX_FACES));
