@@ -156,206 +156,31 @@
  *
  * @module
  */
-export * from "./src/cite.ts";
+export * from "./src/browser.ts";
 export * from "./src/codecs/autoencoder.ts";
 export * from "./src/codecs/autoencoder_codec.ts";
-export * from "./src/codecs/codec.ts";
-export * from "./src/codecs/pca_codec.ts";
-export * from "./src/compute/device.ts";
-export type { EigenDecomposition } from "./src/compute/eigen/eigen_decomposition.ts";
-export { maskColumn, maskOf } from "./src/compute/mask.ts";
-export type { Mask } from "./src/compute/mask.ts";
-export { referenceMasked } from "./src/compute/masked_posterior.ts";
-export type { MaskedOptions } from "./src/compute/masked_posterior.ts";
-export * from "./src/compute/load_store.ts";
-export * from "./src/compute/open_device.ts";
-export * from "./src/compute/merge_posteriors.ts";
-export { referenceNeighbours } from "./src/compute/neighbours.ts";
-export type { Neighbours } from "./src/compute/neighbours.ts";
-export type {
-  EvaluateOptions,
-  PointSet,
-  Posterior,
-  PosteriorFacts,
-  Sigma,
-} from "./src/compute/posterior.ts";
-export type { PixelRegion } from "./src/compute/pixel_region.ts";
-export * from "./src/compute/reference.ts";
-export * from "./src/compute/streamed_store.ts";
-export type { Subset } from "./src/compute/subset.ts";
-export type { Distances } from "./src/compute/subset_posterior.ts";
-export type { TiltedPosterior, TiltOptions, Tilts } from "./src/compute/tilted.ts";
-export type { Translations, WindowOptions, WindowPosterior } from "./src/compute/windowed.ts";
-export { referenceWindowed } from "./src/compute/windowed_reference.ts";
-export * from "./src/compute/work_options.ts";
 export * from "./src/datasets/builtin.ts";
 export * from "./src/datasets/cifar.ts";
-export * from "./src/datasets/dataset.ts";
 export * from "./src/datasets/file_rows.ts";
-export * from "./src/datasets/generators.ts";
 export * from "./src/datasets/idx.ts";
 export * from "./src/datasets/images.ts";
 export * from "./src/datasets/load.ts";
 export * from "./src/datasets/mesh.ts";
-export * from "./src/datasets/npy.ts";
 export * from "./src/datasets/npz.ts";
-export * from "./src/datasets/parse_mesh.ts";
-export * from "./src/datasets/ply.ts";
 export * from "./src/datasets/points.ts";
 export * from "./src/datasets/read_npy.ts";
-export * from "./src/datasets/read_options.ts";
-export * from "./src/datasets/shapes.ts";
-export * from "./src/datasets/tiny_shapes.ts";
-export * from "./src/denoisers/baselines.ts";
-export * from "./src/denoisers/calibrate_patches.ts";
-export { cumulantNorms } from "./src/denoisers/cumulants.ts";
-export type { CumulantNorms, CumulantOptions } from "./src/denoisers/cumulants.ts";
-export * from "./src/denoisers/denoiser.ts";
-export * from "./src/denoisers/equivariant.ts";
-export * from "./src/denoisers/golden_subset.ts";
-export * from "./src/denoisers/gaussian.ts";
-export * from "./src/denoisers/gaussian_axes.ts";
-export {
-  alongAxes,
-  denoiseGaussian,
-  drawGaussian,
-  flowFactor,
-  gaussianLaw,
-  logDensityGaussian,
-  transportGaussian,
-} from "./src/denoisers/gaussian_law.ts";
-export type { GaussianLaw } from "./src/denoisers/gaussian_law.ts";
-export { gaussianEndpoint, gaussianTrajectory } from "./src/denoisers/gaussian_trajectory.ts";
-export type { FlowState, TrajectoryOptions } from "./src/denoisers/gaussian_trajectory.ts";
-export * from "./src/denoisers/local.ts";
-export { kMeans } from "./src/denoisers/k_means.ts";
-export type { Clusters, KMeansOptions } from "./src/denoisers/k_means.ts";
-export { localityMask } from "./src/denoisers/locality_mask.ts";
-export type { MaskRule } from "./src/denoisers/locality_mask.ts";
-export * from "./src/denoisers/mixture.ts";
-export * from "./src/denoisers/mixture_law.ts";
-export { mixtureOf, mixtureOfFloat64 } from "./src/denoisers/mixture_of.ts";
-export type { MixtureDenoiser } from "./src/denoisers/mixture_of.ts";
-export * from "./src/denoisers/neighbour_estimator.ts";
-export * from "./src/denoisers/neural.ts";
-export * from "./src/denoisers/optimal.ts";
-export * from "./src/denoisers/patch_schedule.ts";
-export * from "./src/denoisers/pca_locality.ts";
-export * from "./src/denoisers/preconditioning.ts";
 export * from "./src/denoisers/read_gaussian_law.ts";
-export * from "./src/denoisers/smoothed.ts";
-export * from "./src/denoisers/smoothing_defaults.ts";
-export * from "./src/denoisers/spectrum.ts";
-export { tiledGoldenSubset } from "./src/denoisers/tiled_golden_subset.ts";
-export type { TiledGoldenSubsetOptions } from "./src/denoisers/tiled_golden_subset.ts";
-export * from "./src/denoisers/wiener.ts";
-export type {
-  PixelOptions,
-  StoredWindowDenoiser,
-  WindowDenoiser,
-} from "./src/denoisers/windowed.ts";
-export * from "./src/errors.ts";
-export * from "./src/linear_space.ts";
-export * from "./src/metrics/agreement.ts";
-export * from "./src/metrics/assignment.ts";
-export * from "./src/metrics/discrepancy.ts";
-export { compareScores, explainedVariance } from "./src/metrics/explained_variance.ts";
-export type { ExplainedVariance, ScoreComparison } from "./src/metrics/explained_variance.ts";
-export * from "./src/metrics/frechet.ts";
-export * from "./src/metrics/nearest.ts";
-export * from "./src/metrics/pairs.ts";
-export * from "./src/metrics/precision_recall.ts";
-export { scoreTable } from "./src/metrics/score_table.ts";
-export type { ScoreRow, ScoreTableOptions } from "./src/metrics/score_table.ts";
-export * from "./src/metrics/sinkhorn.ts";
-export * from "./src/metrics/sliced_wasserstein.ts";
-export {
-  wasserstein2,
-  wasserstein2OfGaussians,
-  wasserstein2OnLine,
-} from "./src/metrics/wasserstein.ts";
-export type {
-  GaussianMoments,
-  Wasserstein2,
-  Wasserstein2Options,
-} from "./src/metrics/wasserstein.ts";
-export * from "./src/noise.ts";
 export * from "./src/notebook.ts";
-export * from "./src/plots/bitmap.ts";
 export * from "./src/plots/chart.ts";
 export * from "./src/plots/cloud_spec.ts";
 export * from "./src/plots/encode_png.ts";
 export * from "./src/plots/field_spec.ts";
 export * from "./src/plots/heatmap_spec.ts";
-export * from "./src/plots/image_grid.ts";
 export * from "./src/plots/line_spec.ts";
 export * from "./src/plots/panels_spec.ts";
 export * from "./src/plots/posterior_spec.ts";
-export * from "./src/plots/projection.ts";
-export * from "./src/plots/scatter_image.ts";
 export * from "./src/plots/scatter_spec.ts";
-export * from "./src/plots/trajectory_image.ts";
-export * from "./src/random.ts";
-export { discardedMass, smallestCertified, stepTolerance } from "./src/retrieval/certificate.ts";
-export type { CertifiedSize, MeasuredLogits } from "./src/retrieval/certificate.ts";
-export * from "./src/retrieval/certified_search.ts";
-export * from "./src/retrieval/extent.ts";
-export { pcaProxy } from "./src/retrieval/pca_proxy.ts";
-export { pooledProxy } from "./src/retrieval/pooled_proxy.ts";
-export type { PooledProxyOptions } from "./src/retrieval/pooled_proxy.ts";
-export type { ProxyDistances, RetrievalProxy } from "./src/retrieval/proxy.ts";
-export * from "./src/retrieval/schedule.ts";
-export * from "./src/retrieval/transported_mass.ts";
-export * from "./src/row_space.ts";
-export * from "./src/samplers/collocation.ts";
-export { crossingLevel } from "./src/samplers/crossing_level.ts";
-export type {
-  CrossingLevel,
-  CrossingOptions,
-  DeviationsAtLevel,
-} from "./src/samplers/crossing_level.ts";
-export * from "./src/samplers/ddim.ts";
-export * from "./src/samplers/dopri5.ts";
-export * from "./src/samplers/dop853.ts";
-export * from "./src/samplers/dpm_v3.ts";
-export * from "./src/samplers/dpm_v3/estimate.ts";
-export { gaussianStatistics } from "./src/samplers/dpm_v3/statistics.ts";
-export type { DpmV3Statistics, TableRange } from "./src/samplers/dpm_v3/statistics.ts";
-export { dpmpp1 } from "./src/samplers/dpmpp_1.ts";
-export { dpmpp2m } from "./src/samplers/dpmpp_2m.ts";
-export * from "./src/samplers/dpmpp_3m.ts";
-export * from "./src/samplers/euler.ts";
-export * from "./src/samplers/exponential_adams.ts";
-export { gaussianLeg, integratedLeg } from "./src/samplers/first_leg.ts";
-export type {
-  FirstLeg,
-  GaussianLegOptions,
-  IntegratedLegOptions,
-  LegState,
-} from "./src/samplers/first_leg.ts";
-export * from "./src/samplers/heun.ts";
-export { legDeviation } from "./src/samplers/leg_deviation.ts";
-export type {
-  DeviationAtLevel,
-  LegDeviation,
-  LegDeviationOptions,
-} from "./src/samplers/leg_deviation.ts";
-export * from "./src/samplers/multistep.ts";
-export * from "./src/samplers/picard.ts";
-export * from "./src/samplers/registry.ts";
-export * from "./src/samplers/rk4.ts";
-export type { EmbeddedOptions } from "./src/samplers/runge_kutta/embedded.ts";
-export { respacedGrid } from "./src/samplers/respaced_grid.ts";
-export * from "./src/samplers/sample.ts";
-export * from "./src/samplers/sampler.ts";
-export { skipEstimate, skipLevel } from "./src/samplers/skip_level.ts";
-export type { SkipEstimate } from "./src/samplers/skip_level.ts";
-export { landingLevel, teleport } from "./src/samplers/teleport.ts";
-export type { TeleportLimit, TeleportOptions } from "./src/samplers/teleport.ts";
-export * from "./src/samplers/unipc.ts";
-export * from "./src/solve_linear.ts";
 export * from "./src/stop_button.ts";
-export * from "./src/symmetric_eigen.ts";
 export * from "./src/theory/flows/empirical_flow.ts";
 export * from "./src/theory/flows/exact_flow.ts";
 export * from "./src/theory/flows/extrapolation.ts";

@@ -1,5 +1,5 @@
 /**
- * The entry for pages: what needs no files, of the same names as in the main entry.
+ * The entry for pages: what needs no files. The main entry has all of it, and the rest.
  *
  * On WebGPU, or on one thread of the CPU; `deno bundle --platform browser` makes one file of a program
  * that imports it. Data come from memory: generated, fetched, or from a form.
@@ -130,6 +130,7 @@ export * from "./plots/bitmap.ts";
 export * from "./plots/image_grid.ts";
 export * from "./plots/projection.ts";
 export * from "./plots/scatter_image.ts";
+export * from "./plots/trajectory_image.ts";
 export * from "./random.ts";
 export { discardedMass, smallestCertified, stepTolerance } from "./retrieval/certificate.ts";
 export type { CertifiedSize, MeasuredLogits } from "./retrieval/certificate.ts";
