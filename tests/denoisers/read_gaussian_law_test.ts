@@ -223,3 +223,41 @@ Deno.test("readGaussianLaw() takes or refuses a damaged pickle, whatever the dam
   }
   assert.ok(refused > 50, `${refused}`);
 });
+
+Deno.test("readGaussianLaw() takes tensors of 64 bits, and refuses numbers that are missing, too few or of other types", async () => {
+  const folder = PICKLE.slice(0, -"data.pkl".length);
+  const numbers = Object.keys(saved).filter((name) => name.startsWith(`${folder}data/`));
+  assert.equal(numbers.length, 3);
+  const renamed = (type: string) =>
+    Uint8Array.from(
+      String.fromCharCode(...saved[PICKLE]).replaceAll("FloatStorage", type),
+      (c) => c.charCodeAt(0),
+    );
+  const readFiles = (files: Record<string, Uint8Array>) =>
+    inFile(zipSync(files), (file) => readGaussianLaw(file));
+  const doubles = Object.fromEntries(numbers.map((name) => {
+    const floats = Float64Array.from(new Float32Array(saved[name].slice().buffer));
+    return [name, new Uint8Array(floats.buffer)];
+  }));
+  assert.deepEqual(
+    await readFiles({ ...saved, ...doubles, [PICKLE]: renamed("DoubleStorage") }),
+    await readGaussianLaw(FIXTURE),
+  );
+  const { [numbers[1]]: _, ...missing } = saved;
+  const cases: [Record<string, Uint8Array>, RegExp][] = [
+    [missing, /found no .*data\/1/],
+    [
+      { ...saved, [numbers[1]]: saved[numbers[1]].subarray(4) },
+      /found 323 numbers, wanted at least 324/,
+    ],
+    [{ ...saved, [PICKLE]: renamed("HalfStorage") }, /numbers of type torch.HalfStorage/],
+    [{ ...saved, [`${folder}byteorder`]: new TextEncoder().encode("big") }, /big-endian/],
+  ];
+  for (const [files, message] of cases) {
+    await assert.rejects(readFiles(files), (error: Error) => {
+      assert.ok(error instanceof DatasetError, String(error));
+      assert.match(error.message, message);
+      return true;
+    });
+  }
+});
