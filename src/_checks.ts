@@ -1,5 +1,11 @@
 /** Checks of numbers, with messages of one form. */
 
+/** The noise levels that there can be: float32 holds the square of each, and one over it. */
+export const SIGMA_RANGE = [1e-18, 1e18] as const;
+
+/** More steps than any use has: their noise levels take a second and 8 MB. */
+export const MOST_STEPS = 1e6;
+
 /** Fails unless `value` is a whole number in range. */
 export function checkWhole(
   action: string,

@@ -25,12 +25,15 @@ import type { Recalled } from "./cli/recall.ts";
 import { dataDigest, runRecord } from "./cli/record.ts";
 import { samplerOf } from "./cli/sampler.ts";
 import { planTeleport } from "./cli/teleport.ts";
+import { warningsAfter, warningsBefore } from "./cli/warnings.ts";
 import { writeSamples } from "./cli/write_samples.ts";
 import { openDevice } from "./compute/open_device.ts";
 import type { Dataset } from "./datasets/dataset.ts";
 import type { FileRows } from "./datasets/file_rows.ts";
 import { decodeNpy } from "./datasets/npy.ts";
 import { DatasetError, WriteError } from "./errors.ts";
+import { tensorSpace } from "./linear_space.ts";
+import { extentOf } from "./retrieval/extent.ts";
 import { sample } from "./samplers/sample.ts";
 
 /** Failed before any work was done: nothing but the user can mend it. */
@@ -68,8 +71,14 @@ export async function main(args: readonly string[], signal?: AbortSignal): Promi
   }
 }
 
+/** How the engine says that there is no more memory, whatever asked for it. */
+const NO_MEMORY = /^(Array buffer allocation failed|Invalid (typed )?array length|Out of memory)/i;
+
 function complain(error: unknown, code: number): number {
-  const message = error instanceof Error ? error.message : String(error);
+  const found = error instanceof Error ? error.message : String(error);
+  const message = NO_MEMORY.test(found)
+    ? `Cannot hold the run in memory: ${found}, wanted fewer samples, draws or items`
+    : found;
   // A bar may stand on the line.
   if (Deno.stderr.isTerminal()) standardError().write("\r\x1b[K");
   console.error(message.replaceAll(/\s*\n\s*/g, " "));
@@ -116,6 +125,13 @@ async function draw(
   const { rows } = data;
   if (rows) tell(`the data stay on disk and are read once per step: ${rows.summary()}`);
   const options = await planRun(request, space.data, device, tell, signal);
+  const warnings: string[] = [];
+  const warn = (lines: readonly string[]) => {
+    warnings.push(...lines);
+    for (const line of lines) tell(`warning: ${line}`);
+  };
+  const { spread } = extentOf(space.data.dataset);
+  warn(warningsBefore(space.data.dataset, spread, options));
   using denoiser = await denoiserOf(space.data, device, options, signal);
   const method = await samplerOf(space.data, denoiser, options, tell, signal);
   using jump = await planTeleport(space.data, options, method, {
@@ -146,8 +162,11 @@ async function draw(
     codec: space.codec,
     count,
   };
+  const states = await tensorSpace.values(result.x);
+  warn(warningsAfter(states, space.data.dataset, spread, result.convergence));
   const record = {
     ...await runRecord(parts, result),
+    warnings,
     ...(jump && { teleport: jump.record(result) }),
   };
   await writeSamples(folder, result, { options, dataset: data.dataset, space, count });

@@ -8,6 +8,7 @@
  *
  * @module
  */
+import { MOST_STEPS, SIGMA_RANGE } from "./_checks.ts";
 import { STEPS } from "./_defaults.ts";
 
 /**
@@ -303,9 +304,10 @@ export function uniformTGrid(
   options: UniformTOptions = {},
 ): SigmaGrid {
   const { start = 0 } = options;
-  if (!(start >= 0 && start < 1)) {
+  // Before 1e-9 the difference to 1 loses the half of its digits.
+  if (!(start === 0 || start >= 1e-9 && start < 1)) {
     throw new RangeError(
-      `Cannot make the grid uniform-t: start is ${start}, wanted a flow time in [0, 1)`,
+      `Cannot make the grid uniform-t: start is ${start}, wanted 0 or a flow time from 1e-9 to below 1`,
     );
   }
   checkSteps(steps, "uniform-t", start > 0 ? 1 : 2);
@@ -396,9 +398,6 @@ export function checkSigmas(sigmas: readonly number[]): void {
   }
 }
 
-/** More noise levels than any use has: they take a second and 8 MB. */
-const MOST_STEPS = 1e6;
-
 function checkSteps(
   steps: number,
   grid: GridName,
@@ -415,9 +414,10 @@ function checkSteps(
 
 function checkRange(range: GridRange, grid: GridName): Required<GridRange> {
   const { sigmaMax = 80, sigmaMin = 0.002 } = range;
-  if (!(sigmaMin > 0 && sigmaMin < sigmaMax && sigmaMax < Infinity)) {
+  const [least, most] = SIGMA_RANGE;
+  if (!(sigmaMin >= least && sigmaMin < sigmaMax && sigmaMax <= most)) {
     throw new RangeError(
-      `Cannot make the grid ${grid}: sigmaMin is ${sigmaMin} and sigmaMax ${sigmaMax}, wanted 0 < sigmaMin < sigmaMax`,
+      `Cannot make the grid ${grid}: sigmaMin is ${sigmaMin} and sigmaMax ${sigmaMax}, wanted sigmaMin < sigmaMax, both from ${least} to ${most}`,
     );
   }
   return { sigmaMax, sigmaMin };

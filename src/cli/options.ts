@@ -149,9 +149,9 @@ function walk(
   const gridName = oneOf("grid", name ?? (smoothed ? "uniform-t" : "ddpm"), GRIDS);
   const steps = whole("steps", count, 1);
   const start = text === "auto" ? text : Number(text);
-  if (text.trim() === "" || !(start === "auto" || start >= 0 && start < 1)) {
+  if (text.trim() === "" || !(start === "auto" || start === 0 || start >= 1e-9 && start < 1)) {
     throw new UsageError(
-      `Cannot use --start ${text}: wanted auto or a flow time from 0 to below 1`,
+      `Cannot use --start ${text}: wanted auto, 0 or a flow time from 1e-9 to below 1`,
     );
   }
   if (start !== 0 && gridName !== "uniform-t") {

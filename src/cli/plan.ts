@@ -4,6 +4,7 @@
  * @module
  */
 import { DRAWS, STEPS } from "../_defaults.ts";
+import { MOST_STEPS } from "../_checks.ts";
 import type { Device } from "../compute/device.ts";
 import type { DrawKind } from "../denoisers/smoothed.ts";
 import { smoothingDefaults, smoothingSteps } from "../denoisers/smoothing_defaults.ts";
@@ -68,6 +69,13 @@ export async function planRun(
   const from = start === "auto" ? lateStart(bandwidth, choice.drawKind) : start;
   const S = request.steps ??
     (measured && gridName === "uniform-t" ? smoothingSteps(measured.gap, from) : steps);
+  if (S > MOST_STEPS) {
+    throw new UsageError(
+      `Cannot choose --steps: items lie ${rounded(measured!.gap)} apart, which takes ${
+        rounded(S)
+      } of them, wanted --steps, or data of about unit size`,
+    );
+  }
   const smoothing: SmoothingPlan = {
     bandwidth,
     M: choice.M ?? DRAWS,

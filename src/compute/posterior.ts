@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { SIGMA_RANGE } from "../_checks.ts";
 import { sizeOf } from "../_shape.ts";
 
 /** The data of a posterior: `count` rows of `dimension` numbers. */
@@ -138,9 +139,9 @@ export function sigmaPerRow(
     );
   }
   for (const s of sigmas) {
-    if (!(s > 0 && s < Infinity)) {
+    if (!(s >= SIGMA_RANGE[0] && s <= SIGMA_RANGE[1])) {
       throw new RangeError(
-        `Cannot ${action}: sigma is ${s}, wanted a finite number > 0`,
+        `Cannot ${action}: sigma is ${s}, wanted a number from ${SIGMA_RANGE.join(" to ")}`,
       );
     }
   }

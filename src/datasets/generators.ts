@@ -5,6 +5,7 @@
  * @module
  */
 import { checkWhole } from "../_checks.ts";
+import { roomFor } from "../_room.ts";
 import { RandomStream } from "../random.ts";
 import { Dataset } from "./dataset.ts";
 
@@ -134,7 +135,7 @@ export function checkerboard(
   options: CheckerboardOptions = {},
 ): Dataset {
   const { seed, cells = 4 } = options;
-  checkWhole("generate checkerboard", "cells", cells, 1, 2 ** 24);
+  checkWhole("generate checkerboard", "cells", cells, 1, 2 ** 16);
   const dark = Math.ceil(cells * cells / 2);
   return planar("checkerboard", n, seed, undefined, (_, random) => {
     const square = 2 * random.below(dark);
@@ -222,8 +223,8 @@ export function gaussianMixture(
   checkMixture(means, weights, covariances);
   const factors = covariances.map((c) => cholesky(c, dimension));
   const total = weights.reduce((sum, w) => sum + w, 0);
-  const labels = new Uint32Array(checkCount("gaussians", n));
-  const data = new Float32Array(n * dimension);
+  const data = items("gaussians", n, dimension);
+  const labels = new Uint32Array(n);
   const noise = new Float64Array(dimension);
   for (let i = 0; i < n; i++) {
     const random = new RandomStream({ seed, sample: i, purpose: "data" });
@@ -235,6 +236,7 @@ export function gaussianMixture(
       data[i * dimension + r] = value;
     }
   }
+  checkFinite(data, "gaussians", "smaller means and covariances");
   const classNames = Array.from(
     { length: components },
     (_, k) => `component ${k}`,
@@ -256,21 +258,30 @@ function planar(
   classNames: string[] | undefined,
   draw: (i: number, random: RandomStream) => [number, number],
 ): Dataset {
-  const data = new Float32Array(2 * checkCount(name, n));
+  const data = items(name, n, 2);
   for (let i = 0; i < n; i++) {
     data.set(
       draw(i, new RandomStream({ seed, sample: i, purpose: "data" })),
       2 * i,
     );
   }
+  checkFinite(data, name, "less noise");
   const labels = classNames &&
     Uint32Array.from({ length: n }, (_, i) => i % classNames.length);
   return new Dataset({ data, shape: [2], name, labels, classNames });
 }
 
-function checkCount(name: string, n: number): number {
-  checkWhole(`generate ${name}`, "n", n, 1, 2 ** 30);
-  return n;
+/** Room for so many items. */
+function items(name: string, n: number, dimension: number): Float32Array {
+  const action = `generate ${name}`, length = n * dimension;
+  checkWhole(action, "n", n, 1, 2 ** 30);
+  return roomFor(action, `${n} items`, 4 * length, () => new Float32Array(length));
+}
+
+/** Data that float32 cannot hold are none. */
+function checkFinite(data: Float32Array, name: string, wanted: string): void {
+  if (data.every(Number.isFinite)) return;
+  throw new RangeError(`Cannot generate ${name}: an item is beyond float32, wanted ${wanted}`);
 }
 
 function checkNoise(name: string, noise: number): number {

@@ -7,6 +7,7 @@
  * @module
  */
 import { checkWhole } from "../_checks.ts";
+import { roomFor } from "../_room.ts";
 import { RandomStream } from "../random.ts";
 import { Dataset } from "./dataset.ts";
 
@@ -83,7 +84,8 @@ export function shapes(n: number = 4096, options: ShapesOptions = {}): Dataset {
   const { seed = 0, size = 32 } = options;
   checkWhole("draw shapes", "n", n, 1, 2 ** 24);
   checkWhole("draw shapes", "size", size, 8, 1024);
-  const data = new Uint8Array(n * size * size * 3);
+  const bytes = n * size * size * 3;
+  const data = roomFor("draw shapes", `${n} images`, bytes, () => new Uint8Array(bytes));
   const labels = Uint32Array.from(
     { length: n },
     (_, i) => i % SHAPE_CLASSES.length,

@@ -4,6 +4,7 @@
  * @module
  */
 import { checkWhole } from "../_checks.ts";
+import { roomFor } from "../_room.ts";
 import { RandomStream } from "../random.ts";
 import { Dataset } from "./dataset.ts";
 
@@ -51,7 +52,9 @@ export function tinyShapes(n: number = 4096, options: TinyShapesOptions = {}): D
   const { seed = 0 } = options;
   checkWhole("draw tiny shapes", "n", n, 1, 2 ** 24);
   const classNames = Object.keys(SHAPES);
-  const data = new Float32Array(n * SIZE * SIZE), labels = new Uint32Array(n);
+  const length = n * SIZE * SIZE, labels = new Uint32Array(n);
+  const room = () => new Float32Array(length);
+  const data = roomFor("draw tiny shapes", `${n} images`, 4 * length, room);
   for (let i = 0; i < n; i++) {
     const random = new RandomStream({ seed, sample: i, purpose: "data" });
     labels[i] = random.below(classNames.length);

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { checkWhole } from "../_checks.ts";
+import { checkWhole, SIGMA_RANGE } from "../_checks.ts";
 import { sizeOf } from "../_shape.ts";
 import { referenceNeighbours } from "../compute/neighbours.ts";
 import { samplePerRow, sigmaPerRow } from "../compute/posterior.ts";
@@ -13,6 +13,8 @@ import { RandomStream } from "../random.ts";
 import type { Denoiser } from "./denoiser.ts";
 
 const ACTION = "draw baseline points";
+/** Of more items, the mean is that of all. */
+const MOST_PICKS = 1e6;
 
 /** Options of {@linkcode randomAverage}. */
 export interface RandomAverageOptions {
@@ -69,7 +71,7 @@ export function randomAverage<X>(
   options: RandomAverageOptions = {},
 ): Denoiser<X> {
   const { M = 2, seed = 0 } = options;
-  checkWhole(ACTION, "M", M, 1);
+  checkWhole(ACTION, "M", M, 1, MOST_PICKS);
   return drawn(dataset, space, seed, `mean of ${M} random items`, (stream) => {
     const picks = Array.from({ length: M }, () => stream.below(dataset.count));
     return meanOf(dataset, picks);
@@ -108,7 +110,7 @@ export function localAverage<X>(
   options: LocalAverageOptions = {},
 ): Denoiser<X> {
   const { M = 2, neighbours = 2, seed = 0 } = options;
-  checkWhole(ACTION, "M", M, 1);
+  checkWhole(ACTION, "M", M, 1, MOST_PICKS);
   checkWhole(ACTION, "neighbours", neighbours, 0, dataset.count - 1);
   const label = `mean of ${M} picks among an item and its ${neighbours} nearest`;
   return drawn(dataset, space, seed, label, (stream) => {
@@ -200,8 +202,10 @@ export function dirichletAverage<X>(
  * ```
  */
 export function kernelDensity<X>(base: Denoiser<X>, width: number): Denoiser<X> {
-  if (!(width >= 0 && width < Infinity)) {
-    throw new RangeError(`Cannot ${ACTION}: width is ${width}, wanted a finite number >= 0`);
+  if (!(width >= 0 && width <= SIGMA_RANGE[1])) {
+    throw new RangeError(
+      `Cannot ${ACTION}: width is ${width}, wanted a number from 0 to ${SIGMA_RANGE[1]}`,
+    );
   }
   const { space, shape, mean, draw } = base;
   return {

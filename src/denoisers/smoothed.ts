@@ -4,6 +4,7 @@
  * @module
  */
 import { DRAWS } from "../_defaults.ts";
+import { checkRoom } from "../_room.ts";
 import { sizeOf } from "../_shape.ts";
 import { samplePerRow, sigmaPerRow } from "../compute/posterior.ts";
 import type { EvaluateOptions } from "../compute/posterior.ts";
@@ -93,6 +94,9 @@ export function smoothed<X>(
   const denoise = drawKind === "gumbel"
     ? gumbel(subsetOf(base), bandwidth, M, seed)
     : gaussian(base, dimension, { bandwidth, M, drawKind, seed });
+  // A query and its mean; of gumbel draws, a weight for each item too.
+  const weighed = drawKind === "gumbel" ? subsetOf(base).count : 0;
+  const bytesPerDraw = 8 * (2 * dimension + weighed);
   const keeps = M > 1 && (drawKind === "fixed" || drawKind === "antithetic");
   const tilts: Tilts = {
     count: M,
@@ -110,6 +114,7 @@ export function smoothed<X>(
       const rows = values.length / dimension;
       const sigmas = sigmaPerRow(sigma, rows, ACTION);
       const samples = samplePerRow(evaluate, rows, ACTION);
+      checkRoom(ACTION, `${M} draws for each of ${rows} queries`, rows * M * bytesPerDraw);
       if (keeps && base.tilted && rows <= base.tilted.capacity(M)) {
         const strengths = sigmas.map((level) => bandwidth * (1 + level));
         return await base.tilted.mean(x, sigmas, { ...evaluate, samples, tilts, strengths });

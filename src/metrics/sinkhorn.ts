@@ -7,6 +7,8 @@ import { eachRowOfSquares } from "./_distances.ts";
 import { checkRows } from "./_rows.ts";
 
 const ACTION = "compute the Sinkhorn cost";
+/** The largest epsilon over the largest cost: rounding of the potentials then is 1e-7 of a cost. */
+const MOST_SMOOTHING = 1e9;
 
 /** Options of {@linkcode sinkhorn} and {@linkcode sinkhornDivergence}. */
 export interface SinkhornOptions {
@@ -53,7 +55,7 @@ export interface Sinkhorn {
  * @param options The regularisation; when to stop.
  * @returns The cost, and whether the iterations converged.
  * @throws {TypeError} If a set is no positive, whole number of rows.
- * @throws {RangeError} If a number is not finite, or an option is not positive.
+ * @throws {RangeError} If a number is not finite, an option is not positive, or epsilon is 1e9 times larger than any cost.
  *
  * @example
  * ```ts
@@ -79,6 +81,13 @@ export function sinkhorn(
   }
   const costs = new Float64Array(n * m);
   eachRowOfSquares(a, b, dimension, (row, squares) => costs.set(squares, row * m));
+  const largest = costs.reduce((most, cost) => Math.max(most, cost), 0);
+  // The potentials are of the size of epsilon, and differ by costs.
+  if (largest > 0 && epsilon > MOST_SMOOTHING * largest) {
+    throw new RangeError(
+      `Cannot ${ACTION}: epsilon is ${epsilon}, wanted at most ${MOST_SMOOTHING} times the largest cost, ${largest}`,
+    );
+  }
   const f = new Float64Array(n), g = new Float64Array(m);
   const history: number[] = [];
   let residual = Infinity;

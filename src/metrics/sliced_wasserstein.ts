@@ -43,7 +43,7 @@ export interface SlicedOptions {
  * @param options How many directions, their seed.
  * @returns The distance and its standard error, in data units.
  * @throws {TypeError} If a set is no positive, whole number of rows.
- * @throws {RangeError} If a number is not finite, or the number of directions is not a whole number >= 1.
+ * @throws {RangeError} If a number is not finite, or the number of directions is not a whole number from 1 to 1,000,000.
  *
  * @example In one dimension it is the Wasserstein distance
  * ```ts
@@ -61,9 +61,9 @@ export function slicedWasserstein2(
 ): SlicedWasserstein2 {
   const { directions = 256, seed = 0 } = options;
   const n = checkRows(a, dimension, ACTION), m = checkRows(b, dimension, ACTION);
-  if (!Number.isInteger(directions) || directions < 1) {
+  if (!Number.isInteger(directions) || directions < 1 || directions > 1e6) {
     throw new RangeError(
-      `Cannot ${ACTION}: directions is ${directions}, wanted a whole number >= 1`,
+      `Cannot ${ACTION}: directions is ${directions}, wanted a whole number from 1 to 1000000`,
     );
   }
   const x = new Float64Array(n), y = new Float64Array(m);

@@ -41,7 +41,7 @@ export interface PicardOptions {
  *
  * @param options The length of the window; the tolerance.
  * @returns The sampler.
- * @throws {RangeError} If the window is not a whole number of points ≥ 1, or the tolerance is negative.
+ * @throws {RangeError} If the window is not a whole number of points ≥ 1, or the tolerance is not from 0 to 1.
  *
  * @example The same end as DDIM, in fewer calls
  * ```ts
@@ -63,9 +63,9 @@ export function picard(options: PicardOptions = {}): Sampler {
       `Cannot make the Picard sampler: parallel is ${parallel}, wanted a whole number >= 1`,
     );
   }
-  if (!(tolerance >= 0 && tolerance < Infinity)) {
+  if (!(tolerance >= 0 && tolerance <= 1)) {
     throw new RangeError(
-      `Cannot make the Picard sampler: tolerance is ${tolerance}, wanted a finite number >= 0`,
+      `Cannot make the Picard sampler: tolerance is ${tolerance}, wanted a number from 0 to 1`,
     );
   }
   return {
@@ -86,7 +86,9 @@ async function* walk<X>(
   options: SamplerOptions = {},
 ): AsyncGenerator<SamplerStep<X>, void, void> {
   checkSigmas(sigmas);
-  const run = new PicardRun(denoiser, start, sigmas, settings, options);
+  // A window as long as the grid is all there is.
+  const parallel = Math.min(settings.parallel, sigmas.length - 1);
+  const run = new PicardRun(denoiser, start, sigmas, { ...settings, parallel }, options);
   try {
     await run.begin();
     for (let step = 1; !run.finished; step++) {

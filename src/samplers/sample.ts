@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { roomFor } from "../_room.ts";
 import { sizeOf } from "../_shape.ts";
 import { showsItself } from "../_shows_itself.ts";
 import type { PosteriorFacts } from "../compute/posterior.ts";
@@ -143,7 +144,13 @@ export async function sample<X>(
   checkOptions(denoiser, count, batchSize, options);
   checkSigmas(grid.sigmas);
   const { space, shape } = denoiser;
-  const record = new Recorder(space, count, shape, grid.sigmas, options.trajectory ?? false);
+  const bytes = bytesOf(count * sizeOf(shape), grid, options);
+  const record = roomFor(
+    "sample",
+    `${count} samples`,
+    bytes,
+    () => new Recorder(space, count, shape, grid.sigmas, options.trajectory ?? false),
+  );
   const watched = record.watch(denoiser);
   const clock = new ProgressClock(grid.sigmas, Math.ceil(count / batchSize));
   using stop = stopButton(options.signal);
@@ -178,6 +185,12 @@ export async function sample<X>(
     seconds: clock.elapsed,
     ...record.result(),
   });
+}
+
+/** What a run holds at most: states, outputs, copies of both for the result, and all of them on the way. */
+function bytesOf(numbers: number, { sigmas }: SigmaGrid, { trajectory }: SampleOptions): number {
+  const each = 8;
+  return each * numbers * (4 + (trajectory ? 2 * sigmas.length : 0));
 }
 
 /** How far a walk down a grid has come, whether or not it stops at its levels. */

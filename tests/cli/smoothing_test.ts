@@ -144,7 +144,7 @@ Deno.test("parseOptions() reads a smoothing, and refuses what does not go togeth
     ["--denoiser smoothed --neighbours 5,x", /--neighbours x: wanted a whole number/],
     ["--denoiser smoothed --neighbours 1,2,3", /one or two numbers like 50,50/],
     ["--denoiser smoothed --neighbours 0", /--neighbours 0/],
-    ["--denoiser smoothed --start 1", /--start 1: wanted auto or a flow time/],
+    ["--denoiser smoothed --start 1", /--start 1: wanted auto, 0 or a flow time/],
     ["--denoiser smoothed --start 0.5 --grid karras", /--start 0.5 with --grid karras/],
     ["--start 0.5", /--start 0.5 with --grid ddpm: wanted --grid uniform-t/],
     ["--start auto --grid uniform-t", /--start auto with a denoiser that is not smoothed/],

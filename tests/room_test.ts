@@ -1,0 +1,33 @@
+import assert from "node:assert/strict";
+import { checkRoom, roomFor } from "../src/_room.ts";
+
+Deno.test("checkRoom() refuses more than the memory that is free", () => {
+  const { available } = Deno.systemMemoryInfo();
+  checkRoom("draw", "few", 0.5 * available);
+  assert.throws(() => checkRoom("draw", "9 samples", 2 * available + 2 ** 27), {
+    name: "RangeError",
+    message: /^Cannot draw: 9 samples would take [\d.]+ GB, wanted at most [\d.]+ GB, .* free$/,
+  });
+});
+
+Deno.test({
+  name: "checkRoom() takes 8 GB for free where it may not look",
+  permissions: { sys: false },
+  fn() {
+    checkRoom("draw", "many", 2 ** 33);
+    assert.throws(() => checkRoom("draw", "many", 2 ** 33 + 1), /wanted at most 8 GB/);
+  },
+});
+
+Deno.test("roomFor() says what there was no room for, and keeps other errors", () => {
+  assert.equal(roomFor("draw", "one", 4, () => new Float32Array(1)).length, 1);
+  // More than any engine takes, said to be little.
+  assert.throws(() => roomFor("draw", "one", 4, () => new Float32Array(2 ** 50)), {
+    name: "RangeError",
+    message: /^Cannot draw: one would take .* GB, wanted what fits in memory$/,
+  });
+  const wrong = () => {
+    throw new TypeError("a mistake");
+  };
+  assert.throws(() => roomFor("draw", "one", 4, wrong), TypeError);
+});
