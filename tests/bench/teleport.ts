@@ -15,7 +15,8 @@
  * interpolation: for the same error, or of the optimal denoiser, whose ends are items, for as many of the same ends.
  *
  * knee: the energy distance over the level of the teleport, the level where a broken line through it bends
- * (tests/_helpers/knee.ts), and both automatic levels relative to it.
+ * (tests/_helpers/knee.ts), and both automatic levels relative to it. Of less than some hundred samples (--count) the curve is
+ * noise.
  *
  * beyond: how far legs land from the flow of the data, root mean square over a state: the Gaussian, the Gaussian with its
  * Edgeworth correction in the leading directions, mixtures. And a history for multistep samplers that is filled with what
