@@ -3,6 +3,10 @@
  *
  * @module
  */
+import { referencesOfMetric } from "./metrics/_references.ts";
+
+/** A metric, by its function. */
+export type CitedMetric = (...args: never[]) => unknown;
 
 /** Anything that says where it comes from: denoisers, samplers, codecs, records of runs. */
 export interface Citable {
@@ -28,21 +32,21 @@ export interface Citations extends Citable {
  * At the end of a notebook cell the list shows itself, with links. A paper is the same if its arXiv or
  * DOI number is, or, where it has none, if the whole entry is.
  *
- * @param methods Denoisers, samplers, codecs, records of runs: anything with `references`.
+ * @param methods Denoisers, samplers, codecs, records of runs: anything with `references`; and metrics, by their functions.
  * @returns The list, as text, Markdown and BibTeX.
- * @throws {TypeError} If one of them has no list of references.
+ * @throws {TypeError} If one of them has no list of references, or is a metric without a paper.
  *
  * @example
  * ```ts
- * import { cite, ddim, moons, optimalFloat64 } from "@closedform/diffusion";
+ * import { cite, ddim, mmd, moons, optimalFloat64 } from "@closedform/diffusion";
  * import assert from "node:assert/strict";
  *
- * const { references, bibtex } = cite(optimalFloat64(moons(10)), ddim(), ddim());
- * assert.equal(references.length, 2);
+ * const { references, bibtex } = cite(optimalFloat64(moons(10)), ddim(), ddim(), mmd);
+ * assert.equal(references.length, 3);
  * assert.match(bibtex, /@misc\{song2020denoising,/);
  * ```
  */
-export function cite(...methods: readonly Citable[]): Citations {
+export function cite(...methods: readonly (Citable | CitedMetric)[]): Citations {
   const papers = new Map<string, string>();
   for (const method of methods) {
     for (const reference of referencesOf(method)) {
@@ -64,15 +68,16 @@ export function cite(...methods: readonly Citable[]): Citations {
   return citations;
 }
 
-function referencesOf(method: Citable): readonly string[] {
-  const references = (method as Partial<Citable> | undefined)?.references;
+function referencesOf(method: Citable | CitedMetric): readonly string[] {
+  const references = referencesOfMetric(method) ??
+    (method as Partial<Citable> | undefined)?.references;
   if (Array.isArray(references) && references.every((entry) => typeof entry === "string")) {
     return references;
   }
   throw new TypeError(
     `Cannot cite ${
       Object.prototype.toString.call(method)
-    }: received no references, wanted a denoiser, a sampler, a codec or another thing with references`,
+    }: received no references, wanted a denoiser, a sampler, a codec, a metric with a paper or another thing with references`,
   );
 }
 

@@ -1,3 +1,4 @@
+import * as toolkit from "@closedform/diffusion";
 import {
   cite,
   collocation,
@@ -104,6 +105,29 @@ Deno.test("cite() shows itself, in a cell's last line and through show()", async
   assert.deepEqual(sent, [bundle]);
   // As data it is only what it says.
   assert.deepEqual(Object.keys(citations), ["references", "text", "markdown", "bibtex"]);
+});
+
+Deno.test("cite() takes metrics, with the papers that their documentation names", () => {
+  const folder = new URL("../src/metrics/", import.meta.url);
+  const cited: string[] = [];
+  for (const { name } of Deno.readDirSync(folder)) {
+    const source = Deno.readTextFileSync(new URL(name, folder));
+    // Each documentation that names a paper, with the function that follows it.
+    const documented =
+      /\/\*\*((?:(?!\*\/)[^])*Reference:(?:(?!\*\/)[^])*)\*\/\s*export (?:async )?function (\w+)/g;
+    for (const [, doc, metric] of source.matchAll(documented)) {
+      const { references } = cite(toolkit[metric as keyof typeof toolkit] as never);
+      const [reference] = references;
+      const text = doc.slice(doc.indexOf("Reference:")).replaceAll(/\s*\n \* ?/g, " ");
+      const year = /\((\d{4})\)/.exec(reference)?.[1];
+      const key = /arXiv:\d{4}\.\d+/.exec(text)?.[0] ?? `(${year})`;
+      assert.ok(reference.includes(key), `${metric}: ${reference}`);
+      assert.ok(text.includes(reference.split(",")[0]), `${metric}: ${reference}`);
+      cited.push(metric);
+    }
+  }
+  assert.ok(cited.length >= 16 && cited.includes("mmd"), cited.join());
+  assert.throws(() => cite(toolkit.mse), TypeError);
 });
 
 Deno.test("cite() refuses what names no papers", () => {
