@@ -12,7 +12,9 @@
  *
  * @module
  */
+import { fromFileUrl } from "@std/path";
 import asc from "assemblyscript/asc";
+import { temporaryName } from "../../_temporary_file.ts";
 
 const FOLDER = new URL("./", import.meta.url);
 
@@ -76,6 +78,9 @@ async function compile(kernel: string, relaxed: boolean): Promise<Uint8Array> {
 if (import.meta.main) {
   // Names on the command line choose some; else all are compiled.
   for (const name of Deno.args.length ? Deno.args : kernelNames()) {
-    await Deno.writeTextFile(moduleFile(name), await buildModules(name));
+    const file = fromFileUrl(moduleFile(name)), temporary = temporaryName(file);
+    // A process that starts meanwhile finds the old module or the new one, never a part.
+    await Deno.writeTextFile(temporary, await buildModules(name));
+    await Deno.rename(temporary, file);
   }
 }
