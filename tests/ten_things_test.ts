@@ -4,15 +4,24 @@ import {
   Dataset,
   ddim,
   ddpmGrid,
+  encodeNpy,
+  encodeNpz,
+  encodePly,
+  encodePng,
   gaussianLaw,
   gaussianStatistics,
+  imageGrid,
   karrasGrid,
   logSnrGrid,
   moons,
   nearestItems,
   openDevice,
   optimal,
+  parseMesh,
   RandomStream,
+  readImages,
+  readNpy,
+  readNpz,
   sample,
   SAMPLER_NAMES,
   samplerByName,
@@ -22,6 +31,7 @@ import {
   tinyShapes,
   uniformTGrid,
 } from "@closedform/diffusion";
+import { join } from "@std/path";
 import assert from "node:assert/strict";
 import { testDevices, testOnDevices } from "./_helpers/devices.ts";
 import { withoutLeaks } from "./_helpers/leaks.ts";
@@ -167,4 +177,61 @@ testOnDevices(devices, "data that were released do not pile up", async (device) 
     most = Math.max(most, rss - before);
   }
   assert.ok(most < times / 2 * data.length, `${most / 2 ** 20} MB more`);
+});
+
+Deno.test("samples and whole trajectories are saved by the library and read back as they were", async () => {
+  const folder = await Deno.makeTempDir();
+  const inFolder = (name: string) => join(folder, name);
+  try {
+    using device = await openDevice("wasm");
+    const sphere = Float32Array.from(startNoise(3, 0, 50, 3));
+    const cloud = new Dataset({ data: sphere, shape: [3], name: "cloud" });
+    for (const data of [cloud, shapes(20)]) {
+      using denoiser = await optimal(data, device);
+      const { x, denoised, trajectory } = await sample(denoiser, {
+        count: 5,
+        grid: karrasGrid(6),
+        trajectory: true,
+      });
+      const values = Float32Array.from(await tensorSpace.values(x));
+      const shape = [5, ...data.shape];
+      tensorSpace.dispose(x, denoised);
+
+      await Deno.writeFile(inFolder("x.npy"), encodeNpy(values, shape));
+      assert.deepEqual((await readNpy(inFolder("x.npy"))).data, values);
+
+      const states = Float32Array.from(trajectory!.flatMap((point) => [...point.x]));
+      const sigmas = Float64Array.from(trajectory!, ({ sigma }) => sigma);
+      assert.deepEqual([...sigmas], karrasGrid(6).sigmas);
+      assert.deepEqual(states.slice(-values.length), values);
+      await Deno.writeFile(
+        inFolder("x.npz"),
+        encodeNpz({
+          states: { data: states, shape: [35, ...data.shape] },
+          sigmas: { data: sigmas, shape: [7] },
+        }),
+      );
+      assert.deepEqual((await readNpz(inFolder("x.npz"), { key: "states" })).data, states);
+
+      if (data === cloud) {
+        await Deno.writeFile(inFolder("x.ply"), encodePly(values));
+        const { vertices } = parseMesh(await Deno.readFile(inFolder("x.ply")), "x.ply");
+        assert.deepEqual(Float32Array.from(vertices), values);
+      } else {
+        const picture = imageGrid(values, { shape: data.shape, columns: 5, scale: 1, padding: 0 });
+        await Deno.mkdir(inFolder("png"));
+        await Deno.writeFile(inFolder("png/x.png"), await encodePng(picture));
+        const { data: read, shape: size } = await readImages(inFolder("png"), { cache: false });
+        assert.deepEqual(size, [32, 160, 3]);
+        // Row 7 of the third image, in bytes.
+        const row = Array.from(values.subarray((2 * 32 + 7) * 96, (2 * 32 + 8) * 96));
+        assert.deepEqual(
+          [...read.subarray((7 * 160 + 64) * 3, (7 * 160 + 96) * 3)],
+          row.map((v) => Math.round((Math.min(1, Math.max(-1, v)) + 1) * 127.5)),
+        );
+      }
+    }
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
 });
