@@ -11,12 +11,14 @@ export interface Growth {
   readonly tensors: number;
   /** Of the heap and of what lies outside of it, after a collection of garbage. */
   readonly megabytes: number;
+  /** Of all memory that the process holds, which it gives back when it pleases. */
+  readonly resident: number;
 }
 
 /** Draws 16 samples in runs of ten steps until there are `steps`. */
 export async function soak(denoiser: Denoiser<AnyTensor>, steps: number): Promise<Growth> {
   const each = 10;
-  let before = { tensors: 0, bytes: 0 };
+  let before = { tensors: 0, bytes: 0, resident: 0 };
   for (let done = 0; done < steps; done += each) {
     if (done === Math.floor(steps / 5 / each) * each) before = inUse();
     const { x, denoised } = await sample(denoiser, {
@@ -32,13 +34,14 @@ export async function soak(denoiser: Denoiser<AnyTensor>, steps: number): Promis
     steps,
     tensors: after.tensors - before.tensors,
     megabytes: (after.bytes - before.bytes) / 2 ** 20,
+    resident: (after.resident - before.resident) / 2 ** 20,
   };
 }
 
-function inUse(): { tensors: number; bytes: number } {
+function inUse(): { tensors: number; bytes: number; resident: number } {
   setFlagsFromString("--expose-gc");
   const collect = runInNewContext("gc") as () => void;
   collect();
-  const { heapUsed, external } = Deno.memoryUsage();
-  return { tensors: tf.memory().numTensors, bytes: heapUsed + external };
+  const { heapUsed, external, rss } = Deno.memoryUsage();
+  return { tensors: tf.memory().numTensors, bytes: heapUsed + external, resident: rss };
 }

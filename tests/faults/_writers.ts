@@ -54,8 +54,12 @@ export async function samplingRun(folder: string): Promise<TimedWriter> {
     }
     const text = await readIfThere(join(out, "run.json"));
     if (!text) return;
-    const record = JSON.parse(new TextDecoder().decode(text));
-    assert.ok([0, 1].includes(record.options.seed) && record.steps.length === STEPS);
+    const { options: { seed }, steps } = JSON.parse(new TextDecoder().decode(text));
+    assert.ok([0, 1].includes(seed) && steps.length === STEPS);
+    // Under a record, all files are of its run.
+    for (const [k, name] of FILES.entries()) {
+      assert.ok(equal(await Deno.readFile(join(out, name)), expected[seed][k]), name);
+    }
   };
   return {
     duration,
