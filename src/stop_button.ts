@@ -19,8 +19,8 @@ let listening = false;
  *
  * The button sends an interrupt to Deno's kernel, which ends it, with all variables. From the first
  * call of this function on it does not: an interrupt cancels what holds a stop button at that moment, and
- * nothing else. `sample()`, `trainDenoiser()`, `trainAutoencoder()` and `dataSpectrum()` hold one by themselves;
- * other calls take its signal. A cell that never awaits hears nothing, and only a restart of the kernel ends it.
+ * nothing else. What may take long holds one by itself: sampling, training, fitting and estimating, and the metrics
+ * that search; any other call takes its signal. A cell that never awaits hears nothing, and only a restart of the kernel ends it.
  *
  * Outside a notebook the signal that was given is all there is, and Ctrl-C does what it always does. The same
  * holds under Windows, where the button sends no interrupt. The kernel must be installed with interrupts by signal, as
@@ -31,13 +31,18 @@ let listening = false;
  *
  * @example
  * ```ts
- * import { moons, nearestItems, stopButton } from "@closedform/diffusion";
+ * import { karrasGrid, moons, optimalFloat64, stopButton } from "@closedform/diffusion";
  * import assert from "node:assert/strict";
  *
+ * // A loop of your own over the denoiser stops, too.
  * using stop = stopButton();
- * const set = moons(100);
- * const { nearest } = await nearestItems(set.data, set, { signal: stop.signal });
- * assert.equal(nearest[99], 99);
+ * const denoiser = optimalFloat64(moons(100));
+ * let x: Float64Array = Float64Array.of(40, -30);
+ * for (const sigma of karrasGrid(10).sigmas.slice(0, -1)) {
+ *   stop.signal?.throwIfAborted();
+ *   x = await denoiser.denoise(x, sigma, { signal: stop.signal });
+ * }
+ * assert.equal(x.length, 2);
  * ```
  */
 export function stopButton(signal?: AbortSignal): StopButton {

@@ -23,7 +23,8 @@ Deno.test("sample() lets a timer cancel it, though it computes on the main threa
 
 const SETUP = `
 import * as tf from "@tensorflow/tfjs-core";
-import { karrasGrid, mlp, moons, openDevice, optimal, optimalFloat64, sample, tensorSpace, trainDenoiser }
+import { karrasGrid, mlp, moons, openDevice, optimal, optimalFloat64, sample, startNoise, tensorSpace,
+  trainDenoiser, wasserstein2 }
   from "@closedform/diffusion";
 const device = await openDevice("wasm");
 const denoiser = await optimal(moons(2000), device);
@@ -57,6 +58,8 @@ Deno.test({
       `await sample(optimalFloat64(moons(100)), ${ENDLESS})`,
       // Pressed again, and with a signal of its own.
       `await sample(denoiser, { ...${ENDLESS}, signal: new AbortController().signal })`,
+      // 3,000 points each: seconds without a report of progress.
+      `console.log("running"); await wasserstein2(startNoise(1, 0, 3000, 2), startNoise(2, 0, 3000, 2), 2)`,
       `await trainDenoiser(moons(100), { network: mlp({ shape: [2], width: 8 }), steps: 1_000_000,
         onStep: ({ step }) => running({ done: step }) })`,
     ];

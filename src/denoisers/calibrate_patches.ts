@@ -10,6 +10,7 @@ import type { Denoiser } from "./denoiser.ts";
 import { patchTable } from "./patch_schedule.ts";
 import type { PatchTable } from "./patch_schedule.ts";
 import type { WindowDenoiser } from "./windowed.ts";
+import { stopButton } from "../stop_button.ts";
 
 const ACTION = "calibrate windows";
 
@@ -88,9 +89,11 @@ export async function calibratePatches<X>(
   const shape = target === "clean" ? undefined : target.shape;
   check(denoiser.shape, shape, { ...options, rule, sigmas, patches, count });
   const work = { denoiser, target, sigmas, patches, count, noise: noiseOf(denoiser, count, seed) };
+  using stop = stopButton(options.signal);
+  const watched = { ...options, signal: stop.signal };
   return rule === "error"
-    ? await byError(work, options.images!, options)
-    : await byCosine({ ...work, target: target as Denoiser<X> }, options);
+    ? await byError(work, options.images!, watched)
+    : await byCosine({ ...work, target: target as Denoiser<X> }, watched);
 }
 
 /** What both rules work on. */

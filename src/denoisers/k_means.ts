@@ -7,6 +7,7 @@ import { affineOf, checkPoints } from "../compute/posterior.ts";
 import type { PointSet } from "../compute/posterior.ts";
 import type { WorkOptions } from "../compute/work_options.ts";
 import { RandomStream } from "../random.ts";
+import { stopButton } from "../stop_button.ts";
 
 /** Options of {@linkcode kMeans}. */
 export interface KMeansOptions extends WorkOptions {
@@ -74,7 +75,9 @@ export async function kMeans(
   k: number,
   options: KMeansOptions = {},
 ): Promise<Clusters> {
-  const { seed = 0, batchSize = 2048, iterations = 100, signal, onProgress } = options;
+  const { seed = 0, batchSize = 2048, iterations = 100, onProgress } = options;
+  using stop = stopButton(options.signal);
+  const { signal } = stop;
   const count = checkPoints(points);
   check("k", k, count);
   check("batchSize", batchSize, Infinity);

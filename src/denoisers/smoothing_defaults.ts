@@ -7,6 +7,7 @@ import { medianOf } from "../_quantile.ts";
 import type { Device } from "../compute/device.ts";
 import type { Dataset } from "../datasets/dataset.ts";
 import { tensorSpace } from "../linear_space.ts";
+import { stopButton } from "../stop_button.ts";
 
 /** Options of {@linkcode smoothingDefaults}. */
 export interface SmoothingDefaultsOptions {
@@ -79,7 +80,9 @@ export async function smoothingDefaults(
   device: Device,
   options: SmoothingDefaultsOptions = {},
 ): Promise<SmoothingDefaults> {
-  const { start = 0, signal } = options;
+  const { start = 0 } = options;
+  using stop = stopButton(options.signal);
+  const { signal } = stop;
   if (!(start >= 0 && start < 1)) {
     throw new RangeError(
       `Cannot choose a bandwidth: start is ${start}, wanted a flow time in [0, 1)`,

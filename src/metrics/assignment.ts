@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { stopButton } from "../stop_button.ts";
 
 /** What {@linkcode assignment} returns. */
 export interface Assignment {
@@ -75,7 +76,9 @@ export async function assignment(
     );
   }
   const solver = new Solver(c, n);
-  options.signal?.throwIfAborted();
+  using stop = stopButton(options.signal);
+  const { signal } = stop;
+  signal?.throwIfAborted();
   solver.reduceColumns();
   solver.reduceRows();
   let slice = performance.now();
@@ -83,7 +86,7 @@ export async function assignment(
     solver.augment(row);
     if (performance.now() - slice < SLICE) continue;
     await new Promise((resolve) => setTimeout(resolve));
-    options.signal?.throwIfAborted();
+    signal?.throwIfAborted();
     slice = performance.now();
   }
   return solver.result();

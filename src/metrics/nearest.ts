@@ -7,6 +7,7 @@ import { quantile } from "../_quantile.ts";
 import { affineOf, checkPoints } from "../compute/posterior.ts";
 import type { PointSet } from "../compute/posterior.ts";
 import { checkRows } from "./_rows.ts";
+import { stopButton } from "../stop_button.ts";
 
 /** The two nearest items of each sample. Ties go to the lower index. */
 export interface NearestItems {
@@ -70,7 +71,8 @@ export async function nearestItems(
   points: PointSet,
   options: NearestOptions = {},
 ): Promise<NearestItems> {
-  const { signal } = options;
+  using stop = stopButton(options.signal);
+  const { signal } = stop;
   const { dimension } = points;
   const count = checkPoints(points);
   const rows = checkRows(samples, dimension, "find nearest items");

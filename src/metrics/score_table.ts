@@ -10,6 +10,7 @@ import { noisyItems, noisyStates } from "../denoisers/_noisy_items.ts";
 import type { Denoiser } from "../denoisers/denoiser.ts";
 import { compareScores } from "./explained_variance.ts";
 import type { ScoreComparison } from "./explained_variance.ts";
+import { stopButton } from "../stop_button.ts";
 
 /** Options of {@linkcode scoreTable}. */
 export interface ScoreTableOptions extends EvaluateOptions {
@@ -67,7 +68,9 @@ export async function scoreTable<X>(
   data: Dataset,
   options: ScoreTableOptions = {},
 ): Promise<ScoreRow[]> {
-  const { sigmas = PUBLISHED_LEVELS, count = 256, seed = 0, signal } = options;
+  const { sigmas = PUBLISHED_LEVELS, count = 256, seed = 0 } = options;
+  using stop = stopButton(options.signal);
+  const { signal } = stop;
   if (!Number.isInteger(count) || count < 1) {
     throw new RangeError(
       `Cannot compare scores: count is ${count}, wanted a whole number > 0`,

@@ -8,6 +8,7 @@ import { checkComparison, deviationsFrom, noisyItems } from "../denoisers/_noisy
 import type { Denoiser } from "../denoisers/denoiser.ts";
 import { logSnrGrid } from "../noise.ts";
 import { displacementAt } from "./leg_deviation.ts";
+import { stopButton } from "../stop_button.ts";
 
 /** Options of {@linkcode crossingLevel}. */
 export interface CrossingOptions extends EvaluateOptions {
@@ -87,8 +88,9 @@ export async function crossingLevel<X>(
     sigmas = logSnrGrid(16, { sigmaMin: 0.5 }).sigmas,
     count = 256,
     seed = 0,
-    signal,
   } = options;
+  using stop = stopButton(options.signal);
+  const { signal } = stop;
   const { draw, dimension } = checkComparison(optimal, sigmas, count);
   const noisy = noisyItems(draw, dimension, count, seed);
   const levels: DeviationsAtLevel[] = [];

@@ -7,6 +7,7 @@ import type { EvaluateOptions } from "../compute/posterior.ts";
 import { checkComparison, deviationsFrom, noisyItems } from "../denoisers/_noisy_items.ts";
 import type { Denoiser } from "../denoisers/denoiser.ts";
 import { logSnrGrid } from "../noise.ts";
+import { stopButton } from "../stop_button.ts";
 
 /** Options of {@linkcode legDeviation}. */
 export interface LegDeviationOptions extends EvaluateOptions {
@@ -89,8 +90,9 @@ export async function legDeviation<X>(
     count = 64,
     seed = 0,
     tolerance = Infinity,
-    signal,
   } = options;
+  using stop = stopButton(options.signal);
+  const { signal } = stop;
   const { draw, dimension } = checkComparison(optimal, sigmas, count);
   const noisy = noisyItems(draw, dimension, count, seed);
   const levels: DeviationAtLevel[] = [];

@@ -16,6 +16,7 @@ import type { Denoiser } from "../../denoisers/denoiser.ts";
 import { Draws, Probe } from "./probe.ts";
 import { levelsOf } from "./statistics.ts";
 import type { DpmV3Statistics, TableRange } from "./statistics.ts";
+import { stopButton } from "../../stop_button.ts";
 
 /** Options of {@linkcode dpmV3Statistics}. */
 export interface DpmV3StatisticsOptions extends TableRange {
@@ -104,7 +105,8 @@ export async function dpmV3Statistics<X>(
   }
   const range = { sigmaMax, sigmaMin, intervals };
   const draws = new Draws(dataset, samples, seed);
-  const probe = new Probe(denoiser, draws, batchSize, options.signal);
+  using stop = stopButton(options.signal);
+  const probe = new Probe(denoiser, draws, batchSize, stop.signal);
   if (cache === false) return await estimate(probe, range, options.onProgress);
   const key = await keyOf(probe, range, samples, seed);
   const file = cacheFileIn(cache, key, "statistics");
