@@ -20,7 +20,7 @@ import type { RunOptions, RunRequest } from "./cli/options.ts";
 import { OutputFolder } from "./cli/output.ts";
 import { planRun } from "./cli/plan.ts";
 import { seconds, standardError, terminalProgress } from "./cli/progress.ts";
-import { recall } from "./cli/recall.ts";
+import { inputDigests, recall } from "./cli/recall.ts";
 import type { Recalled } from "./cli/recall.ts";
 import { dataDigest, runRecord } from "./cli/record.ts";
 import { samplerOf } from "./cli/sampler.ts";
@@ -30,6 +30,7 @@ import { writeSamples } from "./cli/write_samples.ts";
 import { openDevice } from "./compute/open_device.ts";
 import type { Dataset } from "./datasets/dataset.ts";
 import type { FileRows } from "./datasets/file_rows.ts";
+import { readBytes } from "./datasets/_files.ts";
 import { decodeNpy } from "./datasets/npy.ts";
 import { DatasetError, WriteError } from "./errors.ts";
 import { tensorSpace } from "./linear_space.ts";
@@ -115,11 +116,12 @@ async function draw(
   signal?: AbortSignal,
 ): Promise<void> {
   const tell = (line: string) => say(request, line);
+  const inputs = await inputDigests(request.texts, signal);
   using device = await openDevice(request.device);
   using space = await openSpace(data, request.codec, tell, signal);
   const init = request.init === undefined
     ? undefined
-    : await readInit(request.init, request, space.data.dataset);
+    : await readInit(request.init, request, space.data.dataset, signal);
   const count = init?.count ?? request.count ?? COUNT;
   tell(`${device.kind}: ${device.description} (${device.reason})`);
   const { rows } = data;
@@ -166,6 +168,7 @@ async function draw(
   warn(warningsAfter(states, space.data.dataset, spread, result.convergence));
   const record = {
     ...await runRecord(parts, result),
+    ...(Object.keys(inputs).length > 0 && { inputs }),
     warnings,
     ...(jump && { teleport: jump.record(result) }),
   };
@@ -180,16 +183,9 @@ async function readInit(
   path: string,
   options: RunRequest,
   dataset: Dataset,
+  signal?: AbortSignal,
 ): Promise<{ count: number; values: ArrayLike<number> }> {
-  let bytes: Uint8Array;
-  try {
-    bytes = await Deno.readFile(path);
-  } catch (error) {
-    throw new DatasetError(path, (error as Error).message, "a .npy file of start noise", {
-      cause: error,
-    });
-  }
-  const { data, shape } = decodeNpy(bytes, path);
+  const { data, shape } = decodeNpy(await readBytes(path, Infinity, signal), path);
   const [count = 0] = shape;
   const wanted = `[${options.count ?? "count"}, ${dataset.shape.join(", ")}]`;
   const fits = data instanceof Float32Array && shape.length > 1 && count > 0 &&

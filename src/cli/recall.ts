@@ -11,6 +11,7 @@ import { DatasetError } from "../errors.ts";
 import { CODEC_SPECS } from "./codec.ts";
 import { OPTIONS } from "./options.ts";
 import type { OptionTexts } from "./options.ts";
+import { UsageError } from "./values.ts";
 
 /** What makes and versions a record. */
 export const PACKAGE = `${config.name}@${config.version}`;
@@ -30,7 +31,14 @@ const BELONGING: Readonly<Record<string, readonly string[]>> = {
   init: ["count"],
 };
 
-const MOST_BYTES = 2 ** 28;
+/** The file that the text of an option names, of those that name one besides the data. */
+const FILES: Readonly<Record<string, (text: string) => string | undefined>> = {
+  init: (text) => text,
+  codec: (text) => /^autoencoder:(.+)$/s.exec(text)?.[1],
+};
+
+/** The largest record, and the largest other file. */
+const MOST_BYTES = 2 ** 28, MOST_INPUT = 2 ** 32;
 
 /** What a record says about a run. */
 export interface Recalled {
@@ -59,6 +67,40 @@ export function recordedTexts(texts: OptionTexts, device: string): OptionTexts {
   return { ...Object.fromEntries(kept), device };
 }
 
+/** The SHA-256 of what the files hold that options name besides the data, in hexadecimal digits, by option. */
+export async function inputDigests(
+  texts: OptionTexts,
+  signal?: AbortSignal,
+): Promise<Record<string, string>> {
+  const digests: Record<string, string> = {};
+  for (const [name, fileOf] of Object.entries(FILES)) {
+    const text = texts[name];
+    const file = typeof text === "string" ? fileOf(text) : undefined;
+    if (file === undefined) continue;
+    const bytes = await readBytes(file, MOST_INPUT, signal) as Uint8Array<ArrayBuffer>;
+    digests[name] = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
+  }
+  return digests;
+}
+
+/** A run can only be repeated on the files that it read. */
+async function checkInputs(
+  kept: OptionTexts,
+  recorded: unknown,
+  file: string,
+  signal?: AbortSignal,
+): Promise<void> {
+  const digests = isObject(recorded) ? recorded : {};
+  for (const [name, digest] of Object.entries(await inputDigests(kept, signal))) {
+    if (digests[name] === undefined || digests[name] === digest) continue;
+    throw new UsageError(
+      `Cannot repeat ${file}: ${
+        kept[name]
+      } is another file than that of the record, wanted the same or --${name}`,
+    );
+  }
+}
+
 function absolute(name: string, text: string): string {
   if (name === "init") return resolve(text);
   const forms = name === "data" ? DATASET_SPECS : name === "codec" ? CODEC_SPECS : [];
@@ -72,6 +114,7 @@ function absolute(name: string, text: string): string {
  *
  * @param given The options as given; they go before those of the record.
  * @throws {DatasetError} If the record is missing, none, or of another version.
+ * @throws {UsageError} If a file that the run read besides the data is another one by now.
  */
 export async function recall(given: OptionTexts, signal?: AbortSignal): Promise<Recalled> {
   if (given.from === undefined) return { texts: given };
@@ -79,13 +122,18 @@ export async function recall(given: OptionTexts, signal?: AbortSignal): Promise<
   const record = parse(await readBytes(file, MOST_BYTES, signal), file);
   const recorded = textsOf(record.arguments, file);
   const dropped = Object.keys(given).flatMap((name) => BELONGING[name] ?? []);
-  const kept = Object.entries(recorded).filter(([name]) => !dropped.includes(name));
+  const kept = Object.fromEntries(
+    Object.entries(recorded).filter(([name]) => !dropped.includes(name)),
+  );
   const { from: _, ...rest } = given;
+  const texts = { ...kept, ...rest };
+  const unchanged = Object.entries(kept).filter(([name]) => rest[name] === undefined);
+  await checkInputs(Object.fromEntries(unchanged), record.inputs, file, signal);
   const digest = (record.data as { sha256?: unknown } | undefined)?.sha256;
   const same = typeof digest === "string" &&
     ["data", ...BELONGING.data].every((name) => given[name] === undefined);
   return {
-    texts: { ...Object.fromEntries(kept), ...rest },
+    texts,
     ...(same && { sameData: { file, digest } }),
   };
 }

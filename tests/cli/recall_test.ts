@@ -74,6 +74,24 @@ Deno.test("sample --from refuses other data than those of the record, unless the
     await cliRun(out, ...from, "--data", `npy:${file}`);
   }));
 
+Deno.test("sample --from refuses other start noise than that of the record, unless it is asked for", () =>
+  withFolder(async (folder) => {
+    const init = join(folder, "init.npy"), first = join(folder, "first"), out = join(folder, "o");
+    await Deno.writeFile(init, encodeNpy(Float32Array.of(1, 2, 3, 4), [2, 2]));
+    const { record } = await cliRun(first, "--data", "moons:20", "--init", init);
+    const digest = await crypto.subtle.digest("SHA-256", await Deno.readFile(init));
+    assert.deepEqual(record.inputs, { init: new Uint8Array(digest).toHex() });
+    const from = ["--from", join(first, "run.json")];
+    await cliRun(out, ...from);
+    await Deno.writeFile(init, encodeNpy(Float32Array.of(1, 2, 3, 5), [2, 2]));
+    const { code, lines } = await failedRun(...from, "--out", out);
+    assert.deepEqual([code, lines.length], [2, 1]);
+    assert.match(lines[0], /^Cannot repeat .*run\.json: .*init\.npy is another file/);
+    await cliRun(out, ...from, "--init", init);
+    await Deno.remove(init);
+    assert.match((await failedRun(...from)).lines[0], /init\.npy: found nothing there/);
+  }));
+
 Deno.test("sample --from finds the files of a run from another folder, whatever lies there under their names", () =>
   withFolder(async (folder) => {
     const [home, away] = ["home", "away"].map((name) => join(folder, name));
