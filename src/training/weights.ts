@@ -4,6 +4,7 @@
  * @module
  */
 import * as tf from "@tensorflow/tfjs-core";
+import { roomFor } from "../_room.ts";
 import { sizeOf } from "../_shape.ts";
 import type { AnyTensor } from "../linear_space.ts";
 import { RandomStream } from "../random.ts";
@@ -84,6 +85,7 @@ export function copyWeights(
  * @param seed The seed.
  * @param layer Which layer of the network it is: each has a stream of its own.
  * @returns The weight.
+ * @throws {RangeError} If there is no memory for it.
  *
  * @example
  * ```ts
@@ -102,10 +104,8 @@ export function normalWeight(
   layer: number,
 ): Weight {
   const stream = new RandomStream({ seed, sample: layer, purpose: "weights" });
-  const values = Float32Array.from(
-    { length: sizeOf(shape) },
-    () => stream.normal() / Math.sqrt(fanIn),
-  );
+  const { values } = zeroWeight(shape);
+  for (let i = 0; i < values.length; i++) values[i] = stream.normal() / Math.sqrt(fanIn);
   return { shape, values };
 }
 
@@ -114,6 +114,7 @@ export function normalWeight(
  *
  * @param shape The shape.
  * @returns The weight.
+ * @throws {RangeError} If there is no memory for it.
  *
  * @example
  * ```ts
@@ -124,5 +125,8 @@ export function normalWeight(
  * ```
  */
 export function zeroWeight(shape: readonly number[]): Weight {
-  return { shape, values: new Float32Array(sizeOf(shape)) };
+  const size = sizeOf(shape);
+  // Beside them there will be their gradient, two moments and an average.
+  const what = `${shape.join("×")} weights and what training keeps of them`;
+  return { shape, values: roomFor("make weights", what, 20 * size, () => new Float32Array(size)) };
 }

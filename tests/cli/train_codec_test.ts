@@ -37,6 +37,7 @@ Deno.test("train:codec says in one line what is wrong, and leaves no file", () =
       [["--stability", "x"], /--stability x/],
       [["--latents", "21"], /latentDimension is 21, wanted at most 20/],
       [["--data", "npy:none.npy"], /none\.npy/],
+      [["--width", "1000000000"], /Cannot make weights: 20×1000000000 weights .* GB, wanted/],
       [["--magic"], /--magic.*; see --help/],
       // Before it trains, which would take a while.
       [
