@@ -12,6 +12,7 @@
  *
  * @module
  */
+import { received } from "./_received.ts";
 import { Buffer } from "node:buffer";
 import { isImage, sizeOf } from "./_shape.ts";
 import { drawMarkedBy } from "./_shows_itself.ts";
@@ -231,9 +232,9 @@ function bundleOf(
     }
   }
   throw new TypeError(
-    `Cannot show ${
-      Object.prototype.toString.call(thing)
-    }: wanted text, a chart, a picture, a data set, samples or a table of at least one row`,
+    `Cannot show this: it is ${
+      received(thing)
+    }, wanted text, a chart, a picture, a data set, samples or a table of at least one row`,
   );
 }
 

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { checkKind, received } from "../_received.ts";
 import { SIGMA_RANGE } from "../_checks.ts";
 import { sizeOf } from "../_shape.ts";
 
@@ -130,6 +131,11 @@ export function sigmaPerRow(
       `Cannot ${action}: received 0 queries, wanted at least 1`,
     );
   }
+  if (typeof sigma !== "number" && typeof sigma?.length !== "number" || typeof sigma === "string") {
+    throw new TypeError(
+      `Cannot ${action}: sigma is ${received(sigma)}, wanted a number or one per query`,
+    );
+  }
   const sigmas = typeof sigma === "number"
     ? new Float64Array(rows).fill(sigma)
     : Float64Array.from(sigma);
@@ -166,6 +172,11 @@ export function checkQueryShape(
   dimension: number,
   action: string = POSTERIOR_ACTION,
 ): number {
+  if (!Array.isArray(shape)) {
+    throw new TypeError(
+      `Cannot ${action}: the queries have no shape, wanted a tensor of rows of ${dimension} numbers`,
+    );
+  }
   const [rows, ...rest] = shape;
   if (rows === 0) {
     throw new RangeError(`Cannot ${action}: received 0 queries, wanted at least 1`);
@@ -228,12 +239,11 @@ export function affineOf(points: PointSet): Affine {
  * @throws {RangeError} If a number is not finite.
  */
 export function checkPoints(points: PointSet, firstRow = 0): number {
+  checkKind("store the data", "points", points, "points");
   const { data, dimension, range } = points;
   if (!(data instanceof Uint8Array || data instanceof Float32Array)) {
     throw new TypeError(
-      `Cannot store the data: received ${
-        Object.prototype.toString.call(data)
-      }, wanted a Uint8Array or Float32Array`,
+      `Cannot store the data: data is ${received(data)}, wanted a Uint8Array or Float32Array`,
     );
   }
   const count = data.length / dimension;

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { received } from "../_received.ts";
 import { sizeOf } from "../_shape.ts";
 import { showsItself } from "../_shows_itself.ts";
 
@@ -72,13 +73,12 @@ export class Dataset {
    * @throws {RangeError} If there are no items, or the range does not rise.
    */
   constructor(init: DatasetInit) {
-    const { data, shape, labels, classNames, range = [-1, 1], name } = init;
+    // Of what was forgotten each part is missing.
+    const { data, shape, labels, classNames, range = [-1, 1], name } = init ?? {};
     const action = `Cannot make the data set ${name}`;
     if (!(data instanceof Uint8Array || data instanceof Float32Array)) {
       throw new TypeError(
-        `${action}: data is ${
-          Object.prototype.toString.call(data)
-        }, wanted a Uint8Array or Float32Array`,
+        `${action}: data is ${received(data)}, wanted a Uint8Array or Float32Array`,
       );
     }
     if (

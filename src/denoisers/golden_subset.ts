@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { checkKind } from "../_received.ts";
 import type { DataStore, Device } from "../compute/device.ts";
 import {
   checkQueries,
@@ -138,6 +139,9 @@ export async function goldenSubset(
   device: Device,
   options: GoldenSubsetOptions = {},
 ): Promise<GoldenSubset> {
+  checkKind("make a golden subset", "base", base, "denoiser");
+  checkKind("make a golden subset", "dataset", dataset, "dataset");
+  checkKind("make a golden subset", "device", device, "device");
   checkOptions(base, dataset, options);
   using resources = new DisposableStack();
   const items = options.class === undefined ? undefined : dataset.classItems(options.class);

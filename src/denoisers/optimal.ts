@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { checkKind } from "../_received.ts";
 import * as tf from "@tensorflow/tfjs-core";
 import type { DataStore, Device } from "../compute/device.ts";
 import { checkRegion } from "../compute/pixel_region.ts";
@@ -76,6 +77,8 @@ export async function optimal(
   device: Device,
   options: OptimalOptions = {},
 ): Promise<OptimalDenoiser> {
+  checkKind("make the optimal denoiser", "dataset", dataset, "dataset");
+  checkKind("make the optimal denoiser", "device", device, "device");
   const data = restricted(dataset, options);
   const store = await device.store(data);
   return storedOptimal(store, data.name, data.shape, {

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { checkKind } from "../_received.ts";
 import * as tf from "@tensorflow/tfjs-core";
 import type { Device } from "../compute/device.ts";
 import { maskColumns } from "../compute/mask.ts";
@@ -144,6 +145,7 @@ export async function pcaLocality(
   device: Device,
   options: PcaLocalityOptions = {},
 ): Promise<PcaLocality> {
+  checkKind("make the PCA denoiser", "device", device, "device");
   const model = await makeModel(dataset, options);
   const { data, masks } = model;
   const store = await device.store(data);

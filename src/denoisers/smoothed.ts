@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { checkKind, checkOptionNames } from "../_received.ts";
 import { DRAWS } from "../_defaults.ts";
 import { checkRoom } from "../_room.ts";
 import { sizeOf } from "../_shape.ts";
@@ -38,6 +39,10 @@ export interface SmoothedOptions {
   readonly seed?: number;
 }
 
+const OPTIONS: Readonly<Record<keyof SmoothedOptions, true>> = {
+  ...{ bandwidth: true, M: true, drawKind: true, seed: true },
+};
+
 const REFERENCES = [
   "C. Scarvelis, H. Sáez de Ocáriz Borde, J. Solomon (2023), Closed-form diffusion models, arXiv:2310.12395",
 ];
@@ -69,7 +74,7 @@ const REFERENCES = [
  * @param options Bandwidth, number and kind of draws, seed.
  * @returns The smoothed denoiser, on the same states.
  * @throws {RangeError} If the bandwidth is negative, `M` is not a whole number >= 1, or odd for antithetic draws.
- * @throws {TypeError} If the draws are `gumbel` and the denoiser has no `denoiseOn`.
+ * @throws {TypeError} If the draws are `gumbel` and the denoiser has no `denoiseOn`, or there is no such option.
  *
  * @example Between two points, two draws may pick one each: a new point in the middle
  * ```ts
@@ -87,6 +92,8 @@ export function smoothed<X>(
   base: Denoiser<X> | SubsetDenoiser<X>,
   options: SmoothedOptions,
 ): Denoiser<X> {
+  checkKind(ACTION, "base", base, "denoiser");
+  checkOptionNames(ACTION, options, OPTIONS);
   const { bandwidth, M = DRAWS, drawKind = "fixed", seed = 0 } = options;
   checkOptions(bandwidth, M, drawKind);
   const { space, shape } = base;

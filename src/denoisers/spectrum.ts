@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { checkKind } from "../_received.ts";
 import {
   cacheFileIn,
   cacheKey,
@@ -85,6 +86,7 @@ export async function dataSpectrum(
   dataset: Dataset,
   options: SpectrumOptions = {},
 ): Promise<Spectrum> {
+  checkKind("take the spectrum", "dataset", dataset, "dataset");
   const { rank = dataset.dimension, floor = "discarded" } = options;
   checkRank(rank, dataset.dimension);
   checkFloor(floor);

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { checkKind } from "../_received.ts";
 import * as tf from "@tensorflow/tfjs-core";
 import type { Device } from "../compute/device.ts";
 import { checkQueryShape, sigmaPerRow } from "../compute/posterior.ts";
@@ -92,6 +93,7 @@ export async function windowDenoiser(
   model: WindowModel,
   device: Device,
 ): Promise<StoredWindowDenoiser> {
+  checkKind(WINDOW_ACTION, "device", device, "device");
   const { data } = model;
   const store = await device.store(data);
   const dispose = () => store.dispose();

@@ -1,3 +1,5 @@
+import { received } from "../_received.ts";
+
 /**
  * Checks samples at the public border.
  *
@@ -13,6 +15,13 @@ export function checkRows(
   dimension: number,
   action: string,
 ): number {
+  if (typeof rows?.length !== "number" || typeof rows === "string") {
+    throw new TypeError(
+      `Cannot ${action}: samples are ${
+        received(rows)
+      }, wanted an array of numbers, such as by tensorSpace.values()`,
+    );
+  }
   const count = rows.length / dimension;
   if (
     !Number.isInteger(dimension) || dimension < 1 ||

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { received } from "../_received.ts";
 import { quantile } from "../_quantile.ts";
 import { affineOf, checkPoints } from "../compute/posterior.ts";
 import type { PointSet } from "../compute/posterior.ts";
@@ -73,9 +74,8 @@ export async function nearestItems(
 ): Promise<NearestItems> {
   using stop = stopButton(options.signal);
   const { signal } = stop;
-  const { dimension } = points;
   const count = checkPoints(points);
-  const rows = checkRows(samples, dimension, "find nearest items");
+  const rows = checkRows(samples, points.dimension, "find nearest items");
   const found = new Search(samples, rows, points);
   signal?.throwIfAborted();
   let slice = performance.now();
@@ -221,6 +221,7 @@ export const MEMORISED_RATIO: number = 1 / 3;
  * @param ratio The largest `d₁/d₂` of a memorised sample, exclusive. Default 1/3.
  * @returns A share from 0 to 1.
  * @throws {RangeError} If the data hold no two distinct items, so that there is nothing to compare with, or the ratio is not in (0, 1].
+ * @throws {TypeError} If it is not given what `nearestItems()` found.
  *
  * @example
  * ```ts
@@ -238,6 +239,13 @@ export function memorisedShare(
   if (!(ratio > 0 && ratio <= 1)) {
     throw new RangeError(
       `Cannot compute the memorised share: ratio is ${ratio}, wanted a number in (0, 1]`,
+    );
+  }
+  if (!items?.secondDistance) {
+    throw new TypeError(
+      `Cannot compute the memorised share: items is ${
+        received(items)
+      }, wanted what nearestItems() found`,
     );
   }
   const { nearestDistance, secondDistance } = items;

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { received } from "../_received.ts";
 import { CHART_LEGEND, chartNumbers, PALETTE } from "./_chart_parts.ts";
 import { CHART_SCHEMA } from "./chart.ts";
 import type { ChartOptions, ChartSpec, Json } from "./chart.ts";
@@ -120,8 +121,10 @@ function axis(
 }
 
 function checkSeries(series: readonly Series[]): void {
-  if (series.length === 0) {
-    throw new TypeError("Cannot draw lines: received 0, wanted at least 1");
+  if (!Array.isArray(series) || series.length === 0) {
+    throw new TypeError(
+      `Cannot draw lines: series is ${received(series)}, wanted an array of at least 1`,
+    );
   }
   for (const { label, x, y } of series) {
     if (x.length === 0 || x.length !== y.length) {

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { checkKind, checkOptionNames, received } from "../_received.ts";
 import { roomFor } from "../_room.ts";
 import { sizeOf } from "../_shape.ts";
 import { showsItself } from "../_shows_itself.ts";
@@ -56,6 +57,11 @@ export interface SampleOptions {
   /** Called after every step of every batch. */
   readonly onProgress?: (progress: Progress) => void | Promise<void>;
 }
+
+const OPTIONS: Readonly<Record<keyof SampleOptions, true>> = {
+  ...{ count: true, sampler: true, grid: true, seed: true, first: true, init: true },
+  ...{ batchSize: true, trajectory: true, signal: true, onProgress: true },
+};
 
 /** What is known of one step of a run, over all samples. */
 export interface StepRecord {
@@ -119,7 +125,7 @@ const TURN_MS = 50;
  * @param options How many, by which method, on which grid.
  * @returns Final states and last denoised estimates, both named; release them with `denoiser.space.dispose`.
  * @throws {RangeError} If a number is out of range, or the grid starts at a mean that the denoiser does not know.
- * @throws {TypeError} If `init` does not hold `count` rows.
+ * @throws {TypeError} If `init` does not hold `count` rows, there is no such option, or a value is of another kind.
  *
  * @example The exact sampler of two points returns one of them
  * ```ts
@@ -135,12 +141,16 @@ export async function sample<X>(
   denoiser: Denoiser<X>,
   options: SampleOptions = {},
 ): Promise<SampleResult<X>> {
+  checkKind("sample", "denoiser", denoiser, "denoiser");
+  checkOptionNames("sample", options, OPTIONS);
   const {
     count = options.init ? Math.ceil(options.init.length / sizeOf(denoiser.shape)) : COUNT,
     sampler = ddim(),
     grid = ddpmGrid(),
     batchSize = 64,
   } = options;
+  checkKind("sample", "sampler", sampler, "sampler");
+  checkKind("sample", "grid", grid, "grid");
   checkOptions(denoiser, count, batchSize, options);
   checkSigmas(grid.sigmas);
   const { space, shape } = denoiser;
@@ -236,7 +246,7 @@ function checkOptions<X>(
   ) {
     if (!Number.isInteger(value) || value < 1) {
       throw new RangeError(
-        `Cannot sample: ${name} is ${value}, wanted a whole number >= 1`,
+        `Cannot sample: ${name} is ${received(value)}, wanted a whole number >= 1`,
       );
     }
   }

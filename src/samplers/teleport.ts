@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { checkKind } from "../_received.ts";
 import { sizeOf } from "../_shape.ts";
 import type { Denoiser } from "../denoisers/denoiser.ts";
 import { checkSigmas } from "../noise.ts";
@@ -74,7 +75,9 @@ export interface TeleportLimit {
  * ```
  */
 export function teleport(sampler: Sampler, leg: FirstLeg, options: TeleportOptions): Sampler {
-  const { sigma, between = false, limit } = options;
+  checkKind("teleport", "sampler", sampler, "sampler");
+  checkKind("teleport", "leg", leg, "leg");
+  const { sigma, between = false, limit } = options ?? {};
   if (!(sigma > 0 && sigma < Infinity)) {
     throw new RangeError(`Cannot teleport: sigma is ${sigma}, wanted a finite number > 0`);
   }
