@@ -23,5 +23,7 @@ export function showsItself<T extends object>(thing: T): T {
     value(this: object) {
       return draw(this);
     },
+    // Another version of this package may mark the same tensors.
+    configurable: true,
   });
 }
