@@ -6,10 +6,12 @@
 import type { Dataset } from "../datasets/dataset.ts";
 import type { Convergence } from "../samplers/sampler.ts";
 import type { RunOptions } from "./options.ts";
-import { rounded } from "./values.ts";
+import { rounded, UsageError } from "./values.ts";
 
 /** The largest share of the start noise that data may have for it to be noise: variances then add up to 4 % more. */
 const MOST_OF_START = 0.2;
+/** Distances of items to their mean from which float32 still tells them apart: rounding of logits is 1e-4 of their differences. */
+const MOST_WIDTHS = 1000;
 /** By what factor samples may spread less or more than data. */
 const MOST_APART = 20;
 
@@ -19,6 +21,7 @@ const MOST_APART = 20;
  * @param dataset The data in the space that the run works in.
  * @param spread Their mean squared distance to their mean.
  * @param options The options, with all that the data decided.
+ * @throws {UsageError} If a bandwidth is so large that samples would be wrong.
  */
 export function warningsBefore(dataset: Dataset, spread: number, options: RunOptions): string[] {
   const { grid, smoothing, baseline } = options, { sigmas, startAtMean, startAtData } = grid;
@@ -47,6 +50,14 @@ export function warningsBefore(dataset: Dataset, spread: number, options: RunOpt
     );
   }
   const gumbel = smoothing?.drawKind === "gumbel";
+  const most = MOST_WIDTHS * Math.sqrt(spread);
+  if (smoothing && !gumbel && spread > 0 && smoothing.bandwidth > most) {
+    throw new UsageError(
+      `Cannot use --bandwidth ${
+        rounded(smoothing.bandwidth)
+      }: float32 tells no items apart from so far, wanted at most ${rounded(most)}`,
+    );
+  }
   if (smoothing && smoothing.bandwidth > (gumbel ? spread : Math.sqrt(spread))) {
     warnings.push(
       `the ${gumbel ? "variance" : "bandwidth"} ${

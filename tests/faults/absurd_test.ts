@@ -13,8 +13,9 @@ const PATIENCE = 30_000;
 /** Options, and what comes of them: an error's message, a warning, or nothing to say. */
 const LINES: readonly [options: string, error: RegExp | undefined, warning?: RegExp][] = [
   // Smoothing and kernels.
-  ["--denoiser smoothed --bandwidth 1e20 --steps 9", undefined, /bandwidth 1\d* is wider/],
-  ["--denoiser smoothed --bandwidth 1e300 --steps 9", undefined, /bandwidth 1e\+300 is wider/],
+  ["--denoiser smoothed --bandwidth 1e20 --steps 9", /--bandwidth 1\d*: float32 .* at most \d+$/],
+  ["--denoiser smoothed --bandwidth 1e300 --draw-kind fresh", /--bandwidth 1e\+300: float32/],
+  ["--denoiser smoothed --bandwidth 600 --steps 9", undefined, /bandwidth 600 is wider/],
   ["--denoiser smoothed --bandwidth 3 --steps 60", undefined, /bandwidth 3 is wider/],
   ["--denoiser smoothed --bandwidth 1e20 --steps 9 --draw-kind gumbel", undefined, /variance 1/],
   ["--denoiser smoothed --bandwidth 1e-300 --steps 60", undefined],
