@@ -1,7 +1,7 @@
 /**
  * Whether a network learns faster if it has to learn only what a Gaussian does not know.
  *
- *   deno run -A tests/bench/control_variate.ts [--steps 800] [--batch 64]
+ *   deno run -A tests/bench/control_variate.ts [--steps 800] [--batch 64] [--only axes,pixels]
  *
  * The data are 4,096 tiny shapes in their principal axes, so that each number is a direction of variance λ. In all variants
  * `D = c_skip x + c_out F(c_in x, c_noise)` with the same network, batches and loss, that of EDM:
@@ -10,29 +10,42 @@
  *   skip      c_skip = λ/(λ+σ²) per direction, the rest as in EDM: F is what the Gaussian leaves
  *   variate   c_skip = λ/(λ+σ²), c_out = σ√(λ/(λ+σ²)), c_in = 1/√(λ+σ²) per direction
  *
+ * The second is what `controlVariate()` does, in any coordinates. As Adam and the network are not the same in pixels, it and EDM are
+ * then trained in those, too, by `trainDenoiser()`.
+ *
  * Shown: the mean squared error per number on 512 other images, in units of the Gaussian's, by noise level.
  */
 import {
   beginOptimising,
+  controlVariate,
   dataSpectrum,
   edmPreconditioning,
   mlp,
   openTrainingBackend,
   optimise,
   RandomStream,
+  scaleRows,
+  tensorSpace,
   tinyShapes,
+  trainDenoiser,
+  trainedDenoiser,
   weightTensors,
 } from "@closedform/diffusion";
-import type { Dataset, WeightTensors } from "@closedform/diffusion";
+import type { Dataset, TrainedNetwork, WeightTensors } from "@closedform/diffusion";
 import * as tf from "@tensorflow/tfjs-core";
 import { parseArgs } from "node:util";
 
 const { values: options } = parseArgs({
-  options: { steps: { type: "string", default: "800" }, batch: { type: "string", default: "64" } },
+  options: {
+    steps: { type: "string", default: "800" },
+    batch: { type: "string", default: "64" },
+    only: { type: "string", default: "axes,pixels" },
+  },
 });
+const wanted = options.only.split(",");
 const steps = Number(options.steps), size = Number(options.batch);
 const known = tinyShapes(4096), others = tinyShapes(512, { seed: 9 }), d = known.dimension;
-const { mean, variances, basis } = await dataSpectrum(known);
+const spectrum = await dataSpectrum(known), { mean, variances, basis } = spectrum;
 const edm = edmPreconditioning();
 
 /** The scales of direction `k`. */
@@ -119,8 +132,8 @@ function heldOut(weights: WeightTensors, sigma: number, scales: Scales): number 
 }
 
 const LEVELS = [0.1, 0.2, 0.5, 1, 2, 5, 20, 80];
-console.log(`${"steps".padEnd(14)}${LEVELS.map((s) => String(s).padStart(8)).join("")}`);
-for (const [name, scales] of Object.entries(VARIANTS)) {
+console.log(`${"steps".padEnd(20)}${LEVELS.map((s) => String(s).padStart(8)).join("")}`);
+for (const [name, scales] of wanted.includes("axes") ? Object.entries(VARIANTS) : []) {
   const state = beginOptimising(network.initial());
   for await (const { step } of optimise(lossOf(scales), state, { backend, steps, rate: 1e-3 })) {
     if (step !== steps >> 2 && step !== steps) continue;
@@ -137,6 +150,45 @@ for (const [name, scales] of Object.entries(VARIANTS)) {
       );
       return (ours / alone).toFixed(3).padStart(8);
     });
-    console.log(`${`${name} ${step}`.padEnd(14)}${row.join("")}`);
+    console.log(`${`${name} ${step}`.padEnd(20)}${row.join("")}`);
   }
+}
+
+/** The same numbers of a network in pixels. */
+async function ofPixels(trained: TrainedNetwork): Promise<string> {
+  using denoiser = trainedDenoiser(trained, { backend });
+  const shown: string[] = [];
+  for (const sigma of LEVELS) {
+    const noisy = new Float32Array(others.count * d);
+    for (let sample = 0; sample < others.count; sample++) {
+      const stream = new RandomStream({ seed: 1, sample, purpose: "metric" });
+      const item = others.values(sample);
+      for (let c = 0; c < d; c++) noisy[sample * d + c] = item[c] + sigma * stream.normal();
+    }
+    const x = tensorSpace.from(noisy, [others.count, ...others.shape]);
+    const y = await denoiser.denoise(x, sigma);
+    const error = (values: ArrayLike<number>) => {
+      let sum = 0;
+      for (let at = 0; at < values.length; at++) sum += (values[at] - others.data[at]) ** 2;
+      return sum;
+    };
+    const alone = scaleRows(spectrum, noisy, (_, v) => v / (v + sigma ** 2));
+    shown.push((error(await tensorSpace.values(y)) / error(alone)).toFixed(3).padStart(8));
+    tensorSpace.dispose(x, y);
+  }
+  return shown.join("");
+}
+
+const inPixels = { "pixels edm": edm, "pixels skip": controlVariate(spectrum) };
+for (const [name, preconditioning] of wanted.includes("pixels") ? Object.entries(inPixels) : []) {
+  await trainDenoiser(known, {
+    preconditioning,
+    steps,
+    batchSize: size,
+    backend: "wasm",
+    snapshots: [steps >> 2, steps],
+    onStep: async ({ step, snapshot }) => {
+      if (snapshot) console.log(`${`${name} ${step}`.padEnd(20)}${await ofPixels(snapshot)}`);
+    },
+  });
 }
