@@ -13,9 +13,9 @@ import type { Mask } from "./mask.ts";
 import { ones } from "./mask.ts";
 
 /** Stands for no slot. */
-export const NO_SLOT = 0xffff;
+const NO_SLOT = 0xffff;
 /** 16-bit words in front of the entries of each column: slots to begin from and to keep the sum in, entries in and out, output. */
-export const STEP_WORDS = 5;
+const STEP_WORDS = 5;
 
 /**
  * The columns in an order in which parents come before their children, as a program of 16-bit words.

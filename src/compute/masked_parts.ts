@@ -24,7 +24,7 @@ export interface RowPart {
  * @param query Which query.
  * @param batch Rows per part, if each is to have a softmax of its own.
  */
-export function cutRows(count: number, query: number, batch?: number): RowPart[] {
+function cutRows(count: number, query: number, batch?: number): RowPart[] {
   const parts = Math.min(MOST_PARTS, Math.ceil(count / PART_ROWS));
   const size = batch ?? 16 * Math.ceil(count / parts / 16);
   const cut: RowPart[] = [];

@@ -1,5 +1,5 @@
 /**
- * Baselines for smoothed closed-form diffusion: new points from training points without any flow.
+ * Baselines for smoothed closed-form diffusion: new points from items of the data, without any flow.
  *
  * @module
  */

@@ -31,7 +31,7 @@ export type DrawKind = "fixed" | "fresh" | "antithetic" | "gumbel";
 export interface SmoothedOptions {
   /** The bandwidth `β ≥ 0` in data units, at `t = 1`; for `gumbel`, the variance `s` in squared data units. */
   readonly bandwidth: number;
-  /** The number of draws, `M`. Default 4. With 1, samples are training points. */
+  /** The number of draws, `M`. Default 4. With 1, samples are items of the data. */
   readonly M?: number;
   /** How they are made. Default `"fixed"`. */
   readonly drawKind?: DrawKind;
@@ -49,7 +49,7 @@ const REFERENCES = [
 
 /**
  * A denoiser averaged over perturbed queries: with the optimal denoiser inside, samples end on
- * barycenters of training points instead of on training points.
+ * barycenters of items instead of on items.
  *
  * ```text
  * D_β(x, σ) = (1/M) Σ_m D(x + β(1+σ) ε_m, σ),   ε_m ~ N(0, I)

@@ -36,7 +36,7 @@ const LANES = 4;
 const SLICE = 50;
 
 /**
- * The nearest and the second nearest training item of each sample, exactly: by
+ * The nearest and the second nearest item of each sample, exactly: by
  * direct differences in float64, over all items.
  *
  * ```text
@@ -203,7 +203,7 @@ function squareBelow(
 export const MEMORISED_RATIO: number = 1 / 3;
 
 /**
- * The share of samples that are copies of training items: those more than three
+ * The share of samples that are copies of items of the data: those more than three
  * times closer to the nearest item than to any other.
  *
  * ```text
@@ -259,7 +259,7 @@ export function memorisedShare(
 }
 
 /**
- * The share of samples that lie within a distance of a training item: the absolute criterion, for points.
+ * The share of samples that lie within a distance of an item: the absolute criterion, for points.
  *
  * ```text
  * share = #{ d₁ < distance } / B
@@ -302,7 +302,7 @@ export interface MemorisedDistanceOptions extends NearestOptions {
 
 /**
  * The distance that a sample must be nearer than to count as memorised: a low percentile of the distances
- * that training items have to each other.
+ * that items have to each other.
  *
  * ```text
  * percentile over i of min { ‖x_i − x_j‖ : x_j ≠ x_i }

@@ -49,7 +49,7 @@ export async function pcaProxy(
 }
 
 /** The map of {@linkcode pcaProxy}, and the items under it. */
-export async function pcaProjection(store: DataStore, basis: Float64Array): Promise<Projection> {
+async function pcaProjection(store: DataStore, basis: Float64Array): Promise<Projection> {
   const { count, dimension } = store;
   const rank = basis.length / dimension;
   checkBasis(basis, rank, dimension);

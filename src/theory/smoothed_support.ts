@@ -333,7 +333,7 @@ export async function supportRises(): Promise<Report> {
 }
 
 /**
- * One draw cannot make anything new: with `M = 1` samples are training points for every bandwidth.
+ * One draw cannot make anything new: with `M = 1` samples are items of the data for every bandwidth.
  *
  * @returns The largest share, over three bandwidths, of samples that are none; some end on the border of two cells.
  *
@@ -353,5 +353,5 @@ export async function oneDrawMemorises(): Promise<Report> {
     const x = await endsOf(dataset, { bandwidth, M: 1 }, 400, 200);
     worst = Math.max(worst, 1 - shareWhere(x, 2, isNear(points, 1e-9)));
   }
-  return report("share of samples with one draw that are no training point", worst, .005);
+  return report("share of samples with one draw that are no item of the data", worst, .005);
 }

@@ -63,7 +63,7 @@ export async function thirdCumulantLaw(): Promise<Report> {
 }
 
 /** States at level 1000 around the mean of a mixture in the plane, at four radii and eight angles. */
-export function farStarts(law: MixtureLaw): Float64Array {
+function farStarts(law: MixtureLaw): Float64Array {
   const mean = meanOfMixture(law);
   return Float64Array.from(
     [0.5, 1, 1.5, 2].flatMap((radius) =>
