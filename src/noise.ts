@@ -375,7 +375,7 @@ const GRIDS: Record<GridName, (steps?: number) => SigmaGrid> = {
 /**
  * Checks that noise levels can be walked down.
  *
- * @param sigmas The levels.
+ * @param sigmas The levels, `[n + 1]` for `n` steps.
  * @throws {RangeError} If they are fewer than two, not strictly decreasing and finite, or not positive before the last.
  *
  * @example

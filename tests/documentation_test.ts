@@ -21,6 +21,7 @@ interface JsDoc {
 
 interface Parameter {
   readonly kind: string;
+  readonly tsType?: unknown;
   readonly name?: string;
   readonly left?: Parameter;
   readonly arg?: Parameter;
@@ -128,6 +129,30 @@ Deno.test("every exported function tells its parameters and its result", () => {
     ],
   );
   assert.deepEqual(missing, []);
+});
+
+/** Types of numbers in rows, whose shape has to be told. */
+const NUMBERS = /"(?:Float64Array|Float32Array|ArrayLike|AnyTensor)"|"elem(?:Type)?":.*"number"/;
+/** Words that tell a shape. */
+const SHAPE = /`[^`]*\[[^`]*`|\b(?:numbers|rows|per|length|shape)\b|`\w` \w+/;
+
+Deno.test("every exported function tells the shape of the numbers that it takes", () => {
+  let told = 0;
+  const missing = EXPORTS.filter(({ kind }) => kind === "function").flatMap(
+    ({ name, def, jsDoc }) =>
+      def.params.flatMap((parameter) => {
+        const own = parameterName(parameter);
+        const type = JSON.stringify(parameter.tsType ?? parameter.left?.tsType ?? {});
+        if (
+          own === undefined || !NUMBERS.test(type) || /fnOrConstructor|Denoiser/.test(type)
+        ) return [];
+        told++;
+        const doc = tagsOf(jsDoc, "param").find((tag) => tag.name === own)?.doc ?? "";
+        return SHAPE.test(doc) ? [] : [`${name}: ${own}`];
+      }),
+  );
+  assert.deepEqual(missing, []);
+  assert.ok(told > 100, `${told} parameters`);
 });
 
 Deno.test("every method and constructor of an exported class tells its parameters and its result", () => {

@@ -50,7 +50,7 @@ interface Comparison {
  * @param queries Noisy images `x = x₀ + σε`, rows one after the other, in data units.
  * @param sigma Noise level in data units, one for all queries or one each.
  * @param options Shape of the images, side of the windows, and which patches compete.
- * @returns The means, in data units, and the log normaliser of each pixel.
+ * @returns The means, rows of `d` numbers in data units, and the log normaliser of each pixel.
  * @throws {RangeError} If there are no queries, or a number is not finite, or a noise level not positive, or an option out of range.
  * @throws {TypeError} If queries, data and shape do not fit together.
  *

@@ -40,7 +40,7 @@ export interface FlowState {
  *
  * @param law The law.
  * @param x The states at the first level, rows of `d` numbers.
- * @param sigmas The noise levels, the first one `> 0`, in any order, each finite and `≥ 0`.
+ * @param sigmas The noise levels, `[n]`, the first one `> 0`, in any order, each finite and `≥ 0`.
  * @param options Coordinates.
  * @returns One entry per level.
  * @throws {TypeError} If `x` is no positive, whole number of rows.

@@ -98,7 +98,7 @@ export function teleport(sampler: Sampler, leg: FirstLeg, options: TeleportOptio
 /**
  * The level that a teleport to a noise level lands on.
  *
- * @param sigmas The levels of the grid.
+ * @param sigmas The levels of the grid, `[n + 1]`, falling.
  * @param sigma Where to go.
  * @returns The index of the lowest level that is not below; 0 if there is nothing to leave out.
  * @throws {RangeError} If no level is left to walk to.

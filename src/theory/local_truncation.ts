@@ -46,7 +46,7 @@ export interface LocalTruncation {
  * Reference: M. Kamb, S. Ganguli (2024), arXiv:2412.20292, for the estimator; the statement is derived here.
  *
  * @param images The data, images of shape `[H, W, C]`.
- * @param query The query `x`, one image in data units.
+ * @param query The query `x`, one image of `d` numbers in data units.
  * @param sigma Noise level `σ > 0` in data units.
  * @param side The odd side of the window, in pixels.
  * @param kept The number of globally nearest images kept.

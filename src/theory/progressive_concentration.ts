@@ -50,7 +50,7 @@ export interface ConcentrationOptions {
  *
  * @param points The data, `N` rows of `d` numbers.
  * @param clean Clean points `cⱼ`, rows of `d` numbers in data units.
- * @param sigmas Noise levels in data units.
+ * @param sigmas Noise levels in data units, `[n]`.
  * @param options Mass and seed.
  * @returns One entry per noise level.
  * @throws {TypeError} If `clean` is no whole number of rows.

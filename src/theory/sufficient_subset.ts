@@ -29,7 +29,7 @@ export interface SubsetSizes {
  * one before it; for an error of at most `δ`, ask for `mass = δ/2R`. Tails are summed
  * from the small end, so a small one is not lost in rounding.
  *
- * @param logits The logits, nats.
+ * @param logits The logits, one per row of the data, nats.
  * @param mass The share that may be left out, in (0, 1).
  * @returns Three numbers of items, from 1 to `N`.
  * @throws {TypeError} If there are no logits.

@@ -37,7 +37,7 @@ export interface TransportedStep {
  *
  * @param points The data, `N` rows of `d` numbers.
  * @param start The start state `x`, `d` numbers.
- * @param sigmas The noise levels, falling; a last 0 is not looked at.
+ * @param sigmas The noise levels, `[n + 1]`, falling; a last 0 is not looked at.
  * @param kept The number of items kept, `k < N`.
  * @returns One entry for each pair of a step and a later one.
  * @throws {RangeError} If `kept` is not a whole number from 1 to `N − 1`.

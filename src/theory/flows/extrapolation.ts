@@ -33,7 +33,7 @@ export type DenoiseRow = (x: Float64Array, sigma: number) => Float64Array;
  * @param from The noise level `σ > 0`.
  * @param to The noise level `σ' > 0` to go to, below or above.
  * @param signal Cancels.
- * @returns The state at `to`.
+ * @returns The state at `to`, `d` numbers.
  *
  * @example The flow of a point at 0
  * ```ts
