@@ -134,7 +134,7 @@ Deno.test("every exported function tells its parameters and its result", () => {
 /** Types of numbers in rows, whose shape has to be told. */
 const NUMBERS = /"(?:Float64Array|Float32Array|ArrayLike|AnyTensor)"|"elem(?:Type)?":.*"number"/;
 /** Words that tell a shape. */
-const SHAPE = /`[^`]*\[[^`]*`|\b(?:numbers|rows|per|length|shape)\b|`\w` \w+/;
+const SHAPE = /`[^`]*\[[^`]*`|\b(?:numbers|rows|per|length|shape)\b|`\w` \w+/i;
 
 Deno.test("every exported function tells the shape of the numbers that it takes", () => {
   let told = 0;

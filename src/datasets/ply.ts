@@ -17,7 +17,7 @@ export interface PlyOptions {
  *
  * Reference: G. Turk (1994), The PLY polygon file format, Stanford University.
  *
- * @param points The points, rows of three numbers.
+ * @param points Rows of `x, y, z`. `Float64Array` is written in double precision, all else in single.
  * @param options Binary or text.
  * @returns The bytes of the file.
  * @throws {TypeError} If there are no points, or not three numbers each.
