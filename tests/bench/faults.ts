@@ -1,7 +1,7 @@
 /**
  * The tests of faults, with more kills and steps, as a table: tried, survived, errors seen.
  *
- * `deno task bench:faults [MOMENTS] [STEPS]`
+ * `deno task bench:faults [MOMENTS] [STEPS]`: kills of each writer, sampler steps of each data set.
  */
 import { fromFileUrl } from "@std/path";
 import type { FaultRow } from "../_helpers/fault_table.ts";
