@@ -22,8 +22,8 @@ export interface BaselineChoice {
   readonly neighbours?: number;
   /** Concentration of the weights of all items. */
   readonly concentration?: number;
-  /** Width of the kernel. */
-  readonly width?: number | "auto";
+  /** Bandwidth of the kernel. */
+  readonly bandwidth?: number | "auto";
 }
 
 /**
@@ -48,6 +48,6 @@ export function parseBaseline(
     ...(concentration !== undefined && {
       concentration: positive("concentration", concentration),
     }),
-    ...(denoiser === "kernel-density" && { width: bandwidthOf(text("bandwidth") ?? "auto") }),
+    ...(denoiser === "kernel-density" && { bandwidth: bandwidthOf(text("bandwidth") ?? "auto") }),
   };
 }

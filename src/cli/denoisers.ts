@@ -130,14 +130,14 @@ async function baselineOf(
   using resources = new DisposableStack();
   if (denoiser === "kernel-density") {
     const base = resources.use(await optimal(dataset, device));
-    return released(kernelDensity(base, baseline!.width as number), resources.move());
+    return released(kernelDensity(base, baseline!.bandwidth as number), resources.move());
   }
   const average = denoiser === "dirichlet"
     ? dirichletAverage
     : denoiser === "local-average"
     ? localAverage
     : randomAverage;
-  const { width: _, ...choice } = baseline!;
+  const { bandwidth: _, ...choice } = baseline!;
   return released(average(dataset, tensorSpace, { ...choice, seed }), resources.move());
 }
 

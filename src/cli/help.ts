@@ -129,7 +129,7 @@ const BASELINE_TEXT = `Baselines of smoothed diffusion: new points without a flo
   --draws M         items of an average                          [2]
   --neighbours K    nearest items of local-average               [2]
   --concentration A of dirichlet: near 0 single items, large the mean        [1]
-  --bandwidth B     auto | B: width of the kernel density, in units of the data; auto is the
+  --bandwidth B     auto | B: that of the kernel density, in units of the data; auto is the
                     bandwidth that smoothing would have          [auto]
 `;
 

@@ -52,8 +52,8 @@ export async function planRun(
   if (!choice) {
     // Only a smoothed denoiser has a start that the data decide.
     const from = start as number;
-    const baseline = rest.baseline?.width === "auto"
-      ? { width: await kernelWidth(data, device, say, signal) }
+    const baseline = rest.baseline?.bandwidth === "auto"
+      ? { bandwidth: await kernelBandwidth(data, device, say, signal) }
       : rest.baseline;
     return {
       ...rest,
@@ -90,8 +90,8 @@ export async function planRun(
   return { ...rest, gridName, start: from, steps: S, grid: gridOf(gridName, S, from), smoothing };
 }
 
-/** The width of a kernel density: the bandwidth that smoothing would have. */
-async function kernelWidth(
+/** The bandwidth of a kernel density: that which smoothing would have. */
+async function kernelBandwidth(
   data: RunData,
   device: Device,
   say: (line: string) => void,
@@ -103,7 +103,7 @@ async function kernelWidth(
     device,
     signal,
   );
-  say(`kernel density: width ${rounded(bandwidth)}${why({ gap, spacing, dimension })}`);
+  say(`kernel density: bandwidth ${rounded(bandwidth)}${why({ gap, spacing, dimension })}`);
   return bandwidth;
 }
 

@@ -26,7 +26,7 @@ const MOST_APART = 20;
 export function warningsBefore(dataset: Dataset, spread: number, options: RunOptions): string[] {
   const { grid, smoothing, baseline } = options, { sigmas, startAtMean, startAtData } = grid;
   const mean = dataset.mean().reduce((sum, v) => sum + v * v, 0);
-  const width = typeof baseline?.width === "number" ? baseline.width : 0;
+  const width = typeof baseline?.bandwidth === "number" ? baseline.bandwidth : 0;
   const deviation = Math.sqrt(spread / dataset.dimension);
   const size = Math.hypot(
     Math.sqrt((spread + (startAtMean ? 0 : mean)) / dataset.dimension),

@@ -187,9 +187,9 @@ export function dirichletAverage<X>(
  * The other usual baseline, the Gaussian fit, is `wiener()`.
  *
  * @param base The optimal denoiser of the items. It is not disposed with this.
- * @param width The width of the kernel, `w ≥ 0`, in data units.
+ * @param bandwidth The bandwidth of the kernel, `w ≥ 0`, in data units.
  * @returns The denoiser, on the same states.
- * @throws {RangeError} If the width is not a finite number >= 0.
+ * @throws {RangeError} If the bandwidth is not a finite number >= 0.
  *
  * @example One item: its blur is a Gaussian, whose denoiser is linear
  * ```ts
@@ -201,33 +201,34 @@ export function dirichletAverage<X>(
  * assert.ok(Math.abs(denoised[0] - (2 + 5 * 9 / 25)) < 1e-14);
  * ```
  */
-export function kernelDensity<X>(base: Denoiser<X>, width: number): Denoiser<X> {
-  if (!(width >= 0 && width <= SIGMA_RANGE[1])) {
+export function kernelDensity<X>(base: Denoiser<X>, bandwidth: number): Denoiser<X> {
+  if (!(bandwidth >= 0 && bandwidth <= SIGMA_RANGE[1])) {
     throw new RangeError(
-      `Cannot ${ACTION}: width is ${width}, wanted a number from 0 to ${SIGMA_RANGE[1]}`,
+      `Cannot ${ACTION}: bandwidth is ${bandwidth}, wanted a number from 0 to ${SIGMA_RANGE[1]}`,
     );
   }
   const { space, shape, mean, draw } = base;
   return {
-    label: `kernel density of width ${width} over ${base.label}`,
+    label: `kernel density of bandwidth ${bandwidth} over ${base.label}`,
     references: base.references,
     shape,
     space,
     ...(mean && { mean: () => mean() }),
     ...(draw && {
       draw: (stream: RandomStream) =>
-        Float64Array.from(draw(stream), (v) => v + width * stream.normal()),
+        Float64Array.from(draw(stream), (v) => v + bandwidth * stream.normal()),
     }),
     async denoise(x, sigma, evaluate) {
       const values = await space.values(x);
       const dimension = sizeOf(shape), rows = values.length / dimension;
       const sigmas = sigmaPerRow(sigma, rows, ACTION);
-      const inner = await base.denoise(x, sigmas.map((s) => Math.hypot(s, width)), evaluate);
+      const inner = await base.denoise(x, sigmas.map((s) => Math.hypot(s, bandwidth)), evaluate);
       const means = await space.values(inner);
       space.dispose(inner);
       const out = Float64Array.from(values, (v, at) => {
-        const noise = sigmas[Math.floor(at / dimension)] ** 2, total = noise + width * width;
-        return (width * width * v + noise * means[at]) / total;
+        const noise = sigmas[Math.floor(at / dimension)] ** 2,
+          total = noise + bandwidth * bandwidth;
+        return (bandwidth * bandwidth * v + noise * means[at]) / total;
       });
       return space.from(out, [rows, ...shape]);
     },

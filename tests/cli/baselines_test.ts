@@ -42,16 +42,16 @@ Deno.test("sample draws averages as baselines, as the library does", () =>
     }
   }));
 
-Deno.test("sample --denoiser kernel-density takes a width, or that which smoothing would have", () =>
+Deno.test("sample --denoiser kernel-density takes a bandwidth, or that which smoothing would have", () =>
   withFolder(async (out) => {
     const args = ["--data", "circle:30", "--count", "400", "--grid", "karras", "--steps", "30"];
     using device = await openDevice("wasm");
     const { bandwidth } = await smoothingDefaults(circle(30), device);
     const automatic = await cliRun(out, ...args, "--denoiser", "kernel-density");
-    assert.equal(automatic.record.options.baseline.width, bandwidth);
+    assert.equal(automatic.record.options.baseline.bandwidth, bandwidth);
     const given = ["--denoiser", "kernel-density", "--bandwidth", "0.05"];
     const { samples, record } = await cliRun(out, ...args, ...given);
-    assert.equal(record.options.baseline.width, 0.05);
+    assert.equal(record.options.baseline.bandwidth, 0.05);
     // The radius of points with noise 0.05 has variance 0.05² to first order; a variance of 400 has a
     // standard error of √(2/400), and the flow's steps add less than that.
     const radii = Array.from(

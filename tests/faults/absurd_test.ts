@@ -28,7 +28,7 @@ const LINES: readonly [options: string, error: RegExp | undefined, warning?: Reg
   ["--denoiser smoothed --start 1e-300", /--start 1e-300: wanted auto, 0 or/],
   ["--denoiser kernel-density --bandwidth 100", undefined, /kernel is 100 in size/],
   ["--denoiser kernel-density --bandwidth 1e17", undefined, /kernel is 1/],
-  ["--denoiser kernel-density --bandwidth 1e300", /width is 1e\+300, wanted a number from 0/],
+  ["--denoiser kernel-density --bandwidth 1e300", /bandwidth is 1e\+300, wanted a number from 0/],
   ["--denoiser kernel-density --bandwidth 0", undefined],
   ["--denoiser random-average --draws 1000000000", /M is 1000000000, wanted/],
   ["--denoiser local-average --draws 1000000000", /M is 1000000000, wanted/],
@@ -209,7 +209,7 @@ const CALLS: readonly [name: string, call: () => unknown, error?: RegExp][] = [
     () => m.smoothed(exact, { bandwidth: 1, M: 1e12, drawKind: "gumbel" }).denoise(zeros(2), 1),
     /wanted a denoiser with denoiseOn/,
   ],
-  ["kernelDensity() of 1e300", () => m.kernelDensity(exact, 1e300), /width is 1e\+300, wanted/],
+  ["kernelDensity() of 1e300", () => m.kernelDensity(exact, 1e300), /bandwidth is 1e\+300, wanted/],
   ["kernelDensity() of 1e18", () => m.kernelDensity(exact, 1e18).denoise(zeros(2), 1)],
   [
     "randomAverage() of 1e9",
