@@ -214,7 +214,7 @@ Deno.test("sample answers what it cannot do in one line, with exit code 2 and no
     await Deno.writeTextFile(file, "not a folder");
 
     const cases: [string[], RegExp][] = [
-      [["--bogus"], /'--bogus'.*wanted one of --data/],
+      [["--bogus"], /--bogus: .*wanted one of --data/],
       [["--steps", "ten"], /--steps ten: wanted a whole number/],
       [["--steps", "0"], /--steps 0/],
       [["--steps", "2000"], /--steps 2000/],

@@ -38,7 +38,7 @@ Usage: deno task sample [options]
                     options that are given go before its own
   --quiet           print nothing but errors
   --json            print the run record instead of text
-  --help [TOPIC]    print this, or one of: data, denoisers, smoothing, baselines, samplers
+  --help [TOPIC]    print this (-h too), or one of: data, denoisers, smoothing, baselines, samplers
 
 Examples:
   deno task sample --data mnist:PATH --class 3 --grid karras --steps 18
@@ -172,12 +172,12 @@ export const HELP_TOPICS: readonly string[] = Object.keys(TOPICS);
  * @throws {UsageError} If there is no such topic.
  */
 export function helpOf(args: readonly string[]): string | undefined {
-  const at = args.findIndex((arg) => arg === "--help" || arg.startsWith("--help="));
+  const at = args.findIndex((arg) => arg === "--help" || arg === "-h" || arg.startsWith("--help="));
   if (at < 0) return undefined;
   const next = args[at + 1];
   const topic = args[at].startsWith("--help=")
     ? args[at].slice("--help=".length)
-    : next?.startsWith("--")
+    : next?.startsWith("-")
     ? undefined
     : next;
   if (topic === undefined) return MAIN;

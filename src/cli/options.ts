@@ -15,7 +15,7 @@ import type { CodecChoice } from "./codec.ts";
 import { DENOISER_OPTIONS, DENOISERS, parseDenoiser } from "./denoiser_options.ts";
 import type { DenoiserChoice } from "./denoiser_options.ts";
 import type { SmoothingPlan } from "./plan.ts";
-import { oneOf, positive, UsageError, whole } from "./values.ts";
+import { oneOf, positive, UsageError, usageError, whole } from "./values.ts";
 
 export { UsageError } from "./values.ts";
 
@@ -241,10 +241,7 @@ function parse(args: readonly string[]) {
     return parseArgs({ args: [...args], options: OPTIONS }).values;
   } catch (error) {
     if (!(error instanceof TypeError)) throw error;
-    const names = Object.keys(OPTIONS).map((name) => `--${name}`).join(", ");
-    const known = (error as { code?: string }).code !== "ERR_PARSE_ARGS_UNKNOWN_OPTION";
-    const problem = error.message.split(/\. |\n/)[0].replace(/\.$/, "");
-    throw new UsageError(known ? `${problem}; see --help` : `${problem}, wanted one of ${names}`);
+    throw usageError(error, Object.keys(OPTIONS));
   }
 }
 

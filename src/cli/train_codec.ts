@@ -20,7 +20,7 @@ import { DatasetError } from "../errors.ts";
 import { writeWhole } from "../training/checkpoint.ts";
 import { telling } from "./data.ts";
 import { seconds } from "./progress.ts";
-import { positive, UsageError, whole } from "./values.ts";
+import { positive, usageError, whole } from "./values.ts";
 
 /** The text of `--help`. */
 export const HELP: string = `Trains an autoencoder, for deno task sample --codec autoencoder:FILE.
@@ -41,7 +41,7 @@ export const HELP: string = `Trains an autoencoder, for deno task sample --codec
 const TEXT = { type: "string" } as const, FLAG = { type: "boolean" } as const;
 const OPTIONS = {
   ...{ data: TEXT, limit: TEXT, out: TEXT, latents: TEXT, components: TEXT, width: TEXT },
-  ...{ stability: TEXT, steps: TEXT, seed: TEXT, quiet: FLAG, help: FLAG },
+  ...{ stability: TEXT, steps: TEXT, seed: TEXT, quiet: FLAG, help: { ...FLAG, short: "h" } },
 };
 
 /**
@@ -78,7 +78,7 @@ function parse(args: readonly string[]): ReturnType<typeof parseStrictly> {
     return parseStrictly(args);
   } catch (error) {
     if (!(error instanceof TypeError)) throw error;
-    throw new UsageError(`${error.message.split(/\. |\n/)[0]}; see --help`);
+    throw usageError(error, Object.keys(OPTIONS));
   }
 }
 
