@@ -9,7 +9,7 @@ import type { Codec } from "../codecs/codec.ts";
 import { pcaCodec } from "../codecs/pca_codec.ts";
 import type { Dataset } from "../datasets/dataset.ts";
 import type { RunData } from "./data.ts";
-import { UsageError } from "./values.ts";
+import { detailOf, UsageError } from "./values.ts";
 
 /** Which codec, and what it is made of. */
 export type CodecChoice = {
@@ -94,7 +94,7 @@ export async function openSpace(
   } catch (error) {
     const wrong = error instanceof RangeError || error instanceof TypeError;
     if (!wrong || signal?.aborted) throw error;
-    throw new UsageError(`Cannot use --codec: ${error.message}`);
+    throw new UsageError(`Cannot use --codec: ${detailOf(error)}`);
   }
 }
 

@@ -27,7 +27,7 @@ import { tensorSpace } from "../linear_space.ts";
 import type { AnyTensor } from "../linear_space.ts";
 import type { RunData } from "./data.ts";
 import type { RunOptions } from "./options.ts";
-import { UsageError } from "./values.ts";
+import { detailOf, UsageError } from "./values.ts";
 
 /**
  * Makes the denoiser that the options name.
@@ -92,7 +92,7 @@ async function make(
   } catch (error) {
     const wrong = error instanceof RangeError || error instanceof TypeError;
     if (!wrong || signal?.aborted) throw error;
-    throw new UsageError(`Cannot use --denoiser ${denoiser}: ${error.message}`);
+    throw new UsageError(`Cannot use --denoiser ${denoiser}: ${detailOf(error)}`);
   }
 }
 

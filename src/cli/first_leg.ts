@@ -20,7 +20,7 @@ import type { FirstLeg } from "../samplers/first_leg.ts";
 import { legDeviation } from "../samplers/leg_deviation.ts";
 import { skipEstimate, skipLevel } from "../samplers/skip_level.ts";
 import type { RunOptions } from "./options.ts";
-import { UsageError } from "./values.ts";
+import { detailOf, UsageError } from "./values.ts";
 
 /** A first leg, and predictions of where it lands; distances are root mean square over all numbers of a state. */
 export interface PlannedLeg extends Disposable {
@@ -159,7 +159,7 @@ async function fitted(
     return await mixture(dataset, device, { ...choice, seed, signal });
   } catch (error) {
     if (!(error instanceof RangeError) || signal?.aborted) throw error;
-    throw new UsageError(`Cannot use --teleport-law mixture: ${error.message}`);
+    throw new UsageError(`Cannot use --teleport-law mixture: ${detailOf(error)}`);
   }
 }
 

@@ -15,7 +15,7 @@ import type { CodecChoice } from "./codec.ts";
 import { DENOISER_OPTIONS, DENOISERS, parseDenoiser } from "./denoiser_options.ts";
 import type { DenoiserChoice } from "./denoiser_options.ts";
 import type { SmoothingPlan } from "./plan.ts";
-import { oneOf, positive, UsageError, usageError, whole } from "./values.ts";
+import { detailOf, oneOf, positive, UsageError, usageError, whole } from "./values.ts";
 
 export { UsageError } from "./values.ts";
 
@@ -287,7 +287,7 @@ function sampler(
   try {
     samplerByName(name, { tolerance });
   } catch (error) {
-    throw new UsageError(`Cannot use --tolerance ${text}: ${(error as RangeError).message}`);
+    throw new UsageError(`Cannot use --tolerance ${text}: ${detailOf(error as RangeError)}`);
   }
   return { sampler: name as SamplerName, tolerance };
 }
@@ -302,6 +302,8 @@ export function gridOf(name: GridName, steps: number, start: number): SigmaGrid 
   try {
     return name === "uniform-t" ? uniformTGrid(steps, { start }) : gridByName(name, steps);
   } catch (error) {
-    throw new UsageError(`Cannot use --steps ${steps}: ${(error as RangeError).message}`);
+    throw new UsageError(
+      `Cannot use --steps ${steps} with --grid ${name}: ${detailOf(error as RangeError)}`,
+    );
   }
 }

@@ -12,7 +12,7 @@ import type { RunData } from "./data.ts";
 import { planLeg } from "./first_leg.ts";
 import type { LegParts, PlannedLeg } from "./first_leg.ts";
 import type { RunOptions } from "./options.ts";
-import { rounded, UsageError } from "./values.ts";
+import { detailOf, rounded, UsageError } from "./values.ts";
 
 /** A run whose first part is in closed form. */
 export interface PlannedTeleport extends Disposable {
@@ -80,7 +80,7 @@ function respaced(grid: SigmaGrid, level: number, respace: boolean): SigmaGrid {
   try {
     return respacedGrid(grid, level);
   } catch (error) {
-    throw new UsageError(`Cannot use --respace: ${(error as RangeError).message}`);
+    throw new UsageError(`Cannot use --respace: ${detailOf(error as RangeError)}`);
   }
 }
 

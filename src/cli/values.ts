@@ -10,6 +10,11 @@ export class UsageError extends RangeError {
   override readonly name = "UsageError";
 }
 
+/** What an error of the library tells, without what was attempted there: here it is the use of an option. */
+export function detailOf({ message }: Error): string {
+  return message.replace(/^Cannot [^:]*: /, "");
+}
+
 /**
  * The error of arguments that cannot be parsed.
  *
