@@ -112,6 +112,8 @@ export interface SampleResult<X> {
   readonly trajectory?: readonly TrajectoryPoint[];
 }
 
+/** Facts of a posterior, about. */
+const FACTS = 6;
 // Every so often other work gets its turn, timers and signals among it.
 const TURN_MS = 50;
 
@@ -154,7 +156,7 @@ export async function sample<X>(
   checkOptions(denoiser, count, batchSize, options);
   checkSigmas(grid.sigmas);
   const { space, shape } = denoiser;
-  const bytes = bytesOf(count * sizeOf(shape), grid, options);
+  const bytes = count * bytesOf(denoiser, grid, options);
   const record = roomFor(
     "sample",
     `${count} samples`,
@@ -197,10 +199,15 @@ export async function sample<X>(
   });
 }
 
-/** What a run holds at most: states, outputs, copies of both for the result, and all of them on the way. */
-function bytesOf(numbers: number, { sigmas }: SigmaGrid, { trajectory }: SampleOptions): number {
-  const each = 8;
-  return each * numbers * (4 + (trajectory ? 2 * sigmas.length : 0));
+/** What a run holds of a sample at most: state and output, copies of both for the result, both on the way, and facts. */
+function bytesOf<X>(
+  { shape, posterior }: Denoiser<X>,
+  { sigmas }: SigmaGrid,
+  { trajectory }: SampleOptions,
+): number {
+  const each = 8, levels = sigmas.length;
+  const numbers = sizeOf(shape) * (4 + (trajectory ? 2 * levels : 0));
+  return each * (numbers + (posterior ? FACTS * levels : 0));
 }
 
 /** How far a walk down a grid has come, whether or not it stops at its levels. */

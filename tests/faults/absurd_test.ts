@@ -48,7 +48,7 @@ const LINES: readonly [options: string, error: RegExp | undefined, warning?: Reg
   ["--grid log-snr --steps 9007199254740991", /steps is 9007199254740991, wanted/],
   ["--grid uniform-t --steps 1000000000", /steps is 1000000000, wanted/],
   // How many, of what.
-  ["--count 1000000000000", /1000000000000 samples would take 59600 GB, wanted/],
+  ["--count 1000000000000", /1000000000000 samples would take \d+ GB, wanted/],
   ["--count 9007199254740991", /samples would take \d+ GB, wanted/],
   ["--count 0", /--count 0: wanted/],
   ["--count 99999999999999999999", /--count 9+: wanted/],
@@ -222,7 +222,7 @@ const CALLS: readonly [name: string, call: () => unknown, error?: RegExp][] = [
     () => m.dirichletAverage(set, m.arraySpace, { concentration: 1e308 }).denoise(zeros(2), 1),
   ],
   // Samplers.
-  ["sample() of 1e12", () => m.sample(exact, { count: 1e12 }), /would take 59600 GB, wanted/],
+  ["sample() of 1e12", () => m.sample(exact, { count: 1e12 }), /would take \d+ GB, wanted/],
   ["sample() in one batch of 1e15", () => m.sample(exact, { count: 3, batchSize: 1e15 })],
   ["sample() from 2^53", () => m.sample(exact, { count: 3, first: 2 ** 53 - 2 }), /sample is 9007/],
   [
