@@ -58,6 +58,7 @@ Deno.test("mistakes of newcomers are refused in one line", async () => {
     [() => new library.Dataset(), /data is undefined/],
     [() => new library.Dataset({ data: [1], shape: [1], name: "x" }), /data is an array of 1/],
     [() => library.lineSpec({ label: "x", x: [1], y: [1] }), /series is an object of label, x, y/],
+    [() => library.readImages("x", { resize: 64 }), /the option resize, wanted one of size, /],
     [() => library.show(library.builtinShapes()), /it is a Promise, which was not awaited/],
   ];
   for (const [call, message] of calls) {

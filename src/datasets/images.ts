@@ -4,6 +4,7 @@
  * @module
  */
 import { checkWhole } from "../_checks.ts";
+import { checkOptionNames } from "../_received.ts";
 import { DatasetError } from "../errors.ts";
 import { checkLimit, checkOneOf } from "./_checks.ts";
 import { decodeImage, type Pixels } from "./_decode_image.ts";
@@ -33,6 +34,11 @@ export interface ImagesOptions extends ReadOptions {
   readonly name?: string;
 }
 
+const OPTIONS: Readonly<Record<keyof ImagesOptions, true>> = {
+  ...{ size: true, channels: true, cache: true, onPassedOver: true, name: true },
+  ...{ limit: true, signal: true, onProgress: true },
+};
+
 /**
  * Reads a folder or zip archive of PNG and JPEG images.
  *
@@ -45,6 +51,7 @@ export interface ImagesOptions extends ReadOptions {
  * @returns Byte images of shape `[height, width, channels]`, with labels if all lie in sub-folders.
  * @throws {DatasetError} If there are no images, one is damaged or absurdly large, or their sizes differ.
  * @throws {RangeError} If an option is out of range.
+ * @throws {TypeError} If there is no such option.
  *
  * @example
  * ```ts
@@ -67,6 +74,7 @@ export async function readImages(
   path: string,
   options: ImagesOptions = {},
 ): Promise<Dataset> {
+  checkOptionNames(`read ${path}`, options, OPTIONS);
   const { name = path, channels, signal } = options;
   const size = checkSize(path, options.size);
   checkOneOf(`read ${path}`, "channels", channels, [1, 3, undefined]);
