@@ -22,7 +22,7 @@ const LIMITS = [
 ] as const;
 
 /**
- * tfjs's backend, with reads that reject when the device has failed. tfjs
+ * tfjs's backend, with reads and operations that fail by a `DeviceError` when the device has. tfjs
  * itself returns zeros, for example of a tensor larger than a binding may be.
  */
 class CheckedBackend extends WebGPUBackend {
@@ -34,6 +34,13 @@ class CheckedBackend extends WebGPUBackend {
   ): ReturnType<WebGPUBackend["read"]> {
     const values = super.read(dataId);
     return this.gpu ? this.gpu.wait(values) : values;
+  }
+
+  override runWebGPUProgram(
+    ...inputs: Parameters<WebGPUBackend["runWebGPUProgram"]>
+  ): ReturnType<WebGPUBackend["runWebGPUProgram"]> {
+    const run = () => super.runWebGPUProgram(...inputs);
+    return this.gpu ? this.gpu.attempt(run) : run();
   }
 }
 
@@ -96,6 +103,30 @@ export class Gpu {
   }
 
   /**
+   * Does what may be the first to tell that the device has ended.
+   *
+   * @param work What to do.
+   * @returns Its value.
+   * @throws {DeviceError} If the device has ended.
+   */
+  attempt<T>(work: () => T): T {
+    this.check();
+    try {
+      return work();
+    } catch (error) {
+      throw this.#failure(error) ?? error;
+    }
+  }
+
+  /** Why the device ended, if an error tells that it did, as some do before the device itself does. */
+  #failure(error: unknown): DeviceError | undefined {
+    if (error instanceof DOMException && error.name === "OperationError") {
+      this.end(oneLine(error.message));
+    }
+    return this.#ended;
+  }
+
+  /**
    * Waits for the GPU, or for the end of the device: after a loss some promises never settle.
    *
    * @param promise What to wait for.
@@ -113,11 +144,10 @@ export class Gpu {
       this.check();
       return value;
     } catch (error) {
-      this.check();
-      throw new DeviceError(
-        `Cannot use the WebGPU device: ${oneLine(String(error))}`,
-        { cause: error },
-      );
+      throw this.#failure(error) ??
+        new DeviceError(`Cannot use the WebGPU device: ${oneLine(String(error))}`, {
+          cause: error,
+        });
     } finally {
       this.#waiting.delete(reject);
     }
@@ -134,7 +164,7 @@ export class Gpu {
   async read<T>(staging: GPUBuffer, use: (bytes: ArrayBuffer) => T): Promise<T> {
     const mapped = staging.mapAsync(GPUMapMode.READ).then(() => staging.getMappedRange());
     const result = use(await this.wait(mapped));
-    staging.unmap();
+    this.attempt(() => staging.unmap());
     return result;
   }
 

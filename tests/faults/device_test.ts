@@ -112,6 +112,30 @@ Deno.test({
   },
 });
 
+Deno.test({
+  name:
+    `a loss that only an operation of tfjs tells of is a DeviceError, and the next device is another${
+      skip ? `, skipped: ${skip}` : ""
+    }`,
+  ignore: skip !== undefined,
+  fn: async () => {
+    using _ = await openDevice("webgpu");
+    const { gpu } = tf.backend() as unknown as { gpu: Gpu };
+    const x = tensorSpace.from([1, 2], [2]);
+    // As the uploading of a tensor does before the loss is known.
+    gpu.device.createBuffer = () => {
+      throw new DOMException("Buffer with '' label is invalid", "OperationError");
+    };
+    const add = () => tf.add(x, x);
+    assert.throws(add, { name: "DeviceError", message: /^Cannot use the WebGPU device: Buffer/ });
+    x.dispose();
+    using again = await openDevice("webgpu");
+    const { x: samples, denoised } = await sample(await optimal(images, again), { count: 1 });
+    assert.ok((await tensorSpace.values(samples)).every(Number.isFinite));
+    tensorSpace.dispose(samples, denoised);
+  },
+});
+
 for (const [name, make] of Object.entries(SCANS)) {
   Deno.test({
     name: `${name} on a GPU that is lost in the middle is one DeviceError${
