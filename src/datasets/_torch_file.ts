@@ -6,6 +6,7 @@
  */
 import { sizeOf } from "../_shape.ts";
 import { DatasetError } from "../errors.ts";
+import { rowMajor } from "./_row_major.ts";
 import type { ZipArchive, ZipEntry } from "./_zip.ts";
 import type { NpyArray } from "./npy.ts";
 
@@ -62,13 +63,13 @@ export async function readTorchFile(
     const path = `${folder}data/${view.key}`;
     const entry = archive.entries.find((entry) => entry.name === path);
     if (!entry) throw new DatasetError(file, `no ${path}`, `the numbers of ${name}`);
-    tensors.set(name, rowMajor(await archive.read(entry), view, `${file}/${path}`));
+    tensors.set(name, tensorOf(await archive.read(entry), view, `${file}/${path}`));
   }
   return tensors;
 }
 
-/** Numbers in the order of their indices: matrices are often stored column by column. */
-function rowMajor(bytes: Uint8Array, view: View, file: string): NpyArray {
+/** A tensor in the order of its indices: matrices are often stored column by column. */
+function tensorOf(bytes: Uint8Array, view: View, file: string): NpyArray {
   const { type, offset, shape, strides } = view;
   const Floats = FLOATS[type];
   const stored = new Floats(
@@ -82,16 +83,7 @@ function rowMajor(bytes: Uint8Array, view: View, file: string): NpyArray {
     const least = Math.max(size, last + 1);
     throw new DatasetError(file, `${stored.length} numbers`, `at least ${least}`);
   }
-  const data = new Floats(size), index = shape.map(() => 0);
-  for (let i = 0, from = offset; i < size; i++) {
-    data[i] = stored[from];
-    for (let axis = shape.length - 1; axis >= 0; axis--) {
-      from += strides[axis];
-      if (++index[axis] < shape[axis]) break;
-      from -= index[axis] * strides[axis];
-      index[axis] = 0;
-    }
-  }
+  const data = rowMajor(stored, shape, strides, new Floats(size), offset);
   return { data, shape, dtype: Floats === Float32Array ? "f4" : "f8" };
 }
 

@@ -6,6 +6,7 @@
 import { sizeOf } from "../_shape.ts";
 import { DatasetError } from "../errors.ts";
 import { NPY_MAGIC, readNpyHeader } from "./_npy_header.ts";
+import { rowMajor } from "./_row_major.ts";
 
 /** An array as it was stored, row-major. */
 export interface NpyArray {
@@ -137,20 +138,9 @@ function toRowMajor<T extends NpyArray["data"]>(
   stored: T,
   shape: readonly number[],
 ): T {
-  const data = stored.slice() as T;
-  const index = shape.map(() => 0);
   const strides: number[] = [];
   shape.reduce((stride, n) => (strides.push(stride), stride * n), 1);
-  for (let i = 0, from = 0; i < data.length; i++) {
-    data[i] = stored[from];
-    for (let axis = shape.length - 1; axis >= 0; axis--) {
-      from += strides[axis];
-      if (++index[axis] < shape[axis]) break;
-      from -= index[axis] * strides[axis];
-      index[axis] = 0;
-    }
-  }
-  return data;
+  return rowMajor(stored, shape, strides, stored.slice() as T);
 }
 
 function checkNumbers(

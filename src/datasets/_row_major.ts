@@ -1,0 +1,29 @@
+/**
+ * Puts numbers in the order of their indices, the last one running fastest.
+ *
+ * @param stored The numbers as they are stored.
+ * @param shape The sides of the array.
+ * @param strides How far apart neighbours are along each side.
+ * @param data Where to put them.
+ * @param offset Where the first one is stored. Default 0.
+ * @returns `data`.
+ */
+export function rowMajor<T extends { [i: number]: number; readonly length: number }>(
+  stored: ArrayLike<number>,
+  shape: readonly number[],
+  strides: readonly number[],
+  data: T,
+  offset = 0,
+): T {
+  const index = shape.map(() => 0);
+  for (let i = 0, from = offset; i < data.length; i++) {
+    data[i] = stored[from];
+    for (let axis = shape.length - 1; axis >= 0; axis--) {
+      from += strides[axis];
+      if (++index[axis] < shape[axis]) break;
+      from -= index[axis] * strides[axis];
+      index[axis] = 0;
+    }
+  }
+  return data;
+}
