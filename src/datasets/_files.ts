@@ -40,6 +40,8 @@ export async function stat(
 
 /** Whether a path exists. */
 export async function exists(path: string): Promise<boolean> {
+  // Which error the empty path gives depends on the permissions of the process.
+  if (path === "") return false;
   try {
     await Deno.stat(path);
     return true;

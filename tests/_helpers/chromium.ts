@@ -1,6 +1,5 @@
 /** Pages in a headless Chromium, asked over its DevTools protocol. */
 import assert from "node:assert/strict";
-import { withFolder } from "./files.ts";
 
 /** Longest wait for Chromium to start, in milliseconds. */
 const PATIENCE = 60_000;
@@ -27,7 +26,8 @@ export async function withPage(
   flags: readonly string[],
   body: (page: Page) => Promise<void>,
 ): Promise<void> {
-  await withFolder(async (profile) => {
+  const profile = await Deno.makeTempDir();
+  try {
     const chromium = new Deno.Command("chromium", {
       // Without a sandbox: root has none, and the pages are ours.
       args: [
@@ -52,7 +52,22 @@ export async function withPage(
       chromium.kill();
       await chromium.status;
     }
-  });
+  } finally {
+    await removeWhenLeft(profile);
+  }
+}
+
+/** Removes a profile, into which processes of a Chromium that has ended may write for a moment longer. */
+async function removeWhenLeft(profile: string): Promise<void> {
+  for (const begin = performance.now();;) {
+    try {
+      return await Deno.remove(profile, { recursive: true });
+    } catch (error) {
+      if ((error as { code?: string }).code !== "ENOTEMPTY") throw error;
+      assert.ok(performance.now() - begin < PATIENCE, `${profile} is written to without end`);
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+  }
 }
 
 /** The port that Chromium chose, which it leaves in its profile. */
