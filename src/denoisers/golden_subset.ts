@@ -45,7 +45,7 @@ import { dataSpectrum } from "./spectrum.ts";
  * ```
  */
 export const GOLDEN_REFERENCE: string =
-  "GoldDiff: fast and scalable analytical diffusion by a dynamic golden subset (2026), arXiv:2602.16498";
+  "X. Shang, P. Sun, J. Lin, Z. Shen (2026), Fast and scalable analytical diffusion, arXiv:2602.16498";
 const ACTION = "denoise by a golden subset";
 
 /** Options of {@linkcode goldenSubset}. */
