@@ -51,6 +51,9 @@ export interface OptimalOptions {
  * D(x, σ) = Σᵢ wᵢ xᵢ,   wᵢ = softmaxᵢ( −‖x − xᵢ‖² / 2σ² )
  * ```
  *
+ * Differences of logits of a query that is `L` away from data of size `R` are right to about `1e-7 L R / σ²`, the rounding of
+ * float32: no matter for states that noise of level `σ` explains, a limit for queries much farther away.
+ *
  * @param dataset The data, `N` rows of shape `dataset.shape`.
  * @param device Where to compute.
  * @param options Restriction to a class.
