@@ -33,6 +33,8 @@ export async function withPage(
       args: [
         "--headless",
         "--no-sandbox",
+        // Containers often have little shared memory.
+        "--disable-dev-shm-usage",
         "--remote-debugging-port=0",
         `--user-data-dir=${profile}`,
         ...flags,
