@@ -25,7 +25,7 @@ import type { Recalled } from "./cli/recall.ts";
 import { dataDigest, runRecord } from "./cli/record.ts";
 import { samplerOf } from "./cli/sampler.ts";
 import { planTeleport } from "./cli/teleport.ts";
-import { warningsAfter, warningsBefore } from "./cli/warnings.ts";
+import { someOf, warningsAfter, warningsBefore } from "./cli/warnings.ts";
 import { writeSamples } from "./cli/write_samples.ts";
 import { openDevice } from "./compute/open_device.ts";
 import type { Dataset } from "./datasets/dataset.ts";
@@ -132,8 +132,8 @@ async function draw(
     warnings.push(...lines);
     for (const line of lines) tell(`warning: ${line}`);
   };
-  const { spread } = extentOf(space.data.dataset);
-  warn(warningsBefore(space.data.dataset, spread, options));
+  const some = someOf(space.data.dataset), { spread } = extentOf(some);
+  warn(warningsBefore(some, spread, options));
   using denoiser = await denoiserOf(space.data, device, options, signal);
   const method = await samplerOf(space.data, denoiser, options, tell, signal);
   using jump = await planTeleport(space.data, options, method, {
@@ -165,7 +165,7 @@ async function draw(
     count,
   };
   const states = await tensorSpace.values(result.x);
-  warn(warningsAfter(states, space.data.dataset, spread, result.convergence));
+  warn(warningsAfter(states, some, spread, result.convergence));
   const record = {
     ...await runRecord(parts, result),
     ...(Object.keys(inputs).length > 0 && { inputs }),
