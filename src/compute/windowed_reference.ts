@@ -111,7 +111,7 @@ export async function referenceWindowedInTurns(
   }
 }
 
-/** Evaluates, and yields the share that is done after each image. */
+/** Evaluates, and yields the share that is done between images. */
 function* evaluate(
   points: PointSet,
   queries: ArrayLike<number>,
@@ -143,7 +143,7 @@ function* evaluate(
   return { mean, logNormaliser };
 }
 
-/** Meets one query with all images and translations. */
+/** Meets one query with all images and translations, and yields the share that is done between images. */
 function* scan(
   points: PointSet,
   job: WindowJob,
@@ -166,13 +166,13 @@ function* scan(
   const images = subset?.rows.length ?? data.length / dimension;
   const image = new Float64Array(dimension);
   for (let k = 0; k < images; k++) {
+    if (k > 0) yield k / images;
     const first = (subset?.rows[k] ?? k) * dimension;
     for (let c = 0; c < dimension; c++) image[c] = data[first + c] * scale + offset;
     const logWeight = subset?.logWeights?.[k] ?? 0;
     for (const row of rows) {
       for (const column of columns) meet(comparison, image, row, column, logWeight);
     }
-    yield (k + 1) / images;
   }
   return states;
 }
