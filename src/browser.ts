@@ -67,6 +67,13 @@ export { cumulantNorms } from "./denoisers/cumulants.ts";
 export type { CumulantNorms, CumulantOptions } from "./denoisers/cumulants.ts";
 export * from "./denoisers/denoiser.ts";
 export * from "./denoisers/equivariant.ts";
+export { functionDenoiser } from "./denoisers/function_denoiser.ts";
+export type {
+  DenoiserFunction,
+  FunctionDenoiserOptions,
+  RowsOfNumbers,
+} from "./denoisers/function_denoiser.ts";
+export type { SubsetAccess, SubsetOptions } from "./denoisers/_capabilities.ts";
 export * from "./denoisers/golden_subset.ts";
 export * from "./denoisers/gaussian.ts";
 export * from "./denoisers/gaussian_axes.ts";

@@ -40,7 +40,7 @@ let listening = false;
  * let x: Float64Array = Float64Array.of(40, -30);
  * for (const sigma of karrasGrid(10).sigmas.slice(0, -1)) {
  *   stop.signal?.throwIfAborted();
- *   x = await denoiser.denoise(x, sigma, { signal: stop.signal });
+ *   x = (await denoiser.denoise(x, sigma, { signal: stop.signal })).mean;
  * }
  * assert.equal(x.length, 2);
  * ```

@@ -193,7 +193,7 @@ async function denoiseTiny(
   );
   const means: Record<string, number[]> = {};
   for (const [name, denoiser] of Object.entries(denoisers)) {
-    const mean = await denoiser.denoise(x, sigma);
+    const mean = (await denoiser.denoise(x, sigma)).mean;
     means[name] = Array.from(await tensorSpace.values(mean));
     tensorSpace.dispose(mean);
     denoiser.dispose();

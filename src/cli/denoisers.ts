@@ -11,7 +11,7 @@ import {
   localAverage,
   randomAverage,
 } from "../denoisers/baselines.ts";
-import type { Denoiser, SubsetDenoiser } from "../denoisers/denoiser.ts";
+import type { Denoiser } from "../denoisers/denoiser.ts";
 import { equivariant } from "../denoisers/equivariant.ts";
 import { goldenSubset } from "../denoisers/golden_subset.ts";
 import { local } from "../denoisers/local.ts";
@@ -159,7 +159,7 @@ async function golden(
 ): Promise<StoredDenoiser> {
   const name = denoiser === "golden" ? "optimal" : denoiser === "golden-pca" ? "pca" : "local";
   using resources = new DisposableStack();
-  const base: SubsetDenoiser<AnyTensor> = resources.use(await BASES[name](dataset, device, signal));
+  const base: StoredDenoiser = resources.use(await BASES[name](dataset, device, signal));
   const { tiles, ...sizes } = subset;
   const found = resources.use(
     tiles !== undefined

@@ -90,7 +90,7 @@ function isBytes(dataset: Dataset | FileRows): boolean {
 }
 
 /** Each fact over the samples. */
-function summary({ topIndex: _, ...facts }: PosteriorFacts) {
+function summary({ topIndex: _, ...facts }: Partial<PosteriorFacts>) {
   return Object.fromEntries(
     Object.entries(facts).map(([name, values]: [string, Float64Array]) => [name, spread(values)]),
   );
@@ -122,7 +122,7 @@ function spread(values: Float64Array | Int32Array) {
 
 /** The item, of a mixture the component, that weighs most at the last step, for each sample. */
 function nearest({ steps }: SampleResult<unknown>, { denoiser }: Pick<RunOptions, "denoiser">) {
-  const facts = steps.at(-1)?.facts;
+  const top = steps.at(-1)?.facts?.topIndex;
   const name = denoiser === "mixture" ? "topComponent" : "topItem";
-  return facts ? { [name]: [...facts.topIndex] } : {};
+  return top ? { [name]: [...top] } : {};
 }

@@ -53,7 +53,7 @@ export async function deviationsFrom<X>(
   const { space, shape } = reference;
   const x = space.from(noisyStates(noisy, sigma), [noisy.count, ...shape]);
   const valuesOf = async (denoiser: Denoiser<X>) => {
-    const denoised = await denoiser.denoise(x, sigma);
+    const denoised = (await denoiser.denoise(x, sigma)).mean;
     try {
       return await space.values(denoised);
     } finally {

@@ -197,7 +197,7 @@ export function dirichletAverage<X>(
  * import assert from "node:assert/strict";
  *
  * const dataset = new Dataset({ data: Float32Array.of(2), shape: [1], name: "a point" });
- * const denoised = await kernelDensity(optimalFloat64(dataset), 3).denoise(Float64Array.of(7), 4);
+ * const denoised = (await kernelDensity(optimalFloat64(dataset), 3).denoise(Float64Array.of(7), 4)).mean;
  * assert.ok(Math.abs(denoised[0] - (2 + 5 * 9 / 25)) < 1e-14);
  * ```
  */
@@ -222,7 +222,8 @@ export function kernelDensity<X>(base: Denoiser<X>, bandwidth: number): Denoiser
       const values = await space.values(x);
       const dimension = sizeOf(shape), rows = values.length / dimension;
       const sigmas = sigmaPerRow(sigma, rows, ACTION);
-      const inner = await base.denoise(x, sigmas.map((s) => Math.hypot(s, bandwidth)), evaluate);
+      const wider = sigmas.map((s) => Math.hypot(s, bandwidth));
+      const { mean: inner } = await base.denoise(x, wider, evaluate);
       const means = await space.values(inner);
       space.dispose(inner);
       const out = Float64Array.from(values, (v, at) => {
@@ -230,7 +231,7 @@ export function kernelDensity<X>(base: Denoiser<X>, bandwidth: number): Denoiser
           total = noise + bandwidth * bandwidth;
         return (bandwidth * bandwidth * v + noise * means[at]) / total;
       });
-      return space.from(out, [rows, ...shape]);
+      return { mean: space.from(out, [rows, ...shape]) };
     },
   };
 }
@@ -268,7 +269,7 @@ function drawn<X>(
       }
       // The next step asks for the same samples.
       kept = points;
-      return space.from(out, [rows, ...shape]);
+      return { mean: space.from(out, [rows, ...shape]) };
     },
   };
 }

@@ -156,7 +156,7 @@ async function byCosine<X>(
   try {
     for (let level = top; level >= 0; level--) {
       const sigma = sigmas[level];
-      const aim = await target.denoise(x, sigma, { signal });
+      const aim = (await target.denoise(x, sigma, { signal })).mean;
       try {
         const state = await space.values(x), wanted = scores(await space.values(aim), state);
         const cosines: number[][] = [];
@@ -203,7 +203,7 @@ async function byError<X>(
     try {
       let wanted: ArrayLike<number> = clean;
       if (target !== "clean") {
-        const aim = await target.denoise(x, sigma, { signal });
+        const aim = (await target.denoise(x, sigma, { signal })).mean;
         wanted = await space.values(aim);
         space.dispose(aim);
       }

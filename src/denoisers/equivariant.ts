@@ -83,7 +83,7 @@ export interface EquivariantOptions {
  * using device = await openDevice("wasm");
  * using denoiser = await equivariant(set, device, { patch: 3 });
  * const x = tensorSpace.from([...image, ...moved], [2, height, width, channels]);
- * const denoised = await denoiser.denoise(x, 0.5);
+ * const denoised = (await denoiser.denoise(x, 0.5)).mean;
  * const values = await tensorSpace.values(denoised);
  * const [first, second] = [values.slice(0, image.length), values.slice(image.length)];
  * assert.ok(second.every((v, i) => Math.abs(v - first[(i + row) % image.length]) < 1e-5));
@@ -115,7 +115,7 @@ export async function equivariant(
  *
  * const dataset = new Dataset({ data: Uint8Array.of(0, 255), shape: [1, 2, 1], name: "black and white" });
  * const denoiser = equivariantFloat64(dataset, { patch: 1 });
- * const [a, b] = await denoiser.denoise(Float64Array.of(0.3, -2), 1);
+ * const [a, b] = (await denoiser.denoise(Float64Array.of(0.3, -2), 1)).mean;
  * assert.ok(Math.abs(a - Math.tanh(0.3)) < 1e-15 && Math.abs(b - Math.tanh(-2)) < 1e-15);
  * ```
  */

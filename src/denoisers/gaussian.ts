@@ -55,7 +55,7 @@ const REFERENCES = [
  * using device = await openDevice("wasm");
  * using denoiser = await gaussian(gaussianLaw([1, 1], 3), device);
  * const x = tensorSpace.from([5, 1], [1, 2]);
- * const denoised = await denoiser.denoise(x, 1);
+ * const denoised = (await denoiser.denoise(x, 1)).mean;
  * assert.deepEqual([...await tensorSpace.values(denoised)], [4, 1]);
  * tensorSpace.dispose(x, denoised);
  * ```
@@ -70,8 +70,10 @@ export async function gaussian(
   return {
     ...common(law, name, shape),
     space: tensorSpace,
-    denoise: async (x: AnyTensor, sigma, evaluate) =>
-      await axes.scale(x, wienerFactor(sigmaPerRow(sigma, x.shape[0] ?? 0, ACTION)), evaluate),
+    denoise: async (x: AnyTensor, sigma, evaluate) => {
+      const factor = wienerFactor(sigmaPerRow(sigma, x.shape[0] ?? 0, ACTION));
+      return { mean: await axes.scale(x, factor, evaluate) };
+    },
     dispose: () => axes.dispose(),
     [Symbol.dispose]: () => axes.dispose(),
   };
@@ -92,7 +94,7 @@ export async function gaussian(
  * import assert from "node:assert/strict";
  *
  * const denoiser = gaussianFloat64(gaussianLaw([1, 1], [3, 0]));
- * assert.deepEqual([...await denoiser.denoise(Float64Array.of(5, 5), 1)], [4, 1]);
+ * assert.deepEqual([...(await denoiser.denoise(Float64Array.of(5, 5), 1)).mean], [4, 1]);
  * ```
  */
 export function gaussianFloat64(
@@ -104,7 +106,8 @@ export function gaussianFloat64(
   return {
     ...common(law, `${name}, float64`, shape),
     space: arraySpace,
-    denoise(x, sigma, evaluate) {
+    // deno-lint-ignore require-await -- So that what is thrown rejects.
+    async denoise(x, sigma, evaluate) {
       evaluate?.signal?.throwIfAborted();
       if (x.length % d !== 0) {
         throw new TypeError(
@@ -112,7 +115,7 @@ export function gaussianFloat64(
         );
       }
       const factor = wienerFactor(sigmaPerRow(sigma, x.length / d, ACTION));
-      return Promise.resolve(scaleRows(law, x, factor));
+      return { mean: scaleRows(law, x, factor) };
     },
   };
 }

@@ -29,7 +29,9 @@ import type { RetrievalProxy } from "../retrieval/proxy.ts";
 import { publishedSizes, subsetSchedule } from "../retrieval/schedule.ts";
 import type { ScheduleName, SizeRange } from "../retrieval/schedule.ts";
 import { ScheduledSearch } from "../retrieval/scheduled_search.ts";
-import type { SubsetDenoiser } from "./denoiser.ts";
+import { subsetOf } from "./_capabilities.ts";
+import type { SubsetAccess } from "./_capabilities.ts";
+import type { Denoised, Denoiser } from "./denoiser.ts";
 import type { StoredDenoiser } from "./optimal.ts";
 import { dataSpectrum } from "./spectrum.ts";
 
@@ -85,7 +87,11 @@ export interface GoldenSubsetOptions {
 /** A denoiser over a golden subset, which also tells what it left out. */
 export interface GoldenSubset extends StoredDenoiser {
   /** The estimate and, per row, facts of the posterior over the subset and of what it leaves out. */
-  posterior(x: AnyTensor, sigma: Sigma, options?: EvaluateOptions): Promise<Posterior<AnyTensor>>;
+  denoise(
+    x: AnyTensor,
+    sigma: Sigma,
+    options?: EvaluateOptions,
+  ): Promise<Denoised<AnyTensor, Required<PosteriorFacts>>>;
 }
 
 /**
@@ -127,33 +133,32 @@ export interface GoldenSubset extends StoredDenoiser {
  * using base = await optimal(set, device);
  * using golden = await goldenSubset(base, set, device, { tolerance: 1e-3 });
  * const x = tensorSpace.from(set.values(3), [1, ...set.shape]);
- * const { mean, facts } = await golden.posterior(x, 0.5);
- * assert.equal(facts.subsetSize![0], 1);
- * assert.ok(facts.errorBound![0] <= 1e-3);
+ * const { mean, subsetSize, errorBound } = await golden.denoise(x, 0.5);
+ * assert.equal(subsetSize[0], 1);
+ * assert.ok(errorBound[0] <= 1e-3);
  * tensorSpace.dispose(x, mean);
  * ```
  */
 export async function goldenSubset(
-  base: SubsetDenoiser<AnyTensor>,
+  base: Denoiser<AnyTensor>,
   dataset: Dataset,
   device: Device,
   options: GoldenSubsetOptions = {},
 ): Promise<GoldenSubset> {
   checkKind("make a golden subset", "base", base, "denoiser");
+  const whole = subsetOf(base, "make a golden subset");
   checkKind("make a golden subset", "dataset", dataset, "dataset");
   checkKind("make a golden subset", "device", device, "device");
-  checkOptions(base, dataset, options);
+  checkOptions(base.label, whole, dataset, options);
   using resources = new DisposableStack();
   const items = options.class === undefined ? undefined : dataset.classItems(options.class);
   const data = items ? dataset.classSubset(options.class!) : dataset;
-  const store = items || !base.store ? await device.store(data) : base.store;
-  if (store !== base.store) resources.defer(() => store.dispose());
+  const store = items || !whole.store ? await device.store(data) : whole.store;
+  if (store !== whole.store) resources.defer(() => store.dispose());
   const chooser = options.tolerance === undefined
-    ? await scheduled(base, data, store, device, options, resources)
+    ? await scheduled(whole, data, store, device, options, resources)
     : certified(data, store, options.tolerance, options);
   const held = resources.move();
-  const posterior: GoldenSubset["posterior"] = (x, sigma, evaluate) =>
-    restrictedPosterior({ base, store, items, chooser }, x, sigma, evaluate);
   return {
     label: `golden subset (${chooser.label}) of the ${base.label}`,
     references: [GOLDEN_REFERENCE, ...base.references],
@@ -161,15 +166,19 @@ export async function goldenSubset(
     space: tensorSpace,
     mean: () => data.mean(),
     draw: (stream) => data.values(stream.below(data.count)),
-    posterior,
-    denoise: async (x, sigma, evaluate) => (await posterior(x, sigma, evaluate)).mean,
+    async denoise(x, sigma, evaluate) {
+      const parts = { base: subsetOf(base, ACTION), store, items, chooser };
+      const { mean, facts } = await restrictedPosterior(parts, x, sigma, evaluate);
+      return { mean, ...facts };
+    },
     dispose: () => held.dispose(),
     [Symbol.dispose]: () => held.dispose(),
   };
 }
 
 function checkOptions(
-  base: SubsetDenoiser<AnyTensor>,
+  label: string,
+  base: SubsetAccess<AnyTensor>,
   { count, name }: Dataset,
   { tolerance, grid, k, m, schedule, proxy, tail }: GoldenSubsetOptions,
 ): void {
@@ -177,7 +186,7 @@ function checkOptions(
     throw new RangeError(`Cannot make a golden subset: ${what}, wanted ${wanted}`);
   };
   if (base.count !== count) {
-    refuse(`the ${base.label} holds ${base.count} items and ${name} ${count}`, "the same data");
+    refuse(`the ${label} holds ${base.count} items and ${name} ${count}`, "the same data");
   }
   if (tolerance === undefined) {
     if (grid) refuse("a grid comes without a tolerance", "both, or neither");
@@ -188,7 +197,7 @@ function checkOptions(
   }
   if (!base.store) {
     refuse(
-      `a tolerance was asked of the ${base.label}, whose weights differ from pixel to pixel, so that no bound holds`,
+      `a tolerance was asked of the ${label}, whose weights differ from pixel to pixel, so that no bound holds`,
       "a base that is the posterior mean",
     );
   }
@@ -200,7 +209,7 @@ function checkOptions(
 }
 
 async function scheduled(
-  base: SubsetDenoiser<AnyTensor>,
+  base: SubsetAccess<AnyTensor>,
   data: Dataset,
   store: DataStore,
   device: Device,
@@ -256,7 +265,7 @@ function certified(
 
 /** What an evaluation needs. */
 interface Parts {
-  readonly base: SubsetDenoiser<AnyTensor>;
+  readonly base: SubsetAccess<AnyTensor>;
   /** The items that subsets are chosen from. */
   readonly store: DataStore;
   /** Their rows in the base, if they are not all of it. */
@@ -264,12 +273,15 @@ interface Parts {
   readonly chooser: Chooser;
 }
 
+/** A posterior over chosen items, with all facts. */
+type GoldenPosterior = Posterior<AnyTensor> & { readonly facts: Required<PosteriorFacts> };
+
 async function restrictedPosterior(
   parts: Parts,
   x: AnyTensor,
   sigma: Sigma,
   options: EvaluateOptions = {},
-): Promise<Posterior<AnyTensor>> {
+): Promise<GoldenPosterior> {
   const { store, chooser } = parts;
   const queries = checkQueryShape(x.shape, store.dimension, ACTION);
   const sigmas = sigmaPerRow(sigma, queries, ACTION);
@@ -294,7 +306,7 @@ async function overChoices(
   batch: QueryBatch,
   choices: readonly Choice[],
   signal?: AbortSignal,
-): Promise<Posterior<AnyTensor>> {
+): Promise<GoldenPosterior> {
   const places = [...choices.keys()];
   const chosen = places.filter((q) => choices[q].subset),
     all = places.filter((q) => !choices[q].subset);
@@ -324,7 +336,7 @@ async function overSubsets(
   { x, sigmas, samples }: QueryBatch,
   choices: readonly Choice[],
   signal?: AbortSignal,
-): Promise<Posterior<AnyTensor>> {
+): Promise<GoldenPosterior> {
   const subsets = choices.map(({ subset }, q) => {
     const { rows, logits, logWeights } = subset!;
     const rate = -2 * sigmas[q] * sigmas[q];
@@ -347,7 +359,7 @@ async function overAll(
   { x, sigmas }: QueryBatch,
   choices: readonly Choice[],
   signal?: AbortSignal,
-): Promise<Posterior<AnyTensor>> {
+): Promise<GoldenPosterior> {
   const { mean, facts } = await store.posterior(x, sigmas, { signal });
   const all = Object.assign(roomForFacts(choices.length), facts);
   if (items) facts.topIndex.forEach((row, q) => all.topIndex[q] = items[row]);

@@ -57,7 +57,7 @@ export interface LocalOptions {
  * using device = await openDevice("wasm");
  * using denoiser = await local(dataset, device, { patch: 1 });
  * const x = tensorSpace.from([0.3, -2], [1, 1, 2, 1]);
- * const denoised = await denoiser.denoise(x, 1);
+ * const denoised = (await denoiser.denoise(x, 1)).mean;
  * const [a, b] = await tensorSpace.values(denoised);
  * assert.ok(Math.abs(a - Math.tanh(0.3)) < 1e-6 && Math.abs(b - Math.tanh(-2)) < 1e-6);
  * tensorSpace.dispose(x, denoised);
@@ -87,8 +87,8 @@ export async function local(
  *
  * const set = shapes(20);
  * const x = Float64Array.from(set.values(4), (v, i) => v + Math.sin(i));
- * const a = await localFloat64(set, { patch: 2 * set.shape[0] - 1 }).denoise(x, 1);
- * const b = await optimalFloat64(set).denoise(x, 1);
+ * const a = (await localFloat64(set, { patch: 2 * set.shape[0] - 1 }).denoise(x, 1)).mean;
+ * const b = (await optimalFloat64(set).denoise(x, 1)).mean;
  * assert.ok(a.every((v, i) => Math.abs(v - b[i]) < 1e-12));
  * ```
  */

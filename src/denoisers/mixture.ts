@@ -150,7 +150,7 @@ function isotropic(data: Dataset, ridge: number): GaussianLaw {
  * using device = await openDevice("wasm");
  * using denoiser = await mixture(moons(400), device, { components: 6 });
  * const x = tensorSpace.from([3, 0], [1, 2]);
- * const denoised = await denoiser.denoise(x, 2);
+ * const denoised = (await denoiser.denoise(x, 2)).mean;
  * assert.ok((await tensorSpace.values(denoised))[0] < 1);
  * tensorSpace.dispose(x, denoised);
  * ```
@@ -179,8 +179,8 @@ export async function mixture(
  * import assert from "node:assert/strict";
  *
  * const set = moons(8), x = Float64Array.of(1, 0.5);
- * const [y] = await (await mixtureFloat64(set, { components: 8, rank: 0, ridge: 0 })).denoise(x, 1);
- * const [z] = await optimalFloat64(set).denoise(x, 1);
+ * const [y] = (await (await mixtureFloat64(set, { components: 8, rank: 0, ridge: 0 })).denoise(x, 1)).mean;
+ * const [z] = (await optimalFloat64(set).denoise(x, 1)).mean;
  * assert.ok(Math.abs(y - z) < 1e-14);
  * ```
  */

@@ -6,14 +6,14 @@
 import { sizeOf } from "../_shape.ts";
 import type { Device } from "../compute/device.ts";
 import { checkQueries, checkQueryShape, emptyFacts, sigmaPerRow } from "../compute/posterior.ts";
-import type { EvaluateOptions, Posterior, Sigma } from "../compute/posterior.ts";
+import type { EvaluateOptions, Posterior, PosteriorFacts, Sigma } from "../compute/posterior.ts";
 import { logitFacts } from "../compute/subset_posterior.ts";
 import { DeviceError } from "../errors.ts";
 import type { AnyTensor } from "../linear_space.ts";
 import { arraySpace, tensorSpace } from "../linear_space.ts";
 import type { RandomStream } from "../random.ts";
 import { stackedMixture } from "./_stacked_mixture.ts";
-import type { Denoiser } from "./denoiser.ts";
+import type { Denoised, Denoiser } from "./denoiser.ts";
 import type { GaussianOptions } from "./gaussian.ts";
 import { denoiseMixture, drawMixture, meanOfMixture, mixtureLogits } from "./mixture_law.ts";
 import type { MixtureLaw } from "./mixture_law.ts";
@@ -28,7 +28,11 @@ export interface MixtureDenoiser extends StoredDenoiser {
    * `ln wₘ N(x; μₘ, Σₘ + σ²I)`, so that `logNormaliser` is the logarithm of the density of `x`, and `topIndex`
    * is the component that weighs most.
    */
-  posterior(x: AnyTensor, sigma: Sigma, options?: EvaluateOptions): Promise<Posterior<AnyTensor>>;
+  denoise(
+    x: AnyTensor,
+    sigma: Sigma,
+    options?: EvaluateOptions,
+  ): Promise<Denoised<AnyTensor, PosteriorFacts>>;
 }
 
 const ACTION = "denoise by a mixture";
@@ -62,7 +66,7 @@ const REFERENCES = [
  * using device = await openDevice("wasm");
  * using denoiser = await mixtureOf(law, device);
  * const x = tensorSpace.from([0.5], [1, 1]);
- * const { mean, facts } = await denoiser.posterior(x, 1);
+ * const { mean, ...facts } = await denoiser.denoise(x, 1);
  * assert.ok(Math.abs((await tensorSpace.values(mean))[0] - Math.tanh(0.5)) < 1e-7);
  * assert.equal(facts.topIndex[0], 1);
  * tensorSpace.dispose(x, mean);
@@ -81,7 +85,7 @@ export async function mixtureOf(
     if (open) stacked?.[Symbol.dispose]();
     open = false;
   };
-  const posterior: MixtureDenoiser["posterior"] = async (x, sigma, evaluate) => {
+  const denoise: MixtureDenoiser["denoise"] = async (x, sigma, evaluate) => {
     const count = checkQueryShape(x.shape, dimension, ACTION);
     const sigmas = sigmaPerRow(sigma, count, ACTION);
     const values = await x.data<"float32">();
@@ -91,14 +95,13 @@ export async function mixtureOf(
     const { mean, facts } = stacked
       ? await stacked.posterior(values, sigmas)
       : plainPosterior(law, values, sigmas);
-    return { mean: tensorSpace.from(mean, x.shape), facts };
+    return { mean: tensorSpace.from(mean, x.shape), ...facts };
   };
   return {
     ...described.common,
     law,
     space: tensorSpace,
-    denoise: async (x, sigma, evaluate) => (await posterior(x, sigma, evaluate)).mean,
-    posterior,
+    denoise,
     dispose,
     [Symbol.dispose]: dispose,
   };
@@ -119,7 +122,7 @@ export async function mixtureOf(
  * import assert from "node:assert/strict";
  *
  * const law = mixtureLaw([1, 1], [gaussianLaw([-1], 0), gaussianLaw([1], 0)]);
- * const [y] = await mixtureOfFloat64(law).denoise(Float64Array.of(0.5), 1);
+ * const [y] = (await mixtureOfFloat64(law).denoise(Float64Array.of(0.5), 1)).mean;
  * assert.ok(Math.abs(y - Math.tanh(0.5)) < 1e-15);
  * ```
  */
@@ -128,7 +131,8 @@ export function mixtureOfFloat64(
   options: GaussianOptions = {},
 ): Denoiser<Float64Array> {
   const { common, dimension, name } = describe(law, options);
-  const posterior: Denoiser<Float64Array>["posterior"] = (x, sigma, evaluate) => {
+  // deno-lint-ignore require-await -- So that what is thrown rejects.
+  const denoise: Denoiser<Float64Array>["denoise"] = async (x, sigma, evaluate) => {
     evaluate?.signal?.throwIfAborted();
     if (x.length % dimension !== 0) {
       throw new TypeError(
@@ -136,14 +140,14 @@ export function mixtureOfFloat64(
       );
     }
     const sigmas = sigmaPerRow(sigma, x.length / dimension, ACTION);
-    return Promise.resolve(plainPosterior(law, x, sigmas));
+    const { mean, facts } = plainPosterior(law, x, sigmas);
+    return { mean, ...facts };
   };
   return {
     ...common,
     label: `denoiser of ${name}, float64`,
     space: arraySpace,
-    denoise: async (x, sigma, evaluate) => (await posterior(x, sigma, evaluate)).mean,
-    posterior,
+    denoise,
   };
 }
 

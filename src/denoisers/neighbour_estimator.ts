@@ -3,11 +3,13 @@
  *
  * @module
  */
+import type { DataStore } from "../compute/device.ts";
 import { samplePerRow, sigmaPerRow } from "../compute/posterior.ts";
 import type { Neighbours } from "../compute/neighbours.ts";
 import type { Subset } from "../compute/subset.ts";
 import { levelKey, RandomStream } from "../random.ts";
 import { drawOtherRows } from "../retrieval/select.ts";
+import { subsetOf } from "./_capabilities.ts";
 import type { OptimalDenoiser, StoredDenoiser } from "./optimal.ts";
 
 const ACTION = "estimate the posterior mean";
@@ -62,8 +64,8 @@ const REFERENCES = [
  * using device = await openDevice("wasm");
  * using base = await optimal(moons(100), device);
  * const x = tensorSpace.from([0.1, 0.2], [1, 2]);
- * const exact = await base.denoise(x, 0.5);
- * const estimate = await neighbourEstimator(base, { K: 100, L: 0 }).denoise(x, 0.5);
+ * const exact = (await base.denoise(x, 0.5)).mean;
+ * const estimate = (await neighbourEstimator(base, { K: 100, L: 0 }).denoise(x, 0.5)).mean;
  * const [a, b] = [await tensorSpace.values(exact), await tensorSpace.values(estimate)];
  * assert.ok(a.every((v, c) => Math.abs(v - b[c]) < 1e-6));
  * tensorSpace.dispose(x, exact, estimate);
@@ -73,11 +75,12 @@ export function neighbourEstimator(
   base: OptimalDenoiser,
   options: NeighbourEstimatorOptions = {},
 ): StoredDenoiser {
-  const { count, store } = base;
+  const { count } = storeOf(base);
   const { K = Math.min(100, count), switchAt = .3, seed = 0 } = options;
   const { L = Math.min(K, count - K) } = options;
   checkOptions(K, L, switchAt, count);
-  const posterior: StoredDenoiser["posterior"] = async (x, sigma, evaluate = {}) => {
+  const denoise: StoredDenoiser["denoise"] = async (x, sigma, evaluate = {}) => {
+    const store = storeOf(base);
     const rows = x.shape[0];
     const sigmas = sigmaPerRow(sigma, rows, ACTION);
     const samples = samplePerRow(evaluate, rows, ACTION);
@@ -101,7 +104,8 @@ export function neighbourEstimator(
       const share = headShare(near, q, squares[q], (count - K) / L, sigmas[q]);
       return share > switchAt ? { rows: head } : withTail(head, tails[q], (count - K) / L);
     });
-    return await store.posteriorOn(x, sigma, subsets, evaluate);
+    const { mean, facts } = await store.posteriorOn(x, sigma, subsets, evaluate);
+    return { mean, ...facts };
   };
   return {
     label: `${base.label}, from ${K} nearest and ${L} random items`,
@@ -110,13 +114,19 @@ export function neighbourEstimator(
     space: base.space,
     ...(base.mean && { mean: base.mean }),
     ...(base.draw && { draw: base.draw }),
-    async denoise(x, sigma, evaluate) {
-      return (await posterior(x, sigma, evaluate)).mean;
-    },
-    posterior,
+    denoise,
     dispose() {},
     [Symbol.dispose]() {},
   };
+}
+
+/** The data of a base that is their posterior mean. */
+function storeOf(base: OptimalDenoiser): DataStore {
+  const { store } = subsetOf(base, ACTION);
+  if (store) return store;
+  throw new TypeError(
+    `Cannot ${ACTION}: the weights of the ${base.label} differ from pixel to pixel, wanted the denoiser of optimal()`,
+  );
 }
 
 function withTail(head: Uint32Array, tail: Uint32Array, inflation: number): Subset {

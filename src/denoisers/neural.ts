@@ -71,7 +71,7 @@ const EDM =
  * using device = await openDevice("wasm");
  * const denoiser = neural((x) => tf.zerosLike(x), { shape: [2] });
  * const x = tensorSpace.from([4, 8, 4, 8], [2, 2]);
- * const denoised = await denoiser.denoise(x, [0.5, 1e-9]);
+ * const denoised = (await denoiser.denoise(x, [0.5, 1e-9])).mean;
  * assert.deepEqual([...await tensorSpace.values(denoised)], [2, 4, 4, 8]);
  * tensorSpace.dispose(x, denoised);
  * ```
@@ -147,7 +147,7 @@ export function neural(
         y.dispose();
         throw error;
       }
-      return y;
+      return { mean: y };
     },
   };
 }

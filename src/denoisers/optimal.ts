@@ -8,7 +8,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import type { DataStore, Device } from "../compute/device.ts";
 import { checkRegion } from "../compute/pixel_region.ts";
 import type { PixelRegion } from "../compute/pixel_region.ts";
-import type { EvaluateOptions, Posterior, Sigma } from "../compute/posterior.ts";
+import type { EvaluateOptions, PosteriorFacts, Sigma } from "../compute/posterior.ts";
 import { referencePosterior } from "../compute/reference.ts";
 import { streamedMean, streamStore } from "../compute/streamed_store.ts";
 import type { StreamOptions } from "../compute/streamed_store.ts";
@@ -17,7 +17,8 @@ import type { Dataset } from "../datasets/dataset.ts";
 import type { FileRows } from "../datasets/file_rows.ts";
 import type { AnyTensor } from "../linear_space.ts";
 import { arraySpace, tensorSpace } from "../linear_space.ts";
-import type { Denoiser, SubsetDenoiser } from "./denoiser.ts";
+import { keepCapabilities } from "./_capabilities.ts";
+import type { Denoised, Denoiser } from "./denoiser.ts";
 
 const REFERENCES = [
   "T. Karras, M. Aittala, T. Aila, S. Laine (2022), Elucidating the design space of diffusion-based generative models, arXiv:2206.00364",
@@ -30,11 +31,17 @@ export interface StoredDenoiser extends Denoiser<AnyTensor>, Disposable {
 }
 
 /** The exact posterior mean over stored data, or over some of them. */
-export interface OptimalDenoiser extends StoredDenoiser, SubsetDenoiser<AnyTensor> {
+export interface OptimalDenoiser extends StoredDenoiser {
+  /** Number of items, `N`. */
+  readonly count: number;
   /** The data on their device. */
   readonly store: DataStore;
   /** The posterior mean of each row and the facts that come with it. */
-  posterior(x: AnyTensor, sigma: Sigma, options?: EvaluateOptions): Promise<Posterior<AnyTensor>>;
+  denoise(
+    x: AnyTensor,
+    sigma: Sigma,
+    options?: EvaluateOptions,
+  ): Promise<Denoised<AnyTensor, PosteriorFacts>>;
 }
 
 /** Options of the optimal denoisers. */
@@ -70,9 +77,9 @@ export interface OptimalOptions {
  * using device = await openDevice("wasm");
  * using denoiser = await optimal(dataset, device);
  * const x = tensorSpace.from([0.6, 0.3], [1, 2]);
- * const denoised = await denoiser.denoise(x, 0.1);
- * assert.deepEqual([...await tensorSpace.values(denoised)], [1, 0]);
- * tensorSpace.dispose(x, denoised);
+ * const { mean } = await denoiser.denoise(x, 0.1);
+ * assert.deepEqual([...await tensorSpace.values(mean)], [1, 0]);
+ * tensorSpace.dispose(x, mean);
  * ```
  */
 export async function optimal(
@@ -120,9 +127,9 @@ export interface OptimalStreamedOptions extends StreamOptions {
  * using device = await openDevice("wasm");
  * using denoiser = await optimalStreamed(rows, device);
  * const x = tensorSpace.from([0.6, 0.3], [1, 2]);
- * const denoised = await denoiser.denoise(x, 0.1);
- * assert.deepEqual([...await tensorSpace.values(denoised)], [1, 0]);
- * tensorSpace.dispose(x, denoised);
+ * const { mean } = await denoiser.denoise(x, 0.1);
+ * assert.deepEqual([...await tensorSpace.values(mean)], [1, 0]);
+ * tensorSpace.dispose(x, mean);
  * await Deno.remove(file);
  * ```
  */
@@ -142,27 +149,34 @@ function storedOptimal(
   shape: readonly number[],
   starts: Pick<Denoiser<AnyTensor>, "mean" | "draw"> = {},
 ): OptimalDenoiser {
-  return {
+  const denoiser: OptimalDenoiser = {
     label: `optimal denoiser of ${name}`,
     references: REFERENCES,
     shape,
     space: tensorSpace,
     ...starts,
     async denoise(x, sigma, evaluate) {
-      return (await store.posterior(x, sigma, evaluate)).mean;
+      const { mean, facts } = await store.posterior(x, sigma, evaluate);
+      return { mean, ...facts };
     },
-    posterior: (x, sigma, evaluate) => store.posterior(x, sigma, evaluate),
-    ...(store.tilted && { tilted: store.tilted }),
     count: store.count,
     store,
-    async denoiseOn(x, sigma, subsets, { region, signal } = {}) {
-      if (region) checkRegion(region, shape, "denoise");
-      const { mean } = await store.posteriorOn(x, sigma, subsets, { signal });
-      return region ? cropped(mean, region) : mean;
-    },
     dispose: () => store.dispose(),
     [Symbol.dispose]: () => store.dispose(),
   };
+  keepCapabilities(denoiser, {
+    ...(store.tilted && { tilted: store.tilted }),
+    subset: {
+      count: store.count,
+      store,
+      async denoiseOn(x, sigma, subsets, { region, signal } = {}) {
+        if (region) checkRegion(region, shape, "denoise");
+        const { mean } = await store.posteriorOn(x, sigma, subsets, { signal });
+        return region ? cropped(mean, region) : mean;
+      },
+    },
+  });
+  return denoiser;
 }
 
 /** The pixels of a rectangle; disposes the images. */
@@ -193,8 +207,8 @@ function cropped(images: AnyTensor, { top, left, height, width }: PixelRegion): 
  * import assert from "node:assert/strict";
  *
  * const dataset = new Dataset({ data: Float32Array.of(-1, 0, 1, 0), shape: [2], name: "two points" });
- * const denoised = await optimalFloat64(dataset).denoise(Float64Array.of(0.5, 0), 1);
- * assert.ok(Math.abs(denoised[0] - Math.tanh(0.5)) < 1e-15);
+ * const { mean } = await optimalFloat64(dataset).denoise(Float64Array.of(0.5, 0), 1);
+ * assert.ok(Math.abs(mean[0] - Math.tanh(0.5)) < 1e-15);
  * ```
  */
 export function optimalFloat64(
@@ -202,27 +216,22 @@ export function optimalFloat64(
   options: OptimalOptions = {},
 ): Denoiser<Float64Array> {
   const data = restricted(dataset, options);
-  const posterior: Denoiser<Float64Array>["posterior"] = (
-    x,
-    sigma,
-    evaluate,
-  ) => {
-    evaluate?.signal?.throwIfAborted();
-    return Promise.resolve(referencePosterior(data, x, sigma));
-  };
-  return {
+  const denoiser: Denoiser<Float64Array> = {
     label: `optimal denoiser of ${data.name}, float64`,
     references: REFERENCES,
     shape: data.shape,
     space: arraySpace,
     mean: () => data.mean(),
     draw: (stream) => data.values(stream.below(data.count)),
+    // deno-lint-ignore require-await -- So that what is thrown rejects.
     async denoise(x, sigma, evaluate) {
-      return (await posterior(x, sigma, evaluate)).mean;
+      evaluate?.signal?.throwIfAborted();
+      const { mean, facts } = referencePosterior(data, x, sigma);
+      return { mean, ...facts };
     },
-    posterior,
-    tilted: float64Tilted(data),
   };
+  keepCapabilities(denoiser, { tilted: float64Tilted(data) });
+  return denoiser;
 }
 
 function restricted(dataset: Dataset, options: OptimalOptions): Dataset {

@@ -22,7 +22,9 @@ import { DeviceError } from "../errors.ts";
 import { arraySpace, tensorSpace } from "../linear_space.ts";
 import type { AnyTensor } from "../linear_space.ts";
 import { MaskCache } from "./_mask_cache.ts";
-import type { SubsetDenoiser, SubsetOptions } from "./denoiser.ts";
+import { keepCapabilities } from "./_capabilities.ts";
+import type { SubsetOptions } from "./_capabilities.ts";
+import type { Denoiser } from "./denoiser.ts";
 import { checkRule } from "./locality_mask.ts";
 import type { MaskRule } from "./locality_mask.ts";
 import type { StoredDenoiser } from "./optimal.ts";
@@ -53,7 +55,9 @@ export interface PcaLocalityOptions extends Partial<MaskRule>, WorkOptions {
 }
 
 /** A denoiser by PCA locality, over all stored data or some of them. */
-export interface PcaLocality extends StoredDenoiser, SubsetDenoiser<AnyTensor> {
+export interface PcaLocality extends StoredDenoiser {
+  /** Number of items, `N`. */
+  readonly count: number;
   /** The mask of a noise level. */
   mask(sigma: number): Promise<Mask>;
 }
@@ -134,7 +138,7 @@ export function publishedTheta(name: string, code: "golden" | "pca" = "golden"):
  * using device = await openDevice("wasm");
  * using denoiser = await pcaLocality(dataset, device);
  * const x = tensorSpace.from([0.3, -2], [1, 2]);
- * const denoised = await denoiser.denoise(x, 1);
+ * const denoised = (await denoiser.denoise(x, 1)).mean;
  * const [a, b] = await tensorSpace.values(denoised);
  * assert.ok(Math.abs(a - Math.tanh(0.3)) < 1e-6 && Math.abs(b - Math.tanh(-2)) < 1e-6);
  * tensorSpace.dispose(x, denoised);
@@ -168,7 +172,7 @@ export async function pcaLocality(
     });
     return tf.tensor(means, outputShape(x.shape, evaluate.region), "float32");
   };
-  return {
+  const denoiser: PcaLocality = {
     label: model.label,
     references: REFERENCES,
     shape: data.shape,
@@ -177,11 +181,17 @@ export async function pcaLocality(
     mean: () => data.mean(),
     draw: (stream) => data.values(stream.below(data.count)),
     mask: (sigma) => masks.of(sigma),
-    denoise: (x, sigma, evaluate = {}) => estimate(x, sigma, evaluate),
-    denoiseOn: (x, sigma, subsets, evaluate = {}) => estimate(x, sigma, evaluate, subsets),
+    denoise: async (x, sigma, evaluate = {}) => ({ mean: await estimate(x, sigma, evaluate) }),
     dispose: () => store.dispose(),
     [Symbol.dispose]: () => store.dispose(),
   };
+  keepCapabilities(denoiser, {
+    subset: {
+      count: data.count,
+      denoiseOn: (x, sigma, subsets, evaluate = {}) => estimate(x, sigma, evaluate, subsets),
+    },
+  });
+  return denoiser;
 }
 
 /**
@@ -202,14 +212,14 @@ export async function pcaLocality(
  * const corners = Float32Array.of(-1, -1, -1, 1, 1, -1, 1, 1);
  * const dataset = new Dataset({ data: corners, shape: [2], name: "a square" });
  * const denoiser = await pcaLocalityFloat64(dataset);
- * const [a] = await denoiser.denoise(Float64Array.of(0.3, -2), 1);
+ * const [a] = (await denoiser.denoise(Float64Array.of(0.3, -2), 1)).mean;
  * assert.ok(Math.abs(a - Math.tanh(0.3)) < 1e-15);
  * ```
  */
 export async function pcaLocalityFloat64(
   dataset: Dataset,
   options: PcaLocalityOptions = {},
-): Promise<SubsetDenoiser<Float64Array>> {
+): Promise<Denoiser<Float64Array>> {
   const model = await makeModel(dataset, options);
   const { data } = model;
   const estimate = (
@@ -222,17 +232,22 @@ export async function pcaLocalityFloat64(
       means: (queries, ...rest) => Promise.resolve(referenceMasked(data, queries, ...rest)),
       room: (length) => new Float64Array(length),
     });
-  return {
+  const denoiser: Denoiser<Float64Array> = {
     label: `${model.label}, float64`,
     references: REFERENCES,
     shape: data.shape,
     space: arraySpace,
-    count: data.count,
     mean: () => data.mean(),
     draw: (stream) => data.values(stream.below(data.count)),
-    denoise: (x, sigma, evaluate = {}) => estimate(x, sigma, evaluate),
-    denoiseOn: (x, sigma, subsets, evaluate = {}) => estimate(x, sigma, evaluate, subsets),
+    denoise: async (x, sigma, evaluate = {}) => ({ mean: await estimate(x, sigma, evaluate) }),
   };
+  keepCapabilities(denoiser, {
+    subset: {
+      count: data.count,
+      denoiseOn: (x, sigma, subsets, evaluate = {}) => estimate(x, sigma, evaluate, subsets),
+    },
+  });
+  return denoiser;
 }
 
 /** What both forms share. */

@@ -201,7 +201,7 @@ export function noisePreconditioning(): Preconditioning {
  * const preconditioning = controlVariate(gaussianLaw([1, 1], 3));
  * const denoiser = neural((x) => tf.zerosLike(x), { shape: [2], preconditioning });
  * const x = tensorSpace.from([5, 1], [1, 2]);
- * const denoised = await denoiser.denoise(x, 1);
+ * const denoised = (await denoiser.denoise(x, 1)).mean;
  * assert.deepEqual([...await tensorSpace.values(denoised)], [4, 1]);
  * tensorSpace.dispose(x, denoised);
  * ```

@@ -13,9 +13,11 @@ import type { Subset } from "../compute/subset.ts";
 import type { Tilts } from "../compute/tilted.ts";
 import type { StateSpace } from "../linear_space.ts";
 import { levelKey, RandomStream } from "../random.ts";
-import type { Denoiser, SubsetDenoiser } from "./denoiser.ts";
+import { capabilitiesOf, subsetOf } from "./_capabilities.ts";
+import type { Denoiser } from "./denoiser.ts";
 
 const ACTION = "smooth the denoiser";
+const GUMBEL_ACTION = `${ACTION} by gumbel draws`;
 
 /**
  * How the draws of a trajectory are made.
@@ -89,7 +91,7 @@ const REFERENCES = [
  * ```
  */
 export function smoothed<X>(
-  base: Denoiser<X> | SubsetDenoiser<X>,
+  base: Denoiser<X>,
   options: SmoothedOptions,
 ): Denoiser<X> {
   checkKind(ACTION, "base", base, "denoiser");
@@ -99,10 +101,10 @@ export function smoothed<X>(
   const { space, shape } = base;
   const dimension = sizeOf(shape);
   const denoise = drawKind === "gumbel"
-    ? gumbel(subsetOf(base), bandwidth, M, seed)
+    ? gumbel(base, bandwidth, M, seed)
     : gaussian(base, dimension, { bandwidth, M, drawKind, seed });
   // A query and its mean; of gumbel draws, a weight for each item too.
-  const weighed = drawKind === "gumbel" ? subsetOf(base).count : 0;
+  const weighed = drawKind === "gumbel" ? subsetOf(base, GUMBEL_ACTION).count : 0;
   const bytesPerDraw = 8 * (2 * dimension + weighed);
   const keeps = M > 1 && (drawKind === "fixed" || drawKind === "antithetic");
   const tilts: Tilts = {
@@ -122,12 +124,15 @@ export function smoothed<X>(
       const sigmas = sigmaPerRow(sigma, rows, ACTION);
       const samples = samplePerRow(evaluate, rows, ACTION);
       checkRoom(ACTION, `${M} draws for each of ${rows} queries`, rows * M * bytesPerDraw);
-      if (keeps && base.tilted && rows <= base.tilted.capacity(M)) {
+      const { tilted } = capabilitiesOf(base);
+      if (keeps && tilted && rows <= tilted.capacity(M)) {
         const strengths = sigmas.map((level) => bandwidth * (1 + level));
-        return await base.tilted.mean(x, sigmas, { ...evaluate, samples, tilts, strengths });
+        return {
+          mean: await tilted.mean(x, sigmas, { ...evaluate, samples, tilts, strengths }),
+        };
       }
       const estimates = await denoise(values, sigmas, samples, evaluate);
-      return space.from(averages(estimates, M, dimension), [rows, ...shape]);
+      return { mean: space.from(averages(estimates, M, dimension), [rows, ...shape]) };
     },
   };
 }
@@ -141,10 +146,11 @@ type Estimates = (
 ) => Promise<Float32Array | Float64Array>;
 
 function gaussian<X>(
-  { space, shape, denoise }: Denoiser<X>,
+  base: Denoiser<X>,
   dimension: number,
   { bandwidth, M, drawKind, seed }: Required<SmoothedOptions>,
 ): Estimates {
+  const { space, shape } = base;
   return async (values, sigmas, samples, evaluate) => {
     const rows = sigmas.length;
     const queries = space.numbers(rows * M * dimension);
@@ -158,7 +164,12 @@ function gaussian<X>(
     }
     const each = { ...evaluate, samples: repeated(samples, M) };
     const shapeOfAll = [rows * M, ...shape];
-    return await means(space, queries, shapeOfAll, (x) => denoise(x, repeated(sigmas, M), each));
+    return await means(
+      space,
+      queries,
+      shapeOfAll,
+      async (x) => (await base.denoise(x, repeated(sigmas, M), each)).mean,
+    );
   };
 }
 
@@ -180,11 +191,13 @@ function vectors(
 }
 
 function gumbel<X>(
-  { space, shape, count, denoiseOn }: SubsetDenoiser<X>,
+  base: Denoiser<X>,
   variance: number,
   M: number,
   seed: number,
 ): Estimates {
+  const { space, shape } = base;
+  const { count } = subsetOf(base, GUMBEL_ACTION);
   const all = Uint32Array.from({ length: count }, (_, i) => i);
   return async (values, sigmas, samples, evaluate) => {
     const rows = sigmas.length, dimension = values.length / rows;
@@ -208,7 +221,7 @@ function gumbel<X>(
       space,
       queries,
       shapeOfAll,
-      (x) => denoiseOn(x, repeated(sigmas, M), subsets, each),
+      (x) => subsetOf(base, GUMBEL_ACTION).denoiseOn(x, repeated(sigmas, M), subsets, each),
     );
   };
 }
@@ -242,13 +255,6 @@ function averages(estimates: ArrayLike<number>, M: number, dimension: number): F
 /** Each value `M` times. */
 function repeated(values: ArrayLike<number>, M: number): Float64Array {
   return Float64Array.from({ length: values.length * M }, (_, i) => values[Math.floor(i / M)]);
-}
-
-function subsetOf<X>(base: Denoiser<X> | SubsetDenoiser<X>): SubsetDenoiser<X> {
-  if ("denoiseOn" in base) return base;
-  throw new TypeError(
-    `Cannot ${ACTION}: ${base.label} cannot weigh items, wanted a denoiser with denoiseOn() for gumbel draws`,
-  );
 }
 
 function checkOptions(bandwidth: number, M: number, drawKind: DrawKind): void {

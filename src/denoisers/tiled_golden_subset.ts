@@ -14,7 +14,8 @@ import { exactProxy } from "../retrieval/proxy.ts";
 import { publishedSizes, subsetSchedule } from "../retrieval/schedule.ts";
 import type { SizeRange, SubsetSchedule } from "../retrieval/schedule.ts";
 import { smallest } from "../retrieval/select.ts";
-import type { SubsetDenoiser } from "./denoiser.ts";
+import { subsetOf } from "./_capabilities.ts";
+import type { Denoiser } from "./denoiser.ts";
 import { GOLDEN_REFERENCE } from "./golden_subset.ts";
 import type { StoredDenoiser } from "./optimal.ts";
 
@@ -58,21 +59,22 @@ export interface TiledGoldenSubsetOptions {
  * using base = await local(set, device, { patch: 1 });
  * using tiled = await tiledGoldenSubset(base, set, device, { tiles: 2, margin: 0, k: 1 });
  * const x = tensorSpace.from([0.9, 0.9, 0.9, 0.9], [1, 2, 2, 1]);
- * const y = await tiled.denoise(x, 1);
+ * const y = (await tiled.denoise(x, 1)).mean;
  * assert.deepEqual([...await tensorSpace.values(y)], [1, 1, 1, 1]);
  * tensorSpace.dispose(x, y);
  * ```
  */
 export async function tiledGoldenSubset(
-  base: SubsetDenoiser<AnyTensor>,
+  base: Denoiser<AnyTensor>,
   dataset: Dataset,
   device: Device,
   options: TiledGoldenSubsetOptions = {},
 ): Promise<StoredDenoiser> {
   const { count, shape, name } = dataset;
-  if (base.count !== count) {
+  const whole = subsetOf(base, "make golden subsets by tiles");
+  if (whole.count !== count) {
     throw new RangeError(
-      `Cannot make golden subsets by tiles: the ${base.label} holds ${base.count} items and ${name} ${count}, wanted the same data`,
+      `Cannot make golden subsets by tiles: the ${base.label} holds ${whole.count} items and ${name} ${count}, wanted the same data`,
     );
   }
   const tiles = tilesOf(dataset, options);
@@ -95,7 +97,9 @@ export async function tiledGoldenSubset(
     space: tensorSpace,
     mean: () => dataset.mean(),
     draw: (stream) => dataset.values(stream.below(count)),
-    denoise: (x, sigma, evaluate) => denoise(base, parts, schedule, x, sigma, evaluate),
+    denoise: async (x, sigma, evaluate) => ({
+      mean: await denoise(base, parts, schedule, x, sigma, evaluate),
+    }),
     dispose: () => held.dispose(),
     [Symbol.dispose]: () => held.dispose(),
   };
@@ -115,7 +119,7 @@ interface TilePart extends Tile {
 const ACTION = "denoise by golden subsets of tiles";
 
 async function denoise(
-  base: SubsetDenoiser<AnyTensor>,
+  base: Denoiser<AnyTensor>,
   parts: readonly TilePart[],
   schedule: SubsetSchedule,
   x: AnyTensor,
@@ -123,6 +127,7 @@ async function denoise(
   options: EvaluateOptions = {},
 ): Promise<AnyTensor> {
   const { shape } = base;
+  const { denoiseOn } = subsetOf(base, ACTION);
   const queries = checkQueryShape(x.shape, shape.reduce((a, b) => a * b, 1), ACTION);
   const sigmas = sigmaPerRow(sigma, queries, ACTION);
   const samples = samplePerRow(options, queries, ACTION);
@@ -141,7 +146,7 @@ async function denoise(
         rows: smallest(list, schedule.sizes(sigmas[q]).k),
       }));
       const evaluate = { samples, region: tile, ...(signal && { signal }) };
-      const part = await base.denoiseOn(images, sigmas, subsets, evaluate);
+      const part = await denoiseOn(images, sigmas, subsets, evaluate);
       place(await tensorSpace.values(part), out, shape, tile);
       part.dispose();
     }

@@ -41,7 +41,7 @@ import type { SpectrumOptions } from "./spectrum.ts";
  * using device = await openDevice("wasm");
  * using denoiser = await wiener(set, device);
  * const x = tensorSpace.from([2], [1, 1]);
- * const denoised = await denoiser.denoise(x, 1);
+ * const denoised = (await denoiser.denoise(x, 1)).mean;
  * assert.deepEqual([...await tensorSpace.values(denoised)], [1]);
  * tensorSpace.dispose(x, denoised);
  * ```
@@ -71,7 +71,7 @@ export async function wiener(
  *
  * const set = new Dataset({ data: Float32Array.of(-1, 0, 1), shape: [1], name: "three numbers" });
  * const denoiser = await wienerFloat64(set);
- * assert.deepEqual([...await denoiser.denoise(Float64Array.of(2, 5), [1, 2])], [1, 1]);
+ * assert.deepEqual([...(await denoiser.denoise(Float64Array.of(2, 5), [1, 2])).mean], [1, 1]);
  * ```
  */
 export async function wienerFloat64(

@@ -17,7 +17,9 @@ import type { Dataset } from "../datasets/dataset.ts";
 import { DeviceError } from "../errors.ts";
 import { arraySpace, tensorSpace } from "../linear_space.ts";
 import type { AnyTensor, StateSpace } from "../linear_space.ts";
-import type { SubsetDenoiser, SubsetOptions } from "./denoiser.ts";
+import { keepCapabilities } from "./_capabilities.ts";
+import type { SubsetOptions } from "./_capabilities.ts";
+import type { Denoiser } from "./denoiser.ts";
 import type { StoredDenoiser } from "./optimal.ts";
 import type { Patch, PatchSchedule } from "./patch_schedule.ts";
 
@@ -32,7 +34,9 @@ export interface PixelOptions extends SubsetOptions, WorkOptions {
 }
 
 /** A denoiser of images with a softmax of its own for each pixel, over patches of the data. */
-export interface WindowDenoiser<X> extends SubsetDenoiser<X> {
+export interface WindowDenoiser<X> extends Denoiser<X> {
+  /** Number of items, `N`. */
+  readonly count: number;
   /** The side of the windows at a noise level. */
   readonly patch: PatchSchedule;
   /**
@@ -115,7 +119,7 @@ export async function windowDenoiser(
     const shape = region ? [rows, region.height, region.width, data.shape[2]] : x.shape;
     return { mean: tf.tensor(mean, shape, "float32"), logNormaliser };
   };
-  return { ...denoiserOf(model, tensorSpace, evaluate), dispose, [Symbol.dispose]: dispose };
+  return windowedBy(model, tensorSpace, evaluate, { dispose, [Symbol.dispose]: dispose });
 }
 
 /**
@@ -130,15 +134,17 @@ export function windowDenoiserFloat64(model: WindowModel): WindowDenoiser<Float6
     const rows = Math.ceil(x.length / data.dimension);
     return referenceWindowedInTurns(data, x, sigma, windowOptions(model, sigma, rows, options));
   };
-  return denoiserOf({ ...model, label: `${model.label}, float64` }, arraySpace, evaluate);
+  return windowedBy({ ...model, label: `${model.label}, float64` }, arraySpace, evaluate, {});
 }
 
-function denoiserOf<X>(
+function windowedBy<X, D>(
   { data, label, references, patch, translations }: WindowModel,
   space: StateSpace<X>,
   perPixel: (x: X, sigma: Sigma, options: PixelOptions) => Promise<WindowPosterior<X>>,
-): WindowDenoiser<X> {
-  return {
+  disposal: D,
+): WindowDenoiser<X> & D {
+  const denoiser: WindowDenoiser<X> & D = {
+    ...disposal,
     label,
     references,
     shape: data.shape,
@@ -148,10 +154,18 @@ function denoiserOf<X>(
     mean: () => meanOf(data, patch(Infinity), translations),
     draw: (stream) => data.values(stream.below(data.count)),
     perPixel: (x, sigma, options = {}) => perPixel(x, sigma, options),
-    denoise: async (x, sigma, { signal } = {}) => (await perPixel(x, sigma, { signal })).mean,
-    denoiseOn: async (x, sigma, subsets, { region, signal } = {}) =>
-      (await perPixel(x, sigma, { subsets, region, signal })).mean,
+    denoise: async (x, sigma, { signal } = {}) => ({
+      mean: (await perPixel(x, sigma, { signal })).mean,
+    }),
   };
+  keepCapabilities(denoiser, {
+    subset: {
+      count: data.count,
+      denoiseOn: async (x, sigma, subsets, { region, signal } = {}) =>
+        (await perPixel(x, sigma, { subsets, region, signal })).mean,
+    },
+  });
+  return denoiser;
 }
 
 /** What the kernel is asked. */

@@ -17,7 +17,7 @@ export async function outputsOf<X>(
   }
   const rows: SampleRows[] = [];
   for (const denoiser of [a, b]) {
-    const denoised = await denoiser.denoise(x, sigma, options);
+    const denoised = (await denoiser.denoise(x, sigma, options)).mean;
     try {
       rows.push(await denoiser.space.values(denoised));
     } finally {

@@ -30,11 +30,10 @@ export class Evaluator<X> extends OwnedStates<X> {
     const { signal } = this.options;
     signal?.throwIfAborted();
     this.calls++;
-    const denoised = this.own(
-      await this.denoiser.denoise(x, sigma, { signal, ...(samples && { samples }) }),
-    );
+    const { mean } = await this.denoiser.denoise(x, sigma, { signal, ...(samples && { samples }) });
+    this.own(mean);
     signal?.throwIfAborted();
-    return denoised;
+    return mean;
   }
 
   /** The linear combination of states, owned. */

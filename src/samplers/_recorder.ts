@@ -11,7 +11,7 @@ import type { SampleResult, StepRecord, TrajectoryPoint } from "./sample.ts";
 import type { Convergence, SamplerStep } from "./sampler.ts";
 
 type Numbers = Float32Array | Float64Array;
-type Facts = Record<keyof PosteriorFacts, Float64Array | Uint32Array>;
+type Facts = { [K in keyof PosteriorFacts]?: Float64Array | Uint32Array };
 
 /** A frame of the trajectory, as it is filled. */
 interface Frame {
@@ -66,7 +66,6 @@ export class Recorder<X> {
 
   /** The same denoiser, which also keeps the facts of the latest evaluation of all rows at each level of the grid. */
   watch(denoiser: Denoiser<X>): Denoiser<X> {
-    if (!denoiser.posterior) return denoiser;
     const { label, references, shape, space } = denoiser;
     return {
       label,
@@ -74,9 +73,10 @@ export class Recorder<X> {
       shape,
       space,
       denoise: async (x, sigma, options) => {
-        const { mean, facts } = await denoiser.posterior!(x, sigma, options);
+        const denoised = await denoiser.denoise(x, sigma, options);
+        const { mean: _, ...facts } = denoised;
         this.#keepFacts(sigma, facts);
-        return mean;
+        return denoised;
       },
     };
   }
@@ -158,7 +158,7 @@ export class Recorder<X> {
     const kept = this.#facts.get(sigma);
     // Adapted steps may meet a level of the grid in one batch and not in another.
     const facts = kept?.batches.size === this.#batches
-      ? kept.facts as unknown as PosteriorFacts
+      ? kept.facts as Partial<PosteriorFacts>
       : undefined;
     return {
       step: i + 1,
@@ -192,9 +192,10 @@ export class Recorder<X> {
     target.set(values, this.#first * this.#dimension);
   }
 
-  #keepFacts(sigma: Sigma, facts: PosteriorFacts): void {
+  #keepFacts(sigma: Sigma, facts: Partial<PosteriorFacts>): void {
     const level = typeof sigma === "number" ? sigma : sigma[0];
-    const ofAllRows = facts.entropy.length === this.#rows &&
+    const values = Object.values(facts);
+    const ofAllRows = values.length > 0 && values.every(({ length }) => length === this.#rows) &&
       (typeof sigma === "number" || Array.from(sigma).every((s) => s === level));
     if (!ofAllRows || !this.sigmas.includes(level)) return;
     const kept = this.#facts.get(level) ??
@@ -202,12 +203,12 @@ export class Recorder<X> {
     this.#facts.set(level, kept);
     kept.batches.add(this.#first);
     for (const [name, values] of Object.entries(facts)) {
-      kept.facts[name as keyof PosteriorFacts].set(values, this.#first);
+      kept.facts[name as keyof PosteriorFacts]!.set(values, this.#first);
     }
   }
 }
 
-function roomFor(facts: PosteriorFacts, count: number): Facts {
+function roomFor(facts: Partial<PosteriorFacts>, count: number): Facts {
   return Object.fromEntries(
     Object.entries(facts).map(([name, values]) => [
       name,

@@ -72,7 +72,7 @@ export interface CrossingLevel {
  * const denoiser = {
  *   ...optimal,
  *   denoise: async (x: Float64Array, sigma: number | ArrayLike<number>) =>
- *     (await optimal.denoise(x, sigma)).map((v) => v + 0.01),
+ *     ({ mean: (await optimal.denoise(x, sigma)).mean.map((v) => v + 0.01) }),
  * };
  * const { sigma } = await crossingLevel(denoiser, gaussianFloat64(gaussianLaw([0], 2)), optimal);
  * assert.ok(sigma > 5 && sigma < 80);

@@ -7,8 +7,14 @@ import { checkKind, checkOptionNames, received } from "../_received.ts";
 import { roomFor } from "../_room.ts";
 import { sizeOf } from "../_shape.ts";
 import { showsItself } from "../_shows_itself.ts";
+import * as tf from "@tensorflow/tfjs-core";
+import { useCpuBackend } from "../compute/cpu_backend.ts";
 import type { PosteriorFacts } from "../compute/posterior.ts";
 import type { Denoiser } from "../denoisers/denoiser.ts";
+import { functionDenoiser } from "../denoisers/function_denoiser.ts";
+import type { DenoiserFunction } from "../denoisers/function_denoiser.ts";
+import { tensorSpace } from "../linear_space.ts";
+import type { AnyTensor } from "../linear_space.ts";
 import { COUNT } from "../_defaults.ts";
 import { checkSigmas, ddpmGrid } from "../noise.ts";
 import type { SigmaGrid } from "../noise.ts";
@@ -56,11 +62,13 @@ export interface SampleOptions {
   readonly signal?: AbortSignal;
   /** Called after every step of every batch. */
   readonly onProgress?: (progress: Progress) => void | Promise<void>;
+  /** The shape of one sample, if the denoiser is a plain function. */
+  readonly shape?: readonly number[];
 }
 
 const OPTIONS: Readonly<Record<keyof SampleOptions, true>> = {
   ...{ count: true, sampler: true, grid: true, seed: true, first: true, init: true },
-  ...{ batchSize: true, trajectory: true, signal: true, onProgress: true },
+  ...{ batchSize: true, trajectory: true, signal: true, onProgress: true, shape: true },
 };
 
 /** What is known of one step of a run, over all samples. */
@@ -77,7 +85,7 @@ export interface StepRecord {
    * Facts of the posterior at the state that the step started from, one value per sample, if the denoiser knows
    * them and was called for all samples at that level of the grid.
    */
-  readonly facts?: PosteriorFacts;
+  readonly facts?: Partial<PosteriorFacts>;
 }
 
 /** A state on the way, of all samples. */
@@ -123,7 +131,8 @@ const TURN_MS = 50;
  * A sample depends on the seed and its own index only: not on how many are
  * drawn, nor on the batch size.
  *
- * @param denoiser The denoiser; it decides whether states are tensors or `Float64Array`.
+ * @param denoiser The denoiser; it decides whether states are tensors or `Float64Array`. A plain function
+ * `(x, sigma) => mean` is one, too: `x` is a `Float32Array` of rows, `sigma` one number, and `shape` is an option.
  * @param options How many, by which method, on which grid.
  * @returns Final states and last denoised estimates, both named; release them with `denoiser.space.dispose`.
  * @throws {RangeError} If a number is out of range, or the grid starts at a mean that the denoiser does not know.
@@ -138,13 +147,44 @@ const TURN_MS = 50;
  * const { x } = await sample(optimalFloat64(dataset), { count: 1, grid: karrasGrid(18), seed: 5 });
  * assert.equal(Math.abs(x[0]), 1);
  * ```
+ *
+ * @example A denoiser of one's own: that of a standard normal distribution
+ * ```ts
+ * import { sample } from "@closedform/diffusion";
+ * import assert from "node:assert/strict";
+ *
+ * const { x } = await sample((x, sigma) => x.map((v) => v / (1 + sigma ** 2)), { shape: [2], count: 100 });
+ * assert.deepEqual(x.shape, [100, 2]);
+ * x.dispose();
+ * ```
+ */
+export async function sample(
+  denoiser: DenoiserFunction,
+  options: SampleOptions & { readonly shape: readonly number[] },
+): Promise<SampleResult<AnyTensor>>;
+/**
+ * Draws samples.
+ *
+ * @param denoiser The denoiser.
+ * @param options How many, by which method, on which grid.
+ * @returns Final states and last denoised estimates.
  */
 export async function sample<X>(
   denoiser: Denoiser<X>,
+  options?: SampleOptions,
+): Promise<SampleResult<X>>;
+export async function sample<X>(
+  given: Denoiser<X> | DenoiserFunction,
   options: SampleOptions = {},
-): Promise<SampleResult<X>> {
-  checkKind("sample", "denoiser", denoiser, "denoiser");
+): Promise<SampleResult<X> | SampleResult<AnyTensor>> {
   checkOptionNames("sample", options, OPTIONS);
+  if (typeof given === "function") return await run(await tensorDenoiser(given, options), options);
+  checkKind("sample", "denoiser", given, "denoiser");
+  checkShape(given.shape, options.shape);
+  return await run(given, options);
+}
+
+async function run<X>(denoiser: Denoiser<X>, options: SampleOptions): Promise<SampleResult<X>> {
   const {
     count = options.init ? Math.ceil(options.init.length / sizeOf(denoiser.shape)) : COUNT,
     sampler = ddim(),
@@ -199,15 +239,36 @@ export async function sample<X>(
   });
 }
 
+/** A function on tensors, as most denoisers are; those need one of the backends of tfjs. */
+async function tensorDenoiser(
+  denoise: DenoiserFunction,
+  { shape }: SampleOptions,
+): Promise<Denoiser<AnyTensor>> {
+  if (!shape) {
+    throw new TypeError(
+      "Cannot sample: the denoiser is a function, wanted the shape of one sample with it, such as { shape: [2] }",
+    );
+  }
+  if (!tf.getBackend()) await useCpuBackend();
+  return functionDenoiser(denoise, { shape, space: tensorSpace });
+}
+
+function checkShape(own: readonly number[], asked: SampleOptions["shape"]): void {
+  if (asked === undefined || asked.join() === own.join()) return;
+  throw new TypeError(
+    `Cannot sample: shape is [${asked}] and the denoiser is of [${own}], wanted the latter or none`,
+  );
+}
+
 /** What a run holds of a sample at most: state and output, copies of both for the result, both on the way, and facts. */
 function bytesOf<X>(
-  { shape, posterior }: Denoiser<X>,
+  { shape }: Denoiser<X>,
   { sigmas }: SigmaGrid,
   { trajectory }: SampleOptions,
 ): number {
   const each = 8, levels = sigmas.length;
   const numbers = sizeOf(shape) * (4 + (trajectory ? 2 * levels : 0));
-  return each * (numbers + (posterior ? FACTS * levels : 0));
+  return each * (numbers + FACTS * levels);
 }
 
 /** How far a walk down a grid has come, whether or not it stops at its levels. */

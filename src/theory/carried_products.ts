@@ -44,7 +44,7 @@ export async function carriedProducts(): Promise<Report> {
   let products = items.map((item) => dot(x, item));
   for (let n = 0; n < STEPS; n++) {
     const ratio = sigmas[n + 1] / sigmas[n];
-    const denoised = await denoiser.denoise(x, sigmas[n]);
+    const denoised = (await denoiser.denoise(x, sigmas[n])).mean;
     x = x.map((v, c) => ratio * v + (1 - ratio) * denoised[c]);
     products = carry(products, items, sigmas[n], ratio);
   }

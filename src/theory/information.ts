@@ -112,7 +112,7 @@ export async function denoiserAlongFlow(): Promise<Report> {
     const x = draw(8, sigma, 7);
     const [before, after] = await Promise.all([-step, step].map(async (t) => {
       const to = sigma * Math.exp(-t);
-      return await denoiser.denoise(await transport(x, sigma, to), to);
+      return (await denoiser.denoise(await transport(x, sigma, to), to)).mean;
     }));
     for (let r = 0; r < 8; r++) {
       const expected = changeOfMean(points, x.subarray(4 * r, 4 * r + 4), sigma);

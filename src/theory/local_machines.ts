@@ -67,10 +67,10 @@ export async function localIsOptimal(): Promise<Report> {
   let worst = 0;
   for (const sigma of SIGMAS) {
     const x = noised(images, 3, sigma, 11);
-    const local = await localFloat64(images, { patch: 15 }).denoise(x, sigma);
+    const local = (await localFloat64(images, { patch: 15 }).denoise(x, sigma)).mean;
     worst = Math.max(
       worst,
-      largestDifference(local, await optimalFloat64(images).denoise(x, sigma)),
+      largestDifference(local, (await optimalFloat64(images).denoise(x, sigma)).mean),
     );
   }
   return report(
@@ -100,9 +100,9 @@ export async function equivariance(): Promise<Report> {
   let worst = 0;
   for (const sigma of SIGMAS) {
     const x = noised(images, 1, sigma, 12);
-    const denoised = await denoiser.denoise(x, sigma);
+    const denoised = (await denoiser.denoise(x, sigma)).mean;
     for (const [dy, dx] of [[1, 0], [3, 6]]) {
-      const other = await denoiser.denoise(moved(x, images.shape, dy, dx), sigma);
+      const other = (await denoiser.denoise(moved(x, images.shape, dy, dx), sigma)).mean;
       worst = Math.max(worst, largestDifference(other, moved(denoised, images.shape, dy, dx)));
     }
   }
@@ -129,8 +129,8 @@ export async function equivariantIsOptimal(): Promise<Report> {
   let worst = 0;
   for (const sigma of SIGMAS) {
     const x = noised(images, 2, sigma, 13);
-    const denoised = await denoiser.denoise(x, sigma);
-    worst = Math.max(worst, largestDifference(denoised, await exact.denoise(x, sigma)));
+    const denoised = (await denoiser.denoise(x, sigma)).mean;
+    worst = Math.max(worst, largestDifference(denoised, (await exact.denoise(x, sigma)).mean));
   }
   return report(
     "ES is the optimal denoiser of all translates (largest difference)",
@@ -166,7 +166,7 @@ export async function mosaicLimit(): Promise<Report> {
   let excess = -Infinity;
   for (const sigma of [0.3, 0.1, 0.03, 0.01]) {
     const x = noised(images, 7, sigma, 14);
-    const denoised = await denoiser.denoise(x, sigma);
+    const denoised = (await denoiser.denoise(x, sigma)).mean;
     for (let p = 0; p < 64; p++) {
       const squares = rows.map((row) => windowSquare(x, row, p, radius));
       const [first, second] = squares.toSorted((a, b) => a - b);

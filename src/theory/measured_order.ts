@@ -117,7 +117,7 @@ async function historyOf(problem: Problem, steps: number): Promise<KnownOutput<F
   const history = await Promise.all([1, 2, 3].map(async (j) => {
     const sigma = SIGMA_MAX * ratio ** j;
     const x = await flow.transport(start, SIGMA_MAX, sigma);
-    return { sigma, denoised: await flow.denoiser.denoise(x, sigma) };
+    return { sigma, denoised: (await flow.denoiser.denoise(x, sigma)).mean };
   }));
   histories.set(steps, history);
   return history;

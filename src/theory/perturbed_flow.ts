@@ -63,11 +63,12 @@ function altered(
   return {
     ...denoiser,
     async denoise(x, sigma, options) {
-      const y = await denoiser.denoise(x, sigma, options);
-      return y.map((v, i) => {
+      const { mean } = await denoiser.denoise(x, sigma, options);
+      const changed = mean.map((v, i) => {
         const level = typeof sigma === "number" ? sigma : sigma[Math.floor(i / dimension)];
         return change(v, i % dimension, level);
       });
+      return { mean: changed };
     },
   };
 }
@@ -198,7 +199,10 @@ async function jacobianNorms(
   const h = 1e-5 * sigma;
   const columns = await Promise.all([0, 1].map(async (axis) => {
     const [up, down] = await Promise.all(
-      [h, -h].map((by) => denoiser.denoise(x.map((v, i) => i % 2 === axis ? v + by : v), sigma)),
+      [h, -h].map(async (by) => {
+        const moved = x.map((v, i) => i % 2 === axis ? v + by : v);
+        return (await denoiser.denoise(moved, sigma)).mean;
+      }),
     );
     return up.map((v, i) => (v - down[i]) / (2 * h));
   }));

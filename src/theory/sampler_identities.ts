@@ -96,7 +96,7 @@ async function outputsAbove() {
   const start = FLOW.draw(8, SIGMAS[0]);
   return await Promise.all([6, 7.5].map(async (sigma) => {
     const x = await FLOW.transport(start, SIGMAS[0], sigma);
-    return { sigma, denoised: await FLOW.denoiser.denoise(x, sigma) };
+    return { sigma, denoised: (await FLOW.denoiser.denoise(x, sigma)).mean };
   }));
 }
 

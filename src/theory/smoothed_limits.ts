@@ -134,14 +134,16 @@ function smoothedPair(draws: Float64Array, bandwidth: number): Denoiser<Float64A
     shape: [1],
     space: arraySpace,
     mean: () => Float64Array.of(0),
-    denoise: (x, sigma) =>
-      Promise.resolve(x.map((v, row) => {
+    denoise: (x, sigma) => {
+      const mean = x.map((v, row) => {
         const level = typeof sigma === "number" ? sigma : sigma[row];
         const scale = bandwidth * (1 + level);
         let sum = 0;
         for (const draw of draws) sum += Math.tanh((v + scale * draw) / (level * level));
         return sum / draws.length;
-      })),
+      });
+      return Promise.resolve({ mean });
+    },
   };
 }
 

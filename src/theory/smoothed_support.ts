@@ -100,7 +100,7 @@ export async function tupleIdentity(): Promise<Report> {
       return -M * total / (2 * sigma * sigma);
     });
     const expected = meanOf(tuples, logs);
-    const denoised = await denoiser.denoise(x, sigma);
+    const denoised = (await denoiser.denoise(x, sigma)).mean;
     worst = Math.max(worst, Math.hypot(denoised[0] - expected[0], denoised[1] - expected[1]));
   }
   return report("smoothed denoiser = posterior mean over tuple barycenters", worst, 1e-12);
@@ -139,7 +139,7 @@ export async function barycenterForm(): Promise<Report> {
     const score = z.map((v) => -v);
     for (const draw of draws) {
       const query = z.map((v, c) => (v + bandwidth * draw[c]) / t);
-      const mean = await base.denoise(query, sigmaOfFlowTime(t));
+      const mean = (await base.denoise(query, sigmaOfFlowTime(t))).mean;
       mean.forEach((v, c) => score[c] += t * v / M);
     }
     const logs = tuples.map(({ rows, barycenter }) => {

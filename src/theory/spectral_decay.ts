@@ -115,7 +115,7 @@ export async function sweepsDecay(): Promise<Report> {
   const { denoiser, transport } = gaussianFlow(gaussianLaw([0], 1));
   const { sigmas } = logSnrGrid(1, { sigmaMax: Math.exp(h / 2), sigmaMin: Math.exp(-h / 2) });
   const [sigma, end] = sigmas;
-  const [first] = await denoiser.denoise(start, sigma);
+  const { mean: [first] } = await denoiser.denoise(start, sigma);
   let deviation = 0;
   for (let n = 0; n <= 64; n++) {
     const t = h * n / 64, decay = Math.exp(-t);

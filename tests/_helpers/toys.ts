@@ -92,7 +92,7 @@ export async function exactHistory(
   return await Promise.all(Array.from({ length: count }, async (_, j) => {
     const sigma = 5 * ratio ** (j + 1);
     const x = await flow.transport(start, 5, sigma);
-    return { sigma, denoised: await flow.denoiser.denoise(x, sigma) };
+    return { sigma, denoised: (await flow.denoiser.denoise(x, sigma)).mean };
   }));
 }
 

@@ -103,10 +103,10 @@ function onArrays(denoiser: Denoiser<AnyTensor>): Denoiser<Float64Array> {
     space: arraySpace,
     async denoise(x, sigma, evaluate) {
       const states = tensorSpace.from(x, [x.length / DIMENSION, ...shape]);
-      const denoised = await denoiser.denoise(states, sigma, evaluate);
+      const denoised = (await denoiser.denoise(states, sigma, evaluate)).mean;
       const values = Float64Array.from(await tensorSpace.values(denoised));
       tensorSpace.dispose(states, denoised);
-      return values;
+      return { mean: values };
     },
   };
 }

@@ -166,7 +166,7 @@ async function ofPixels(trained: TrainedNetwork): Promise<string> {
       for (let c = 0; c < d; c++) noisy[sample * d + c] = item[c] + sigma * stream.normal();
     }
     const x = tensorSpace.from(noisy, [others.count, ...others.shape]);
-    const y = await denoiser.denoise(x, sigma);
+    const y = (await denoiser.denoise(x, sigma)).mean;
     const error = (values: ArrayLike<number>) => {
       let sum = 0;
       for (let at = 0; at < values.length; at++) sum += (values[at] - others.data[at]) ** 2;

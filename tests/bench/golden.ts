@@ -23,7 +23,7 @@ import {
   startNoise,
   tensorSpace,
 } from "../../mod.ts";
-import type { AnyTensor, DeviceKind, GoldenSubset, Posterior } from "../../mod.ts";
+import type { AnyTensor, DeviceKind, GoldenSubset, OptimalDenoiser, Posterior } from "../../mod.ts";
 
 const { values: options } = parseArgs({
   options: {
@@ -43,7 +43,7 @@ const file = await Deno.makeTempFile({ suffix: ".npy" });
 await Deno.writeFile(file, encodeNpy(set.data, [set.count, ...set.shape]));
 using rows = await openRows(file);
 using streamed = await optimalStreamed(rows, device);
-const methods = new Map<string, Pick<GoldenSubset, "posterior">>([
+const methods = new Map<string, OptimalDenoiser | GoldenSubset>([
   ["full scan", exact],
   ["from disk", streamed],
 ]);
@@ -84,7 +84,7 @@ async function walk(): Promise<Map<string, Step>[]> {
     let whole: Float32Array | undefined;
     for (const [name, method] of methods) {
       const before = performance.now();
-      const { mean, facts } = await method.posterior(x, sigma);
+      const { mean, ...facts } = await method.denoise(x, sigma);
       const values = await read(mean);
       const seconds = (performance.now() - before) / 1000;
       whole ??= values;

@@ -129,7 +129,7 @@ async function goldenSteps(): Promise<void> {
     );
     for (const [step, sigma] of sigmas.slice(0, -1).entries()) {
       const [wall, cpu] = [performance.now(), process.cpuUsage()];
-      const denoised = await golden.denoise(x, sigma);
+      const denoised = (await golden.denoise(x, sigma)).mean;
       const { user, system } = process.cpuUsage(cpu);
       if (counts) {
         times.push({

@@ -21,7 +21,7 @@ import {
   startNoise,
   tensorSpace,
 } from "../../mod.ts";
-import type { AnyTensor, DeviceKind, GoldenSubset } from "../../mod.ts";
+import type { AnyTensor, DeviceKind, GoldenSubset, OptimalDenoiser } from "../../mod.ts";
 
 const { values: options } = parseArgs({
   options: {
@@ -145,7 +145,7 @@ async function measure(n: number, dimension: number): Promise<void> {
   using exact = await optimal(set, device);
   using published = await goldenSubset(exact, set, device, { tail: false });
   using certified = await goldenSubset(exact, set, device, { tolerance: 1e-3, grid: grid.sigmas });
-  const methods: [string, Pick<GoldenSubset, "posterior">][] = [
+  const methods: [string, OptimalDenoiser | GoldenSubset][] = [
     ["full scan", exact],
     ["published", published],
     ["certified", certified],
@@ -159,7 +159,7 @@ async function measure(n: number, dimension: number): Promise<void> {
     let whole: Float32Array | undefined;
     for (const [i, [, method]] of methods.entries()) {
       const before = performance.now();
-      const mean = await values((await method.posterior(x, sigma)).mean);
+      const mean = await values((await method.denoise(x, sigma)).mean);
       const seconds = (performance.now() - before) / 1000;
       whole ??= mean;
       if (at < 0) continue;

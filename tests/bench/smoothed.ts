@@ -96,7 +96,7 @@ async function measure(set: Dataset, device: Device): Promise<void> {
   const threshold = quantile(await nearest(looked, 2), .05);
 
   const smooth = { bandwidth, M };
-  const { tilted: _, ...perturbed } = base;
+  const perturbed: typeof base = { ...base, denoise: (...args) => base.denoise(...args) };
   const exact = smoothed(base, smooth);
   const estimated = smoothed(
     neighbourEstimator(base, { K, L: Math.min(L, set.count - K) }),

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { openWasm } from "../../src/compute/wasm/device.ts";
+import { capabilitiesOf } from "../../src/denoisers/_capabilities.ts";
 import type { Tilts } from "../../src/compute/tilted.ts";
 import { Dataset } from "../../src/datasets/dataset.ts";
 import type { Denoiser } from "../../src/denoisers/denoiser.ts";
@@ -22,8 +23,8 @@ function items(count: number, dimension: number, bytes: boolean): Dataset {
 }
 
 /** The denoiser without its cheap way. */
-function plain<X>({ tilted: _, ...rest }: Denoiser<X>): Denoiser<X> {
-  return rest;
+function plain<X>(denoiser: Denoiser<X>): Denoiser<X> {
+  return { ...denoiser, denoise: (...args) => denoiser.denoise(...args) };
 }
 
 function largestDifference(a: ArrayLike<number>, b: ArrayLike<number>): number {
@@ -59,18 +60,19 @@ for (const { count, dimension, bytes } of SHAPES) {
         for (const [sigma, bandwidth] of [[15, 1], [2, .5], [.5, .2], [.05, .05], [.005, .05]]) {
           const options: SmoothedOptions = { bandwidth, M: drawKind === "fixed" ? 3 : 4, drawKind };
           const values = queries(set, 6, sigma);
-          const wanted = await smoothed(plain(exact), options).denoise(
+          const wanted = (await smoothed(plain(exact), options).denoise(
             Float64Array.from(values),
             sigma,
-          );
-          const cheap = await smoothed(exact, options).denoise(Float64Array.from(values), sigma);
+          )).mean;
+          const cheap =
+            (await smoothed(exact, options).denoise(Float64Array.from(values), sigma)).mean;
           // Squared distances q² of at most d(3 + 2s)² and products as large, off by a few 2^-53 of themselves, over
           // σ²; weights move by that, within data of at most 5.
           const reach = dimension * (3 * (1 + sigma) + 2 * bandwidth * (1 + sigma)) ** 2;
           const logit = (epsilon: number) => 8 * epsilon * reach / sigma ** 2;
           assert.ok(largestDifference(cheap, wanted) < 5 * (2 ** -50 + logit(2 ** -53)));
           const x = tensorSpace.from(values, [6, dimension]);
-          const denoised = await smoothed(base, options).denoise(x, sigma);
+          const denoised = (await smoothed(base, options).denoise(x, sigma)).mean;
           const error = largestDifference(await tensorSpace.values(denoised), wanted);
           assert.ok(error < 5 * (2 ** -20 + logit(2 ** -24)), `${sigma}: ${error}`);
           // Where float32 has digits to spare they are used.
@@ -101,12 +103,12 @@ Deno.test("tilted posteriors weigh near ties at the end of a walk to a twentieth
   for (const lean of [-2, -.5, 0, 1]) {
     // This far to one side, the logits differ by so many nats.
     const query = Float32Array.from(near, (v, c) => v + lean * sigma ** 2 / apart * side[c]);
-    const wanted = await smoothed(plain(optimalFloat64(set)), options).denoise(
+    const wanted = (await smoothed(plain(optimalFloat64(set)), options).denoise(
       Float64Array.from(query),
       sigma,
-    );
+    )).mean;
     const x = tensorSpace.from(query, [1, d]);
-    const got = await tensorSpace.values(await smoothed(base, options).denoise(x, sigma));
+    const got = await tensorSpace.values((await smoothed(base, options).denoise(x, sigma)).mean);
     const weight = (mean: ArrayLike<number>) => {
       let along = 0, square = 0;
       for (let c = 0; c < d; c++) {
@@ -130,12 +132,12 @@ Deno.test("tilted posteriors have the same bits alone and in a batch, and whatev
     const denoiser = smoothed(base, { bandwidth: .3, M: 3 });
     const all = queries(set, 37, .7);
     const x = tensorSpace.from(all, [37, 20]);
-    const together = await tensorSpace.values(await denoiser.denoise(x, .7));
+    const together = await tensorSpace.values((await denoiser.denoise(x, .7)).mean);
     // Other samples, the same ones again, single ones, and several queries of one sample.
     const samples = [36, 0, 11, 11, 3];
     const rows = Float32Array.from(samples.flatMap((s) => [...all.subarray(20 * s, 20 * s + 20)]));
     const some = await tensorSpace.values(
-      await denoiser.denoise(tensorSpace.from(rows, [5, 20]), .7, { samples }),
+      (await denoiser.denoise(tensorSpace.from(rows, [5, 20]), .7, { samples })).mean,
     );
     samples.forEach((s, row) => {
       assert.deepEqual(
@@ -144,7 +146,8 @@ Deno.test("tilted posteriors have the same bits alone and in a batch, and whatev
       );
     });
     const later = all.subarray(20 * 9, 20 * 10);
-    const alone = await denoiser.denoise(tensorSpace.from(later, [1, 20]), .7, { samples: [9] });
+    const alone =
+      (await denoiser.denoise(tensorSpace.from(later, [1, 20]), .7, { samples: [9] })).mean;
     assert.deepEqual(await tensorSpace.values(alone), together.subarray(180, 200));
   }
 });
@@ -156,7 +159,7 @@ Deno.test("tilted posteriors of two denoisers in turn and at once do not take ea
   const [a, b] = [1, 2].map((seed) => smoothed(base, { bandwidth: .4, M: 2, seed }));
   const x = tensorSpace.from(queries(set, 40, .5), [40, 6]);
   const values = async (denoiser: typeof a) =>
-    await tensorSpace.values(await denoiser.denoise(x, .5));
+    await tensorSpace.values((await denoiser.denoise(x, .5)).mean);
   const [first, second] = [await values(a), await values(b)];
   assert.notDeepEqual(first, second);
   const again = await Promise.all([values(a), values(b), values(a)]);
@@ -192,18 +195,24 @@ Deno.test("tilted posteriors refuse what makes no sense, and an abort leaves no 
   const x = tensorSpace.from(queries(set, 3, 1), [3, 6]);
   const tilts: Tilts = { count: 2, of: (sample) => startNoise(1, sample, 2, 6) };
   const mean = (options: object) =>
-    base.tilted!.mean(x, 1, { tilts, strengths: [1, 1, 1], ...options });
+    capabilitiesOf(base).tilted!.mean(x, 1, { tilts, strengths: [1, 1, 1], ...options });
   await assert.rejects(mean({ strengths: [1] }), TypeError);
   await assert.rejects(mean({ strengths: [1, NaN, 1] }), RangeError);
   await assert.rejects(mean({ samples: [1] }), TypeError);
   const values = Float64Array.from(queries(set, 3, 1));
   await assert.rejects(
-    optimalFloat64(set).tilted!.mean(values, 1, { tilts, strengths: [1] }),
+    capabilitiesOf(optimalFloat64(set)).tilted!.mean(values, 1, { tilts, strengths: [1] }),
     TypeError,
   );
-  assert.ok(base.tilted!.capacity(2) > 1e5 && base.tilted!.capacity(4) < base.tilted!.capacity(2));
+  assert.ok(
+    capabilitiesOf(base).tilted!.capacity(2) > 1e5 &&
+      capabilitiesOf(base).tilted!.capacity(4) < capabilitiesOf(base).tilted!.capacity(2),
+  );
   await assert.rejects(mean({ signal: AbortSignal.abort() }), { name: "AbortError" });
-  const wanted = await optimalFloat64(set).tilted!.mean(values, 1, { tilts, strengths: [1, 1, 1] });
+  const wanted = await capabilitiesOf(optimalFloat64(set)).tilted!.mean(values, 1, {
+    tilts,
+    strengths: [1, 1, 1],
+  });
   const got = await tensorSpace.values(await mean({}));
   assert.ok(largestDifference(got, wanted) < 1e-5);
 });

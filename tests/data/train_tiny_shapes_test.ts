@@ -77,7 +77,7 @@ Deno.test("the shipped network denoises images it never saw, better than the bes
       1,
     ]);
     const error = async (denoiser: Denoiser<AnyTensor>) => {
-      const y = await denoiser.denoise(x, sigma);
+      const y = (await denoiser.denoise(x, sigma)).mean;
       const values = await tensorSpace.values(y);
       y.dispose();
       const squares = Array.from(values, (v, i) => (v - fresh.data[i]) ** 2);

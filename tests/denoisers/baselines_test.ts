@@ -94,7 +94,7 @@ Deno.test("baselines have the moments of their laws", async () => {
   ];
   for (const [denoiser, factor] of laws) {
     const zeros = arraySpace.from(new Float64Array(n * d), [n, d]);
-    const x = await denoiser.denoise(zeros, 1);
+    const x = (await denoiser.denoise(zeros, 1)).mean;
     for (let c = 0; c < d; c++) {
       const [[mean, variance], [m, v]] = [moments(x, c, d), moments(of, c, d)];
       // Four standard errors; that of a variance is at most √2/√n of it, or √(kurtosis/n) with a kurtosis below 4.
@@ -109,7 +109,7 @@ Deno.test("baselines have the moments of their laws", async () => {
 
 Deno.test("baselines end on the point of each sample, whatever sampler, grid and batch", async () => {
   const denoiser = randomAverage(sixteen, arraySpace, { M: 2 });
-  const points = await denoiser.denoise(new Float64Array(20), 1);
+  const points = (await denoiser.denoise(new Float64Array(20), 1)).mean;
   const runs = [
     { grid: uniformTGrid(10) },
     { grid: karrasGrid(8), sampler: heun() },
@@ -140,10 +140,10 @@ Deno.test("kernelDensity() is the denoiser of blurred items", async () => {
     bottom += weight;
   }
   const base = optimalFloat64(dataset);
-  const [denoised] = await kernelDensity(base, width).denoise(Float64Array.of(x), sigma);
+  const [denoised] = (await kernelDensity(base, width).denoise(Float64Array.of(x), sigma)).mean;
   assert.ok(Math.abs(denoised - top / bottom) < 1e-9);
-  const [plain] = await kernelDensity(base, 0).denoise(Float64Array.of(x), sigma);
-  const [inside] = await base.denoise(Float64Array.of(x), sigma);
+  const [plain] = (await kernelDensity(base, 0).denoise(Float64Array.of(x), sigma)).mean;
+  const [inside] = (await base.denoise(Float64Array.of(x), sigma)).mean;
   assert.ok(Math.abs(plain - inside) < 1e-15);
 });
 
@@ -159,8 +159,8 @@ Deno.test("baselines work on tensors as in float64, one noise level per row, and
     ];
     for (const [single, double] of pairs) {
       const sigmas = [.3, 1, 4];
-      const denoised = await single.denoise(x, sigmas);
-      const wanted = await double.denoise(numbers, sigmas);
+      const denoised = (await single.denoise(x, sigmas)).mean;
+      const wanted = (await double.denoise(numbers, sigmas)).mean;
       const got = await tensorSpace.values(denoised);
       // Logits of at most (4/.3)²/2 nats, in float32.
       wanted.forEach((v, at) => assert.ok(Math.abs(v - got[at]) < 8 * 2 ** -24 * 90));

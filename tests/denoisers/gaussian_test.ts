@@ -56,7 +56,7 @@ Deno.test("gaussianFloat64() is the dense formula μ + Σ(Σ + σ²I)⁻¹(x −
     const covariance = covarianceOf(law);
     for (const sigma of [0.3, 1, 5, 80]) {
       const x = startNoise(7, 0, 2, d).map((e) => (1 + sigma) * e);
-      const actual = await gaussianFloat64(law).denoise(x, sigma);
+      const actual = (await gaussianFloat64(law).denoise(x, sigma)).mean;
       const noisy = covariance.map((v, at) => at % (d + 1) === 0 ? v + sigma ** 2 : v);
       for (const row of [0, 1]) {
         const e = law.mean.map((m, c) => x[row * d + c] - m);
@@ -111,14 +111,14 @@ testOnDevices(
         );
         const evaluate = async (values: Float64Array, sigma: Sigma) => {
           const state = tensorSpace.from(values, [values.length / d, d]);
-          const denoised = await denoiser.denoise(state, sigma);
+          const denoised = (await denoiser.denoise(state, sigma)).mean;
           assert.deepEqual(denoised.shape, state.shape);
           const result = await tensorSpace.values(denoised);
           tensorSpace.dispose(state, denoised);
           return result;
         };
         const actual = await evaluate(x, sigmas);
-        const expected = await gaussianFloat64(law).denoise(x, sigmas);
+        const expected = (await gaussianFloat64(law).denoise(x, sigmas)).mean;
         for (let row = 0; row < rows; row++) {
           const of = (values: Float64Array | Float32Array) => values.slice(row * d, (row + 1) * d);
           const limit = tolerance(law, of(x) as Float64Array, sigmas[row]);
@@ -188,9 +188,18 @@ testOnDevices(
 
 Deno.test("gaussianFloat64() refuses what does not fit", async () => {
   const denoiser = gaussianFloat64(laws["few dimensions"]);
-  await assert.rejects(async () => await denoiser.denoise(new Float64Array(11), 1), TypeError);
-  await assert.rejects(async () => await denoiser.denoise(new Float64Array(10), -1), RangeError);
-  await assert.rejects(async () => await denoiser.denoise(new Float64Array(0), 1), RangeError);
+  await assert.rejects(
+    async () => (await denoiser.denoise(new Float64Array(11), 1)).mean,
+    TypeError,
+  );
+  await assert.rejects(
+    async () => (await denoiser.denoise(new Float64Array(10), -1)).mean,
+    RangeError,
+  );
+  await assert.rejects(
+    async () => (await denoiser.denoise(new Float64Array(0), 1)).mean,
+    RangeError,
+  );
   assert.throws(() => gaussianFloat64(laws["few dimensions"], { shape: [3] }), TypeError);
 });
 

@@ -3,8 +3,9 @@ import type {
   AnyTensor,
   Dataset,
   DataStore,
+  Denoised,
   OptimalDenoiser,
-  Posterior,
+  PosteriorFacts,
 } from "@closedform/diffusion";
 import {
   ddpmGrid,
@@ -19,6 +20,7 @@ import {
 } from "@closedform/diffusion";
 import assert from "node:assert/strict";
 import { dataPath, hasData } from "../_helpers/data.ts";
+import { overStore } from "../_helpers/stores.ts";
 import { EPS32 } from "../_helpers/tolerance.ts";
 
 const present = hasData("cifar-10-batches-bin");
@@ -40,10 +42,10 @@ function counting(base: OptimalDenoiser): { base: OptimalDenoiser; scans: () => 
     distancesTo: (...args) => store.distancesTo(...args),
     dispose: () => {},
   };
-  return { base: { ...base, store: counted }, scans: () => scans };
+  return { base: overStore(base, counted), scans: () => scans };
 }
 
-async function take({ mean, facts }: Posterior<AnyTensor>) {
+async function take({ mean, ...facts }: Denoised<AnyTensor, PosteriorFacts>) {
   const values = await tensorSpace.values(mean) as Float32Array;
   mean.dispose();
   return { values, facts };
@@ -97,12 +99,12 @@ async function checkTolerance(set: Dataset, batch: number, quiet: number): Promi
     const sigma = grid.sigmas[at];
     const x = tensorSpace.from(golds, [batch, ...set.shape]);
     const before = scans();
-    const { values, facts } = await take(await golden.posterior(x, sigma));
+    const { values, facts } = await take(await golden.denoise(x, sigma));
     if (sigma < quiet) {
       assert.equal(scans() - before, 0, `looks at all data at ${sigma}`);
       assert.ok(facts.subsetSize!.every((k) => k <= 64), `sizes ${facts.subsetSize}`);
     }
-    const whole = await take(await exact.posterior(x, sigma));
+    const whole = await take(await exact.denoise(x, sigma));
     errors(values, whole.values, batch).forEach((error, q) => {
       const bound = facts.errorBound![q];
       // Both estimates round: sums of float32 weights times values of at most 1.
@@ -111,7 +113,7 @@ async function checkTolerance(set: Dataset, batch: number, quiet: number): Promi
       assert.ok(bound <= allowed(sigma) * (1 + 1e-12) && facts.certified![q] === 1, what);
     });
     const y = tensorSpace.from(exacts, [batch, ...set.shape]);
-    const alone = await take(await exact.posterior(y, sigma));
+    const alone = await take(await exact.denoise(y, sigma));
     tensorSpace.dispose(x, y);
     [golds, exacts] = [step(golds, values, at), step(exacts, alone.values, at)];
   }
@@ -137,9 +139,9 @@ Deno.test({
     for (let at = 0; at < STEPS; at++) {
       const sigma = grid.sigmas[at];
       const x = tensorSpace.from(states, [batch, ...set.shape]);
-      const { values } = await take(await exact.posterior(x, sigma));
+      const { values } = await take(await exact.denoise(x, sigma));
       const mse = async (of: typeof tail) => {
-        const found = await take(await of.posterior(x, sigma));
+        const found = await take(await of.denoise(x, sigma));
         return errors(found.values, values, batch).reduce((sum, e) => sum + e * e / batch, 0);
       };
       const mixed = await mse(tail);

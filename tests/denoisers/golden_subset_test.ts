@@ -1,12 +1,12 @@
 import type {
   AnyTensor,
+  Denoised,
+  Denoiser,
   Device,
   EvaluateOptions,
   GoldenSubsetOptions,
-  Posterior,
   PosteriorFacts,
   Sigma,
-  SubsetDenoiser,
 } from "@closedform/diffusion";
 import {
   Dataset,
@@ -21,6 +21,7 @@ import {
   tensorSpace,
 } from "@closedform/diffusion";
 import assert from "node:assert/strict";
+import { keepCapabilities, subsetOf } from "../../src/denoisers/_capabilities.ts";
 import { testDevices, testOnDevices } from "../_helpers/devices.ts";
 import { withoutLeaks } from "../_helpers/leaks.ts";
 import { assertClose, EPS32, posteriorTolerance } from "../_helpers/tolerance.ts";
@@ -37,8 +38,12 @@ const small = new Dataset({
   name: "waves",
 });
 type Evaluated = { values: Float32Array; facts: PosteriorFacts };
-type WithPosterior = {
-  posterior(x: AnyTensor, sigma: Sigma, options?: EvaluateOptions): Promise<Posterior<AnyTensor>>;
+type KnowsFacts = {
+  denoise(
+    x: AnyTensor,
+    sigma: Sigma,
+    options?: EvaluateOptions,
+  ): Promise<Denoised<AnyTensor, PosteriorFacts>>;
 };
 
 /** Noisy copies of items. */
@@ -52,7 +57,7 @@ function noisy(set: Dataset, sigma: number, batch: number, seed = 5): Float32Arr
 }
 
 async function evaluate(
-  denoiser: WithPosterior,
+  denoiser: KnowsFacts,
   queries: Float32Array,
   shape: readonly number[],
   sigma: Sigma,
@@ -60,7 +65,7 @@ async function evaluate(
 ): Promise<Evaluated> {
   const batch = queries.length / shape.reduce((a, b) => a * b, 1);
   const x = tensorSpace.from(queries, [batch, ...shape]);
-  const { mean, facts } = await denoiser.posterior(x, sigma, options);
+  const { mean, ...facts } = await denoiser.denoise(x, sigma, options);
   const values = await tensorSpace.values(mean) as Float32Array;
   assert.deepEqual(mean.shape, [batch, ...shape]);
   tensorSpace.dispose(x, mean);
@@ -272,9 +277,15 @@ Deno.test("goldenSubset() draws by seed, sample and noise level", async () => {
 });
 
 /** A base with weights per pixel, as far as a golden subset can tell. */
-function localBase(base: SubsetDenoiser<AnyTensor>): SubsetDenoiser<AnyTensor> {
-  const { store: _, posterior: __, ...rest } = base;
-  return { ...rest, label: "local denoiser" };
+function localBase(base: Denoiser<AnyTensor>): Denoiser<AnyTensor> {
+  const denoiser: Denoiser<AnyTensor> = {
+    ...base,
+    label: "local denoiser",
+    denoise: async (...args) => ({ mean: (await base.denoise(...args)).mean }),
+  };
+  const { store: _, ...subset } = subsetOf(base, "test");
+  keepCapabilities(denoiser, { subset });
+  return denoiser;
 }
 
 testOnDevices(
@@ -408,7 +419,7 @@ testOnDevices(
       for (const options of variants) {
         using golden = await goldenSubset(base, small, device, options);
         const x = tensorSpace.from(noisy(small, 2, 4), [4, ...small.shape]);
-        const expected = await golden.denoise(x, 2);
+        const expected = (await golden.denoise(x, 2)).mean;
         for (const wait of [0, 1, 3]) {
           const controller = new AbortController();
           const running = golden.denoise(x, 2, { signal: controller.signal });
@@ -416,7 +427,7 @@ testOnDevices(
           controller.abort(new DOMException("stop", "AbortError"));
           await assert.rejects(running, { name: "AbortError" });
         }
-        const again = await golden.denoise(x, 2);
+        const again = (await golden.denoise(x, 2)).mean;
         // A subset that was carried over has the same items, but a GPU measures them in float32.
         assertClose(
           await tensorSpace.values(again),

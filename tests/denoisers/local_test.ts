@@ -17,6 +17,7 @@ import { testDevices, testOnDevices } from "../_helpers/devices.ts";
 import { withoutLeaks } from "../_helpers/leaks.ts";
 import { assertClose, posteriorTolerance } from "../_helpers/tolerance.ts";
 import { competition, pixelsOf } from "../_helpers/windows.ts";
+import { subsetOf } from "../../src/denoisers/_capabilities.ts";
 
 const devices = await testDevices();
 const random = new RandomStream({ seed: 1 });
@@ -56,10 +57,11 @@ testOnDevices(
         assert.deepEqual(denoiser.mean!(), data.mean());
         const values = noisy(3, 1), sigmas = [4, 0.8, 0.2];
         const x = tensorSpace.from(values, [3, ...set.shape]);
-        const denoised = await denoiser.denoise(x, sigmas);
+        const denoised = (await denoiser.denoise(x, sigmas)).mean;
         assert.deepEqual(denoised.shape, [3, 7, 6, 3]);
         const actual = await valuesOf(denoised);
-        const exact = await localFloat64(set, options).denoise(Float64Array.from(values), sigmas);
+        const exact =
+          (await localFloat64(set, options).denoise(Float64Array.from(values), sigmas)).mean;
         for (let q = 0; q < 3; q++) {
           const query = values.slice(q * d, (q + 1) * d);
           const what = { shape: [7, 6, 3] as const, patch: patch(sigmas[q]) };
@@ -82,9 +84,14 @@ testOnDevices(
 Deno.test("localFloat64() with windows that cover the image is the optimal denoiser", async () => {
   const x = Float64Array.from(noisy(2, 1));
   for (const sigma of [5, 0.5]) {
-    const exact = await optimalFloat64(set).denoise(x, sigma);
+    const exact = (await optimalFloat64(set).denoise(x, sigma)).mean;
     for (const patch of [13, Infinity]) {
-      assertClose(await localFloat64(set, { patch }).denoise(x, sigma), exact, 1e-12, `${patch}`);
+      assertClose(
+        (await localFloat64(set, { patch }).denoise(x, sigma)).mean,
+        exact,
+        1e-12,
+        `${patch}`,
+      );
     }
   }
 });
@@ -105,11 +112,16 @@ testOnDevices(
       const state = Float64Array.from(noisy(2, 1));
       // Rounding of a few nats over some 27 numbers.
       const tolerance = 1e-4;
-      const found = await denoiser.denoiseOn(x, 1, subsets);
-      assertClose(await valuesOf(found), await exact.denoiseOn(state, 1, subsets), tolerance, "on");
-      const part = await denoiser.denoiseOn(x, 1, subsets, { region });
+      const found = await subsetOf(denoiser, "test").denoiseOn(x, 1, subsets);
+      assertClose(
+        await valuesOf(found),
+        await subsetOf(exact, "test").denoiseOn(state, 1, subsets),
+        tolerance,
+        "on",
+      );
+      const part = await subsetOf(denoiser, "test").denoiseOn(x, 1, subsets, { region });
       assert.deepEqual(part.shape, [2, 3, 2, 3]);
-      const expected = await exact.denoiseOn(state, 1, subsets, { region });
+      const expected = await subsetOf(exact, "test").denoiseOn(state, 1, subsets, { region });
       assertClose(await valuesOf(part), expected, tolerance, "region");
       x.dispose();
     }),

@@ -14,6 +14,7 @@ import {
 } from "@closedform/diffusion";
 import type { OptimalDenoiser, Subset } from "@closedform/diffusion";
 import assert from "node:assert/strict";
+import { overStore } from "../_helpers/stores.ts";
 import { sphere } from "../_helpers/sphere.ts";
 
 Deno.test("the logarithmic form of head and tail is the ratio of the two sums", () => {
@@ -44,35 +45,32 @@ Deno.test("with an index that errs the tail excludes exactly the rows that it re
   const seen: (readonly Subset[])[] = [], returned: Uint32Array[] = [];
   const stream = new RandomStream({ seed: 2, purpose: "theory" });
   // Returns every third row or so instead of the nearest ones.
-  const erring: OptimalDenoiser = {
-    ...base,
-    store: {
-      ...base.store,
-      nearest: async (x, k, options) => {
-        const found = await base.store.nearest(x, 3 * k, options);
-        const keep = Array.from(
-          { length: x.shape[0] * k },
-          (_, at) => Math.floor(at / k) * 3 * k + 3 * (at % k) + stream.below(3),
-        );
-        const indices = Uint32Array.from(keep, (at) => found.indices[at]);
-        returned.push(indices);
-        return {
-          ...found,
-          k,
-          indices,
-          distances: Float64Array.from(keep, (at) => found.distances[at]),
-        };
-      },
-      posteriorOn: (x, sigma, subsets, options) => {
-        seen.push(subsets);
-        return base.store.posteriorOn(x, sigma, subsets, options);
-      },
+  const erring = overStore(base, {
+    ...base.store,
+    nearest: async (x, k, options) => {
+      const found = await base.store.nearest(x, 3 * k, options);
+      const keep = Array.from(
+        { length: x.shape[0] * k },
+        (_, at) => Math.floor(at / k) * 3 * k + 3 * (at % k) + stream.below(3),
+      );
+      const indices = Uint32Array.from(keep, (at) => found.indices[at]);
+      returned.push(indices);
+      return {
+        ...found,
+        k,
+        indices,
+        distances: Float64Array.from(keep, (at) => found.distances[at]),
+      };
     },
-  };
+    posteriorOn: (x, sigma, subsets, options) => {
+      seen.push(subsets);
+      return base.store.posteriorOn(x, sigma, subsets, options);
+    },
+  });
   const x = tensorSpace.from(startNoise(3, 0, queries, 3), [queries, 3]);
   for (const L of [7, 70]) {
-    const estimate = await neighbourEstimator(erring, { K, L, switchAt: 1 }).denoise(x, .8);
-    const exact = await base.denoise(x, .8);
+    const estimate = (await neighbourEstimator(erring, { K, L, switchAt: 1 }).denoise(x, .8)).mean;
+    const exact = (await base.denoise(x, .8)).mean;
     const subsets = seen.at(-1)!, indices = returned.at(-1)!;
     for (let q = 0; q < queries; q++) {
       const head = new Set(indices.subarray(q * K, (q + 1) * K));
@@ -102,9 +100,10 @@ Deno.test("neighbours alone err more than twice as much as with random items at 
     noise.map((e, at) => points.data[Math.floor(at / 3) * 7 % 500 * 3 + at % 3] + sigma * e),
     [count, 3],
   );
-  const exact = await base.denoise(x, sigma), wanted = await tensorSpace.values(exact);
+  const exact = (await base.denoise(x, sigma)).mean, wanted = await tensorSpace.values(exact);
   const error = async (L: number) => {
-    const estimate = await neighbourEstimator(base, { K: 15, L, switchAt: 1 }).denoise(x, sigma);
+    const estimate =
+      (await neighbourEstimator(base, { K: 15, L, switchAt: 1 }).denoise(x, sigma)).mean;
     const values = await tensorSpace.values(estimate);
     tensorSpace.dispose(estimate);
     let sum = 0;

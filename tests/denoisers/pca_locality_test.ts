@@ -22,6 +22,7 @@ import { testDevices, testOnDevices } from "../_helpers/devices.ts";
 import { withoutLeaks } from "../_helpers/leaks.ts";
 import { maskedTolerance } from "../_helpers/masked_tolerance.ts";
 import { assertClose } from "../_helpers/tolerance.ts";
+import { subsetOf } from "../../src/denoisers/_capabilities.ts";
 
 const devices = await testDevices();
 /** Small images: shapes of 32 × 32 × 3, every fourth pixel. */
@@ -78,8 +79,8 @@ Deno.test("pcaLocalityFloat64() with threshold 0 is the optimal denoiser", async
   for (const sigma of [20, 2, 0.3]) {
     const x = noisy(sigma, 3);
     assertClose(
-      await denoiser.denoise(x, sigma),
-      await optimalFloat64(set).denoise(x, sigma),
+      (await denoiser.denoise(x, sigma)).mean,
+      (await optimalFloat64(set).denoise(x, sigma)).mean,
       1e-12,
       `sigma ${sigma}`,
     );
@@ -95,7 +96,10 @@ testOnDevices(
       using other = await optimal(set, device);
       for (const sigma of [20, 2, 0.3]) {
         const x = noisy(sigma, 2), state = tensor(x);
-        const [a, b] = [await denoiser.denoise(state, sigma), await other.denoise(state, sigma)];
+        const [a, b] = [
+          (await denoiser.denoise(state, sigma)).mean,
+          (await other.denoise(state, sigma)).mean,
+        ];
         assert.deepEqual(a.shape, state.shape);
         assertClose(
           await tensorSpace.values(a),
@@ -115,7 +119,7 @@ Deno.test("pcaLocalityFloat64() is its definition in both orientations", async (
     for (const sigma of [10, 1, 0.1]) {
       const x = noisy(sigma, 1);
       assertClose(
-        await denoiser.denoise(x, sigma),
+        (await denoiser.denoise(x, sigma)).mean,
         await bruteForce(x, sigma, rule),
         1e-12,
         `${orientation}, sigma ${sigma}`,
@@ -143,11 +147,12 @@ Deno.test("pcaLocalityFloat64() has one result in both orientations if the filte
   const x = noisy(1, 2);
   const [a, b] = await Promise.all(
     (["input", "output"] as const).map(async (orientation) =>
-      (await pcaLocalityFloat64(set, { theta: 0.1, spectrum, orientation })).denoise(x, 1)
+      (await (await pcaLocalityFloat64(set, { theta: 0.1, spectrum, orientation })).denoise(x, 1))
+        .mean
     ),
   );
   assertClose(a, b, 0, "orientations");
-  const own = await (await pcaLocalityFloat64(set, { theta: 0.1 })).denoise(x, 1);
+  const own = (await (await pcaLocalityFloat64(set, { theta: 0.1 })).denoise(x, 1)).mean;
   assert.ok(own.some((v, i) => Math.abs(v - a[i]) > 0.01), "the spectrum matters");
 });
 
@@ -163,8 +168,9 @@ testOnDevices(
       assert.deepEqual(denoiser.mean!(), set.mean());
       const sigmas = [30, 0.3, 3, 0.05, 0.3];
       const x = noisy(sigmas, 5), state = tensor(x);
-      const result = await denoiser.denoise(state, sigmas);
-      const actual = await tensorSpace.values(result), expected = await exact.denoise(x, sigmas);
+      const result = (await denoiser.denoise(state, sigmas)).mean;
+      const actual = await tensorSpace.values(result),
+        expected = (await exact.denoise(x, sigmas)).mean;
       for (let q = 0; q < 5; q++) {
         const query = x.subarray(q * d, (q + 1) * d);
         const mask = await denoiser.mask(sigmas[q]);
@@ -190,10 +196,10 @@ testOnDevices(
       const all = { rows: Uint32Array.from({ length: set.count }, (_, i) => i) };
       const subsets = [{ rows }, { rows: rows.toReversed() }];
       const results = [
-        await whole.denoiseOn(state, sigma, subsets),
-        await small.denoise(state, sigma),
-        await whole.denoiseOn(state, sigma, [all, all]),
-        await whole.denoise(state, sigma),
+        await subsetOf(whole, "test").denoiseOn(state, sigma, subsets),
+        (await small.denoise(state, sigma)).mean,
+        await subsetOf(whole, "test").denoiseOn(state, sigma, [all, all]),
+        (await whole.denoise(state, sigma)).mean,
       ];
       const [restricted, expected, everything, plain] = await Promise.all(
         results.map((y) => tensorSpace.values(y)),
@@ -207,7 +213,7 @@ testOnDevices(
       );
       assertClose(restricted, expected, 2 * tolerance, "restricted");
       const region = { top: 3, left: 1, height: 2, width: 4 };
-      const part = await whole.denoiseOn(state, sigma, subsets, { region });
+      const part = await subsetOf(whole, "test").denoiseOn(state, sigma, subsets, { region });
       assert.deepEqual(part.shape, [2, 2, 4, 3]);
       const crop = tf.slice(results[0], [0, 3, 1, 0], [2, 2, 4, 3]);
       assertClose(
@@ -217,10 +223,15 @@ testOnDevices(
         "pixels",
       );
       await assert.rejects(
-        whole.denoiseOn(state, sigma, subsets, { region: { ...region, left: 7 } }),
+        subsetOf(whole, "test").denoiseOn(state, sigma, subsets, {
+          region: { ...region, left: 7 },
+        }),
         RangeError,
       );
-      await assert.rejects(whole.denoiseOn(state, sigma, subsets.slice(1)), TypeError);
+      await assert.rejects(
+        subsetOf(whole, "test").denoiseOn(state, sigma, subsets.slice(1)),
+        TypeError,
+      );
       tensorSpace.dispose(state, part, crop, ...results);
     }),
 );
@@ -233,7 +244,7 @@ testOnDevices(
     const spectrum = await dataSpectrum(set);
     const values = async (options: PcaLocalityOptions) => {
       using denoiser = await pcaLocality(set, device, { theta: 0.1, spectrum, ...options });
-      const y = await denoiser.denoise(state, sigma);
+      const y = (await denoiser.denoise(state, sigma)).mean;
       try {
         return await tensorSpace.values(y);
       } finally {
@@ -258,16 +269,21 @@ testOnDevices(
 
 Deno.test("pcaLocalityFloat64() averaged is exact to float64, and exact does not depend on the order", async () => {
   const x = noisy(0.5, 1), spectrum = await dataSpectrum(set), options = { theta: 0.1, spectrum };
-  const exact = await (await pcaLocalityFloat64(set, options)).denoise(x, 0.5);
+  const exact = (await (await pcaLocalityFloat64(set, options)).denoise(x, 0.5)).mean;
   const one = await pcaLocalityFloat64(set, { ...options, average: { batch: 1000 } });
-  assertClose(await one.denoise(x, 0.5), exact, 1e-12, "one batch");
+  assertClose((await one.denoise(x, 0.5)).mean, exact, 1e-12, "one batch");
   const reversed = set.subset(Uint32Array.from({ length: 150 }, (_, i) => 149 - i));
   const other = await pcaLocalityFloat64(reversed, options);
-  assertClose(await other.denoise(x, 0.5), exact, 1e-12, "order");
+  assertClose((await other.denoise(x, 0.5)).mean, exact, 1e-12, "order");
   const sharp = await pcaLocalityFloat64(set, { ...options, temperature: 4 });
   // A temperature is a larger noise level with the same mask.
   const mask = await localityMask(spectrum, 0.5, { theta: 0.1 });
-  assertClose(await sharp.denoise(x, 0.5), referenceMasked(set, x, 1, mask), 1e-12, "temperature");
+  assertClose(
+    (await sharp.denoise(x, 0.5)).mean,
+    referenceMasked(set, x, 1, mask),
+    1e-12,
+    "temperature",
+  );
 });
 
 testOnDevices(devices, "pcaLocality() of one class sees that class only", async (device) => {
@@ -283,12 +299,12 @@ testOnDevices(devices, "pcaLocality() of one class sees that class only", async 
   assert.equal(denoiser.count, 75);
   assert.match(denoiser.label, /PCA locality of cifar10 of shapes.*odd.*theta 0\.03/);
   assert.ok(denoiser.references.length > 0);
-  const x = noisy(3, 1), state = tensor(x), y = await denoiser.denoise(state, 3);
+  const x = noisy(3, 1), state = tensor(x), y = (await denoiser.denoise(state, 3)).mean;
   const mask = await denoiser.mask(3);
   const tolerance = maskedTolerance(labelled.classSubset("odd"), x, 3, mask);
   assertClose(
     await tensorSpace.values(y),
-    await exact.denoise(x, 3),
+    (await exact.denoise(x, 3)).mean,
     Math.max(...tolerance),
     "class",
   );
@@ -328,16 +344,26 @@ Deno.test("pcaLocality() keeps large masks on disk, and does without a damaged o
     const x = Float64Array.from(startNoise(1, 0, 1, images.dimension));
     const rows = [{ rows: Uint32Array.of(0, 5, 9) }];
     const region = { top: 0, left: 0, height: 1, width: 2 };
-    const first = await (await make()).denoiseOn(x, 1, rows, { region });
+    const first = await subsetOf(await make(), "test").denoiseOn(x, 1, rows, { region });
     const [file] = [...Deno.readDirSync(folder)].map(({ name }) => `${folder}/${name}`);
     assert.match(file, /\.mask$/);
     const before = await Deno.readFile(file);
-    assertClose(await (await make()).denoiseOn(x, 1, rows, { region }), first, 0, "again");
+    assertClose(
+      await subsetOf(await make(), "test").denoiseOn(x, 1, rows, { region }),
+      first,
+      0,
+      "again",
+    );
     await Deno.writeFile(file, before.map((v, i) => i === 100 ? v ^ 1 : v));
-    assertClose(await (await make()).denoiseOn(x, 1, rows, { region }), first, 0, "damaged");
+    assertClose(
+      await subsetOf(await make(), "test").denoiseOn(x, 1, rows, { region }),
+      first,
+      0,
+      "damaged",
+    );
     assert.deepEqual(await Deno.readFile(file), before);
     const other = await pcaLocalityFloat64(images, { theta: 0.2, spectrum, cache: folder });
-    await other.denoiseOn(x, 1, rows, { region });
+    await subsetOf(other, "test").denoiseOn(x, 1, rows, { region });
     assert.equal([...Deno.readDirSync(folder)].length, 2);
   } finally {
     await Deno.remove(folder, { recursive: true });
@@ -375,9 +401,9 @@ Deno.test({
           (v, n) => Math.fround(mnist.data[n] / 127.5 - 1 + sigma * v),
         );
         const state = tensorSpace.from(x, [1, ...mnist.shape]);
-        const y = await denoiser.denoise(state, sigma);
+        const y = (await denoiser.denoise(state, sigma)).mean;
         const tolerance = maskedTolerance(mnist, x, sigma, await denoiser.mask(sigma));
-        const [a, b] = [await tensorSpace.values(y), await exact.denoise(x, sigma)];
+        const [a, b] = [await tensorSpace.values(y), (await exact.denoise(x, sigma)).mean];
         a.forEach((v, m) =>
           assertClose([v], [b[m]], tolerance[m], `${normalisation}, ${sigma}, ${m}`)
         );

@@ -110,7 +110,10 @@ Deno.test("the published velocity is (D − z)/(1−t), and mean − z at t = 0"
     const z = [.3, -.4];
     const k = flowMean(points, z, t);
     const score = k.map((v, c) => (v - z[c]) / (1 - t) ** 2);
-    const denoised = await base.denoise(Float64Array.from(z, (v) => v / t), sigmaOfFlowTime(t));
+    const denoised = (await base.denoise(
+      Float64Array.from(z, (v) => v / t),
+      sigmaOfFlowTime(t),
+    )).mean;
     z.forEach((v, c) => {
       const velocity = (v + (1 - t) * score[c]) / t;
       // The published form loses 1/(1−t) and 1/t.
@@ -150,7 +153,7 @@ Deno.test("a smoothed sample is the last output of the denoiser, at the width of
     const { x: before, sigma } = trajectory!.at(-2)!;
     assert.ok(Math.abs(sigma - 1 / (STEPS - 1)) < 1e-15);
     const samples = Uint32Array.from({ length: 20 }, (_, i) => i);
-    const again = await denoiser.denoise(Float64Array.from(before), sigma, { samples });
+    const again = (await denoiser.denoise(Float64Array.from(before), sigma, { samples })).mean;
     assert.ok(apart(x, denoised) < 1e-12 && apart(x, again) < 1e-12);
   }
 });
@@ -189,8 +192,8 @@ Deno.test("turning data, noise and draws turns the sample", async () => {
     mean: () => optimalFloat64(quarter).mean!(),
     denoise: async (x, sigma, options) => {
       const back = x.map((_, at) => at % 2 ? -x[at - 1] : x[at + 1]);
-      const mean = await base.denoise(back, sigma, options);
-      return mean.map((_, at) => at % 2 ? mean[at - 1] : -mean[at + 1]);
+      const { mean } = await base.denoise(back, sigma, options);
+      return { mean: mean.map((_, at) => at % 2 ? mean[at - 1] : -mean[at + 1]) };
     },
   };
   const options: SmoothedOptions = { bandwidth, M };

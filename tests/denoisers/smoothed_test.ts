@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { openDevice } from "../../src/compute/open_device.ts";
 import { Dataset } from "../../src/datasets/dataset.ts";
-import type { Denoiser } from "../../src/denoisers/denoiser.ts";
+import { functionDenoiser } from "../../src/denoisers/function_denoiser.ts";
 import { optimal, optimalFloat64 } from "../../src/denoisers/optimal.ts";
 import { smoothed } from "../../src/denoisers/smoothed.ts";
 import type { SmoothedOptions } from "../../src/denoisers/smoothed.ts";
@@ -133,9 +133,9 @@ Deno.test("smoothed() with bandwidth zero is the denoiser inside", async () => {
   const base = optimalFloat64(twelve());
   const x = startNoise(1, 0, 5, 2);
   for (const sigma of [10, 1, 0.1]) {
-    const plain = await base.denoise(x, sigma);
+    const plain = (await base.denoise(x, sigma)).mean;
     for (const drawKind of ["fixed", "fresh", "antithetic"] as const) {
-      const same = await smoothed(base, { bandwidth: 0, drawKind }).denoise(x, sigma);
+      const same = (await smoothed(base, { bandwidth: 0, drawKind }).denoise(x, sigma)).mean;
       // Four equal numbers over four, summed.
       assert.ok(same.every((v, i) => Math.abs(v - plain[i]) < 1e-15));
     }
@@ -164,7 +164,7 @@ Deno.test("smoothed() is the mean over tilted logits: the perturbed query and th
         expected[1] += w / sum * dataset.data[2 * i + 1] / M;
       });
     }
-    const denoised = await denoiser.denoise(x, sigma);
+    const denoised = (await denoiser.denoise(x, sigma)).mean;
     assert.ok(Math.hypot(denoised[0] - expected[0], denoised[1] - expected[1]) < 1e-12);
   }
 });
@@ -200,10 +200,10 @@ Deno.test("smoothed() is a mean of tuple barycenters, weighted by the tuple iden
     const expected = [0, 1].map((k) =>
       logs.reduce((total, { c }, i) => total + weights[i] / sum * c[k], 0)
     );
-    const denoised = await smoothed(optimalFloat64(dataset), { bandwidth, M }).denoise(
+    const denoised = (await smoothed(optimalFloat64(dataset), { bandwidth, M }).denoise(
       Float64Array.from(x),
       sigma,
-    );
+    )).mean;
     assert.ok(Math.hypot(denoised[0] - expected[0], denoised[1] - expected[1]) < 1e-12);
   }
 });
@@ -212,22 +212,22 @@ Deno.test("smoothed() commutes with rotations of data, state and draws, with tra
   const dataset = twelve();
   const options = { bandwidth: 0.3, M: 2 };
   const x = Float64Array.of(0.3, -0.1);
-  const denoised = await smoothed(optimalFloat64(dataset), options).denoise(x, 0.4);
+  const denoised = (await smoothed(optimalFloat64(dataset), options).denoise(x, 0.4)).mean;
   const moved = new Dataset({
     data: dataset.data.map((v) => v + 0.5) as Float32Array,
     shape: [2],
     name: "moved",
   });
-  const shifted = await smoothed(optimalFloat64(moved), options).denoise(
+  const shifted = (await smoothed(optimalFloat64(moved), options).denoise(
     x.map((v) => v + 0.5),
     0.4,
-  );
+  )).mean;
   // The data are rounded to float32 after the shift.
   assert.ok(shifted.every((v, c) => Math.abs(v - 0.5 - denoised[c]) < 1e-6));
   const reversed = new Float32Array(24);
   for (let i = 0; i < 12; i++) reversed.set(dataset.data.subarray(2 * i, 2 * i + 2), 22 - 2 * i);
   const permuted = new Dataset({ data: reversed, shape: [2], name: "reversed" });
-  const same = await smoothed(optimalFloat64(permuted), options).denoise(x, 0.4);
+  const same = (await smoothed(optimalFloat64(permuted), options).denoise(x, 0.4)).mean;
   assert.ok(same.every((v, c) => Math.abs(v - denoised[c]) < 1e-14));
 });
 
@@ -341,11 +341,11 @@ testOnDevices(
       const values = startNoise(1, 0, 6, 2);
       for (const sigma of [5, 1, .3]) {
         const x = tensorSpace.from(values.map((v) => sigma * v), [6, 2]);
-        const denoised = await denoiser.denoise(x, sigma);
-        const expected = await reference.denoise(
+        const denoised = (await denoiser.denoise(x, sigma)).mean;
+        const expected = (await reference.denoise(
           Float64Array.from(await tensorSpace.values(x)),
           sigma,
-        );
+        )).mean;
         const got = await tensorSpace.values(denoised);
         // Logits of at most (6/σ)² nats, in float32 at 2^-24 each, move a weight by that much; the data are within 1.
         const tolerance = 8 * 2 ** -24 * (1 + 36 / (sigma * sigma));
@@ -391,13 +391,7 @@ Deno.test("smoothed() with Gumbel draws ends at modes of the kernel density", as
 });
 
 Deno.test("smoothed() refuses what makes no sense", () => {
-  const base: Denoiser<Float64Array> = {
-    label: "zero",
-    references: [],
-    shape: [1],
-    space: arraySpace,
-    denoise: (x) => Promise.resolve(x.map(() => 0)),
-  };
+  const base = functionDenoiser((x) => x.map(() => 0), { shape: [1], space: arraySpace });
   assert.throws(() => smoothed(base, { bandwidth: -1 }), RangeError);
   assert.throws(() => smoothed(base, { bandwidth: 1, M: 0 }), RangeError);
   assert.throws(() => smoothed(base, { bandwidth: 1, M: 3, drawKind: "antithetic" }), RangeError);

@@ -38,11 +38,11 @@ Deno.test("optimalFloat64() tends to the mean of the data as σ grows (A15)", as
   const mean = set.mean();
   for (const sigma of [1e2, 1e3, 1e4]) {
     const x = startNoise(1, 0, 64, 2).map((e, i) => mean[i % 2] + sigma * e);
-    const denoised = await optimalFloat64(set).denoise(x, sigma);
+    const denoised = (await optimalFloat64(set).denoise(x, sigma)).mean;
     const error = denoised.reduce((most, v, i) => Math.max(most, Math.abs(v - mean[i % 2])), 0);
     assert.ok(error <= 10 / sigma, `sigma ${sigma}: ${error}`);
     // And by the Wiener filter, to the next order: the third moment.
-    const linear = await (await wienerFloat64(set)).denoise(x, sigma);
+    const linear = (await (await wienerFloat64(set)).denoise(x, sigma)).mean;
     assert.ok(rms(denoised, linear) <= 0.02 * error, `sigma ${sigma}: ${rms(denoised, linear)}`);
   }
 });
@@ -56,10 +56,10 @@ Deno.test("wienerFloat64() is the optimal denoiser of Gaussian data, up to sampl
     // Noised items of the data's law, not of the data themselves.
     const fresh = gaussianPoints(rows, 13).data;
     const x = startNoise(12, 0, rows, 2).map((e, i) => Math.fround(fresh[i] + sigma * e));
-    const linear = await (await wienerFloat64(set)).denoise(x, sigma);
+    const linear = (await (await wienerFloat64(set)).denoise(x, sigma)).mean;
     using exact = await optimal(set, device);
     const state = tensorSpace.from(x, [rows, 2]);
-    const denoised = await exact.denoise(state, sigma);
+    const denoised = (await exact.denoise(state, sigma)).mean;
     const difference = rms(await tensorSpace.values(denoised), linear);
     tensorSpace.dispose(state, denoised);
     assert.ok(
@@ -96,9 +96,9 @@ testOnDevices(
         assertClose(denoiser.mean!(), law.mean, 0, "mean");
         const x = startNoise(5, 0, 2, 260).map(Math.fround);
         const state = tensorSpace.from(x, [2, 13, 20, 1]);
-        const denoised = await denoiser.denoise(state, 0.5);
+        const denoised = (await denoiser.denoise(state, 0.5)).mean;
         assert.deepEqual(denoised.shape, [2, 13, 20, 1]);
-        const expected = await gaussianFloat64(law).denoise(x, 0.5);
+        const expected = (await gaussianFloat64(law).denoise(x, 0.5)).mean;
         // As in the tests of gaussian(): ‖e‖ is about √260.
         const limit = 8 * EPS32 * (4 + 1.5 * 20);
         assertClose(await denoised.data(), expected, limit, JSON.stringify(options));
@@ -116,7 +116,7 @@ Deno.test("wienerFloat64() minimises the mean square error over linear maps", as
   const column = async (c: number) => {
     const x = mean.slice();
     x[c]++;
-    return (await filter.denoise(x, sigma)).map((v, i) => v - mean[i]);
+    return (await filter.denoise(x, sigma)).mean.map((v, i) => v - mean[i]);
   };
   const [a, b] = [await column(0), await column(1)];
   const error = (w: readonly number[]) => {
@@ -159,7 +159,7 @@ Deno.test({
     for (const sigma of [2, 1, 0.5]) {
       const x = startNoise(3, 0, 32, 784).map((e, i) => clean[i] + sigma * e);
       const state = tensorSpace.from(x, [32, 28, 28, 1]);
-      const denoised = await denoiser.denoise(state, sigma);
+      const denoised = (await denoiser.denoise(state, sigma)).mean;
       const error = rms(await tensorSpace.values(denoised), clean);
       tensorSpace.dispose(state, denoised);
       // The error that its own variances promise: Σ λσ²/(λ+σ²).

@@ -239,11 +239,11 @@ Deno.test("collocation() ends where it should: noise left at a positive level, t
   assertClose(noisy.x, await flow.transport(start, 40, ENDS[1]), 1e-6, "positive end");
   assert.deepEqual([noisy.sigma, ...noisy.levels], [ENDS[1], ENDS[1], ENDS[1]]);
   const clean = await last({}, flow.denoiser, start, TO_ZERO);
-  assert.deepEqual([...clean.x], [...await flow.denoiser.denoise(noisy.x, ENDS[1])]);
+  assert.deepEqual([...clean.x], [...(await flow.denoiser.denoise(noisy.x, ENDS[1])).mean]);
   assert.equal(clean.x, clean.denoised);
   assert.deepEqual([clean.sigma, ...clean.levels], [0, 0, 0]);
   const only = await last({}, flow.denoiser, start, [40, 0]);
-  assert.deepEqual([...only.x], [...await flow.denoiser.denoise(start, 40)]);
+  assert.deepEqual([...only.x], [...(await flow.denoiser.denoise(start, 40)).mean]);
   assert.deepEqual([only.calls, only.evaluations], [1, 1]);
 });
 
@@ -276,11 +276,12 @@ Deno.test("collocation() is not converged where the denoiser jumps", async () =>
   const jumping: typeof denoiser = {
     ...denoiser,
     async denoise(x, sigma, options) {
-      const y = await denoiser.denoise(x, sigma, options);
-      return y.map((v, i) => {
+      const { mean } = await denoiser.denoise(x, sigma, options);
+      const jumped = mean.map((v, i) => {
         const level = typeof sigma === "number" ? sigma : sigma[Math.floor(i / 32)];
         return level < 0.3 ? 1.1 * v : v;
       });
+      return { mean: jumped };
     },
   };
   const { convergence } = await last({ tolerance: 1e-6 }, jumping, draw(24, 40));
@@ -294,10 +295,12 @@ Deno.test("collocation() has no use for roundings: eight bits cost little more t
   const bits: typeof denoiser = {
     ...denoiser,
     async denoise(x, sigma, options) {
-      return (await denoiser.denoise(x, sigma, options)).map((v) => {
+      const { mean } = await denoiser.denoise(x, sigma, options);
+      const rounded = mean.map((v) => {
         const unit = 2 ** (Math.floor(Math.log2(Math.abs(v) || 1)) - 7);
         return Math.round(v / unit) * unit;
       });
+      return { mean: rounded };
     },
   };
   const exact = (await last({ nodes: 12, tolerance: 1e-13, scale }, denoiser, start)).x;
@@ -336,8 +339,8 @@ function onTensors(denoiser: Denoiser<Float64Array>): Denoiser<AnyTensor> {
     ...denoiser,
     space: tensorSpace,
     async denoise(x, sigma, options) {
-      const y = await denoiser.denoise(Float64Array.from(await x.data()), sigma, options);
-      return tensorSpace.from(y, x.shape);
+      const { mean } = await denoiser.denoise(Float64Array.from(await x.data()), sigma, options);
+      return { mean: tensorSpace.from(mean, x.shape) };
     },
   } as Denoiser<AnyTensor>;
 }
@@ -445,7 +448,7 @@ Deno.test("collocation() aborts within a call: it rejects with the reason and as
 Deno.test("collocation() names the sample whose denoiser is not finite", async () => {
   const broken: Denoiser<Float64Array> = {
     ...ringTarget().denoiser,
-    denoise: (x) => Promise.resolve(x.map((_, i) => i === x.length - 1 ? NaN : 0)),
+    denoise: (x) => Promise.resolve({ mean: x.map((_, i) => i === x.length - 1 ? NaN : 0) }),
   };
   for (const options of [{}, { mode: "published" }] satisfies CollocationOptions[]) {
     await assert.rejects(

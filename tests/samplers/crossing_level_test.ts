@@ -35,8 +35,9 @@ const gaussian = gaussianFloat64(law);
 function shifted(distance: number): Denoiser<Float64Array> {
   return {
     ...optimal,
-    denoise: async (x, sigma) =>
-      (await optimal.denoise(x, sigma)).map((v) => v + distance / Math.sqrt(3)),
+    denoise: async (x, sigma) => ({
+      mean: (await optimal.denoise(x, sigma)).mean.map((v) => v + distance / Math.sqrt(3)),
+    }),
   };
 }
 
@@ -59,8 +60,11 @@ Deno.test("crossingLevel() is where the Gaussian is off by as much as the denois
 Deno.test("crossingLevel() adds deviations up as the flow does: a power law gives its own integral", async () => {
   const offBy = (f: (sigma: number) => number): Denoiser<Float64Array> => ({
     ...optimal,
-    denoise: async (x, sigma) =>
-      (await optimal.denoise(x, sigma)).map((v) => v + f(sigma as number) / Math.sqrt(3)),
+    denoise: async (x, sigma) => ({
+      mean: (await optimal.denoise(x, sigma)).mean.map((v) =>
+        v + f(sigma as number) / Math.sqrt(3)
+      ),
+    }),
   });
   const { sigma, displacement } = await crossingLevel(
     offBy(() => 0.02),

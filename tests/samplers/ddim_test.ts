@@ -24,7 +24,8 @@ function gaussian(lambda: number, seen: number[] = []): Denoiser<Float64Array> {
     space: arraySpace,
     denoise(x, sigma) {
       seen.push(sigma as number);
-      return Promise.resolve(x.map((v) => v * lambda / (lambda + (sigma as number) ** 2)));
+      const mean = x.map((v) => v * lambda / (lambda + (sigma as number) ** 2));
+      return Promise.resolve({ mean });
     },
   };
 }

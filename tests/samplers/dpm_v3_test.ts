@@ -148,7 +148,7 @@ Deno.test("dpmV3Statistics() are the regression of f' on f along the flow", asyn
   // f at three times on the exact trajectories, with l between the rows as a parabola.
   const f = await Promise.all([-eta, 0, eta].map(async (t) => {
     const at = await flow.transport(x, sigma, sigma * Math.exp(-t));
-    const denoised = await flow.denoiser.denoise(at, sigma * Math.exp(-t));
+    const denoised = (await flow.denoiser.denoise(at, sigma * Math.exp(-t))).mean;
     return at.map((v, k) => {
       const [before, here, after] = [row - 1, row, row + 1].map((j) => l[2 * j + k % 2]);
       const share = here + (after - before) / 2 * (t / width) +
@@ -220,7 +220,7 @@ Deno.test("dpmV3Statistics() do not depend on batches, and are kept on disk for 
     const other = {
       ...counted,
       denoise: async (...args: Parameters<typeof counted.denoise>) => {
-        return (await counted.denoise(...args)).map((v) => v / 2);
+        return { mean: (await counted.denoise(...args)).mean.map((v) => v / 2) };
       },
     };
     await dpmV3Statistics(other, set, options);

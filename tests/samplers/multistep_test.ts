@@ -250,7 +250,11 @@ Deno.test("unipc() takes the published systems, solved literally", async () => {
   const sigmas = [5, 3.5, 2.2, 1.5];
   const history = await exactHistory(MIXTURE, 11);
   const { denoiser } = MIXTURE.flow;
-  const D = [history[1].denoised, history[0].denoised, await denoiser.denoise(MIXTURE.start, 5)];
+  const D = [
+    history[1].denoised,
+    history[0].denoised,
+    (await denoiser.denoise(MIXTURE.start, 5)).mean,
+  ];
   const levels = [history[1].sigma, history[0].sigma, 5];
   const h = Math.log(5 / 3.5), B = -h;
   const r = [1, 0].map((j) => Math.log(5 / levels[j]) / h);
@@ -268,7 +272,7 @@ Deno.test("unipc() takes the published systems, solved literally", async () => {
   const [first] = await stepsOf(predictor, denoiser, MIXTURE.start, sigmas, { history });
   assert.ok(distance(first.x, predicted) < 1e-13);
   // The full 3×3 system of the corrector, by elimination on paper: rows 1, r, r².
-  const next = await denoiser.denoise(predicted, 3.5);
+  const next = (await denoiser.denoise(predicted, 3.5)).mean;
   const [p, q] = r;
   const g3 = (b[2] - (p + q) * b[1] + p * q * b[0]) / ((1 - p) * (1 - q));
   const g2 = (b[1] - p * b[0] - (1 - p) * g3) / (q - p);

@@ -122,14 +122,14 @@ Deno.test("adaptive steps count what a spy sees, and never evaluate at or below 
     assert.deepEqual([last.sigma, steps.at(-2)!.sigma, steps.at(-2)!.calls], [0, 0.01, calls]);
     assert.deepEqual(steps.at(-2)!.denoised, last.x);
     assert.ok(steps.every(({ sigma }, i) => i === 0 || sigma <= steps[i - 1].sigma));
-    const levels = await MIXTURE.flow.denoiser.denoise(steps.at(-2)!.x, 0.01);
+    const levels = (await MIXTURE.flow.denoiser.denoise(steps.at(-2)!.x, 0.01)).mean;
     assert.ok(distance(levels, last.x) < 1e-12);
   }
 });
 
 Deno.test("adaptive steps to 0 from a single positive level return the denoised state", async () => {
   const [step] = await stepsOf(dop853(), MIXTURE.flow.denoiser, MIXTURE.start, [5, 0]);
-  assert.deepEqual(step.x, await MIXTURE.flow.denoiser.denoise(MIXTURE.start, 5));
+  assert.deepEqual(step.x, (await MIXTURE.flow.denoiser.denoise(MIXTURE.start, 5)).mean);
   assert.deepEqual([step.sigma, step.evaluations, step.calls], [0, 1, 1]);
 });
 
@@ -137,8 +137,8 @@ Deno.test("adaptive steps end where a denoiser is noise, and say that they did n
   const noisy: Denoiser<Float64Array> = {
     ...GAUSSIAN.flow.denoiser,
     async denoise(x, sigma) {
-      const denoised = await GAUSSIAN.flow.denoiser.denoise(x, sigma);
-      return denoised.map((v) => v + 1e-3 * Math.sin(1e9 * v));
+      const { mean } = await GAUSSIAN.flow.denoiser.denoise(x, sigma);
+      return { mean: mean.map((v) => v + 1e-3 * Math.sin(1e9 * v)) };
     },
   };
   const { sigmas } = logSnrGrid(1, { sigmaMax: 5, sigmaMin: 4 });
@@ -151,7 +151,7 @@ Deno.test("adaptive steps end where a denoiser is noise, and say that they did n
 Deno.test("adaptive steps refuse outputs that are not finite, and tolerances out of range", async () => {
   const broken = {
     ...GAUSSIAN.flow.denoiser,
-    denoise: (x: Float64Array) => Promise.resolve(x.map(() => NaN)),
+    denoise: (x: Float64Array) => Promise.resolve({ mean: x.map(() => NaN) }),
   };
   await assert.rejects(endOf(dopri5(), broken, GAUSSIAN.start, [5, 1]), RangeError);
   for (const tolerance of [0, -1, 1, NaN]) assert.throws(() => dop853({ tolerance }), RangeError);

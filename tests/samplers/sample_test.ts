@@ -113,8 +113,8 @@ Deno.test("sample() reports progress and the facts of each step", async () => {
   assert.equal(seen.at(-1)!.fraction, 1);
   assert.equal(seen.at(-1)!.remaining, 0);
   assert.deepEqual(steps.map(({ sigma }) => sigma), karrasGrid(8).sigmas.slice(0, -1));
-  for (const { facts } of steps) assert.equal(facts!.effectiveSampleSize.length, 5);
-  const sizes = steps.map(({ facts }) => facts!.effectiveSampleSize[4]);
+  for (const { facts } of steps) assert.equal(facts!.effectiveSampleSize!.length, 5);
+  const sizes = steps.map(({ facts }) => facts!.effectiveSampleSize![4]);
   assert.ok(sizes[0] > 390, "at sigma 80 all points weigh");
   assertClose([sizes.at(-1)!], [1], 1e-6, "at sigma 0.002 one point weighs");
 });
@@ -205,7 +205,7 @@ Deno.test("sample() keeps the facts of the state that each step starts from, wha
     const { steps, trajectory } = await sample(optimalFloat64(set), { ...options, sampler });
     for (const [i, { sigma, facts }] of steps.entries()) {
       const at = referencePosterior(set, trajectory![i].x, sigma).facts.entropy;
-      const near = Array.from(at, (e, k) => Math.abs(e - facts!.entropy[k]));
+      const near = Array.from(at, (e, k) => Math.abs(e - facts!.entropy![k]));
       // UniPC evaluates at the predicted states, which are near those it steps from.
       assert.ok(
         Math.max(...near) < (sampler.name === "heun" ? 1e-12 : 1),

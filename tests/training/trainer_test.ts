@@ -155,7 +155,7 @@ Deno.test("a trained network is nearer to the optimal denoiser than a Gaussian i
       );
       const [wanted, learned, linear] = await Promise.all(
         [exact, ours, gaussian].map(async (denoiser) => {
-          const y = await denoiser.denoise(x, sigma);
+          const y = (await denoiser.denoise(x, sigma)).mean;
           const values = await tensorSpace.values(y);
           y.dispose();
           return values;
@@ -214,7 +214,10 @@ Deno.test("trainedDenoiser() computes on a backend beside the active one", async
       1,
     ]);
     const [here, there] = [trainedDenoiser(trained), trainedDenoiser(trained, { backend })];
-    const [a, b] = [await here.denoise(x, [0.3, 2]), await there.denoise(x, [0.3, 2])];
+    const [a, b] = [
+      (await here.denoise(x, [0.3, 2])).mean,
+      (await there.denoise(x, [0.3, 2])).mean,
+    ];
     assert.equal(tf.getBackend(), "cpu");
     const [wanted, found] = [await tensorSpace.values(a), await tensorSpace.values(b)];
     // Sums of up to 37 products, and a sigmoid, in three layers; everything is of order 1.

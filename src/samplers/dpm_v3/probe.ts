@@ -116,7 +116,8 @@ export class Probe<X> {
       this.signal?.throwIfAborted();
       const state = states.own(space.from(x, [sigmas.length, ...shape]));
       const output = states.own(
-        await this.denoiser.denoise(state, Float64Array.from(sigmas), { signal: this.signal }),
+        (await this.denoiser.denoise(state, Float64Array.from(sigmas), { signal: this.signal }))
+          .mean,
       );
       this.signal?.throwIfAborted();
       return Float64Array.from(await space.values(output));

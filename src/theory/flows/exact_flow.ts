@@ -104,9 +104,10 @@ export function exactFlow(row: FlowOfRow): ExactFlow {
       shape: row.shape ?? [dimension],
       space: arraySpace,
       mean: () => mean.slice(),
-      denoise(x, sigma, options) {
+      // deno-lint-ignore require-await -- So that what is thrown rejects.
+      async denoise(x, sigma, options) {
         options?.signal?.throwIfAborted();
-        return Promise.resolve(denoise(x, sigma));
+        return { mean: denoise(x, sigma) };
       },
     },
     async transport(x, from, to, options = {}) {

@@ -52,7 +52,7 @@ export interface IsotropicMixtureOptions {
  * import assert from "node:assert/strict";
  *
  * const { denoiser, divergence } = isotropicMixture([[-1], [1]]);
- * const [y] = await denoiser.denoise(Float64Array.of(0.5), 1);
+ * const [y] = (await denoiser.denoise(Float64Array.of(0.5), 1)).mean;
  * assert.ok(Math.abs(y - Math.tanh(0.5)) < 1e-15);
  * assert.ok(Math.abs(divergence(Float64Array.of(0.5), 1) - (1 - y * y)) < 1e-15);
  * ```

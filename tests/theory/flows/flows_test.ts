@@ -86,7 +86,7 @@ Deno.test("exact flows satisfy their equation: x + dσ (x − D)/σ, by central 
       await flow.transport(x, sigma, sigma + step),
       await flow.transport(x, sigma, sigma - step),
     ];
-    const d = await flow.denoiser.denoise(x, sigma);
+    const d = (await flow.denoiser.denoise(x, sigma)).mean;
     const slope = x.map((v, i) => (v - d[i]) / sigma);
     // Third derivatives are of order 10 here: step²/6 · 10, and 1e-14/step of rounding.
     assertClose(up.map((v, i) => (v - down[i]) / (2 * step)), slope, 2e-7, flow.name);
@@ -100,10 +100,10 @@ Deno.test("exact flows do not mix rows, and take one noise level per row", async
     const alone = await flow.transport(x.slice(5 * d, 6 * d), 3, 0.5);
     assert.deepEqual(together.slice(5 * d, 6 * d), alone);
     const sigmas = Float64Array.from({ length: 16 }, (_, r) => 1 + r / 4);
-    const denoised = await flow.denoiser.denoise(x, sigmas);
+    const denoised = (await flow.denoiser.denoise(x, sigmas)).mean;
     assert.deepEqual(
       denoised.slice(9 * d, 10 * d),
-      await flow.denoiser.denoise(x.slice(9 * d, 10 * d), sigmas[9]),
+      (await flow.denoiser.denoise(x.slice(9 * d, 10 * d), sigmas[9])).mean,
     );
   }
 });
@@ -124,7 +124,7 @@ Deno.test("gaussianFlow() denoises by the Wiener filter: (Σ + σ²I) Σ⁻¹ (D
   const d = 5, sigma = 0.7;
   const [mean, matrix] = [random(d), covariance(d)];
   const x = random(d);
-  const denoised = await gaussianFlow(gaussianLaw(mean, matrix)).denoiser.denoise(x, sigma);
+  const denoised = (await gaussianFlow(gaussianLaw(mean, matrix)).denoiser.denoise(x, sigma)).mean;
   // x − D = σ² (Σ + σ²I)⁻¹ (x − μ): multiplied back, nothing is inverted.
   const noise = x.map((v, c) => v - denoised[c]);
   const expected = x.map((v, c) => sigma * sigma * (v - mean[c]));
@@ -226,7 +226,7 @@ Deno.test("mixtureFlow() denoises by Tweedie's formula, D = x + σ² ∇ ln p", 
   });
   const flow = mixtureFlow(fullMixture);
   // Central differences: 1e-16/step of rounding and step² of truncation.
-  assertClose(await flow.denoiser.denoise(x, sigma), expected, 1e-9, "Tweedie");
+  assertClose((await flow.denoiser.denoise(x, sigma)).mean, expected, 1e-9, "Tweedie");
 });
 
 Deno.test("mixtures of equal spread use the same posterior by either formula", () => {
@@ -249,10 +249,10 @@ Deno.test("empiricalFlow() is the mixture of points and the optimal denoiser", a
   const mixture = mixtureFlow(mixtureLaw([1, 1, 1, 1], rows.map((row) => gaussianLaw(row, 0))));
   const flow = empiricalFlow(points);
   const x = flow.draw(6, 3, 8);
-  const optimal = await optimalFloat64(points).denoise(x, 0.4);
-  assertClose(await flow.denoiser.denoise(x, 0.4), optimal, 0, "optimal");
+  const optimal = (await optimalFloat64(points).denoise(x, 0.4)).mean;
+  assertClose((await flow.denoiser.denoise(x, 0.4)).mean, optimal, 0, "optimal");
   // Logits of up to |x|²/2σ² ≈ 100 are rounded.
-  assertClose(await mixture.denoiser.denoise(x, 0.4), optimal, 1e-13, "mixture");
+  assertClose((await mixture.denoiser.denoise(x, 0.4)).mean, optimal, 1e-13, "mixture");
   assertClose(
     await mixture.transport(x, 3, 0.2),
     await flow.transport(x, 3, 0.2),
