@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { escapeMarkdown, visible } from "./_escape.ts";
 import { referencesOfMetric } from "./metrics/_references.ts";
 
 /** A metric, by its function. */
@@ -57,7 +58,7 @@ export function cite(...methods: readonly (Citable | CitedMetric)[]): Citations 
   const references = [...papers.values()];
   const citations: Citations = {
     references,
-    text: references.map((reference, i) => `${i + 1}. ${reference}`).join("\n"),
+    text: references.map((reference, i) => `${i + 1}. ${visible(reference)}`).join("\n"),
     markdown: references.map((reference, i) => `${i + 1}. ${linked(reference)}`).join("\n"),
     bibtex: bibtexOf(references),
   };
@@ -89,10 +90,20 @@ function identifierOf(reference: string): { text: string; kind: string; id: stri
 
 function linked(reference: string): string {
   const found = identifierOf(reference);
-  if (!found) return reference;
+  if (!found) return escapeMarkdown(reference);
   const { text, kind, id } = found;
-  const address = kind === "arxiv" ? `https://arxiv.org/abs/${id}` : `https://doi.org/${id}`;
-  return reference.replace(text, `[${text}](${address})`);
+  const address = kind === "arxiv" ? "https://arxiv.org/abs/" : "https://doi.org/";
+  const at = reference.indexOf(text);
+  const [before, after] = [reference.slice(0, at), reference.slice(at + text.length)];
+  const link = `[${escapeMarkdown(text)}](${address}${
+    encodeURI(id).replace(/[()'"<>]/g, encoded)
+  })`;
+  return escapeMarkdown(before) + link + escapeMarkdown(after);
+}
+
+/** A character that would end a link. */
+function encoded(character: string): string {
+  return `%${character.charCodeAt(0).toString(16).toUpperCase().padStart(2, "0")}`;
 }
 
 function bibtexOf(references: readonly string[]): string {
@@ -143,5 +154,11 @@ function plain(text: string): string {
 
 /** Characters that mean something else to LaTeX. */
 function escaped(text: string): string {
-  return text.replace(/[&%$#_]/g, (character) => `\\${character}`);
+  return visible(text).replace(/[&%$#_{}\\~^]/g, (c) => LATEX[c] ?? `\\${c}`);
 }
+
+const LATEX: Readonly<Record<string, string>> = {
+  "\\": "\\textbackslash{}",
+  "~": "\\textasciitilde{}",
+  "^": "\\textasciicircum{}",
+};

@@ -10,6 +10,7 @@
  * @module
  */
 import { COUNT } from "./_defaults.ts";
+import { visible, visibleLines } from "./_escape.ts";
 import { openSpace } from "./cli/codec.ts";
 import { openData } from "./cli/data.ts";
 import type { RunData } from "./cli/data.ts";
@@ -82,7 +83,7 @@ function complain(error: unknown, code: number): number {
     : found;
   // A bar may stand on the line.
   if (Deno.stderr.isTerminal()) standardError().write("\r\x1b[K");
-  console.error(message.replaceAll(/\s*\n\s*/g, " "));
+  console.error(visible(message.replaceAll(/\s*\n\s*/g, " ")));
   return code;
 }
 
@@ -213,7 +214,7 @@ async function openOutput(path: string): Promise<OutputFolder> {
 }
 
 function say({ quiet }: RunRequest, line: string): void {
-  if (!quiet) console.error(line);
+  if (!quiet) console.error(visible(line));
 }
 
 /** How the samples were reached, in a few words. */
@@ -236,13 +237,13 @@ function report(
   time: number,
   paths: readonly string[],
 ): void {
-  if (options.json) console.log(JSON.stringify(record, null, 2));
+  if (options.json) console.log(visibleLines(JSON.stringify(record, null, 2)));
   if (options.json || options.quiet) return;
   console.log(
-    `${count} sample${count === 1 ? "" : "s"} of ${dataset.summary()}\n` +
+    `${count} sample${count === 1 ? "" : "s"} of ${visible(dataset.summary())}\n` +
       `${wayOf(options, record)}, seed ${options.seed}, ${seconds(time)}:`,
   );
-  for (const path of paths) console.log(`  ${path}`);
+  for (const path of paths) console.log(`  ${visible(path)}`);
 }
 
 if (import.meta.main) {

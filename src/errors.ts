@@ -5,6 +5,8 @@
  * @module
  */
 
+import { visible } from "./_escape.ts";
+
 /**
  * A file or folder that cannot be read as the data it should be.
  *
@@ -41,7 +43,7 @@ export class DatasetError extends Error {
     expected: string,
     options?: ErrorOptions,
   ) {
-    super(`Cannot read ${file}: found ${found}, wanted ${expected}`, options);
+    super(visible(`Cannot read ${file}: found ${found}, wanted ${expected}`), options);
     this.file = file;
     this.found = found;
     this.expected = expected;
@@ -73,9 +75,8 @@ export class WriteError extends Error {
    * @param cause The error of the system.
    */
   constructor(file: string, cause: Error) {
-    super(`Cannot write ${file}: ${cause.message.replace(/(\(os error \d+\)).*$/s, "$1")}`, {
-      cause,
-    });
+    const reason = cause.message.replace(/(\(os error \d+\)).*$/s, "$1");
+    super(visible(`Cannot write ${file}: ${reason}`), { cause });
     this.file = file;
   }
 }

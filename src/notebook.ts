@@ -14,6 +14,7 @@
  */
 import { received } from "./_received.ts";
 import { Buffer } from "node:buffer";
+import { escapeHtml, escapeMarkdown, visible } from "./_escape.ts";
 import { isImage, sizeOf } from "./_shape.ts";
 import { drawMarkedBy } from "./_shows_itself.ts";
 import type { Citations } from "./cite.ts";
@@ -177,7 +178,7 @@ function together(bundles: readonly MediaBundle[]): MediaBundle {
     "image/png" in bundle
       ? `<img src="data:image/png;base64,${bundle["image/png"]}">`
       : bundle["image/svg+xml"] ?? bundle["text/html"] ??
-        `<p>${String(bundle["text/plain"]).replace(/[&<>]/g, (c) => `&#${c.charCodeAt(0)};`)}</p>`
+        `<p>${escapeHtml(String(bundle["text/plain"]))}</p>`
   );
   return {
     "text/html": html.join("\n"),
@@ -207,7 +208,7 @@ async function bundlesOf(
   if (isRun(thing)) return await runBundles(thing, options);
   if (thing instanceof Dataset) {
     return [
-      ["-summary", textBundle(thing.summary())],
+      ["-summary", nameBundle(thing.summary())],
       ["", await datasetBundle(thing, options)],
     ];
   }
@@ -280,6 +281,11 @@ function textBundle(text: string): MediaBundle {
     : { "text/markdown": text, "text/plain": text };
 }
 
+/** Text that holds names, which are data and no markup. */
+function nameBundle(text: string): MediaBundle {
+  return { "text/markdown": escapeMarkdown(text), "text/plain": visible(text) };
+}
+
 function tableBundle(rows: readonly TableRow[]): MediaBundle {
   return { "text/html": tableHtml(rows), "text/plain": tableText(rows) };
 }
@@ -303,7 +309,7 @@ async function runBundles(
     ...(released ? ["released"] : []),
   ].join(", ");
   return [
-    ["-summary", textBundle(summary)],
+    ["-summary", nameBundle(summary)],
     ...(released ? [] : [["", await bundleOf(x, settings)] satisfies [string, MediaBundle]]),
     ...(trajectory
       ? [
@@ -328,7 +334,7 @@ async function chartBundle(spec: ChartSpec): Promise<MediaBundle> {
   return {
     "application/vnd.vegalite.v5+json": spec,
     "image/svg+xml": await chartSvg(spec),
-    "text/plain": typeof spec.title === "string" ? `[chart: ${spec.title}]` : "[chart]",
+    "text/plain": typeof spec.title === "string" ? `[chart: ${visible(spec.title)}]` : "[chart]",
   };
 }
 

@@ -11,6 +11,7 @@
  * @module
  */
 import { parseArgs } from "node:util";
+import { visible } from "../_escape.ts";
 import { checkWritable } from "../_temporary_file.ts";
 import { encodeAutoencoder } from "../codecs/autoencoder_codec.ts";
 import { trainAutoencoder } from "../codecs/autoencoder.ts";
@@ -67,7 +68,7 @@ export async function main(args: readonly string[], signal?: AbortSignal): Promi
       console.error("Interrupted: nothing was written");
       return 130;
     }
-    console.error(error instanceof Error ? error.message : String(error));
+    console.error(visible(error instanceof Error ? error.message : String(error)));
     // Values out of range are the user's as well.
     return error instanceof RangeError || error instanceof DatasetError ? 2 : 1;
   }
@@ -90,7 +91,7 @@ async function train(
   values: ReturnType<typeof parseStrictly>,
   signal?: AbortSignal,
 ): Promise<void> {
-  const say = (line: string) => values.quiet || console.error(line);
+  const say = (line: string) => values.quiet || console.error(visible(line));
   const options = optionsOf(values);
   const limit = whole("limit", values.limit, 1);
   const file = values.out ?? "codec.safetensors";

@@ -4,6 +4,8 @@
  * @module
  */
 
+import { escapeHtml, visible } from "../_escape.ts";
+
 /** One row of a table: a value per column name. */
 export type TableRow = Readonly<
   Record<string, string | number | boolean | null | undefined>
@@ -62,18 +64,14 @@ export function cellText(value: Cell): string {
   return String(Number(value.toPrecision(4)));
 }
 
-function escape(text: string): string {
-  return text.replace(/[&<>"]/g, (c) => `&#${c.charCodeAt(0)};`);
-}
-
 /** The rows as an HTML table; numbers to four digits, to the right. */
 export function tableHtml(rows: readonly TableRow[]): string {
   const columns = columnsOf(rows);
   const cell = (value: Cell) =>
     `<td style="text-align:${typeof value === "number" ? "right" : "left"}">${
-      escape(cellText(value))
+      escapeHtml(cellText(value))
     }</td>`;
-  const head = columns.map((name) => `<th>${escape(name)}</th>`).join("");
+  const head = columns.map((name) => `<th>${escapeHtml(name)}</th>`).join("");
   const body = rows.map((row) => `<tr>${columns.map((name) => cell(row[name])).join("")}</tr>`);
   return `<table><thead><tr>${head}</tr></thead><tbody>${body.join("")}</tbody></table>`;
 }
@@ -81,15 +79,16 @@ export function tableHtml(rows: readonly TableRow[]): string {
 /** The rows as lines of text in columns; numbers to four digits, to the right. */
 export function tableText(rows: readonly TableRow[]): string {
   const columns = columnsOf(rows);
+  const textOf = (value: Cell) => visible(cellText(value));
   const widths = columns.map((name) =>
-    Math.max(name.length, ...rows.map((row) => cellText(row[name]).length))
+    rows.reduce((most, row) => Math.max(most, textOf(row[name]).length), visible(name).length)
   );
   const lines = [
-    columns.map((name, i) => name.padEnd(widths[i])),
+    columns.map((name, i) => visible(name).padEnd(widths[i])),
     widths.map((width) => "-".repeat(width)),
     ...rows.map((row) =>
       columns.map((name, i) => {
-        const text = cellText(row[name]);
+        const text = textOf(row[name]);
         return typeof row[name] === "number" ? text.padStart(widths[i]) : text.padEnd(widths[i]);
       })
     ),

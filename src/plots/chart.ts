@@ -4,6 +4,9 @@
  * @module
  */
 
+import type { Loader } from "vega";
+import { received } from "../_received.ts";
+
 /** Any value of JSON. */
 export type Json =
   | null
@@ -75,14 +78,33 @@ export async function chartSvg(spec: ChartSpec): Promise<string> {
   const { spec: program } = compile(
     spec as unknown as Parameters<typeof compile>[0],
   );
-  const view = new vega.View(vega.parse(program), {
-    renderer: "none",
-  });
+  const { loader, refused } = checkedLoader(vega.loader());
+  const view = new vega.View(vega.parse(program), { renderer: "none", loader });
   try {
-    return lighter(await view.toSVG());
+    const svg = await view.toSVG();
+    if (refused.length > 0) {
+      throw new RangeError(
+        `Cannot draw the chart: it links to ${received(refused[0])}, wanted a web address`,
+      );
+    }
+    return lighter(svg);
   } finally {
     view.finalize();
   }
+}
+
+/** A loader that keeps the addresses it refuses: of a rejection, the renderer would die unheard. */
+function checkedLoader(plain: Loader): { loader: Loader; refused: string[] } {
+  const refused: string[] = [];
+  const loader: Loader = {
+    ...plain,
+    sanitize: (address, options) =>
+      plain.sanitize(address, options).catch(() => {
+        refused.push(address);
+        return { href: "" };
+      }),
+  };
+  return { loader, refused };
 }
 
 /** Without the text of single points, and with paths and places rounded. */
