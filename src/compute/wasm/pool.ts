@@ -155,7 +155,9 @@ class PageThread implements Thread {
 }
 
 /** A fixed number of threads that share the work of one task at a time. */
-export class ThreadPool {
+class ThreadGroup {
+  /** Pools that use these threads. */
+  readonly users = new Set<ThreadPool>();
   readonly #workers: Thread[];
   #failure: DeviceError | undefined;
   #fail: (error: DeviceError) => void = () => {};
@@ -163,11 +165,7 @@ export class ThreadPool {
   readonly #relaxed: boolean;
   readonly #loaded = new Map<string, Promise<void>>();
 
-  /**
-   * @param threads How many.
-   * @param relaxed Whether to take modules with relaxed SIMD.
-   */
-  constructor(threads: number, relaxed: boolean) {
+  constructor(threads: number, relaxed: boolean, readonly lost: () => void) {
     this.#relaxed = relaxed;
     this.#workers = Array.from({ length: threads }, (_, thread) => {
       const worker = startThread(thread);
@@ -179,18 +177,6 @@ export class ThreadPool {
     });
   }
 
-  /** Number of threads. */
-  get threads(): number {
-    return this.#workers.length;
-  }
-
-  /**
-   * Makes the kernels of a module known to the threads. Done once; later calls cost nothing.
-   *
-   * @param name The name that tasks give.
-   * @param text The module.
-   * @throws {DeviceError} If the engine cannot compile it.
-   */
   load(name: string, text: ModuleText): Promise<void> {
     let loading = this.#loaded.get(name);
     if (!loading) {
@@ -209,24 +195,19 @@ export class ThreadPool {
     for (const worker of this.#workers) worker.postMessage({ name, compiled });
   }
 
-  /**
-   * Has all threads work through the shards of a task. Tasks wait for their turn.
-   *
-   * @param task The task; its control words are reset here.
-   * @param signal Stops the work after the blocks in hand.
-   * @throws {DeviceError} If a thread failed or the pool was disposed.
-   */
-  async run(task: ShardTask, signal?: AbortSignal): Promise<void> {
-    const turn = this.#queue.then(() => this.#run(task, signal));
+  /** Has the threads work through a task of a pool, when it is its turn. */
+  async run(task: ShardTask, user: PoolState, signal?: AbortSignal): Promise<void> {
+    const turn = this.#queue.then(() => this.#run(task, user, signal));
     this.#queue = turn.catch(() => {});
     await turn;
   }
 
-  async #run(task: ShardTask, signal?: AbortSignal): Promise<void> {
-    if (this.#failure) throw this.#failure;
+  async #run(task: ShardTask, user: PoolState, signal?: AbortSignal): Promise<void> {
+    this.#check(user);
     signal?.throwIfAborted();
     const control = new Int32Array(task.memory.buffer, task.control, 2).fill(0);
     const stop = () => Atomics.store(control, 1, 1);
+    user.stop = stop;
     signal?.addEventListener("abort", stop, { once: true });
     const finished = this.#workers.map((worker) =>
       new Promise<void>((resolve) => {
@@ -246,19 +227,100 @@ export class ThreadPool {
       ]);
     } finally {
       signal?.removeEventListener("abort", stop);
+      user.stop = undefined;
       this.#fail = () => {};
     }
+    this.#check(user);
     signal?.throwIfAborted();
   }
 
-  /** Ends the threads; later tasks are refused. */
-  dispose(): void {
+  #check({ disposed }: PoolState): void {
+    if (this.#failure) throw this.#failure;
+    if (disposed) throw new DeviceError("Cannot compute on the CPU: the device was disposed");
+  }
+
+  /** Ends the threads. */
+  end(): void {
     this.#lose("the device was disposed");
     for (const worker of this.#workers) void worker.terminate();
   }
 
   #lose(what: string): void {
+    this.lost();
     this.#failure ??= new DeviceError(`Cannot compute on the CPU: ${what}`);
     this.#fail(this.#failure);
+  }
+}
+
+/** What the threads have to know of a pool. */
+interface PoolState {
+  disposed: boolean;
+  /** Stops its task that is under way. */
+  stop?: () => void;
+}
+
+/** The threads of the process, by their number and kind. */
+const GROUPS = new Map<string, ThreadGroup>();
+
+/** Those that run, or new ones; a group that failed is no longer among them. */
+function threadGroup(threads: number, relaxed: boolean): ThreadGroup {
+  const key = `${threads} ${relaxed}`;
+  const running = GROUPS.get(key);
+  if (running) return running;
+  const group: ThreadGroup = new ThreadGroup(threads, relaxed, () => {
+    if (GROUPS.get(key) === group) GROUPS.delete(key);
+  });
+  GROUPS.set(key, group);
+  return group;
+}
+
+/**
+ * A hold on threads that share the work of one task at a time. Pools of as many threads share them: a
+ * process has one set, however many devices it opens, and it ends with the last pool that is disposed.
+ */
+export class ThreadPool {
+  /** Number of threads. */
+  readonly threads: number;
+  readonly #group: ThreadGroup;
+  readonly #state: PoolState = { disposed: false };
+
+  /**
+   * @param threads How many.
+   * @param relaxed Whether to take modules with relaxed SIMD.
+   */
+  constructor(threads: number, relaxed: boolean) {
+    this.threads = threads;
+    this.#group = threadGroup(threads, relaxed);
+    this.#group.users.add(this);
+  }
+
+  /**
+   * Makes the kernels of a module known to the threads. Done once; later calls cost nothing.
+   *
+   * @param name The name that tasks give.
+   * @param text The module.
+   * @throws {DeviceError} If the engine cannot compile it.
+   */
+  load(name: string, text: ModuleText): Promise<void> {
+    return this.#group.load(name, text);
+  }
+
+  /**
+   * Has all threads work through the shards of a task. Tasks wait for their turn.
+   *
+   * @param task The task; its control words are reset here.
+   * @param signal Stops the work after the blocks in hand.
+   * @throws {DeviceError} If a thread failed or the pool was disposed.
+   */
+  run(task: ShardTask, signal?: AbortSignal): Promise<void> {
+    return this.#group.run(task, this.#state, signal);
+  }
+
+  /** Lets go of the threads; a task under way stops, and it and later ones are refused. */
+  dispose(): void {
+    this.#state.disposed = true;
+    this.#state.stop?.();
+    this.#group.users.delete(this);
+    if (this.#group.users.size === 0) this.#group.end();
   }
 }
