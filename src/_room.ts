@@ -14,18 +14,41 @@ export function checkRoom(action: string, what: string, bytes: number): void {
   throw new RangeError(
     `Cannot ${action}: ${what} would take ${inGigabytes(bytes)}, wanted at most ${
       inGigabytes(free)
-    }, the memory there is for it`,
+    }, ${
+      typeof Deno !== "object" || mayAsk()
+        ? "the memory there is for it"
+        : "which is assumed, since --allow-sys=systemMemoryInfo is not given"
+    }`,
   );
 }
 
-/** The memory that may be taken; where that is a secret, as much as one array can hold. */
-function freeBytes(): number {
-  const told = typeof Deno === "object" &&
+/** What may be taken where nobody says what there is: as much as one array can hold. */
+const ASSUMED = 2 ** 33;
+
+/** Whether the system may be asked for its memory. */
+function mayAsk(): boolean {
+  return typeof Deno === "object" &&
     Deno.permissions.querySync({ name: "sys", kind: "systemMemoryInfo" }).state === "granted";
-  if (!told) return 2 ** 33;
+}
+
+/** The memory that may be taken. */
+function freeBytes(): number {
+  if (!mayAsk()) return ASSUMED;
   const { available, total } = Deno.systemMemoryInfo();
   // Systems that compress or swap call little of it available, and give more when asked.
-  return Math.max(available, total / 2);
+  const ofSystem = Math.max(available, total / 2);
+  // A container ends whoever takes more than its limit, whatever the system has.
+  const limit = (globalThis as { process?: Partial<NodeMemory> }).process?.constrainedMemory?.() ??
+    0;
+  return limit > 0 && limit < total
+    ? Math.min(ofSystem, Math.max(0, limit - Deno.memoryUsage().rss))
+    : ofSystem;
+}
+
+/** What of Node's `process` is asked, without a module that pages lack. */
+interface NodeMemory {
+  /** The limit of the process's control group in bytes, of whatever version; absurdly large where there is none. */
+  constrainedMemory(): number;
 }
 
 function inGigabytes(bytes: number): string {

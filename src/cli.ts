@@ -177,7 +177,17 @@ async function draw(
   await folder.write("run.json", JSON.stringify(record, null, 2) + "\n");
   signal?.throwIfAborted();
   const names = await folder.commit();
-  report(options, dataset, record, count, result.seconds, names);
+  try {
+    report(options, dataset, record, count, result.seconds, names);
+  } catch (cause) {
+    // Whoever closed the pipe has read enough.
+    if (cause instanceof Deno.errors.BrokenPipe) return;
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new RangeError(
+      `Cannot write to standard output: ${reason}, but the files are whole: ${names.join(", ")}`,
+      { cause },
+    );
+  }
 }
 
 async function readInit(

@@ -13,7 +13,7 @@ import {
   startNoise,
 } from "@closedform/diffusion";
 import { main } from "@closedform/diffusion/cli";
-import { join } from "@std/path";
+import { fromFileUrl, join } from "@std/path";
 import assert from "node:assert/strict";
 import { runSample, startSample } from "./_helpers/command.ts";
 import { dataPath, hasData } from "./_helpers/data.ts";
@@ -311,3 +311,36 @@ for (
       }),
   });
 }
+
+Deno.test("a full standard output does not hide where the files are, and a closed one is no fault", () =>
+  inFolder(async (folder) => {
+    const out = join(folder, "out");
+    const shell = async (line: string) => {
+      const { code, stderr } = await new Deno.Command("sh", {
+        args: [
+          "-c",
+          line,
+          "sh",
+          Deno.execPath(),
+          "run",
+          "-A",
+          "src/cli.ts",
+          "--out",
+          out,
+          "--count",
+          "1",
+        ],
+        cwd: fromFileUrl(new URL("..", import.meta.url)),
+      }).output();
+      return { code, stderr: new TextDecoder().decode(stderr) };
+    };
+    const full = await shell('"$@" > /dev/full');
+    assert.equal(full.code, 1);
+    assert.match(
+      full.stderr,
+      /standard output: No space left on device .* files are whole: .*samples\.npy/,
+    );
+    assert.ok((await samplesOf(out)).length > 0);
+    const closed = await shell('{ "$@"; echo "code $?" >&2; } | head -c 1');
+    assert.match(closed.stderr, /code 0\n$/);
+  }));

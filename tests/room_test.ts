@@ -15,8 +15,30 @@ Deno.test({
   permissions: { sys: false },
   fn() {
     checkRoom("draw", "many", 2 ** 33);
-    assert.throws(() => checkRoom("draw", "many", 2 ** 33 + 1), /wanted at most 8 GB/);
+    assert.throws(
+      () => checkRoom("draw", "many", 2 ** 33 + 1),
+      /wanted at most 8 GB, which is assumed, since --allow-sys=systemMemoryInfo is not given$/,
+    );
   },
+});
+
+Deno.test("checkRoom() counts what a container allows, less what is taken", () => {
+  const { process } = globalThis as unknown as { process: { constrainedMemory(): number } };
+  const { constrainedMemory } = process;
+  const { rss } = Deno.memoryUsage();
+  process.constrainedMemory = () => rss + 2 ** 29;
+  try {
+    checkRoom("draw", "some", 2 ** 28);
+    assert.throws(
+      () => checkRoom("draw", "more", 2 ** 30),
+      /wanted at most 0\.\d+ GB, the memory there is/,
+    );
+    // No limit is a number beyond all memory.
+    process.constrainedMemory = () => 2 ** 63;
+    checkRoom("draw", "more", 2 ** 30);
+  } finally {
+    process.constrainedMemory = constrainedMemory;
+  }
 });
 
 Deno.test("roomFor() says what there was no room for, and keeps other errors", () => {
