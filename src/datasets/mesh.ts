@@ -4,6 +4,8 @@
  * @module
  */
 import { checkWhole } from "../_checks.ts";
+import { atOnce, inTurns } from "../_turns.ts";
+import type { Interruptible } from "../_turns.ts";
 import { DatasetError } from "../errors.ts";
 import { RandomStream } from "../random.ts";
 import { checkLimit, checkOneOf } from "./_checks.ts";
@@ -85,10 +87,8 @@ export async function readMesh(
     );
   }
   const { count = 2048 } = options;
-  const set = points(
-    sampleMesh(mesh, { ...options, count: Math.min(count, limit) }),
-    name,
-  );
+  const samples = meshSamples(mesh, { ...options, count: Math.min(count, limit) });
+  const set = points(await inTurns(samples, options.signal), name);
   options.onProgress?.(set.count, set.count);
   return set;
 }
@@ -121,7 +121,13 @@ export function sampleMesh(
   mesh: TriangleMesh,
   options: SampleMeshOptions = {},
 ): Float64Array {
-  const { count = 2048, method = "area", seed = 0 } = options;
+  return atOnce(meshSamples(mesh, options));
+}
+
+function* meshSamples(
+  mesh: TriangleMesh,
+  { count = 2048, method = "area", seed = 0 }: SampleMeshOptions,
+): Interruptible<Float64Array> {
   checkWhole("sample a mesh", "count", count, 1, 2 ** 24);
   checkOneOf("sample a mesh", "method", method, ["area", "farthest"]);
   const cumulative = cumulativeAreas(mesh);
@@ -132,8 +138,8 @@ export function sampleMesh(
     );
   }
   return method === "area"
-    ? areaSamples(mesh, cumulative, count, seed)
-    : farthestPoints(areaSamples(mesh, cumulative, 8 * count, seed), count);
+    ? yield* areaSamples(mesh, cumulative, count, seed)
+    : yield* farthestPoints(yield* areaSamples(mesh, cumulative, 8 * count, seed), count);
 }
 
 /** The area of a mesh, in its units squared. */
@@ -154,15 +160,19 @@ function cumulativeAreas({ vertices, triangles }: TriangleMesh): Float64Array {
   return cumulative;
 }
 
-function areaSamples(
+/** Samples between two places where the work may be interrupted. */
+const SOME = 1024;
+
+function* areaSamples(
   { vertices, triangles }: TriangleMesh,
   cumulative: Float64Array,
   count: number,
   seed: number,
-): Float64Array {
+): Interruptible<Float64Array> {
   const total = cumulative[cumulative.length - 1];
   const samples = new Float64Array(3 * count);
   for (let i = 0; i < count; i++) {
+    if (i % SOME === 0) yield;
     const random = new RandomStream({ seed, sample: i, purpose: "data" });
     const t = firstAbove(cumulative, total * random.uniform());
     const root = Math.sqrt(random.uniform());
@@ -190,10 +200,11 @@ function firstAbove(rising: Float64Array, target: number): number {
 }
 
 /** Starts at the first candidate and takes, again and again, the one farthest from all taken. */
-function farthestPoints(candidates: Float64Array, count: number): Float64Array {
+function* farthestPoints(candidates: Float64Array, count: number): Interruptible<Float64Array> {
   const chosen = new Float64Array(3 * count);
   const nearest = new Float64Array(candidates.length / 3).fill(Infinity);
   for (let k = 0, farthest = 0; k < count; k++) {
+    yield;
     const [x, y, z] = candidates.subarray(3 * farthest, 3 * farthest + 3);
     chosen.set([x, y, z], 3 * k);
     let next = 0;

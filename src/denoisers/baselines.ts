@@ -5,6 +5,8 @@
  */
 import { checkWhole, SIGMA_RANGE } from "../_checks.ts";
 import { sizeOf } from "../_shape.ts";
+import { inTurns } from "../_turns.ts";
+import type { Interruptible } from "../_turns.ts";
 import { referenceNeighbours } from "../compute/neighbours.ts";
 import { samplePerRow, sigmaPerRow } from "../compute/posterior.ts";
 import type { Dataset } from "../datasets/dataset.ts";
@@ -15,6 +17,8 @@ import type { Denoiser } from "./denoiser.ts";
 const ACTION = "draw baseline points";
 /** Of more items, the mean is that of all. */
 const MOST_PICKS = 1e6;
+/** Items between two places where the work may be interrupted. */
+const SOME = 1024;
 
 /** Options of {@linkcode randomAverage}. */
 export interface RandomAverageOptions {
@@ -72,7 +76,8 @@ export function randomAverage<X>(
 ): Denoiser<X> {
   const { M = 2, seed = 0 } = options;
   checkWhole(ACTION, "M", M, 1, MOST_PICKS);
-  return drawn(dataset, space, seed, `mean of ${M} random items`, (stream) => {
+  return drawn(dataset, space, seed, `mean of ${M} random items`, function* (stream) {
+    yield;
     const picks = Array.from({ length: M }, () => stream.below(dataset.count));
     return meanOf(dataset, picks);
   });
@@ -113,7 +118,8 @@ export function localAverage<X>(
   checkWhole(ACTION, "M", M, 1, MOST_PICKS);
   checkWhole(ACTION, "neighbours", neighbours, 0, dataset.count - 1);
   const label = `mean of ${M} picks among an item and its ${neighbours} nearest`;
-  return drawn(dataset, space, seed, label, (stream) => {
+  return drawn(dataset, space, seed, label, function* (stream) {
+    yield;
     const item = dataset.values(stream.below(dataset.count));
     const { indices } = referenceNeighbours(dataset, item, neighbours + 1);
     return meanOf(dataset, Array.from({ length: M }, () => indices[stream.below(indices.length)]));
@@ -158,18 +164,21 @@ export function dirichletAverage<X>(
     );
   }
   const label = `Dirichlet average of concentration ${concentration}`;
-  return drawn(dataset, space, seed, label, (stream) => {
-    const logs = Float64Array.from(
-      { length: dataset.count },
-      () => logGamma(stream, concentration),
-    );
+  return drawn(dataset, space, seed, label, function* (stream) {
+    const logs = new Float64Array(dataset.count);
+    for (let i = 0; i < logs.length; i++) {
+      if (i % SOME === 0) yield;
+      logs[i] = logGamma(stream, concentration);
+    }
     const most = logs.reduce((a, b) => Math.max(a, b));
     const weights = logs.map((log) => Math.exp(log - most));
     const sum = weights.reduce((a, b) => a + b);
     const y = new Float64Array(dataset.dimension);
-    weights.forEach((weight, i) => {
+    for (let i = 0; i < weights.length; i++) {
+      if (i % SOME === 0) yield;
+      const weight = weights[i];
       if (weight > 0) dataset.values(i).forEach((v, c) => y[c] += weight / sum * v);
-    });
+    }
     return y;
   });
 }
@@ -242,7 +251,7 @@ function drawn<X>(
   space: StateSpace<X>,
   seed: number,
   label: string,
-  draw: (stream: RandomStream) => Float64Array,
+  draw: (stream: RandomStream) => Interruptible<Float64Array>,
 ): Denoiser<X> {
   const { shape, dimension } = dataset;
   let kept = new Map<number, Float64Array>();
@@ -262,8 +271,9 @@ function drawn<X>(
       for (let row = 0; row < rows; row++) {
         evaluate.signal?.throwIfAborted();
         const sample = samples[row];
+        const stream = new RandomStream({ seed, sample, purpose: "data" });
         const point = points.get(sample) ?? kept.get(sample) ??
-          draw(new RandomStream({ seed, sample, purpose: "data" }));
+          await inTurns(draw(stream), evaluate.signal);
         points.set(sample, point);
         out.set(point, row * dimension);
       }

@@ -7,6 +7,8 @@ import { checkKind, checkOptionNames } from "../_received.ts";
 import { DRAWS } from "../_defaults.ts";
 import { checkRoom } from "../_room.ts";
 import { sizeOf } from "../_shape.ts";
+import { inTurns } from "../_turns.ts";
+import type { Interruptible } from "../_turns.ts";
 import { samplePerRow, sigmaPerRow } from "../compute/posterior.ts";
 import type { EvaluateOptions } from "../compute/posterior.ts";
 import type { Subset } from "../compute/subset.ts";
@@ -16,6 +18,8 @@ import { levelKey, RandomStream } from "../random.ts";
 import { capabilitiesOf, subsetOf } from "./_capabilities.ts";
 import type { Denoiser } from "./denoiser.ts";
 
+/** Items between two places where the work may be interrupted. */
+const SOME = 1024;
 const ACTION = "smooth the denoiser";
 const GUMBEL_ACTION = `${ACTION} by gumbel draws`;
 
@@ -201,16 +205,8 @@ function gumbel<X>(
   const all = Uint32Array.from({ length: count }, (_, i) => i);
   return async (values, sigmas, samples, evaluate) => {
     const rows = sigmas.length, dimension = values.length / rows;
-    const subsets: Subset[] = [];
-    for (let row = 0; row < rows; row++) {
-      const scale = variance * (1 + sigmas[row]) / sigmas[row] ** 2;
-      const stream = new RandomStream({ seed, sample: samples[row], purpose: "smoothing" });
-      for (let m = 0; m < M; m++) {
-        // 1 − u is in (0, 1]; its logarithm is 0 with probability 2^-53, and then the number is infinite.
-        const tilt = () => -scale * Math.log(-Math.log(1 - stream.uniform()) || Number.MIN_VALUE);
-        subsets.push({ rows: all, logWeights: Float64Array.from(all, tilt) });
-      }
-    }
+    const drawn = gumbelSubsets(all, { variance, M, seed }, sigmas, samples);
+    const subsets = await inTurns(drawn, evaluate.signal);
     const queries = space.numbers(rows * M * dimension);
     for (let at = 0; at < queries.length; at++) {
       queries[at] = values[Math.floor(at / (M * dimension)) * dimension + at % dimension];
@@ -224,6 +220,31 @@ function gumbel<X>(
       (x) => subsetOf(base, GUMBEL_ACTION).denoiseOn(x, repeated(sigmas, M), subsets, each),
     );
   };
+}
+
+/** All items for each draw, with a Gumbel number each. */
+function* gumbelSubsets(
+  all: Uint32Array,
+  { variance, M, seed }: { readonly variance: number; readonly M: number; readonly seed: number },
+  sigmas: Float64Array,
+  samples: ArrayLike<number>,
+): Interruptible<Subset[]> {
+  const subsets: Subset[] = [];
+  for (let row = 0; row < sigmas.length; row++) {
+    const scale = variance * (1 + sigmas[row]) / sigmas[row] ** 2;
+    const stream = new RandomStream({ seed, sample: samples[row], purpose: "smoothing" });
+    // 1 − u is in (0, 1]; its logarithm is 0 with probability 2^-53, and then the number is infinite.
+    const tilt = () => -scale * Math.log(-Math.log(1 - stream.uniform()) || Number.MIN_VALUE);
+    for (let m = 0; m < M; m++) {
+      const logWeights = new Float64Array(all.length);
+      for (let i = 0; i < all.length; i++) {
+        if (i % SOME === 0) yield;
+        logWeights[i] = tilt();
+      }
+      subsets.push({ rows: all, logWeights });
+    }
+  }
+  return subsets;
 }
 
 /** What a denoiser makes of queries, as numbers. */
