@@ -12,6 +12,7 @@
 import { COUNT } from "./_defaults.ts";
 import { visible, visibleLines } from "./_escape.ts";
 import { openSpace } from "./cli/codec.ts";
+import { INTERRUPTED, runCommand } from "./cli/interrupt.ts";
 import { openData } from "./cli/data.ts";
 import type { RunData } from "./cli/data.ts";
 import { denoiserOf } from "./cli/denoisers.ts";
@@ -41,7 +42,6 @@ import { sample } from "./samplers/sample.ts";
 /** Failed before any work was done: nothing but the user can mend it. */
 const UNUSABLE = 2;
 const FAILED = 1;
-const INTERRUPTED = 130;
 /** Numbers per batch: small items are denoised many at a time. */
 const BATCH_NUMBERS = 2 ** 11;
 
@@ -257,13 +257,5 @@ function report(
 }
 
 if (import.meta.main) {
-  const controller = new AbortController();
-  let interrupted = false;
-  Deno.addSignalListener("SIGINT", () => {
-    // The first one lets the step in hand finish; the second one does not wait.
-    if (interrupted) Deno.exit(INTERRUPTED);
-    interrupted = true;
-    controller.abort(new DOMException("Interrupted", "AbortError"));
-  });
-  Deno.exit(await main(Deno.args, controller.signal));
+  await runCommand((signal) => main(Deno.args, signal));
 }

@@ -19,6 +19,7 @@ import type { AutoencoderOptions } from "../codecs/autoencoder.ts";
 import { loadDataset } from "../datasets/load.ts";
 import { DatasetError } from "../errors.ts";
 import { writeWhole } from "../training/checkpoint.ts";
+import { INTERRUPTED, runCommand } from "./interrupt.ts";
 import { telling } from "./data.ts";
 import { seconds } from "./progress.ts";
 import { positive, usageError, whole } from "./values.ts";
@@ -66,7 +67,7 @@ export async function main(args: readonly string[], signal?: AbortSignal): Promi
   } catch (error) {
     if (signal?.aborted) {
       console.error("Interrupted: nothing was written");
-      return 130;
+      return INTERRUPTED;
     }
     console.error(visible(error instanceof Error ? error.message : String(error)));
     // Values out of range are the user's as well.
@@ -129,10 +130,5 @@ function optionsOf(values: ReturnType<typeof parseStrictly>): AutoencoderOptions
 }
 
 if (import.meta.main) {
-  const controller = new AbortController();
-  Deno.addSignalListener(
-    "SIGINT",
-    () => controller.abort(new DOMException("Interrupted", "AbortError")),
-  );
-  Deno.exit(await main(Deno.args, controller.signal));
+  await runCommand((signal) => main(Deno.args, signal));
 }
