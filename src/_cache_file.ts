@@ -2,17 +2,21 @@
  * Results on disk, so that they are computed once.
  *
  * ```text
- * magic (8) | key (32) | length of the payload (8, little-endian) | payload | CRC-32 of all before (4)
+ * magic (8) | key (32) | length of the payload (8, little-endian) | SHA-256 of the payload (32) | payload
  * ```
  *
  * A cache is taken whole or not at all: it is written under another name and renamed, and read only
- * if magic, key, length and checksum fit.
+ * if magic, key, length and digest fit. It is for the same user on the same machine: whoever can write to its folder
+ * can forge it, so that readers check what they can of the payload too.
  */
 import { granted, isFileSystemError } from "./_file_system.ts";
-import { folderOf, removeAbandoned, temporaryName } from "./_temporary_file.ts";
+import { folderOf, temporaryName } from "./_temporary_file.ts";
 
-const HEADER = 8 + 32 + 8;
-const CHECKSUM = 4;
+const HEADER = 8 + 32 + 8 + 32;
+/** What is written takes minutes: after so many milliseconds without a change, a killed process left it. */
+const ABANDONED = 24 * 60 * 60 * 1000;
+/** Caches in the making, by their names. */
+const PART = /^[0-9a-f]{32}\.[a-z]+\.[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.part$/;
 
 /** What a cache is valid for, as a key: the SHA-256 of the parts, each with its length. */
 export async function cacheKey(...parts: readonly (string | Uint8Array)[]): Promise<Uint8Array> {
@@ -35,7 +39,7 @@ async function sha256(bytes: Uint8Array): Promise<Uint8Array> {
  * Without a path library: pages load this file too, and never have a cache.
  */
 export function cacheFileIn(folder: string, key: Uint8Array, suffix: string): string {
-  return `${folder || "."}/${key.subarray(0, 16).toHex()}.${suffix}`;
+  return `${folder}/${key.subarray(0, 16).toHex()}.${suffix}`;
 }
 
 /**
@@ -58,14 +62,10 @@ export async function readCacheFile(
     if (isFileSystemError(error)) return undefined;
     throw error;
   }
-  const end = bytes.length - CHECKSUM;
-  if (end < HEADER) return undefined;
-  const header = encodeHeader(magic, key, end - HEADER);
-  const { crc32 } = await import("node:zlib");
-  const valid = header.every((byte, i) => bytes[i] === byte) &&
-    new DataView(bytes.buffer, bytes.byteOffset).getUint32(end, true) ===
-      crc32(bytes.subarray(0, end));
-  return valid ? bytes.subarray(HEADER, end) : undefined;
+  if (bytes.length < HEADER) return undefined;
+  const payload = bytes.subarray(HEADER);
+  const header = await encodeHeader(magic, key, [payload]);
+  return header.every((byte, i) => bytes[i] === byte) ? payload : undefined;
 }
 
 /**
@@ -83,18 +83,11 @@ export async function writeCacheFile(
   payload: readonly Uint8Array[],
 ): Promise<void> {
   if (!await granted("write", file)) return;
-  const header = encodeHeader(magic, key, payload.reduce((sum, { length }) => sum + length, 0));
-  const checksum = new Uint8Array(CHECKSUM);
-  const { crc32 } = await import("node:zlib");
-  new DataView(checksum.buffer).setUint32(
-    0,
-    payload.reduce((sum, part) => crc32(part, sum), crc32(header)),
-    true,
-  );
-  await removeAbandoned(folderOf(file));
+  const header = await encodeHeader(magic, key, payload);
+  await removeAbandoned(folderOf(file), magic);
   const temporary = temporaryName(file);
   try {
-    await writeParts(temporary, [header, ...payload, checksum]);
+    await writeParts(temporary, [header, ...payload]);
     await Deno.rename(temporary, file);
   } catch (error) {
     await Deno.remove(temporary).catch(() => {});
@@ -120,10 +113,45 @@ export async function makeCacheFolder(folder: string): Promise<void> {
   }
 }
 
-function encodeHeader(magic: string, key: Uint8Array, length: number): Uint8Array {
+/**
+ * Removes what killed processes left of caches in the making: with the name and the beginning of one, and untouched
+ * for a day. What cannot be removed stays: it is never read.
+ */
+async function removeAbandoned(folder: string, magic: string): Promise<void> {
+  if (!await granted("read", folder) || !await granted("write", folder)) return;
+  try {
+    for await (const { name, isFile } of Deno.readDir(folder)) {
+      const file = `${folder}/${name}`;
+      if (!isFile || !PART.test(name) || !await begins(file, magic)) continue;
+      const { mtime } = await Deno.lstat(file);
+      if (mtime && Date.now() - mtime.getTime() > ABANDONED) await Deno.remove(file);
+    }
+  } catch (error) {
+    if (!isFileSystemError(error)) throw error;
+  }
+}
+
+async function begins(file: string, magic: string): Promise<boolean> {
+  using open = await Deno.open(file);
+  const found = new Uint8Array(magic.length);
+  const read = await open.read(found);
+  return read === magic.length && new TextDecoder().decode(found) === magic;
+}
+
+async function encodeHeader(
+  magic: string,
+  key: Uint8Array,
+  payload: readonly Uint8Array[],
+): Promise<Uint8Array> {
+  // Of parts, which the web's own digest does not take. Imported here: pages load this file too.
+  const { createHash } = await import("node:crypto");
+  const hash = createHash("sha256");
+  for (const part of payload) hash.update(part);
+  const length = payload.reduce((sum, { length }) => sum + length, 0);
   const header = new Uint8Array(HEADER);
   header.set(new TextEncoder().encode(magic));
   header.set(key, 8);
   new DataView(header.buffer).setBigUint64(40, BigInt(length), true);
+  header.set(hash.digest(), 48);
   return header;
 }

@@ -64,21 +64,29 @@ Deno.test("writeCacheFile() leaves nothing behind where it cannot write, and kee
   });
 });
 
-Deno.test("writeCacheFile() removes what builds left that were killed a day ago, and nothing else", async () => {
+Deno.test("writeCacheFile() removes what caches in the making were left a day ago, and nothing else", async () => {
   await withFolder(async (folder) => {
     const key = await cacheKey("a"), day = 24 * 60 * 60 * 1000;
-    const part = () => `${crypto.randomUUID()}.part`;
-    const [young, old] = [`x.${part()}`, `y.${part()}`], foreign = ["x.part", "x", "z.1234.part"];
-    const ages = [[young, 0.9], [old, 1], ...foreign.map((name) => [name, 9])] as [
-      string,
-      number,
-    ][];
-    for (const [name, days] of ages) {
-      await Deno.writeTextFile(`${folder}/${name}`, "");
+    const part = (name: string) => `${name}.${crypto.randomUUID()}.part`;
+    const cache = `${"0123456789abcdef".repeat(2)}.spectrum`;
+    const [old, young, other, empty] = Array.from({ length: 4 }, () => part(cache));
+    const kept: [string, string, number][] = [
+      [young, MAGIC, 0.9],
+      // Of a user, and such as look like one of ours.
+      ...["samples.npy", "x", "a.spectrum"].map((name) =>
+        [part(name), MAGIC, 9] as [string, string, number]
+      ),
+      [other, "a user's", 9],
+      [empty, "", 9],
+      ["x.part", MAGIC, 9],
+      [cache, MAGIC, 9],
+    ];
+    for (const [name, content, days] of [[old, `${MAGIC}, cut o`, 1] as const, ...kept]) {
+      await Deno.writeTextFile(`${folder}/${name}`, content);
       await Deno.utime(`${folder}/${name}`, 0, new Date(Date.now() - days * day - 1000));
     }
     await writeCacheFile(`${folder}/cache`, MAGIC, key, []);
-    assert.deepEqual(names(folder).sort(), ["cache", young, ...foreign].sort());
+    assert.deepEqual(names(folder).sort(), ["cache", ...kept.map(([name]) => name)].sort());
   });
 });
 

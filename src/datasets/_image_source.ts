@@ -10,8 +10,6 @@ export interface ImageFile {
   readonly file: string;
   /** Its path within the source, `class/…/name` or `name`. */
   readonly name: string;
-  /** Its content, in short: size and time or checksum, to tell whether it changed. */
-  readonly stamp: string;
   /** Its bytes. */
   read(): Promise<Uint8Array>;
 }
@@ -25,8 +23,6 @@ export interface ImageSource extends Disposable {
   readonly classNames?: readonly string[];
   /** The class of each file. */
   readonly labels?: Uint32Array;
-  /** Where a cache of the decoded images belongs. */
-  readonly cacheFile: string;
   /** Whether it is a folder, not an archive. */
   readonly isFolder: boolean;
 }
@@ -48,14 +44,13 @@ async function openFolder(folder: string): Promise<ImageSource> {
   const names = all.filter(isImage);
   const files = await Promise.all(names.map(async (name) => {
     const file = join(folder, name);
-    const { size, mtime, isFile } = await stat(file, WANTED);
+    const { isFile } = await stat(file, WANTED);
     if (!isFile) throw new DatasetError(file, "no regular file", "an image");
     const read = () => readBytes(file, MOST_FILE);
-    return { file, name, stamp: `${size} ${mtime?.getTime()}`, read };
+    return { file, name, read };
   }));
   return {
     ...classify(folder, files, all.filter(isOther)),
-    cacheFile: join(folder, ".closedform.cache"),
     isFolder: true,
     [Symbol.dispose]() {},
   };
@@ -70,12 +65,10 @@ async function openArchive(file: string): Promise<ImageSource> {
     const files = images.map((entry) => ({
       file: `${file}/${entry.name}`,
       name: entry.name.slice(depth),
-      stamp: `${entry.size} ${entry.crc}`,
       read: () => archive.read(entry),
     }));
     return {
       ...classify(file, files, shown.map(({ name }) => name).filter(isOther)),
-      cacheFile: `${file}.closedform.cache`,
       isFolder: false,
       [Symbol.dispose]: () => archive[Symbol.dispose](),
     };

@@ -4,12 +4,13 @@
  * @module
  */
 import { checkWhole } from "../_checks.ts";
+import { cacheFolder } from "../_cache_folder.ts";
 import { checkOptionNames } from "../_received.ts";
 import { DatasetError } from "../errors.ts";
 import { checkLimit, checkOneOf } from "./_checks.ts";
 import { decodeImage, type Pixels } from "./_decode_image.ts";
 import { allocate } from "./_files.ts";
-import { type ImageArray, imageCacheKey, readCache, writeCache } from "./_image_cache.ts";
+import { type ImageArray, throughImageCache } from "./_image_cache.ts";
 import { type ImageFile, openImages } from "./_image_source.ts";
 import { Dataset } from "./dataset.ts";
 import type { ReadOptions } from "./read_options.ts";
@@ -24,10 +25,11 @@ export interface ImagesOptions extends ReadOptions {
   /** 1 for grey, by the luma of Rec. 601, 3 for colour. Default: 1 if every image is grey, else 3. */
   readonly channels?: 1 | 3;
   /**
-   * Keeps the decoded images for the next time: in the folder as `.closedform.cache`, or
-   * beside the archive. Where that cannot be written there is no cache. Default: true for folders, false for archives.
+   * Keeps the decoded images for the next time, under a key of what the files hold: in this folder, or for true in the
+   * one that the variable `CLOSEDFORM_CACHE` names, if not `none`, or in the user's folder of caches. Where that cannot
+   * be written, or may not be, there is no cache. Default: true for folders, false for archives.
    */
-  readonly cache?: boolean;
+  readonly cache?: string | boolean;
   /** Told the names of images that are passed over because of their format, such as GIF or HEIC. */
   readonly onPassedOver?: (names: readonly string[]) => void;
   /** The data set's name. Default: the path. */
@@ -80,16 +82,16 @@ export async function readImages(
   checkOneOf(`read ${path}`, "channels", channels, [1, 3, undefined]);
   signal?.throwIfAborted();
   using source = await openImages(path);
-  const { cacheFile, classNames, labels, isFolder, passedOver } = source;
+  const { classNames, labels, isFolder, passedOver } = source;
   if (passedOver.length > 0) options.onPassedOver?.(passedOver);
   const files = source.files.slice(0, checkLimit(options.limit));
-  const decode = () => decodeAll(files, size, options);
-  // A part of the images is not worth a cache, and would replace that of the whole.
-  const cached = (options.cache ?? isFolder) &&
-    files.length === source.files.length;
-  const { data, shape } = cached
-    ? await throughCache(cacheFile, files, [size, channels], decode)
-    : await decode();
+  const decode = (files: readonly ImageFile[]) => decodeAll(files, size, options);
+  // A part of the images is not worth a cache.
+  const whole = files.length === source.files.length;
+  const folder = await cacheFolder(`read ${path}`, whole && (options.cache ?? isFolder));
+  const { data, shape } = folder === undefined
+    ? await decode(files)
+    : await throughImageCache(folder, files, [size, channels], decode, signal);
   return new Dataset({
     data,
     shape,
@@ -97,20 +99,6 @@ export async function readImages(
     labels: labels?.subarray(0, files.length),
     classNames,
   });
-}
-
-async function throughCache(
-  cacheFile: string,
-  files: readonly ImageFile[],
-  options: unknown,
-  decode: () => Promise<ImageArray>,
-): Promise<ImageArray> {
-  const key = await imageCacheKey(files, options);
-  const cached = await readCache(cacheFile, key, files.length);
-  if (cached) return cached;
-  const images = await decode();
-  await writeCache(cacheFile, key, images);
-  return images;
 }
 
 async function decodeAll(

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { cacheFolder } from "../_cache_folder.ts";
 import {
   cacheFileIn,
   cacheKey,
@@ -26,19 +27,19 @@ const MAGIC = "CFMASK01";
 export class MaskCache {
   readonly #spectrum: Spectrum;
   readonly #rule: MaskRule;
-  readonly #folder: string | false;
+  readonly #cache: string | boolean | undefined;
   readonly #masks = new Map<number, Mask>();
   #content?: Uint8Array;
 
   /**
    * @param spectrum The spectrum.
    * @param rule How masks are cut.
-   * @param folder Where large masks are kept, or false.
+   * @param cache Where large masks are kept: a folder, false for nowhere, or by default in the usual one.
    */
-  constructor(spectrum: Spectrum, rule: MaskRule, folder: string | false) {
+  constructor(spectrum: Spectrum, rule: MaskRule, cache?: string | boolean) {
     this.#spectrum = spectrum;
     this.#rule = rule;
-    this.#folder = folder;
+    this.#cache = cache;
   }
 
   /**
@@ -58,9 +59,11 @@ export class MaskCache {
   }
 
   async #throughDisk(sigma: number, signal?: AbortSignal): Promise<Mask> {
-    const d = this.#spectrum.mean.length, folder = this.#folder;
+    const d = this.#spectrum.mean.length;
     const make = () => localityMask(this.#spectrum, sigma, this.#rule, { signal });
-    if (folder === false || d < LEAST_CACHED || this.#rule.theta === 0) return await make();
+    if (d < LEAST_CACHED || this.#rule.theta === 0) return await make();
+    const folder = await cacheFolder("make a mask", this.#cache);
+    if (folder === undefined) return await make();
     const key = await this.#key(sigma);
     const file = cacheFileIn(folder, key, "mask");
     const cached = await readCacheFile(file, MAGIC, key);

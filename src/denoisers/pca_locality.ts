@@ -50,8 +50,8 @@ export interface PcaLocalityOptions extends Partial<MaskRule>, WorkOptions {
   readonly average?: { readonly batch: number };
   /** The spectrum that masks are made from. Default: that of the data. */
   readonly spectrum?: Spectrum;
-  /** The folder where spectra and masks of 256 and more coordinates are kept, or false. Default `".closedform-spectra.cache"`. */
-  readonly cache?: string | false;
+  /** Where spectra and masks of 256 and more coordinates are kept, as of {@linkcode dataSpectrum}. */
+  readonly cache?: string | boolean;
 }
 
 /** A denoiser by PCA locality, over all stored data or some of them. */
@@ -260,7 +260,7 @@ interface Model {
 
 async function makeModel(dataset: Dataset, options: PcaLocalityOptions): Promise<Model> {
   const data = options.class === undefined ? dataset : dataset.classSubset(options.class);
-  const { cache = ".closedform-spectra.cache", temperature = 1, average } = options;
+  const { cache = true, temperature = 1, average } = options;
   const rule = { ...options, theta: options.theta ?? publishedTheta(data.name) };
   checkRule(rule);
   const { signal, onProgress } = options;

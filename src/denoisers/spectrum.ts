@@ -4,6 +4,7 @@
  * @module
  */
 import { checkKind } from "../_received.ts";
+import { cacheFolder } from "../_cache_folder.ts";
 import {
   cacheFileIn,
   cacheKey,
@@ -42,10 +43,11 @@ export interface SpectrumOptions extends WorkOptions {
    */
   readonly floor?: number | "discarded";
   /**
-   * The folder where decompositions of 256 and more dimensions are kept, or false for none. A folder
-   * that cannot be written, or may not be, is done without. Default `".closedform-spectra.cache"`.
+   * Where decompositions of 256 and more dimensions are kept: a folder, or false for none. One that cannot be written,
+   * or may not be, is done without. Default true: the folder that the variable `CLOSEDFORM_CACHE` names, if not
+   * `none`, or the user's folder of caches.
    */
-  readonly cache?: string | false;
+  readonly cache?: string | boolean;
 }
 
 /** Decompositions that take less than a second are not kept. */
@@ -147,14 +149,15 @@ export function lowRank(
 }
 
 async function throughCache(data: Dataset, options: SpectrumOptions): Promise<Spectrum> {
-  const { cache = ".closedform-spectra.cache" } = options;
-  if (cache === false || data.dimension < LEAST_CACHED) return await decompose(data, options);
+  const folder = await cacheFolder("take the spectrum", options.cache);
+  if (folder === undefined || data.dimension < LEAST_CACHED) return await decompose(data, options);
   const key = await spectrumKey(data);
-  const file = cacheFileIn(cache, key, "spectrum");
+  const file = cacheFileIn(folder, key, "spectrum");
   const cached = await readCacheFile(file, MAGIC, key);
-  if (cached) return decode(cached, data.dimension);
+  const known = cached && decode(cached, data.dimension);
+  if (known && fits(known, data)) return known;
   const spectrum = await decompose(data, options);
-  await makeCacheFolder(cache);
+  await makeCacheFolder(folder);
   await writeCacheFile(file, MAGIC, key, encode(spectrum));
   return spectrum;
 }
@@ -214,15 +217,53 @@ function encode({ mean, variances, basis }: Spectrum): Uint8Array[] {
   );
 }
 
-function decode(payload: Uint8Array, d: number): Spectrum {
-  const numbers = new Float64Array(payload.buffer, payload.byteOffset, payload.byteLength / 8);
-  const rank = (numbers.length - d) / (d + 1);
+/** The spectrum of a payload; nothing if its size is that of none. */
+function decode(payload: Uint8Array, d: number): Spectrum | undefined {
+  const rank = (payload.byteLength / 8 - d) / (d + 1);
+  if (!Number.isInteger(rank) || rank < 1 || rank > d) return undefined;
+  // Whatever place the payload has in the file, numbers need one that is a multiple of their size.
+  const numbers = new Float64Array(payload.slice().buffer);
   return {
     mean: numbers.subarray(0, d),
     variances: numbers.subarray(d, d + rank),
     basis: numbers.subarray(d + rank),
     floor: 0,
   };
+}
+
+/** Rounding of mean, trace and lengths, relative to what is summed; far above what 64-bit sums lose. */
+const ROUNDING = 1e-6;
+
+/**
+ * Whether a spectrum that was kept can be that of the data: its mean and its sum of variances are theirs, the
+ * variances fall, and the directions have unit length. That costs one pass over the data.
+ */
+function fits({ mean, variances, basis }: Spectrum, data: Dataset): boolean {
+  const d = data.dimension, expected = data.mean();
+  const { trace, square } = secondMoments(data, expected);
+  const near = (a: number, b: number, scale: number) => Math.abs(a - b) <= ROUNDING * scale;
+  const sum = variances.reduce((sum, v) => sum + v, 0);
+  return mean.every((m, c) => near(m, expected[c], Math.sqrt(square))) &&
+    variances.every((v, k) => v >= 0 && (k === 0 || v <= variances[k - 1])) &&
+    near(sum, trace, trace + square * Number.EPSILON / ROUNDING) &&
+    variances.every((_, k) => {
+      const row = basis.subarray(k * d, (k + 1) * d);
+      return near(row.reduce((sum, v) => sum + v * v, 0), 1, 1);
+    });
+}
+
+/** The trace of the sample covariance, and the mean square of an item. */
+function secondMoments(data: Dataset, mean: Float64Array): { trace: number; square: number } {
+  const { scale, offset } = affineOf(data), { count, dimension } = data;
+  let deviation = 0, square = 0;
+  for (let i = 0, at = 0; i < count; i++) {
+    for (let c = 0; c < dimension; c++, at++) {
+      const v = data.data[at] * scale + offset;
+      deviation += (v - mean[c]) ** 2;
+      square += v * v;
+    }
+  }
+  return { trace: deviation / Math.max(1, count - 1), square: square / count };
 }
 
 function checkRank(rank: number, most: number): void {

@@ -367,13 +367,15 @@ Deno.test("readImages() reports progress and stops when aborted", async () => {
 });
 
 /** Reads and tells how many images were decoded. */
+/** What `readImages()` gives, and how many images it decoded. Hidden, the cache may lie among the images. */
 async function decoded(folder: string, options: ImagesOptions = {}): Promise<[Dataset, number]> {
   let count = 0;
-  const set = await readImages(folder, { ...options, onProgress: () => count++ });
+  const onProgress = () => count++;
+  const set = await readImages(folder, { cache: `${folder}/.cache`, ...options, onProgress });
   return [set, count];
 }
 
-Deno.test("readImages() caches a folder until a file or an option changes", async () => {
+Deno.test("readImages() caches a folder until what the files hold, their names or an option change", async () => {
   await withFolder(async (folder) => {
     const red = await encode(2, 2, RED);
     await write(folder, "a/x.png", red);
@@ -389,15 +391,68 @@ Deno.test("readImages() caches a folder until a file or an option changes", asyn
     // A part is decoded without the cache, which stays that of the whole.
     assert.equal((await decoded(folder, { size: 3, channels: 1, limit: 1 }))[1], 1);
     assert.equal((await decoded(folder, { size: 3, channels: 1 }))[1], 0);
+    // The same bytes at another time are the same images.
     await Deno.utime(`${folder}/a/x.png`, 1, 1);
-    assert.equal((await decoded(folder, { size: 3, channels: 1 }))[1], 2);
+    assert.equal((await decoded(folder, { size: 3, channels: 1 }))[1], 0);
     await Deno.rename(`${folder}/a/x.png`, `${folder}/a/z.png`);
     assert.equal((await decoded(folder, { size: 3, channels: 1 }))[1], 2);
     await write(folder, "a/w.png", red);
     const [third, all] = await decoded(folder, { size: 3, channels: 1 });
     assert.deepEqual([third.count, all], [3, 3]);
     const names = Array.from(Deno.readDirSync(folder), ({ name }) => name).sort();
-    assert.deepEqual(names, [".closedform.cache", "a", "b"]);
+    assert.deepEqual(names, [".cache", "a", "b"]);
+  });
+});
+
+Deno.test("readImages() sees an image that is replaced by one of equal size and time, also in an archive", async () => {
+  await withFolder(async (folder) => {
+    const [one, two] = await Promise.all(
+      [200, 100].map((red) => encode(2, 2, () => [red, 10, 10, 255])),
+    );
+    assert.equal(one.length, two.length);
+    for (const [image, shade] of [[one, 200], [two, 100], [one, 200]] as const) {
+      await write(folder, "images/x.png", image);
+      await Deno.utime(`${folder}/images/x.png`, 1, 1);
+      assert.equal((await decoded(`${folder}/images`))[0].data[0], shade);
+      const archive = await write(folder, "x.zip", zipSync({ "x.png": image }));
+      assert.equal((await decoded(archive, { cache: `${folder}/zips` }))[0].data[0], shade);
+    }
+  });
+});
+
+Deno.test("readImages() takes no cache that comes with the images, and puts none there", async () => {
+  await withFolder(async (folder) => {
+    const [mine, forged] = [`${folder}/mine`, `${folder}/forged`];
+    await write(mine, "x.png", await encode(2, 2, RED));
+    await write(forged, "x.png", await encode(2, 2, GREY));
+    for (const cache of [".closedform.cache", "."]) {
+      // What a user's own folder would hold for these images, were it the folder of images.
+      await readImages(forged, { cache: `${forged}/${cache}` });
+    }
+    for (const { name, isFile } of Deno.readDirSync(forged)) {
+      if (isFile && name !== "x.png") await Deno.copyFile(`${forged}/${name}`, `${mine}/${name}`);
+    }
+    const before = Array.from(Deno.readDirSync(mine), ({ name }) => name).sort();
+    assert.equal(before.length, 2);
+    const [set] = await decoded(mine, { cache: `${folder}/own` });
+    assert.deepEqual(set.data, (await readImages(mine, { cache: false })).data);
+    assert.deepEqual(Array.from(Deno.readDirSync(mine), ({ name }) => name).sort(), before);
+  });
+});
+
+Deno.test("readImages() files pixels under the bytes that were decoded, whatever lay there before", async () => {
+  await withFolder(async (folder) => {
+    const path = await write(folder, "images/x.png", await encode(2, 2, RED));
+    await write(folder, "images/y.png", await encode(2, 2, RED));
+    const grey = await encode(2, 2, GREY);
+    // The second image changes after both were read for their digests.
+    await readImages(`${folder}/images`, {
+      cache: `${folder}/cache`,
+      onProgress: (done) => done === 1 && Deno.writeFileSync(path.replace("x.png", "y.png"), grey),
+    });
+    await write(folder, "images/y.png", await encode(2, 2, RED));
+    const again = await readImages(`${folder}/images`, { cache: `${folder}/cache` });
+    assert.deepEqual(again.data, (await readImages(`${folder}/images`, { cache: false })).data);
   });
 });
 
@@ -405,7 +460,8 @@ Deno.test("readImages() rebuilds a damaged cache", async () => {
   await withFolder(async (folder) => {
     await write(folder, "x.png", await encode(4, 3, GREY));
     const [expected] = await decoded(folder);
-    const cache = `${folder}/.closedform.cache`;
+    const [name] = Array.from(Deno.readDirSync(`${folder}/.cache`), ({ name }) => name);
+    const cache = `${folder}/.cache/${name}`;
     const bytes = await Deno.readFile(cache);
     const damages: Uint8Array[] = [
       NONE,
@@ -425,20 +481,20 @@ Deno.test("readImages() rebuilds a damaged cache", async () => {
   });
 });
 
-Deno.test("readImages() does without a cache where none can be written, and keeps one beside an archive if asked", async () => {
+Deno.test("readImages() does without a cache where none can be written, and keeps one of an archive if asked", async () => {
   await withFolder(async (folder) => {
     const image = await encode(2, 2, RED);
     await write(folder, "images/x.png", image);
-    // A folder in the cache's place cannot be read or replaced by a file.
-    await Deno.mkdir(`${folder}/images/.closedform.cache/full`, { recursive: true });
-    assert.equal((await decoded(`${folder}/images`))[1], 1);
-    assert.equal((await decoded(`${folder}/images`))[1], 1);
-    const names = Array.from(Deno.readDirSync(`${folder}/images`), ({ name }) => name).sort();
-    assert.deepEqual(names, [".closedform.cache", "x.png"]);
+    // A file in the place of the folder takes none.
+    await write(folder, "taken", Uint8Array.of(1));
+    for (let i = 0; i < 2; i++) {
+      assert.equal((await decoded(`${folder}/images`, { cache: `${folder}/taken` }))[1], 1);
+    }
+    assert.deepEqual(await Deno.readFile(`${folder}/taken`), Uint8Array.of(1));
     const path = await write(folder, "x.zip", zipSync({ "x.png": image }));
-    assert.equal((await decoded(path, { cache: true }))[1], 1);
-    assert.equal((await decoded(path, { cache: true }))[1], 0);
-    assert.ok((await Deno.stat(`${path}.closedform.cache`)).isFile);
+    assert.equal((await decoded(path, { cache: `${folder}/zips` }))[1], 1);
+    assert.equal((await decoded(path, { cache: `${folder}/zips` }))[1], 0);
+    await assert.rejects(readImages(path, { cache: "" }), RangeError);
   });
 });
 

@@ -2,6 +2,7 @@ import { Dataset, dataSpectrum, lowRank, startNoise } from "@closedform/diffusio
 import type { Spectrum } from "@closedform/diffusion";
 import { fromFileUrl } from "@std/path";
 import assert from "node:assert/strict";
+import { writeCacheFile } from "../../src/_cache_file.ts";
 import { referenceMoments } from "../../src/compute/covariance.ts";
 import { referenceEigen } from "../../src/compute/eigen/eigen_decomposition.ts";
 import { withFolder, write } from "../_helpers/files.ts";
@@ -121,6 +122,60 @@ Deno.test("dataSpectrum() reads from its cache what it would compute, bit by bit
       assertSame(await dataSpectrum(set, { cache, onProgress: () => calls.second++ }), first);
       assert.ok(calls.second > before, "computed again");
       assertClose(await Deno.readFile(`${cache}/${name}`), whole, 0, "written again");
+    }
+  });
+});
+
+Deno.test("dataSpectrum() takes no spectrum from a cache that cannot be that of the data", async () => {
+  await withFolder(async (cache) => {
+    const set = images(300);
+    const first = await dataSpectrum(set, { cache });
+    const [{ name }] = [...Deno.readDirSync(cache)];
+    const file = `${cache}/${name}`, whole = await Deno.readFile(file);
+    const key = whole.subarray(8, 40), magic = new TextDecoder().decode(whole.subarray(0, 8));
+    const { mean, variances, basis } = first, d = mean.length;
+    const forged: Record<string, Float64Array[]> = {
+      "variances of 0.5": [mean, variances.map(() => 0.5), basis],
+      "an empty basis": [mean, variances],
+      "a basis of zeros": [mean, variances, new Float64Array(basis.length)],
+      "another mean": [mean.map((m) => m + 0.1), variances, basis],
+      "rising variances": [mean, variances.toReversed(), basis],
+      "a negative variance": [mean, variances.with(d - 1, -1).with(0, variances[0] + 1), basis],
+      "no number": [mean, variances.with(3, NaN), basis],
+      "fewer directions": [mean, variances.subarray(0, 9), basis.subarray(0, 9 * d)],
+      "nothing": [],
+    };
+    for (const [what, parts] of Object.entries(forged)) {
+      await writeCacheFile(
+        file,
+        magic,
+        key,
+        parts.map((part) => new Uint8Array(part.slice().buffer)),
+      );
+      assertSame(await dataSpectrum(set, { cache }), first);
+      assertClose(await Deno.readFile(file), whole, 0, `written again, after ${what}`);
+    }
+  });
+});
+
+Deno.test("dataSpectrum() takes its own spectrum from the cache, however far off or few the data are", async () => {
+  await withFolder(async (cache) => {
+    const noise = startNoise(3, 0, 40, 1100);
+    const set = (scale: number, offset: number, dimension: number) =>
+      new Dataset({
+        data: Float32Array.from(noise, (e) => scale * e + offset),
+        shape: [dimension],
+        name: "noise",
+      });
+    const sets = [
+      ...[set(1, 1e6, 440), set(1e-6, 1, 440), set(1e9, 0, 440), set(1, 0, 1100)],
+      ...[set(0, 3, 440), set(0, 0, 440), set(1, 1e4, 1100)],
+    ];
+    for (const [k, data] of sets.entries()) {
+      const first = await dataSpectrum(data, { cache });
+      let calls = 0;
+      assertSame(await dataSpectrum(data, { cache, onProgress: () => calls++ }), first);
+      assert.equal(calls, 0, `set ${k}`);
     }
   });
 });

@@ -96,8 +96,8 @@ export async function imageCache(folder: string): Promise<TimedWriter> {
   return await cacheWriter(
     folder,
     `import { readImages } from "${sourceUrl("src/datasets/images.ts")}";
-     await readImages(${JSON.stringify(folder)});`,
-    (name) => name === ".closedform.cache",
+     await readImages(${JSON.stringify(folder)}, { cache: ${JSON.stringify(folder)} });`,
+    (name) => name.endsWith(".images"),
     10,
   );
 }

@@ -4,6 +4,7 @@
  * @module
  */
 import { sizeOf } from "../../_shape.ts";
+import { cacheFolder } from "../../_cache_folder.ts";
 import {
   cacheFileIn,
   cacheKey,
@@ -27,10 +28,10 @@ export interface DpmV3StatisticsOptions extends TableRange {
   /** Samples per call of the denoiser. Default 64. */
   readonly batchSize?: number;
   /**
-   * The folder where tables are kept, or false for none. A folder that cannot be written, or may not be, is done
-   * without. Default `".closedform-statistics.cache"`.
+   * Where tables are kept: a folder, or false for none. One that cannot be written, or may not be, is done without.
+   * Default true: the folder that the variable `CLOSEDFORM_CACHE` names, if not `none`, or the user's folder of caches.
    */
-  readonly cache?: string | false;
+  readonly cache?: string | boolean;
   /** Cancels the computation. */
   readonly signal?: AbortSignal;
   /** Called now and then with the levels that are done and all levels. */
@@ -81,7 +82,7 @@ export async function dpmV3Statistics<X>(
   options: DpmV3StatisticsOptions = {},
 ): Promise<DpmV3Statistics> {
   const { sigmaMax = 80, sigmaMin = 0.002, intervals = 120, samples = 64, seed = 0 } = options;
-  const { batchSize = 64, cache = ".closedform-statistics.cache" } = options;
+  const { batchSize = 64 } = options;
   const whole = { intervals, samples, batchSize };
   for (const [name, value] of Object.entries(whole)) {
     if (!Number.isInteger(value) || value < (name === "samples" ? 2 : 1)) {
@@ -107,13 +108,15 @@ export async function dpmV3Statistics<X>(
   const draws = new Draws(dataset, samples, seed);
   using stop = stopButton(options.signal);
   const probe = new Probe(denoiser, draws, batchSize, stop.signal);
-  if (cache === false) return await estimate(probe, range, options.onProgress);
+  const folder = await cacheFolder("estimate the statistics", options.cache);
+  if (folder === undefined) return await estimate(probe, range, options.onProgress);
   const key = await keyOf(probe, range, samples, seed);
-  const file = cacheFileIn(cache, key, "statistics");
+  const file = cacheFileIn(folder, key, "statistics");
   const kept = await readCacheFile(file, MAGIC, key);
-  if (kept) return decode(kept, range);
+  const known = kept && decode(kept, range, dataset.dimension);
+  if (known) return known;
   const statistics = await estimate(probe, range, options.onProgress);
-  await makeCacheFolder(cache);
+  await makeCacheFolder(folder);
   await writeCacheFile(
     file,
     MAGIC,
@@ -123,9 +126,16 @@ export async function dpmV3Statistics<X>(
   return statistics;
 }
 
-function decode(payload: Uint8Array, range: Required<TableRange>): DpmV3Statistics {
+/** The tables of a payload; nothing if it holds none of this size, or no numbers. */
+function decode(
+  payload: Uint8Array,
+  range: Required<TableRange>,
+  dimension: number,
+): DpmV3Statistics | undefined {
+  const size = levelsOf(range).length * dimension;
+  if (payload.byteLength !== 3 * size * Float64Array.BYTES_PER_ELEMENT) return undefined;
   const numbers = new Float64Array(payload.slice().buffer);
-  const size = numbers.length / 3;
+  if (!numbers.every(Number.isFinite)) return undefined;
   const [l, s, b] = [0, 1, 2].map((k) => numbers.slice(k * size, (k + 1) * size));
   return { ...range, l, s, b };
 }
