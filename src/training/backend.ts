@@ -26,7 +26,7 @@ export interface TrainingBackend extends Disposable {
  * Opens a backend for training, with gradients.
  *
  * `"auto"` takes WebGPU when there is a hardware adapter, else tfjs's WebAssembly backend, which trains on one core
- * several times faster than its plain one.
+ * several times faster than its plain one; the plain one where files may not be read without asking, as that of WebAssembly.
  *
  * @param kind Which. Default `"auto"`.
  * @returns The backend. The one that was active stays active.
@@ -61,6 +61,10 @@ export async function openTrainingBackend(
       case "auto": {
         const found = await findAdapter();
         if (found && !found.software) return await openGpu(`${found.name} is there`);
+        if (!await readsFiles()) {
+          await useCpuBackend();
+          return backendOf("cpu", "there is no GPU, and no permission to read the module of wasm");
+        }
         await startWasm();
         return backendOf("wasm", "there is no GPU");
       }
@@ -77,6 +81,12 @@ export async function openTrainingBackend(
 async function openGpu(reason: string): Promise<TrainingBackend> {
   const device = await openDevice("webgpu");
   return backendOf("webgpu", reason, () => device.dispose());
+}
+
+/** Whether tfjs can read its module, which lies in npm's cache, without a question to the user; pages fetch it. */
+async function readsFiles(): Promise<boolean> {
+  return typeof Deno !== "object" ||
+    (await Deno.permissions.query({ name: "read" })).state === "granted";
 }
 
 async function startWasm(): Promise<void> {

@@ -120,7 +120,8 @@ interface Thread {
 function startThread(number: number): Thread {
   if (!NODE_THREADS) return new PageThread(number);
   const port = 'globalThis.process.getBuiltinModule("node:worker_threads").parentPort';
-  return new NODE_THREADS.Worker(`(${threadMain})(${port}, ${number})`, { eval: true });
+  // Threads need no variables of the environment, which may not be read without asking.
+  return new NODE_THREADS.Worker(`(${threadMain})(${port}, ${number})`, { eval: true, env: {} });
 }
 
 /**
