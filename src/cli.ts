@@ -17,8 +17,9 @@ import { openData } from "./cli/data.ts";
 import type { RunData } from "./cli/data.ts";
 import { denoiserOf } from "./cli/denoisers.ts";
 import { helpOf } from "./cli/help.ts";
+import { Inputs } from "./cli/inputs.ts";
 import { optionsOf, parseTexts, UsageError } from "./cli/options.ts";
-import type { RunOptions, RunRequest } from "./cli/options.ts";
+import type { OptionTexts, RunOptions, RunRequest } from "./cli/options.ts";
 import { OutputFolder } from "./cli/output.ts";
 import { planRun } from "./cli/plan.ts";
 import { seconds, standardError, terminalProgress } from "./cli/progress.ts";
@@ -28,7 +29,7 @@ import { dataDigest, runRecord } from "./cli/record.ts";
 import { samplerOf } from "./cli/sampler.ts";
 import { planTeleport } from "./cli/teleport.ts";
 import { someOf, warningsAfter, warningsBefore } from "./cli/warnings.ts";
-import { writeSamples } from "./cli/write_samples.ts";
+import { filesOf, writeSamples } from "./cli/write_samples.ts";
 import { openDevice } from "./compute/open_device.ts";
 import type { Dataset } from "./datasets/dataset.ts";
 import type { FileRows } from "./datasets/file_rows.ts";
@@ -64,7 +65,7 @@ export async function main(args: readonly string[], signal?: AbortSignal): Promi
   try {
     const help = helpOf(args);
     if (help !== undefined) console.log(help.trimEnd());
-    else await run(await recall(parseTexts(args), signal), signal);
+    else await sampleTo(parseTexts(args), signal);
     return 0;
   } catch (error) {
     if (signal?.aborted) return complain("Interrupted: nothing was written", INTERRUPTED);
@@ -87,11 +88,13 @@ function complain(error: unknown, code: number): number {
   return code;
 }
 
-async function run({ texts, sameData }: Recalled, signal?: AbortSignal): Promise<void> {
+async function sampleTo(given: OptionTexts, signal?: AbortSignal): Promise<void> {
+  const { texts, sameData } = await recall(given, signal);
   const request = optionsOf(texts);
+  const inputs = new Inputs({ ...texts, ...(given.from && { from: given.from }) });
   using data = await openData(request, (line) => say(request, line), signal);
   if (sameData) await checkSame(data, sameData);
-  const folder = await openOutput(request.out);
+  const folder = await openOutput(request, data, inputs);
   try {
     await draw(request, data, folder, signal);
   } finally {
@@ -174,11 +177,12 @@ async function draw(
     ...(jump && { teleport: jump.record(result) }),
   };
   await writeSamples(folder, result, { options, dataset: data.dataset, space, count });
-  await folder.write("run.json", JSON.stringify(record, null, 2) + "\n");
+  const whole = { ...record, files: folder.digests };
+  await folder.write("run.json", JSON.stringify(whole, null, 2) + "\n");
   signal?.throwIfAborted();
   const names = await folder.commit();
   try {
-    report(options, dataset, record, count, result.seconds, names);
+    report(options, dataset, whole, count, result.seconds, names);
   } catch (cause) {
     // Whoever closed the pipe has read enough.
     if (cause instanceof Deno.errors.BrokenPipe) return;
@@ -214,9 +218,13 @@ async function readInit(
   return { count, values: data };
 }
 
-async function openOutput(path: string): Promise<OutputFolder> {
+async function openOutput(
+  { out, overwrite, ...options }: RunRequest,
+  { dataset }: RunData,
+  inputs: Inputs,
+): Promise<OutputFolder> {
   try {
-    return await OutputFolder.open(path);
+    return await OutputFolder.open(out, { files: filesOf(options, dataset), inputs, overwrite });
   } catch (error) {
     if (!(error instanceof WriteError)) throw error;
     throw new UsageError(`${error.message}, wanted a folder that takes files`);

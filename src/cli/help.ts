@@ -30,7 +30,8 @@ Usage: deno task sample [options]
   --init FILE.npy   start noise of unit variance instead of the seed: float32, one row per sample
   --device NAME     ${names(DEVICES, 45)}[auto]
   --out DIR         where to write samples.png, samples.npy, run.json, and of points in
-                    space samples.ply                            [out]
+                    space samples.ply, in place of an earlier run  [out]
+  --overwrite       also in place of other files of these names; never of what is read
   --npz             also write samples.npz: samples, what was last denoised, latents, and with
                     --trajectory all states
   --trajectory      also write trajectory.png, the way of the first samples

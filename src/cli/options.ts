@@ -59,6 +59,8 @@ export interface RunRequest extends DenoiserChoice {
   readonly respace: boolean;
   /** The folder to write to. */
   readonly out: string;
+  /** Whether to replace files there that are not of an earlier run; never what is read. */
+  readonly overwrite: boolean;
   /** Whether to draw the way of some samples. */
   readonly trajectory: boolean;
   /** Whether to write all arrays into one file too. */
@@ -131,6 +133,7 @@ export function optionsOf(texts: OptionTexts): RunRequest {
     teleportTolerance: positive("teleport-tolerance", values["teleport-tolerance"] ?? "0.02"),
     respace: values.respace ?? false,
     out: values.out ?? "out",
+    overwrite: values.overwrite ?? false,
     trajectory: values.trajectory ?? false,
     npz: values.npz ?? false,
     quiet: values.quiet ?? false,
@@ -217,6 +220,7 @@ export const OPTIONS = {
   "teleport-tolerance": TEXT,
   respace: FLAG,
   out: TEXT,
+  overwrite: FLAG,
   trajectory: FLAG,
   npz: FLAG,
   from: TEXT,

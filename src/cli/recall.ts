@@ -4,20 +4,17 @@
  * @module
  */
 import { resolve } from "@std/path";
-import config from "../../deno.json" with { type: "json" };
 import { readBytes } from "../datasets/_files.ts";
 import { DATASET_SPECS } from "../datasets/load.ts";
 import { DatasetError } from "../errors.ts";
 import { CODEC_SPECS } from "./codec.ts";
 import { OPTIONS } from "./options.ts";
 import type { OptionTexts } from "./options.ts";
+import { PACKAGE } from "./package.ts";
 import { UsageError } from "./values.ts";
 
-/** What makes and versions a record. */
-export const PACKAGE = `${config.name}@${config.version}`;
-
 /** Options that say how to report a run or where to, which is not the run. */
-const NOT_RECORDED: readonly string[] = ["from", "out", "quiet", "json", "help"];
+const NOT_RECORDED: readonly string[] = ["from", "out", "overwrite", "quiet", "json", "help"];
 
 /** Options that mean nothing once another one is changed. */
 const BELONGING: Readonly<Record<string, readonly string[]>> = {

@@ -14,7 +14,8 @@ import type { FileRows } from "../datasets/file_rows.ts";
 import type { SampleResult } from "../samplers/sample.ts";
 import type { Convergence, Sampler } from "../samplers/sampler.ts";
 import type { RunOptions } from "./options.ts";
-import { PACKAGE, recordedTexts } from "./recall.ts";
+import { PACKAGE } from "./package.ts";
+import { recordedTexts } from "./recall.ts";
 
 /** What a record is made of, besides what the run gave. */
 export interface RunParts {

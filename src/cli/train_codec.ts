@@ -13,7 +13,7 @@
 import { parseArgs } from "node:util";
 import { visible } from "../_escape.ts";
 import { checkWritable } from "../_temporary_file.ts";
-import { encodeAutoencoder } from "../codecs/autoencoder_codec.ts";
+import { decodeAutoencoder, encodeAutoencoder } from "../codecs/autoencoder_codec.ts";
 import { trainAutoencoder } from "../codecs/autoencoder.ts";
 import type { AutoencoderOptions } from "../codecs/autoencoder.ts";
 import { loadDataset } from "../datasets/load.ts";
@@ -21,15 +21,17 @@ import { DatasetError } from "../errors.ts";
 import { writeWhole } from "../training/checkpoint.ts";
 import { INTERRUPTED, runCommand } from "./interrupt.ts";
 import { telling } from "./data.ts";
+import { Inputs } from "./inputs.ts";
 import { seconds } from "./progress.ts";
-import { positive, usageError, whole } from "./values.ts";
+import { positive, UsageError, usageError, whole } from "./values.ts";
 
 /** The text of `--help`. */
 export const HELP: string = `Trains an autoencoder, for deno task sample --codec autoencoder:FILE.
 
   --data SPEC       the data set, as of deno task sample [builtin:shapes]
   --limit N         its first N items only [all]
-  --out FILE        where to [codec.safetensors]
+  --out FILE        where to, in place of an earlier autoencoder [codec.safetensors]
+  --overwrite       also in place of another file; never of what is read
   --latents R       numbers per latent [32]
   --components K    principal components that the network sees [256]
   --width H         hidden neurons [512]
@@ -40,10 +42,20 @@ export const HELP: string = `Trains an autoencoder, for deno task sample --codec
   --help            this
 `;
 
+/** The largest autoencoder. */
+const MOST_BYTES = 2 ** 31;
+
 const TEXT = { type: "string" } as const, FLAG = { type: "boolean" } as const;
 const OPTIONS = {
   ...{ data: TEXT, limit: TEXT, out: TEXT, latents: TEXT, components: TEXT, width: TEXT },
-  ...{ stability: TEXT, steps: TEXT, seed: TEXT, quiet: FLAG, help: { ...FLAG, short: "h" } },
+  ...{
+    stability: TEXT,
+    steps: TEXT,
+    seed: TEXT,
+    overwrite: FLAG,
+    quiet: FLAG,
+    help: { ...FLAG, short: "h" },
+  },
 };
 
 /**
@@ -96,7 +108,7 @@ async function train(
   const options = optionsOf(values);
   const limit = whole("limit", values.limit, 1);
   const file = values.out ?? "codec.safetensors";
-  await checkWritable(file);
+  await checkOutput(file, values);
   const dataset = await loadDataset(values.data ?? "builtin:shapes", {
     limit,
     signal,
@@ -115,6 +127,33 @@ async function train(
   });
   await writeWhole(file, encodeAutoencoder(trained));
   say(`${trained.latentDimension} latents for ${dataset.dimension} numbers: ${file}`);
+}
+
+/** Refuses a file to write to that is read, or that is not of an earlier training. */
+async function checkOutput(
+  file: string,
+  { data, overwrite }: ReturnType<typeof parseStrictly>,
+): Promise<void> {
+  await new Inputs({ ...(data !== undefined && { data }) }).check(file);
+  const there = await Deno.lstat(file).catch(() => undefined);
+  const own = there?.isFile && there.size <= MOST_BYTES && await isAutoencoder(file);
+  if (there?.isDirectory || there && !own && !overwrite) {
+    throw new UsageError(
+      `Cannot write ${file}: ${there.isDirectory ? "a folder" : "a file"} is there that is no ` +
+        `autoencoder, wanted another --out${there.isDirectory ? "" : ", or --overwrite"}`,
+    );
+  }
+  await checkWritable(file);
+}
+
+async function isAutoencoder(file: string): Promise<boolean> {
+  try {
+    decodeAutoencoder(await Deno.readFile(file), file);
+    return true;
+  } catch (error) {
+    if (error instanceof DatasetError) return false;
+    throw error;
+  }
 }
 
 function optionsOf(values: ReturnType<typeof parseStrictly>): AutoencoderOptions {

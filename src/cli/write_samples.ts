@@ -13,7 +13,7 @@ import { encodePng } from "../plots/encode_png.ts";
 import type { SampleResult } from "../samplers/sample.ts";
 import type { WorkingSpace } from "./codec.ts";
 import type { RunOptions } from "./options.ts";
-import type { OutputFolder } from "./output.ts";
+import type { OutputFolder, RunFile } from "./output.ts";
 import { samplesPicture, trajectoryPicture } from "./pictures.ts";
 
 /** What there is to know besides the result. */
@@ -22,6 +22,25 @@ interface Drawn {
   readonly dataset: Dataset;
   readonly space: WorkingSpace;
   readonly count: number;
+}
+
+/** The files that a run will write. */
+export function filesOf(
+  { trajectory, npz }: Pick<RunOptions, "trajectory" | "npz">,
+  dataset: Dataset,
+): RunFile[] {
+  return [
+    "samples.png",
+    "samples.npy",
+    ...(isCloud(dataset) ? ["samples.ply"] as const : []),
+    ...(trajectory ? ["trajectory.png"] as const : []),
+    ...(npz ? ["samples.npz"] as const : []),
+    "run.json",
+  ];
+}
+
+function isCloud({ shape, dimension }: Dataset): boolean {
+  return shape.length === 1 && dimension === 3;
 }
 
 /**
@@ -42,9 +61,7 @@ export async function writeSamples(
   const shape = [count, ...dataset.shape];
   await folder.write("samples.png", await encodePng(samplesPicture(samples, dataset)));
   await folder.write("samples.npy", encodeNpy(samples, shape));
-  if (dataset.shape.length === 1 && dataset.dimension === 3) {
-    await folder.write("samples.ply", encodePly(samples));
-  }
+  if (isCloud(dataset)) await folder.write("samples.ply", encodePly(samples));
   const { trajectory } = result;
   if (trajectory) {
     const picture = await trajectoryPicture(trajectory, dataset, space.decode);

@@ -5,6 +5,7 @@
  */
 import { checkLimit } from "./_checks.ts";
 import { exists } from "./_files.ts";
+import { POINTS, SIZED, splitSpec } from "./_spec.ts";
 import { builtinShapes } from "./builtin.ts";
 import { readCifar10, readCifar100 } from "./cifar.ts";
 import type { Dataset } from "./dataset.ts";
@@ -44,12 +45,6 @@ const GENERATORS: Record<string, (n: number) => Dataset> = {
   shapes,
   "tiny-shapes": tinyShapes,
 };
-
-/** A mesh's path, and how many points, chosen how and by which seed: `PATH:200:farthest:7`. */
-const POINTS = /^(.+?):([1-9]\d{0,8})(?::(area|farthest)(?::(\d{1,15}))?)?$/s;
-
-/** A folder or archive of images, and the size that they are given: `PATH:64`, or `PATH:48x64` for height and width. */
-const SIZED = /^(.+?):([1-9]\d{0,3})(?:x([1-9]\d{0,3}))?$/s;
 
 async function readSized(path: string, options: LoadOptions): Promise<Dataset> {
   const [, folder, height, width = height] = SIZED.exec(path) ?? [];
@@ -114,7 +109,7 @@ export async function loadDataset(
   const limit = checkLimit(options.limit);
   options.signal?.throwIfAborted();
   if (spec === "builtin:shapes") return await builtinShapes(options);
-  const [scheme, rest] = split(spec);
+  const [scheme, rest] = splitSpec(spec);
   if (Object.hasOwn(READERS, scheme) && rest !== "") {
     return await READERS[scheme](rest, options);
   }
@@ -134,10 +129,4 @@ function schemeOf(path: string): string {
   const [, extension = ""] = /\.(npy|npz|csv|obj|ply)(?:\.gz)?$/i.exec(path) ?? [];
   const scheme = extension.toLowerCase();
   return scheme === "obj" || scheme === "ply" ? "mesh" : scheme || "images";
-}
-
-/** The parts before and after the first colon; paths may hold more of them. */
-function split(spec: string): [string, string] {
-  const colon = spec.indexOf(":");
-  return colon < 0 ? [spec, ""] : [spec.slice(0, colon), spec.slice(colon + 1)];
 }

@@ -3,8 +3,11 @@
  *
  * @module
  */
-import { folderOf, removeAbandoned, temporaryName, writing } from "../_temporary_file.ts";
-import { DatasetError } from "../errors.ts";
+import { granted } from "../_file_system.ts";
+import { withFolderLock } from "../_folder_lock.ts";
+import { folderOf, temporaryName, writing } from "../_temporary_file.ts";
+import { FolderTransaction, recover } from "../_transaction.ts";
+import { DatasetError, WriteError } from "../errors.ts";
 import type { OptimiserState } from "./adam.ts";
 import { decodeSafetensors, encodeSafetensors } from "./safetensors.ts";
 import type { Weight, Weights } from "./weights.ts";
@@ -83,7 +86,8 @@ export function decodeCheckpoint(bytes: Uint8Array, file: string): Checkpoint {
 }
 
 /**
- * Writes a file whole or not at all: under another name, which is then changed.
+ * Writes a file whole or not at all: under another name, which is then changed. What a killed process left of this is
+ * removed by the next one, and nothing else.
  *
  * @param file Where to.
  * @param bytes What.
@@ -101,7 +105,24 @@ export function decodeCheckpoint(bytes: Uint8Array, file: string): Checkpoint {
  * ```
  */
 export async function writeWhole(file: string, bytes: Uint8Array): Promise<void> {
-  await removeAbandoned(folderOf(file));
+  const folder = folderOf(file);
+  if (!await granted("read", folder) || !await granted("write", folder)) {
+    return await writeAlone(file, bytes);
+  }
+  const transaction = new FolderTransaction(folder);
+  try {
+    await writing(file, () => withFolderLock(folder, () => recover(folder)));
+    await transaction.write(file.slice(folder === "." ? 0 : folder.length), bytes);
+    await transaction.commit();
+  } catch (error) {
+    throw error instanceof WriteError ? new WriteError(file, error.cause as Error) : error;
+  } finally {
+    await transaction.discard();
+  }
+}
+
+/** Without a look at the folder, which may not be read. */
+async function writeAlone(file: string, bytes: Uint8Array): Promise<void> {
   const temporary = temporaryName(file);
   try {
     await writing(file, async () => {

@@ -42,3 +42,16 @@ export function isAbsolute(path0: string): boolean {
 export function fromFileUrl(url: string | URL): string {
   return fileURLToPath(url);
 }
+
+/** The last part of a path. */
+export function basename(path0: string): string {
+  return path.basename(path0);
+}
+
+/** The folder of a path. */
+export function dirname(path0: string): string {
+  return path.dirname(path0);
+}
+
+/** What separates the parts of a path. */
+export const SEPARATOR: "/" | "\\" = path.sep;
