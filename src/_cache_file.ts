@@ -18,13 +18,22 @@ const ABANDONED = 24 * 60 * 60 * 1000;
 /** Caches in the making, by their names. */
 const PART = /^[0-9a-f]{32}\.[a-z]+\.[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.part$/;
 
+/** Bytes that were not in memory at once. */
+export interface Digested {
+  /** How many. */
+  readonly length: number;
+  readonly sha256: Uint8Array;
+}
+
 /** What a cache is valid for, as a key: the SHA-256 of the parts, each with its length. */
-export async function cacheKey(...parts: readonly (string | Uint8Array)[]): Promise<Uint8Array> {
+export async function cacheKey(
+  ...parts: readonly (string | Uint8Array | Digested)[]
+): Promise<Uint8Array> {
   const digests = new Uint8Array(40 * parts.length);
   for (const [k, part] of parts.entries()) {
     const bytes = typeof part === "string" ? new TextEncoder().encode(part) : part;
     new DataView(digests.buffer).setBigUint64(40 * k, BigInt(bytes.length), true);
-    digests.set(await sha256(bytes), 40 * k + 8);
+    digests.set("sha256" in bytes ? bytes.sha256 : await sha256(bytes), 40 * k + 8);
   }
   return await sha256(digests);
 }

@@ -93,7 +93,7 @@ async function sampleTo(given: OptionTexts, signal?: AbortSignal): Promise<void>
   const request = optionsOf(texts);
   const inputs = new Inputs({ ...texts, ...(given.from && { from: given.from }) });
   using data = await openData(request, (line) => say(request, line), signal);
-  if (sameData) await checkSame(data, sameData);
+  if (sameData) await checkSame(data, sameData, signal);
   const folder = await openOutput(request, data, inputs);
   try {
     await draw(request, data, folder, signal);
@@ -106,10 +106,12 @@ async function sampleTo(given: OptionTexts, signal?: AbortSignal): Promise<void>
 async function checkSame(
   { dataset, rows }: RunData,
   { file, digest }: NonNullable<Recalled["sameData"]>,
+  signal?: AbortSignal,
 ): Promise<void> {
-  if (rows || await dataDigest(dataset) === digest) return;
+  const data = rows ?? dataset;
+  if (await dataDigest(data, signal) === digest) return;
   throw new UsageError(
-    `Cannot repeat ${file}: ${dataset.summary()}, are other data than those of the record, wanted the same or --data`,
+    `Cannot repeat ${file}: ${data.summary()}, are other data than those of the record, wanted the same or --data`,
   );
 }
 
@@ -129,7 +131,14 @@ async function draw(
   const count = init?.count ?? request.count ?? COUNT;
   tell(`${device.kind}: ${device.description} (${device.reason})`);
   const { rows } = data;
-  if (rows) tell(`the data stay on disk and are read once per step: ${rows.summary()}`);
+  if (rows) {
+    tell(
+      `the data stay on disk and are read once per step, and once for their digest: ${rows.summary()}`,
+    );
+    // First, so that every step is held against it.
+    await rows.digest(signal);
+  }
+  await checkInputs(inputs, request, signal);
   const options = await planRun(request, space.data, device, tell, signal);
   const warnings: string[] = [];
   const warn = (lines: readonly string[]) => {
@@ -190,6 +199,22 @@ async function draw(
     throw new RangeError(
       `Cannot write to standard output: ${reason}, but the files are whole: ${names.join(", ")}`,
       { cause },
+    );
+  }
+}
+
+/** What was read besides the data must be what the record will say. */
+async function checkInputs(
+  digests: Readonly<Record<string, string>>,
+  { texts }: RunRequest,
+  signal?: AbortSignal,
+): Promise<void> {
+  for (const [name, digest] of Object.entries(await inputDigests(texts, signal))) {
+    if (digests[name] === digest) continue;
+    throw new DatasetError(
+      String(texts[name]),
+      "other contents than a moment before",
+      "a file that nothing writes to while it is read",
     );
   }
 }

@@ -52,7 +52,7 @@ export async function runRecord(
       type: isBytes(dataset) ? "uint8" : "float32",
       range: dataset.range,
       streamed: !("data" in dataset),
-      ...("data" in dataset && { sha256: await dataDigest(dataset) }),
+      sha256: await dataDigest(dataset),
     },
     ...(codec && { codec: { label: codec.label, latentDimension: codec.latentDimension } }),
     device: { kind: device.kind, description: device.description, reason: device.reason },
@@ -80,8 +80,13 @@ export async function runRecord(
   };
 }
 
-/** The SHA-256 of the items and their shape, in hexadecimal digits. */
-export async function dataDigest({ data, shape, range }: Dataset): Promise<string> {
+/** The SHA-256 of the items and their shape, in hexadecimal digits; of those on disk it takes one reading. */
+export async function dataDigest(
+  dataset: Dataset | FileRows,
+  signal?: AbortSignal,
+): Promise<string> {
+  if (!("data" in dataset)) return await dataset.digest(signal);
+  const { data, shape, range } = dataset;
   const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
   return (await cacheKey(JSON.stringify([shape, range]), bytes)).toHex();
 }

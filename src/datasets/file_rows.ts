@@ -3,10 +3,12 @@
  *
  * @module
  */
+import { cacheKey } from "../_cache_file.ts";
 import { sizeOf } from "../_shape.ts";
 import type { PointSource } from "../compute/streamed_store.ts";
 import { DatasetError } from "../errors.ts";
 import { checkLimit } from "./_checks.ts";
+import { ContentGuard } from "./_content_guard.ts";
 import { allocate, fileError, stat } from "./_files.ts";
 import { HEADER_MOST, itemShape, readNpyHeader } from "./_npy_header.ts";
 import { Dataset } from "./dataset.ts";
@@ -36,6 +38,14 @@ export interface FileRows extends PointSource, Disposable {
    * @throws {RangeError} If `count` is not a whole number ≥ 1.
    */
   take(count: number, signal?: AbortSignal): Promise<Dataset>;
+  /**
+   * The SHA-256 of all rows with their shape and range, which is that of the same data in memory. It takes one
+   * reading of all rows, the first time, and about 1.3 s per GB besides.
+   *
+   * @param signal Cancels the reading.
+   * @returns Hexadecimal digits.
+   */
+  digest(signal?: AbortSignal): Promise<string>;
   /** One line about the set, like {@linkcode Dataset.summary}. */
   summary(): string;
   /** Closes the file. */
@@ -49,7 +59,8 @@ export interface FileRows extends PointSource, Disposable {
  * @param path The file: `|u1` or `<f4` numbers of shape `[N, …shape]` in C order, not gzipped.
  * @param options A limit, a name.
  * @returns The rows, to be given to `optimalStreamed()` or `streamStore()`.
- * @throws {DatasetError} If the file is missing, damaged, too short or too long, or of another type.
+ * @throws {DatasetError} If the file is missing, damaged, too short or too long, or of another type. So does any reading of
+ * a file that was changed since it was opened.
  * @throws {RangeError} If the limit is not a whole number ≥ 1.
  *
  * @example
@@ -89,12 +100,16 @@ export async function openRows(path: string, options: OpenRowsOptions = {}): Pro
     const shape = itemShape(header, path);
     const count = Math.min(limit, header.shape[0]);
     const name = options.name ?? path;
-    return new NpyRows(file, path, name, header.start, count, shape, dtype === "u1");
+    const guard = await ContentGuard.of(file, path);
+    return new NpyRows(file, path, name, header.start, count, shape, dtype === "u1", guard);
   } catch (error) {
     file.close();
     throw error;
   }
 }
+
+/** Bytes read at a time for a digest. */
+const DIGEST_BYTES = 2 ** 24;
 
 class NpyRows implements FileRows {
   readonly range = [-1, 1] as const;
@@ -102,6 +117,8 @@ class NpyRows implements FileRows {
   readonly #file: Deno.FsFile;
   readonly #path: string;
   readonly #start: number;
+  readonly #guard: ContentGuard;
+  #digest?: string;
   #queue: Promise<unknown> = Promise.resolve();
   #open = true;
 
@@ -113,10 +130,12 @@ class NpyRows implements FileRows {
     readonly count: number,
     readonly shape: readonly number[],
     readonly bytes: boolean,
+    guard: ContentGuard,
   ) {
     this.#file = file;
     this.#path = path;
     this.#start = start;
+    this.#guard = guard;
     this.dimension = sizeOf(shape);
   }
 
@@ -132,7 +151,10 @@ class NpyRows implements FileRows {
       signal?.throwIfAborted();
       const from = this.#start + firstRow * this.dimension * target.BYTES_PER_ELEMENT;
       const { buffer, byteOffset, byteLength } = target;
-      await readAt(this.#file, this.#path, from, new Uint8Array(buffer, byteOffset, byteLength));
+      const bytes = new Uint8Array(buffer, byteOffset, byteLength);
+      await readAt(this.#file, this.#path, from, bytes);
+      this.#guard.check(from - this.#start, bytes);
+      if (firstRow + rows === this.count) this.#guard.checkEnd();
     });
     this.#queue = turn.catch(() => {});
     await turn;
@@ -146,6 +168,29 @@ class NpyRows implements FileRows {
     const data = this.bytes ? bytes : new Float32Array(bytes.buffer);
     await this.read(0, rows, data, signal);
     return new Dataset({ data, shape, range, name });
+  }
+
+  async digest(signal?: AbortSignal): Promise<string> {
+    return this.#digest ??= await this.#digestOf(signal);
+  }
+
+  async #digestOf(signal?: AbortSignal): Promise<string> {
+    const { count, dimension, shape, range } = this;
+    const { createHash } = await import("node:crypto");
+    const hash = createHash("sha256");
+    const size = this.bytes ? 1 : 4;
+    const most = Math.max(1, Math.floor(DIGEST_BYTES / (dimension * size)));
+    const buffer = new ArrayBuffer(Math.min(most, count) * dimension * size);
+    for (let first = 0; first < count; first += most) {
+      const numbers = Math.min(most, count - first) * dimension;
+      const part = this.bytes
+        ? new Uint8Array(buffer, 0, numbers)
+        : new Float32Array(buffer, 0, numbers);
+      await this.read(first, numbers / dimension, part, signal);
+      hash.update(new Uint8Array(buffer, 0, numbers * size));
+    }
+    const content = { length: count * dimension * size, sha256: new Uint8Array(hash.digest()) };
+    return (await cacheKey(JSON.stringify([shape, range]), content)).toHex();
   }
 
   summary(): string {

@@ -1,12 +1,5 @@
 /** What a run reads, and what is somebody else's, stays as it is, by whatever name it is called. */
-import {
-  encodeNpy,
-  encodeNpz,
-  encodePly,
-  encodePng,
-  moons,
-  startNoise,
-} from "@closedform/diffusion";
+import { encodeNpy, encodeNpz, encodePng, moons } from "@closedform/diffusion";
 import { join } from "@std/path";
 import { zipSync } from "fflate";
 import assert from "node:assert/strict";

@@ -74,6 +74,45 @@ Deno.test("sample --from refuses other data than those of the record, unless the
     await cliRun(out, ...from, "--data", `npy:${file}`);
   }));
 
+Deno.test("sample --from refuses other data of a streamed run, wherever the change is", () =>
+  withFolder(async (folder) => {
+    const file = join(folder, "x.npy"), first = join(folder, "first"), out = join(folder, "o");
+    const data = moons(300).data as Float32Array;
+    await Deno.writeFile(file, encodeNpy(data, [300, 2]));
+    await cliRun(first, "--data", `npy:${file}`, "--stream", "--count", "2", "--steps", "2");
+    const from = ["--from", join(first, "run.json"), "--out", out];
+    await cliRun(out, ...from);
+    for (const at of [0, 301, 599]) {
+      await Deno.writeFile(file, encodeNpy(data.with(at, data[at] + 1), [300, 2]));
+      const { code, lines } = await failedRun(...from);
+      assert.deepEqual([code, lines.length], [2, 1]);
+      assert.match(lines[0], /^Cannot repeat .*run\.json: .*300 items of 2 floats, are other data/);
+    }
+    await cliRun(out, ...from, "--data", `npy:${file}`);
+  }));
+
+Deno.test("sample --stream whose data are rewritten in place in mid-run fails in one line, and writes nothing", () =>
+  withFolder(async (folder) => {
+    const file = join(folder, "x.npy"), out = join(folder, "o");
+    const data = moons(5000).data as Float32Array;
+    const shifted = encodeNpy(data.map((v) => v + 6) as Float32Array, [5000, 2]);
+    for (const sampler of ["ddim", "heun"]) {
+      await Deno.writeFile(file, encodeNpy(data, [5000, 2]));
+      const args = ["--data", `npy:${file}`, "--stream", "--sampler", sampler];
+      const running = failedRun(...args, "--steps", "900", "--out", out);
+      // The folder is there before the first step.
+      while (!await Deno.stat(out).then(() => true, () => false)) await new Promise(setImmediate);
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      const written = await Deno.open(file, { write: true });
+      await written.write(shifted);
+      written.close();
+      const { code, lines } = await running;
+      assert.deepEqual([code, lines.length], [2, 1], lines.join());
+      assert.match(lines[0], /x\.npy: found other contents than a moment before/);
+      assert.ok(!await Deno.stat(out).then(() => true, () => false));
+    }
+  }));
+
 Deno.test("sample --from refuses other start noise than that of the record, unless it is asked for", () =>
   withFolder(async (folder) => {
     const init = join(folder, "init.npy"), first = join(folder, "first"), out = join(folder, "o");

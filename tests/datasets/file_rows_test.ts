@@ -1,6 +1,7 @@
 import { encodeNpy, openRows, readNpy } from "@closedform/diffusion";
 import { gzipSync } from "fflate";
 import assert from "node:assert/strict";
+import { dataDigest } from "../../src/cli/record.ts";
 import { someBytes } from "../_helpers/encode.ts";
 import { rejectsAbout, withFolder, write } from "../_helpers/files.ts";
 
@@ -97,4 +98,91 @@ Deno.test("openRows() names the file when it breaks while it is read", () =>
     rows.close();
     rows.close();
     await rejectsAbout(rows.read(0, 1, target), path, /a file that was closed/);
+  }));
+
+/** Writes a file anew in place, with its old times: as if within one tick of the file system's clock. */
+async function rewrite(path: string, bytes: Uint8Array): Promise<void> {
+  const { mtime, atime } = await Deno.stat(path);
+  const file = await Deno.open(path, { write: true });
+  await file.write(bytes);
+  file.close();
+  await Deno.utime(path, atime!, mtime!);
+}
+
+Deno.test("openRows() refuses to read on in a file that was changed in place, at whatever number and time", () =>
+  withFolder(async (folder) => {
+    const [count, dimension] = [700, 300];
+    const data = someBytes(count * dimension);
+    for (const at of [0, 1, 65535, 65536, 100_000, 196_607, 196_608, data.length - 1]) {
+      for (const chunk of [700, 64, 217]) {
+        const path = await write(folder, "x.npy", encodeNpy(data, [count, dimension]));
+        using rows = await openRows(path);
+        const pass = async () => {
+          for (let first = 0; first < count; first += chunk) {
+            const n = Math.min(chunk, count - first);
+            await rows.read(first, n, new Uint8Array(n * dimension));
+          }
+        };
+        // A look at the first rows, as for a picture, does not disturb.
+        await rows.take(50);
+        await pass();
+        await pass();
+        await rewrite(
+          path,
+          encodeNpy(data.map((v, i) => i === at ? v ^ 1 : v), [count, dimension]),
+        );
+        await rejectsAbout(
+          pass(),
+          path,
+          /found other contents than a moment before, wanted a file/,
+        );
+        await rewrite(path, encodeNpy(data, [count, dimension]));
+      }
+    }
+  }));
+
+Deno.test("openRows() refuses to read a file that was written to, cut off or lengthened since it was opened", () =>
+  withFolder(async (folder) => {
+    const bytes = encodeNpy(floats(1, 2, 3, 4), [2, 2]);
+    const changes: ((path: string) => Promise<void>)[] = [
+      (path) => Deno.utime(path, 1, 1),
+      (path) => Deno.truncate(path, bytes.length - 8),
+      (path) => Deno.writeFile(path, Uint8Array.of(0), { append: true }),
+      (path) => Deno.writeFile(path, new Uint8Array(0)),
+    ];
+    for (const change of changes) {
+      const path = await write(folder, "x.npy", bytes);
+      using rows = await openRows(path);
+      await change(path);
+      await rejectsAbout(rows.read(0, 1, new Float32Array(2)), path, /other contents|an end after/);
+    }
+    // Another file under its name, with the old one still open, is no matter.
+    const path = await write(folder, "x.npy", bytes);
+    using rows = await openRows(path);
+    await Deno.rename(await write(folder, "y.npy", encodeNpy(floats(9, 9), [1, 2])), path);
+    assert.deepEqual((await rows.take(2)).data, floats(1, 2, 3, 4));
+  }));
+
+Deno.test("digest() is that of the same data in memory, and tells any others apart", () =>
+  withFolder(async (folder) => {
+    const digests = new Set<string>();
+    const bytes = someBytes(24);
+    const cases: [Uint8Array | Float32Array, number[], number?][] = [
+      [bytes, [2, 3, 4]],
+      [bytes, [6, 4]],
+      [bytes, [6, 4], 5],
+      [bytes.with(23, bytes[23] ^ 1), [6, 4]],
+      [Float32Array.from(bytes), [6, 4]],
+    ];
+    for (const [data, shape, limit] of cases) {
+      const path = await write(folder, "x.npy", encodeNpy(data, shape));
+      using rows = await openRows(path, { limit });
+      const digest = await rows.digest();
+      assert.equal(digest, await dataDigest(await readNpy(path, { limit })));
+      assert.equal(await rows.digest(), digest);
+      digests.add(digest);
+      using others = await openRows(path, { limit });
+      await assert.rejects(others.digest(AbortSignal.abort("enough")), /enough/);
+    }
+    assert.equal(digests.size, cases.length);
   }));
