@@ -67,7 +67,9 @@ export class ContentGuard {
 
   /** Checks the last block, which ends with the data. */
   checkEnd(): void {
-    if (this.#at > 0 && this.#at % BLOCK !== 0) this.#compare(Math.ceil(this.#at / BLOCK), this.#sum);
+    if (this.#at > 0 && this.#at % BLOCK !== 0) {
+      this.#compare(Math.ceil(this.#at / BLOCK), this.#sum);
+    }
   }
 
   #compare(block: number, sum: number): void {

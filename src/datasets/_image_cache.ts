@@ -30,6 +30,7 @@ const SHAPE_SIZE = 12;
  * @param files The files.
  * @param options What else the pixels depend on.
  * @param decode Decodes files, each of which it reads once and in order.
+ * @param atOnce Files that may be read at the same time: of small ones, waiting takes longer than reading.
  * @param signal Cancels the reading.
  */
 export async function throughImageCache(
@@ -37,12 +38,14 @@ export async function throughImageCache(
   files: readonly ImageFile[],
   options: unknown,
   decode: (files: readonly ImageFile[]) => Promise<ImageArray>,
+  atOnce: number,
   signal?: AbortSignal,
 ): Promise<ImageArray> {
   const digests: string[] = [];
-  for (const { read } of files) {
+  for (let i = 0; i < files.length; i += atOnce) {
     signal?.throwIfAborted();
-    digests.push(await digestOf(await read()));
+    const some = files.slice(i, i + atOnce);
+    digests.push(...await Promise.all(some.map(async ({ read }) => await digestOf(await read()))));
   }
   const key = await keyOf(files, digests, options);
   const kept = await readCache(folder, key, files.length);

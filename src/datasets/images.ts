@@ -36,6 +36,9 @@ export interface ImagesOptions extends ReadOptions {
   readonly name?: string;
 }
 
+/** Files of a folder read at once; an archive is one file, which has one position. */
+const AT_ONCE = 8;
+
 const OPTIONS: Readonly<Record<keyof ImagesOptions, true>> = {
   ...{ size: true, channels: true, cache: true, onPassedOver: true, name: true },
   ...{ limit: true, signal: true, onProgress: true },
@@ -89,9 +92,14 @@ export async function readImages(
   // A part of the images is not worth a cache.
   const whole = files.length === source.files.length;
   const folder = await cacheFolder(`read ${path}`, whole && (options.cache ?? isFolder));
-  const { data, shape } = folder === undefined
-    ? await decode(files)
-    : await throughImageCache(folder, files, [size, channels], decode, signal);
+  const { data, shape } = folder === undefined ? await decode(files) : await throughImageCache(
+    folder,
+    files,
+    [size, channels],
+    decode,
+    isFolder ? AT_ONCE : 1,
+    signal,
+  );
   return new Dataset({
     data,
     shape,
