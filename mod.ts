@@ -63,6 +63,7 @@
  *   {@linkcode mixtureOf}, {@linkcode mixtureOfFloat64}, {@linkcode mixtureLaw}, {@linkcode denoiseMixture},
  *   {@linkcode mixturePosterior}, {@linkcode mixtureLogits}, {@linkcode meanOfMixture},
  *   {@linkcode gaussianOfMixture}, {@linkcode drawMixture}
+ * - Of your own: {@linkcode functionDenoiser}; `sample()` takes a plain function as it is
  * - Networks: {@linkcode neural}, {@linkcode edmPreconditioning}, {@linkcode plainPreconditioning},
  *   {@linkcode noisePreconditioning}, {@linkcode preconditioningOf}; that learn what a Gaussian leaves:
  *   {@linkcode controlVariate}

@@ -73,7 +73,6 @@ export type {
   FunctionDenoiserOptions,
   RowsOfNumbers,
 } from "./denoisers/function_denoiser.ts";
-export type { SubsetAccess, SubsetOptions } from "./denoisers/_capabilities.ts";
 export * from "./denoisers/golden_subset.ts";
 export * from "./denoisers/gaussian.ts";
 export * from "./denoisers/gaussian_axes.ts";

@@ -7,17 +7,10 @@
  * @module
  */
 import type { DataStore } from "../compute/device.ts";
-import type { PixelRegion } from "../compute/pixel_region.ts";
-import type { EvaluateOptions, Sigma } from "../compute/posterior.ts";
+import type { Sigma } from "../compute/posterior.ts";
 import type { Subset } from "../compute/subset.ts";
 import type { TiltedPosterior } from "../compute/tilted.ts";
-import type { Denoiser } from "./denoiser.ts";
-
-/** Options of {@linkcode SubsetAccess.denoiseOn}. */
-export interface SubsetOptions extends EvaluateOptions {
-  /** Compute only these pixels of each image; the result then has shape `[B, height, width, C]`. Default: all. */
-  readonly region?: PixelRegion;
-}
+import type { Denoiser, SubsetOptions } from "./denoiser.ts";
 
 /** A denoiser over a data set that can be restricted to a part of it, another for each query. */
 export interface SubsetAccess<X> {

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { PixelRegion } from "../compute/pixel_region.ts";
 import type { EvaluateOptions, PosteriorFacts, Sigma } from "../compute/posterior.ts";
 import type { StateSpace } from "../linear_space.ts";
 import type { RandomStream } from "../random.ts";
@@ -51,4 +52,10 @@ export interface Denoiser<X> {
    * @returns `D(x, σ)`, a new state of the shape of `x`, and facts with one value per row.
    */
   denoise(x: X, sigma: Sigma, options?: EvaluateOptions): Promise<Denoised<X>>;
+}
+
+/** Options of an evaluation over some of the items. */
+export interface SubsetOptions extends EvaluateOptions {
+  /** Compute only these pixels of each image; the result then has shape `[B, height, width, C]`. Default: all. */
+  readonly region?: PixelRegion;
 }

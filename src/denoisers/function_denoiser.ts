@@ -42,6 +42,7 @@ const ACTION = "denoise by a function";
  * @returns The denoiser.
  * @throws {TypeError} If it is no function, or the shape is not one of positive whole numbers. A call rejects so if
  * the function returns another number of numbers.
+ * @throws {RangeError} In a call, if the function returns numbers that are not finite.
  *
  * @example The denoiser of one point
  * ```ts

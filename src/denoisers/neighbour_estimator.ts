@@ -55,6 +55,7 @@ const REFERENCES = [
  * @param options How many items of each kind, and when to leave the random ones out.
  * @returns The estimate, on the same states; its facts are those over the items that were used.
  * @throws {RangeError} If a number of items is out of range.
+ * @throws {TypeError} If the base is not the posterior mean of a data set, or its method was replaced.
  *
  * @example All items are near enough: the estimate is exact
  * ```ts

@@ -18,8 +18,7 @@ import { DeviceError } from "../errors.ts";
 import { arraySpace, tensorSpace } from "../linear_space.ts";
 import type { AnyTensor, StateSpace } from "../linear_space.ts";
 import { keepCapabilities } from "./_capabilities.ts";
-import type { SubsetOptions } from "./_capabilities.ts";
-import type { Denoiser } from "./denoiser.ts";
+import type { Denoiser, SubsetOptions } from "./denoiser.ts";
 import type { StoredDenoiser } from "./optimal.ts";
 import type { Patch, PatchSchedule } from "./patch_schedule.ts";
 

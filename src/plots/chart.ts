@@ -59,6 +59,7 @@ export interface ChartOptions {
  * @param spec The chart.
  * @returns An SVG document.
  * @throws {TypeError} If it is no Vega-Lite chart.
+ * @throws {RangeError} If it links to something that is no web address, such as a program.
  *
  * @example
  * ```ts

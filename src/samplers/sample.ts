@@ -158,30 +158,17 @@ const TURN_MS = 50;
  * x.dispose();
  * ```
  */
-export async function sample(
-  denoiser: DenoiserFunction,
-  options: SampleOptions & { readonly shape: readonly number[] },
-): Promise<SampleResult<AnyTensor>>;
-/**
- * Draws samples.
- *
- * @param denoiser The denoiser.
- * @param options How many, by which method, on which grid.
- * @returns Final states and last denoised estimates.
- */
-export async function sample<X>(
-  denoiser: Denoiser<X>,
-  options?: SampleOptions,
-): Promise<SampleResult<X>>;
-export async function sample<X>(
-  given: Denoiser<X> | DenoiserFunction,
+export async function sample<X = AnyTensor>(
+  denoiser: Denoiser<X> | DenoiserFunction,
   options: SampleOptions = {},
-): Promise<SampleResult<X> | SampleResult<AnyTensor>> {
+): Promise<SampleResult<X>> {
   checkOptionNames("sample", options, OPTIONS);
-  if (typeof given === "function") return await run(await tensorDenoiser(given, options), options);
-  checkKind("sample", "denoiser", given, "denoiser");
-  checkShape(given.shape, options.shape);
-  return await run(given, options);
+  if (typeof denoiser === "function") {
+    return await run(await tensorDenoiser(denoiser, options), options) as SampleResult<X>;
+  }
+  checkKind("sample", "denoiser", denoiser, "denoiser");
+  checkShape(denoiser.shape, options.shape);
+  return await run(denoiser, options);
 }
 
 async function run<X>(denoiser: Denoiser<X>, options: SampleOptions): Promise<SampleResult<X>> {
