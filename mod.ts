@@ -74,7 +74,7 @@
  * - By schedule: {@linkcode subsetSchedule}, {@linkcode publishedSizes}, {@linkcode pcaProxy},
  *   {@linkcode pooledProxy}
  * - Certified: {@linkcode CertifiedSearch}, {@linkcode smallestCertified}, {@linkcode discardedMass},
- *   {@linkcode stepTolerance}, {@linkcode transportMass}, {@linkcode extentOf}
+ *   {@linkcode transportMass}, {@linkcode extentOf}
  *
  * ## Samplers
  *

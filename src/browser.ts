@@ -138,7 +138,7 @@ export * from "./plots/projection.ts";
 export * from "./plots/scatter_image.ts";
 export * from "./plots/trajectory_image.ts";
 export * from "./random.ts";
-export { discardedMass, smallestCertified, stepTolerance } from "./retrieval/certificate.ts";
+export { discardedMass, smallestCertified } from "./retrieval/certificate.ts";
 export type { CertifiedSize, MeasuredLogits } from "./retrieval/certificate.ts";
 export * from "./retrieval/certified_search.ts";
 export * from "./retrieval/extent.ts";

@@ -8,6 +8,7 @@ import type { Mask } from "./mask.ts";
 import type { MaskedOptions } from "./masked_posterior.ts";
 import type { Neighbours } from "./neighbours.ts";
 import type { EvaluateOptions, PointSet, Posterior, Sigma } from "./posterior.ts";
+import type { StoreRounding } from "./rounding.ts";
 import type { PointSource } from "./streamed_store.ts";
 import type { Subset } from "./subset.ts";
 import type { Distances } from "./subset_posterior.ts";
@@ -23,6 +24,8 @@ export interface DataStore {
   readonly count: number;
   /** Numbers per row, `d`. */
   readonly dimension: number;
+  /** How far rounding may move the results; absent where no bound is stated. */
+  readonly rounding?: StoreRounding;
   /**
    * The posterior mean of a batch of queries over all rows: fused, streaming,
    * the same to float32 rounding on every device.

@@ -44,9 +44,12 @@ export interface PosteriorFacts {
   readonly subsetGap?: Float64Array;
   /** Share of the posterior mass that these items hold, at least, or as a sample of the others tells; NaN where nothing tells it. */
   readonly capturedMass?: Float64Array;
-  /** Bound on the error that leaving out the others makes, root mean square per coordinate, in data units; infinite where there is none. */
+  /**
+   * Bound on the error of the mean, by leaving out the others and by rounding: root mean square per number, in data units;
+   * infinite where there is none.
+   */
   readonly errorBound?: Float64Array;
-  /** 1 where that bound is proven and within the tolerance asked for, else 0. */
+  /** 1 where that bound is within the tolerance asked for, else 0. */
   readonly certified?: Float64Array;
 }
 

@@ -12,6 +12,7 @@ import { referenceNeighbours, squaredDistance } from "./neighbours.ts";
 import { affineOf, checkPoints, checkQueries, checkQueryShape, checkRefill } from "./posterior.ts";
 import type { PointSet } from "./posterior.ts";
 import { referencePosterior } from "./reference.ts";
+import { float64Rounding } from "./rounding.ts";
 import { checkRows, MEASURE_ACTION, subsetPosterior } from "./subset_posterior.ts";
 import type { Distances, WeightedRows } from "./subset_posterior.ts";
 import { WINDOW_ACTION } from "./windowed.ts";
@@ -52,6 +53,7 @@ function store(points: PointSet, isOpen: () => boolean): DataStore {
   return {
     count,
     dimension,
+    rounding: float64Rounding(count, dimension),
     async posterior(x, sigma, options) {
       checkQueryShape(x.shape, dimension);
       const values = await x.data<"float32">();

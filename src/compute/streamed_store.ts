@@ -13,6 +13,8 @@ import { checkNeighbours } from "./neighbours.ts";
 import type { Neighbours } from "./neighbours.ts";
 import { checkQueries, checkQueryShape, POSTERIOR_ACTION, sigmaPerRow } from "./posterior.ts";
 import type { EvaluateOptions, Posterior, Sigma } from "./posterior.ts";
+import { streamedRounding } from "./rounding.ts";
+import type { StoreRounding } from "./rounding.ts";
 import { StreamedRows } from "./streamed_rows.ts";
 import type { Subset } from "./subset.ts";
 import { checkRows, MEASURE_ACTION, subsetPosterior } from "./subset_posterior.ts";
@@ -154,6 +156,7 @@ async function readChunk(
 class StreamedStore implements DataStore {
   readonly count: number;
   readonly dimension: number;
+  readonly rounding: StoreRounding;
   readonly #source: PointSource;
   readonly #device: Device;
   readonly #chunkRows: number;
@@ -166,6 +169,7 @@ class StreamedStore implements DataStore {
   constructor(source: PointSource, device: Device, options: StreamOptions) {
     this.count = source.count;
     this.dimension = source.dimension;
+    this.rounding = streamedRounding(source.dimension);
     this.#source = source;
     this.#device = device;
     this.#chunkRows = chunkRows(source, options);

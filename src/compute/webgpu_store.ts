@@ -30,6 +30,8 @@ import type {
   Sigma,
 } from "./posterior.ts";
 import { planPosterior, type PosteriorPlan } from "./posterior_plan.ts";
+import { gpuRounding } from "./rounding.ts";
+import type { StoreRounding } from "./rounding.ts";
 import type { Gpu } from "./webgpu_context.ts";
 import { concatenateFacts, mergePartials } from "./webgpu_partials.ts";
 import { type Job, PosteriorScratch } from "./webgpu_scratch.ts";
@@ -107,6 +109,7 @@ export class GpuStore implements DataStore {
   readonly count: number;
   /** Numbers per row. */
   readonly dimension: number;
+  readonly rounding: StoreRounding;
   readonly #gpu: Gpu;
   readonly #plan: PosteriorPlan;
   readonly #bindingBytes: number;
@@ -139,6 +142,12 @@ export class GpuStore implements DataStore {
     this.#chunks = chunks;
     this.dimension = points.dimension;
     this.count = points.data.length / points.dimension;
+    this.rounding = gpuRounding({
+      ...{ plan, count: this.count, dimension: this.dimension, spread: range.spread },
+      ...this.#affine,
+      segments: Math.ceil(this.count / Math.max(1, Math.floor(bindingBytes / plan.rowBytes))) +
+        shards.length,
+    });
   }
 
   /**

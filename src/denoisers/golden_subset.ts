@@ -12,20 +12,28 @@ import {
   samplePerRow,
   sigmaPerRow,
 } from "../compute/posterior.ts";
-import type { EvaluateOptions, Posterior, PosteriorFacts, Sigma } from "../compute/posterior.ts";
+import type {
+  EvaluateOptions,
+  PointSet,
+  Posterior,
+  PosteriorFacts,
+  Sigma,
+} from "../compute/posterior.ts";
+import { referencePosterior } from "../compute/reference.ts";
 import { logitFacts } from "../compute/subset_posterior.ts";
 import type { Dataset } from "../datasets/dataset.ts";
 import type { AnyTensor } from "../linear_space.ts";
 import { tensorSpace } from "../linear_space.ts";
-import { stepTolerance } from "../retrieval/certificate.ts";
 import { CertifiedSearch } from "../retrieval/certified_search.ts";
-import { certifiedChooser, scheduledChooser } from "../retrieval/chooser.ts";
+import { certifiedChooser, EVERYTHING, scheduledChooser } from "../retrieval/chooser.ts";
 import type { Choice, Chooser, QueryBatch } from "../retrieval/chooser.ts";
 import { extentOf } from "../retrieval/extent.ts";
+import type { Extent } from "../retrieval/extent.ts";
 import { pcaProxy } from "../retrieval/pca_proxy.ts";
 import { pooledProxy } from "../retrieval/pooled_proxy.ts";
 import { exactProxy } from "../retrieval/proxy.ts";
 import type { RetrievalProxy } from "../retrieval/proxy.ts";
+import { MeanRounding } from "../retrieval/rounded_mean.ts";
 import { publishedSizes, subsetSchedule } from "../retrieval/schedule.ts";
 import type { ScheduleName, SizeRange } from "../retrieval/schedule.ts";
 import { ScheduledSearch } from "../retrieval/scheduled_search.ts";
@@ -55,13 +63,12 @@ export interface GoldenSubsetOptions {
   /** Restrict the items to one class, by number or by name; the base holds all of them. Default: all classes. */
   readonly class?: number | string;
   /**
-   * A proven error bound instead of scheduled sizes: the root mean square per coordinate, in data
-   * units, by which the posterior mean may differ from that over all items; with `grid`, by which the final image may. Only
-   * for a base that is the posterior mean itself.
+   * A promise instead of scheduled sizes: at every evaluation, with every sampler, the posterior mean is within this of that
+   * over all items at the same state, rounding included; the root mean square per number, in data units. How far the end of
+   * a run then is from that of the exact one is not promised: see `endEstimate()`. Only for a base that is
+   * the posterior mean itself.
    */
   readonly tolerance?: number;
-  /** The noise levels of the run, falling: `tolerance` is then shared out over its steps. */
-  readonly grid?: readonly number[];
   /** Items that a certified search finds and keeps for later steps. Default 1024. */
   readonly retained?: number;
   /** Size of the subset, or its range over the noise levels. Default {@linkcode publishedSizes}. */
@@ -104,8 +111,12 @@ export interface GoldenSubset extends StoredDenoiser {
  * - **scheduled** (`tail: false`): the best alone, as published. At high noise these are flat images of
  *   low norm, whatever the query. The error has a bound where the proxy gives one;
  * - **certified** (`tolerance`): the smallest subset that the truncation theorem proves to be enough,
- *   `‖D − D_S‖ ≤ 2R ε`, searched for or carried over from an earlier step; all items where no subset is enough.
- *   At no step is the error larger than allowed, beyond float32 rounding.
+ *   `‖D − D_S‖ ≤ 2R ε`, searched for or carried over from an earlier step; all items where no subset is enough. The error of
+ *   a posterior mean is within the tolerance at every evaluation, rounding included: where the bound of a device's
+ *   float32 rounding exceeds it, the mean is computed in float64. Not even that is enough for queries so far from
+ *   the data that float64 cannot tell items apart: then `certified` is 0.
+ *   A certified mean at each state is no promise for the end of a run: a trajectory that is about to
+ *   choose between two items may choose the other one, however small the error.
  *
  * With a base whose weights differ from pixel to pixel, a subset chosen by whole images makes another
  * estimator, which does not tend to the base as it grows more certain; it has no bound, and a
@@ -120,7 +131,8 @@ export interface GoldenSubset extends StoredDenoiser {
  * @param options Tolerance, sizes, schedule, proxy, tail, class, seed.
  * @returns The restricted denoiser. Dispose it after use.
  * @throws {RangeError} If an option is out of range, options exclude each other, the class does not exist, the base
- * holds another number of items, or a tolerance is asked of a base with weights per pixel.
+ * holds another number of items, or a tolerance is asked of a base with weights per pixel, or is below what a mean
+ * of float32 numbers is off by.
  * @throws {DeviceError} If the device cannot hold what the search needs.
  *
  * @example A certificate: never further from the exact denoiser than allowed
@@ -155,9 +167,11 @@ export async function goldenSubset(
   const data = items ? dataset.classSubset(options.class!) : dataset;
   const store = items || !whole.store ? await device.store(data) : whole.store;
   if (store !== whole.store) resources.defer(() => store.dispose());
+  // Only of the posterior mean itself is anything known.
+  const extent = whole.store && extentOf(data), rounding = extent && new MeanRounding(extent, data);
   const chooser = options.tolerance === undefined
-    ? await scheduled(whole, data, store, device, options, resources)
-    : certified(data, store, options.tolerance, options);
+    ? await scheduled(whole, data, store, device, options, resources, extent)
+    : certified(data, store, options.tolerance, options, extent!, rounding!);
   const held = resources.move();
   return {
     label: `golden subset (${chooser.label}) of the ${base.label}`,
@@ -167,7 +181,7 @@ export async function goldenSubset(
     mean: () => data.mean(),
     draw: (stream) => data.values(stream.below(data.count)),
     async denoise(x, sigma, evaluate) {
-      const parts = { base: subsetOf(base, ACTION), store, items, chooser };
+      const parts = { base: subsetOf(base, ACTION), data, store, items, chooser, rounding };
       const { mean, facts } = await restrictedPosterior(parts, x, sigma, evaluate);
       return { mean, ...facts };
     },
@@ -180,7 +194,7 @@ function checkOptions(
   label: string,
   base: SubsetAccess<AnyTensor>,
   { count, name }: Dataset,
-  { tolerance, grid, k, m, schedule, proxy, tail }: GoldenSubsetOptions,
+  { tolerance, k, m, schedule, proxy, tail }: GoldenSubsetOptions,
 ): void {
   const refuse = (what: string, wanted: string) => {
     throw new RangeError(`Cannot make a golden subset: ${what}, wanted ${wanted}`);
@@ -188,10 +202,7 @@ function checkOptions(
   if (base.count !== count) {
     refuse(`the ${label} holds ${base.count} items and ${name} ${count}`, "the same data");
   }
-  if (tolerance === undefined) {
-    if (grid) refuse("a grid comes without a tolerance", "both, or neither");
-    return;
-  }
+  if (tolerance === undefined) return;
   if (!(tolerance > 0 && tolerance < Infinity)) {
     refuse(`the tolerance is ${tolerance}`, "a finite number > 0");
   }
@@ -215,6 +226,7 @@ async function scheduled(
   device: Device,
   { schedule: name = "described", k, m, proxy, tail: wantsTail, seed }: GoldenSubsetOptions,
   resources: DisposableStack,
+  extent: Extent | undefined,
 ): Promise<Chooser> {
   const { count, dimension, shape } = data;
   const tail = wantsTail ?? (name === "described" && base.store !== undefined);
@@ -236,7 +248,7 @@ async function scheduled(
   }
   const search = new ScheduledSearch(store, found, schedule, { tail, seed });
   // The posterior mass of whole items bounds no error of weights per pixel.
-  const unit = base.store ? extentOf(data).diameter / Math.sqrt(dimension) : Infinity;
+  const unit = extent ? extent.diameter / Math.sqrt(dimension) : Infinity;
   return scheduledChooser(search, `${name}${tail ? " with a sampled tail" : ""}`, unit);
 }
 
@@ -252,25 +264,39 @@ function certified(
   data: Dataset,
   store: DataStore,
   tolerance: number,
-  { grid, retained }: GoldenSubsetOptions,
+  { retained }: GoldenSubsetOptions,
+  { diameter, spread }: Extent,
+  { least, slack }: MeanRounding,
 ): Chooser {
-  const { diameter, spread } = extentOf(data);
+  // Room for float64 rounding, which is far below.
+  const possible = least * (1 + 2 ** -10);
+  if (!(tolerance > possible)) {
+    throw new RangeError(
+      `Cannot make a golden subset: the tolerance is ${tolerance}, and rounding a mean of these data to float32 costs up to ${
+        least.toPrecision(2)
+      }, wanted a tolerance above ${possible.toPrecision(3)}`,
+    );
+  }
   const search = new CertifiedSearch(store, {
     spread,
+    slack,
     ...(retained !== undefined && { retained }),
   });
-  const allowed = grid ? stepTolerance(grid, tolerance) : () => tolerance;
-  return certifiedChooser(search, allowed, diameter / Math.sqrt(data.dimension));
+  return certifiedChooser(search, tolerance, diameter / Math.sqrt(data.dimension), least);
 }
 
 /** What an evaluation needs. */
 interface Parts {
   readonly base: SubsetAccess<AnyTensor>;
-  /** The items that subsets are chosen from. */
+  /** The items that subsets are chosen from, as they came. */
+  readonly data: Dataset;
+  /** The same on their device. */
   readonly store: DataStore;
   /** Their rows in the base, if they are not all of it. */
   readonly items: Uint32Array | undefined;
   readonly chooser: Chooser;
+  /** What rounding costs; absent where weights differ from pixel to pixel. */
+  readonly rounding: MeanRounding | undefined;
 }
 
 /** A posterior over chosen items, with all facts. */
@@ -293,11 +319,116 @@ async function restrictedPosterior(
   try {
     const choices = await chooser.choose(batch, options.signal);
     const posterior = await overChoices(parts, batch, choices, options.signal);
-    chooser.tell?.(batch, posterior.facts);
-    return posterior;
+    const kept = await promised(parts, batch, choices, posterior, options.signal);
+    chooser.tell?.(batch, kept.facts);
+    return kept;
   } finally {
     batch.x.dispose();
   }
+}
+
+/** Computes again, more and more exactly, what is not within the tolerance yet. */
+async function promised(
+  parts: Parts,
+  batch: QueryBatch,
+  choices: readonly Choice[],
+  { mean, facts }: GoldenPosterior,
+  signal?: AbortSignal,
+): Promise<GoldenPosterior> {
+  const { tolerance } = parts.chooser;
+  const { errorBound: bounds, certified } = facts;
+  if (tolerance === undefined) return { mean, facts };
+  const open = [...bounds.keys()].filter((q) => !(bounds[q] <= tolerance));
+  let better = mean;
+  if (open.length > 0) {
+    const values = (await tensorSpace.values(mean) as Float32Array).slice();
+    mean.dispose();
+    let turn = performance.now();
+    for (const q of open) {
+      values.set(
+        await exactly(parts, batch, choices[q], facts, q, signal),
+        q * parts.data.dimension,
+      );
+      if (performance.now() - turn < TURN_MS) continue;
+      await new Promise((resolve) => setTimeout(resolve));
+      turn = performance.now();
+    }
+    better = tensorSpace.from(values, batch.x.shape);
+  }
+  bounds.forEach((bound, q) => certified[q] = bound <= tolerance ? 1 : 0);
+  return { mean: better, facts };
+}
+
+// Every so often other work gets its turn.
+const TURN_MS = 50;
+
+/** One row by distances in float64: first with the device's sums, then in float64 altogether. Writes its bound. */
+async function exactly(
+  parts: Parts,
+  batch: QueryBatch,
+  choice: Choice,
+  facts: PosteriorFacts,
+  q: number,
+  signal?: AbortSignal,
+): Promise<Float32Array> {
+  signal?.throwIfAborted();
+  const { store, chooser, data, items } = parts;
+  if (!choice.subset && store.rounding?.exactDistances) {
+    const one = batchOf(batch, [q]);
+    try {
+      const [all] = await everyItem(parts, one, signal);
+      const found = await overSubsets(parts, one, [{ ...EVERYTHING, subset: all }], signal);
+      const values = await tensorSpace.values(found.mean) as Float32Array;
+      found.mean.dispose();
+      if (found.facts.errorBound![0] <= chooser.tolerance!) {
+        copyFacts(facts, q, found.facts, 0);
+        return values;
+      }
+    } finally {
+      one.x.dispose();
+    }
+  }
+  const rows = choice.subset?.rows;
+  const points = rows ? rowsOf(data, rows) : data;
+  const found = referencePosterior(points, rowOf(batch.values, q, data), batch.sigmas[q]);
+  copyFacts(facts, q, found.facts, 0);
+  const top = found.facts.topIndex[0], row = rows ? rows[top] : top;
+  facts.topIndex[q] = items ? items[row] : row;
+  facts.errorBound![q] = choice.bound +
+    parts.rounding!.ofFloat64(rows?.length ?? data.count, batch.sigmas[q], facts, q);
+  return Float32Array.from(found.mean);
+}
+
+/** All items as a subset, with logits that were measured. */
+async function everyItem(
+  { store, rounding }: Parts,
+  { x, sigmas }: QueryBatch,
+  signal?: AbortSignal,
+): Promise<NonNullable<Choice["subset"]>[]> {
+  const rows = Uint32Array.from({ length: store.count }, (_, i) => i);
+  const lists = Array.from(sigmas, () => rows);
+  const { squares, errors } = await store.distancesTo(x, lists, { signal });
+  return squares.map((list, q) => {
+    const sigma = sigmas[q], rate = 0.5 / (sigma * sigma);
+    const logits = list.map((square) => -square * rate);
+    const slack = logits.map((logit, i) => errors[q][i] * rate + rounding!.slack(logit, sigma));
+    return { rows, logits, slack };
+  });
+}
+
+/** Some rows of the data. */
+function rowsOf({ data, dimension, range }: Dataset, rows: Uint32Array): PointSet {
+  const some = data instanceof Uint8Array
+    ? new Uint8Array(rows.length * dimension)
+    : new Float32Array(rows.length * dimension);
+  rows.forEach((row, i) =>
+    some.set(data.subarray(row * dimension, (row + 1) * dimension), i * dimension)
+  );
+  return { data: some, dimension, range };
+}
+
+function copyFacts(to: PosteriorFacts, q: number, from: PosteriorFacts, at: number): void {
+  for (const name of Object.keys(from) as (keyof PosteriorFacts)[]) to[name]![q] = from[name]![at];
 }
 
 /** The posterior of queries over their chosen items, and of the others over all items. */
@@ -323,16 +454,14 @@ async function overChoices(
     mean.dispose();
     rows.forEach((q, i) => {
       means.set(numbers.subarray(i * d, (i + 1) * d), q * d);
-      for (const name of Object.keys(facts) as (keyof PosteriorFacts)[]) {
-        facts[name][q] = found[name]![i];
-      }
+      copyFacts(facts, q, found, i);
     });
   }
   return { mean: tensorSpace.from(means, batch.x.shape), facts };
 }
 
 async function overSubsets(
-  { base, items }: Parts,
+  { base, items, rounding }: Parts,
   { x, sigmas, samples }: QueryBatch,
   choices: readonly Choice[],
   signal?: AbortSignal,
@@ -349,21 +478,30 @@ async function overSubsets(
   });
   const facts = roomForFacts(choices.length);
   subsets.forEach(({ rows, logits }, q) => logitFacts(rows, logits, facts, q));
-  writeChoices(choices, facts, (q) => subsets[q].rows.length);
+  const store = base.store?.rounding;
+  writeChoices(
+    choices,
+    facts,
+    (q) => subsets[q].rows.length,
+    (q) => rounding && store ? rounding.ofListed(store, choices[q].subset!) : Infinity,
+  );
   const mean = await base.denoiseOn(x, sigmas, subsets, { samples, ...(signal && { signal }) });
   return { mean, facts };
 }
 
 async function overAll(
-  { store, items }: Parts,
-  { x, sigmas }: QueryBatch,
+  { store, items, rounding }: Parts,
+  { x, values, sigmas }: QueryBatch,
   choices: readonly Choice[],
   signal?: AbortSignal,
 ): Promise<GoldenPosterior> {
   const { mean, facts } = await store.posterior(x, sigmas, { signal });
   const all = Object.assign(roomForFacts(choices.length), facts);
   if (items) facts.topIndex.forEach((row, q) => all.topIndex[q] = items[row]);
-  writeChoices(choices, all, () => store.count);
+  writeChoices(choices, all, () => store.count, (q) => {
+    if (!rounding || !store.rounding) return Infinity;
+    return rounding.ofAll(store.rounding, rowOf(values, q, store), sigmas[q], facts, q);
+  });
   return { mean, facts: all };
 }
 
@@ -382,14 +520,18 @@ function writeChoices(
   choices: readonly Choice[],
   facts: Required<PosteriorFacts>,
   size: (q: number) => number,
+  roundingOf: (q: number) => number,
 ): void {
-  choices.forEach(({ gap, captured, bound, certified }, q) => {
+  choices.forEach(({ gap, captured, bound }, q) => {
     facts.subsetSize[q] = size(q);
     facts.subsetGap[q] = gap;
     facts.capturedMass[q] = captured;
-    facts.errorBound[q] = bound;
-    facts.certified[q] = certified ? 1 : 0;
+    facts.errorBound[q] = bound === Infinity ? Infinity : bound + roundingOf(q);
   });
+}
+
+function rowOf(values: Float32Array, q: number, { dimension }: { dimension: number }) {
+  return values.subarray(q * dimension, (q + 1) * dimension);
 }
 
 /** Some rows of a batch. */

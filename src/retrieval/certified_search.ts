@@ -4,6 +4,7 @@
  * @module
  */
 import type { DataStore } from "../compute/device.ts";
+import { float64Logits } from "../compute/rounding.ts";
 import { tensorSpace } from "../linear_space.ts";
 import { discardedMass, logAdd, smallestCertified } from "./certificate.ts";
 import type { MeasuredLogits } from "./certificate.ts";
@@ -27,6 +28,8 @@ export interface CertifiedSubset {
   readonly rows: Uint32Array;
   /** Their logits, nats. */
   readonly logits: Float64Array;
+  /** By how much each of them may be off, nats. */
+  readonly slack: Float64Array;
   /** A bound of the share of the posterior mass that is left out. */
   readonly discarded: number;
   /** How far, at least, the largest logit left out is below the largest of all, nats. */
@@ -53,6 +56,8 @@ export interface CertifiedSearchOptions {
   readonly retained?: number;
   /** The mean squared distance of the items to their mean: tells when a first search is worthwhile. Default 0. */
   readonly spread?: number;
+  /** How far float64 moves a logit of direct differences, nats. Default {@linkcode float64Logits}. */
+  readonly slack?: (logit: number, sigma: number) => number;
 }
 
 // Rows that are measured first for a transported certificate, and how their number grows.
@@ -60,8 +65,6 @@ const FIRST_ROWS = 16, GROWTH = 4;
 // A search is tried where so many times the effective sample size is within what it finds. On photographs, certificates
 // of 1e-3 and less take up to about this factor.
 const MARGIN = 64;
-// Float64 rounding of logits and of the transport, nats relative to the largest term and absolute.
-const ROUNDING = 2 ** -44;
 // Samples whose last search is kept; a batch has fewer.
 const MOST_KNOWN = 4096;
 
@@ -96,6 +99,7 @@ export class CertifiedSearch {
   readonly #store: DataStore;
   readonly #retained: number;
   readonly #spread: number;
+  readonly #slack: (logit: number, sigma: number) => number;
   readonly #known = new Map<number, Known>();
   readonly #effective = new Map<number, { sigma: number; size: number }>();
 
@@ -107,7 +111,8 @@ export class CertifiedSearch {
    * @throws {RangeError} If that is not a whole number ≥ 1.
    */
   constructor(store: DataStore, options: CertifiedSearchOptions = {}) {
-    const { retained = 1024, spread = 0 } = options;
+    const { retained = 1024, spread = 0, slack = (l) => float64Logits(store.dimension, l) } =
+      options;
     if (!Number.isInteger(retained) || retained < 1) {
       throw new RangeError(
         `Cannot search for subsets: retained is ${retained}, wanted a whole number >= 1`,
@@ -116,6 +121,7 @@ export class CertifiedSearch {
     this.#store = store;
     this.#retained = Math.min(retained, store.count);
     this.#spread = spread;
+    this.#slack = slack;
   }
 
   /**
@@ -192,7 +198,7 @@ export class CertifiedSearch {
           all.squares.push(squares[at][k]);
           all.errors.push(errors[at][k]);
         }
-        found[i] = transported(queries[i], known, all, this.#store.count);
+        found[i] = transported(queries[i], known, all, this.#store.count, this.#slack);
         return !found[i] && all.squares.length < known.rows.length;
       });
     }
@@ -229,20 +235,26 @@ export class CertifiedSearch {
       const rate = -0.5 / (query.sigma * query.sigma);
       const all = near.distances.slice(from, from + k).map((d) => d * d * rate);
       const logits = all.subarray(0, kept);
-      const logUnseen = kept === count ? -Infinity : Math.log(count - kept) + all[kept];
+      const slack = (logit: number) => this.#slack(logit, query.sigma);
+      const logUnseen = kept === count
+        ? -Infinity
+        : Math.log(count - kept) + all[kept] + slack(all[kept]);
       const rows = near.indices.slice(from, from + kept);
       const beyond = new Float64Array(kept + 1);
       beyond[kept] = logUnseen;
-      for (let p = kept - 1; p >= 0; p--) beyond[p] = logAdd(beyond[p + 1], logits[p]);
+      for (let p = kept - 1; p >= 0; p--) {
+        beyond[p] = logAdd(beyond[p + 1], logits[p] + slack(logits[p]));
+      }
       const { values, sigma, sample } = query;
       this.#known.delete(sample);
       this.#known.set(sample, { values: values.slice(), sigma, rows, logits: all, beyond });
-      const errors = logits.map((l) => rounding(l));
+      const errors = logits.map(slack);
       const certified = smallestCertified({ logits, errors, logUnseen }, query.most);
       if (!certified) return;
       found[i] = {
         rows: rows.subarray(0, certified.k),
         logits: logits.subarray(0, certified.k),
+        slack: errors.subarray(0, certified.k),
         discarded: certified.discarded,
         gap: certified.k < k ? all[0] - all[certified.k] : Infinity,
         transported: false,
@@ -251,16 +263,13 @@ export class CertifiedSearch {
   }
 }
 
-function rounding(logit: number): number {
-  return ROUNDING * (1 + Math.abs(logit));
-}
-
 /** The certificate of a query from the first rows of an earlier search, if they are enough. */
 function transported(
   { values, sigma, most }: SearchQuery,
   known: Known,
   { squares, errors }: { squares: readonly number[]; errors: readonly number[] },
   count: number,
+  float64: (logit: number, sigma: number) => number,
 ): CertifiedSubset | undefined {
   const p = squares.length;
   const unseen = { count: count - p, logMass: known.beyond[p], largest: known.logits[p] };
@@ -271,11 +280,11 @@ function transported(
     squares[a] - squares[b] || a - b
   );
   const logits = new Float64Array(order.length).map((_, at) => -squares[order[at]] * rate);
-  const slack = logits.map((l, i) => errors[order[i]] * rate + rounding(l));
+  const slack = logits.map((l, i) => errors[order[i]] * rate + float64(l, sigma));
   // The transport moves sums of terms as large as these.
   const logUnseen = logMass === -Infinity
     ? logMass
-    : logMass + rounding(Math.abs(logMass) + move.distance ** 2 * rate);
+    : logMass + float64(Math.abs(logMass) + move.distance ** 2 * rate, sigma);
   const measured: MeasuredLogits = { logits, errors: slack, logUnseen };
   if (discardedMass(measured) > most) return undefined;
   const certified = smallestCertified(measured, most);
@@ -284,6 +293,7 @@ function transported(
   return {
     rows: order.subarray(0, k).map((i) => known.rows[i]),
     logits: logits.subarray(0, k),
+    slack: slack.subarray(0, k),
     discarded,
     gap: logits[0] - slack[0] - Math.max(largest, k < p ? logits[k] + slack[k] : -Infinity),
     transported: true,

@@ -7,6 +7,7 @@ import type { PosteriorFacts } from "../compute/posterior.ts";
 import type { Subset } from "../compute/subset.ts";
 import type { AnyTensor } from "../linear_space.ts";
 import type { CertifiedSearch } from "./certified_search.ts";
+import type { OffLogits } from "./rounded_mean.ts";
 import type { ScheduledSearch } from "./scheduled_search.ts";
 
 /** A batch of queries. */
@@ -24,21 +25,21 @@ export interface QueryBatch {
 /** What was chosen for one query. */
 export interface Choice {
   /** The items, with their logits; undefined for all items. */
-  readonly subset?: Subset & { readonly logits: Float64Array };
+  readonly subset?: Subset & OffLogits;
   /** How far, at least, the largest logit left out is below the largest of all; NaN if nothing is known. */
   readonly gap: number;
   /** Share of the posterior mass that the items hold, at least; NaN if nothing is known. */
   readonly captured: number;
-  /** Bound on the error of the posterior mean, root mean square per coordinate; infinite if there is none. */
+  /** Bound on the error that leaving out the others makes, root mean square per coordinate; infinite if there is none. */
   readonly bound: number;
-  /** Whether the bound is within a tolerance that was asked for. */
-  readonly certified: boolean;
 }
 
 /** Chooses items for queries. */
 export interface Chooser {
   /** How, in a few words. */
   readonly label: string;
+  /** The error that a posterior mean may have, rounding included; none if nothing is promised. */
+  readonly tolerance?: number;
   /** Chooses the items of a batch. */
   choose(batch: QueryBatch, signal?: AbortSignal): Promise<Choice[]>;
   /** Is told what the posterior over the chosen items was like. */
@@ -58,44 +59,52 @@ export function scheduledChooser(search: ScheduledSearch, label: string, unit: n
     label,
     async choose(batch, signal) {
       const found = await search.find(batch, signal);
-      return found.map(({ rows, logWeights, logits, discarded, estimate = discarded, gap }) => ({
-        subset: { rows, logits, ...(logWeights && { logWeights }) },
+      return found.map((
+        { rows, logWeights, logits, slack, discarded, estimate = discarded, gap },
+      ) => ({
+        subset: { rows, logits, slack, ...(logWeights && { logWeights }) },
         gap,
         captured: 1 - (Number.isNaN(discarded) ? estimate : discarded),
         bound: Number.isNaN(discarded) || unit === Infinity ? Infinity : discarded * unit,
-        certified: false,
       }));
     },
   };
 }
 
 /** All items: nothing is left out. */
-const EVERYTHING: Choice = { gap: Infinity, captured: 1, bound: 0, certified: true };
+export const EVERYTHING: Choice = { gap: Infinity, captured: 1, bound: 0 };
+
+/** The share of a tolerance that leaving out items may use up; the rest is for rounding. */
+const TRUNCATION = 7 / 8;
 
 /**
  * The fewest items that are proven to be enough.
  *
  * @param search Where they come from.
- * @param tolerance The error that is allowed at a noise level.
+ * @param tolerance The error that is allowed, rounding included.
  * @param unit The error per share of the posterior mass left out.
+ * @param least The rounding that no arithmetic avoids; below the tolerance.
  * @returns The chooser.
  */
 export function certifiedChooser(
   search: CertifiedSearch,
-  tolerance: (sigma: number) => number,
+  tolerance: number,
   unit: number,
+  least: number,
 ): Chooser {
+  const most = Math.min(TRUNCATION * (tolerance - least) / unit, MOST);
   const queriesOf = ({ values, sigmas, samples }: QueryBatch) => {
     const d = values.length / sigmas.length;
     return Array.from(sigmas, (sigma, q) => ({
       values: values.subarray(q * d, (q + 1) * d),
       sigma,
       sample: samples[q],
-      most: Math.min(tolerance(sigma) / unit, MOST),
+      most,
     }));
   };
   return {
     label: "certified",
+    tolerance,
     async choose(batch, signal) {
       const found = await search.find(queriesOf(batch), signal);
       return found.map((subset) =>
@@ -105,7 +114,6 @@ export function certifiedChooser(
             gap: subset.gap,
             captured: 1 - subset.discarded,
             bound: subset.discarded * unit,
-            certified: true,
           }
           : EVERYTHING
       );

@@ -6,12 +6,16 @@
 import { affineOf } from "../compute/posterior.ts";
 import type { Dataset } from "../datasets/dataset.ts";
 
-/** How far items are apart. */
+/** How far items are apart, and between which numbers. */
 export interface Extent {
   /** No two points of their convex hull are farther apart, in data units. */
   readonly diameter: number;
   /** The mean squared distance of the items to their mean, in squared data units. */
   readonly spread: number;
+  /** The smallest number of all items, in data units. */
+  readonly low: number;
+  /** The largest one. */
+  readonly high: number;
 }
 
 /**
@@ -27,7 +31,8 @@ export interface Extent {
  * import assert from "node:assert/strict";
  *
  * const set = new Dataset({ data: Float32Array.of(-1, 0, 2, 0), shape: [2], name: "two points" });
- * const { diameter, spread } = extentOf(set);
+ * const { diameter, spread, low, high } = extentOf(set);
+ * assert.deepEqual([low, high], [-1, 2]);
  * assert.ok(diameter >= 3 && diameter < 3.000001);
  * assert.equal(spread, 2.25);
  * ```
@@ -55,5 +60,7 @@ export function extentOf(dataset: Dataset): Extent {
     // Rounding of the sums is far below one part in 2^30.
     diameter: Math.min(2 * Math.sqrt(largest), diagonal) * scale * (1 + 2 ** -30),
     spread: total / count * scale * scale,
+    low: low.reduce((a, b) => Math.min(a, b)) * scale + offset,
+    high: high.reduce((a, b) => Math.max(a, b)) * scale + offset,
   };
 }

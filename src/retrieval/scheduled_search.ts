@@ -20,6 +20,8 @@ export interface Selection {
   readonly logWeights?: Float64Array;
   /** Their logits, weights included. */
   readonly logits: Float64Array;
+  /** By how much each of them may be off, nats. */
+  readonly slack: Float64Array;
   /** A bound on the share of the posterior mass left out; NaN if there is none. */
   readonly discarded: number;
   /** That share as a sample of the others tells it, if there is one. */
@@ -142,10 +144,14 @@ export class ScheduledSearch {
       const n = Math.min(k - Math.ceil(k / 2), count - rows.length);
       return drawOtherRows(streams[q], n, count, rows);
     });
-    const { squares } = await this.#store.distancesTo(x, tails, { signal });
+    const { squares, errors } = await this.#store.distancesTo(x, tails, { signal });
     return found.map((f, q) => {
-      const { rows, logits } = heads[q];
-      const drawn = withTail(rows, logits, tails[q], squares[q].map((d) => -d * f.rate), count);
+      const tail = {
+        rows: tails[q],
+        logits: squares[q].map((d) => -d * f.rate),
+        slack: errors[q].map((e, i) => slackOf(e, squares[q][i], f.rate)),
+      };
+      const drawn = withTail(heads[q], tail, count);
       if (drawn.estimate >= NEGLIGIBLE_TAIL) return drawn;
       return { ...bounded(f, best(f, f.k)), estimate: drawn.estimate };
     });
@@ -169,12 +175,18 @@ interface Rest {
 
 const nothingKnown = (): Rest => ({ logMass: NaN, largest: NaN });
 
-/** The best candidates of one query. */
-interface Best {
-  /** Their places among the candidates. */
-  readonly places: Uint32Array;
+/** Rows of one query. */
+interface Rows {
   readonly rows: Uint32Array;
   readonly logits: Float64Array;
+  /** By how much each of these may be off, nats. */
+  readonly slack: Float64Array;
+}
+
+/** The best candidates of one query. */
+interface Best extends Rows {
+  /** Their places among the candidates. */
+  readonly places: Uint32Array;
 }
 
 /** Candidates and their exact distances. */
@@ -202,20 +214,26 @@ function restOf(bounds: Float64Array, candidates: Uint32Array, rate: number): Re
 }
 
 /** The `k` best candidates, by rising row. */
-function best({ rows, squares, rate }: Found, k: number): Best {
+function best({ rows, squares, errors, rate }: Found, k: number): Best {
   const places = smallest(squares, Math.min(k, rows.length));
+  const each = (of: (place: number) => number) => Float64Array.from(places, of);
   return {
     places,
     rows: places.map((i) => rows[i]),
-    logits: new Float64Array(places.length).map((_, at) => -squares[places[at]] * rate),
+    logits: each((i) => -squares[i] * rate),
+    slack: each((i) => slackOf(errors[i], squares[i], rate)),
   };
 }
 
+/** The error of a logit by those of a squared distance: of its measurement, and of float64. */
+function slackOf(error: number, square: number, rate: number): number {
+  return error * rate + 2 ** -40 * (1 + square * rate);
+}
+
 /** The best candidates, and a bound of what they leave out. */
-function bounded(found: Found, { places, rows, logits }: Best): Selection {
+function bounded(found: Found, { places, rows, logits, slack }: Best): Selection {
   const { squares, errors, rate } = found;
   const rest = found.rest();
-  const slack = logits.map((logit, at) => errors[places[at]] * rate + 2 ** -44 * (1 - logit));
   const top = logits.reduce((a, b) => Math.max(a, b));
   let next = rest.largest, sum = Math.exp(rest.logMass - top);
   for (let i = 0, kept = 0; i < squares.length; i++) {
@@ -230,6 +248,7 @@ function bounded(found: Found, { places, rows, logits }: Best): Selection {
   return {
     rows,
     logits,
+    slack,
     // Not known where nothing bounds the rest.
     discarded: Number.isNaN(sum)
       ? NaN
@@ -239,20 +258,17 @@ function bounded(found: Found, { places, rows, logits }: Best): Selection {
 }
 
 /** A head, and rows drawn from all others that stand for them. */
-function withTail(
-  head: Uint32Array,
-  headLogits: Float64Array,
-  tail: Uint32Array,
-  tailLogits: Float64Array,
-  count: number,
-): Selection & { estimate: number } {
-  const h = head.length, n = tail.length;
+function withTail(head: Rows, tail: Rows, count: number): Selection & { estimate: number } {
+  const h = head.rows.length, n = tail.rows.length;
   const weight = n > 0 ? Math.log((count - h) / n) : 0;
-  const rows = new Uint32Array(h + n), logits = new Float64Array(h + n);
-  rows.set(head);
-  rows.set(tail, h);
-  logits.set(headLogits);
-  logits.set(tailLogits.map((logit) => logit + weight), h);
+  const rows = new Uint32Array(h + n);
+  const logits = new Float64Array(h + n), slack = new Float64Array(h + n);
+  rows.set(head.rows);
+  rows.set(tail.rows, h);
+  logits.set(head.logits);
+  logits.set(tail.logits.map((logit) => logit + weight), h);
+  slack.set(head.slack);
+  slack.set(tail.slack, h);
   const top = logits.reduce((a, b) => Math.max(a, b));
   let inside = 0, outside = 0;
   for (let i = 0; i < h; i++) inside += Math.exp(logits[i] - top);
@@ -260,6 +276,7 @@ function withTail(
   return {
     rows,
     logits,
+    slack,
     logWeights: new Float64Array(h + n).fill(weight, h),
     // With everything drawn, nothing is left out.
     discarded: h + n === count ? 0 : NaN,

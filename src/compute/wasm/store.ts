@@ -24,6 +24,8 @@ import {
   sigmaPerRow,
 } from "../posterior.ts";
 import type { Affine, EvaluateOptions, PointSet, Posterior, Sigma } from "../posterior.ts";
+import { wasmRounding } from "../rounding.ts";
+import type { StoreRounding } from "../rounding.ts";
 import type { PointSource } from "../streamed_store.ts";
 import type { Subset } from "../subset.ts";
 import { checkRows, MEASURE_ACTION, subsetPosterior } from "../subset_posterior.ts";
@@ -119,6 +121,7 @@ export interface StoreView {
 export class WasmStore implements DataStore {
   readonly count: number;
   readonly dimension: number;
+  readonly rounding: StoreRounding;
   readonly #pool: ThreadPool;
   readonly #bytes: boolean;
   readonly #stride: number;
@@ -210,6 +213,11 @@ export class WasmStore implements DataStore {
     this.#blockRows = layout.blockRows ??
       Math.max(8, Math.min(64, Math.floor(PAGE * 4 / rowBytes)));
     this.#shards = Math.min(layout.shards ?? 32, Math.ceil(this.count / this.#blockRows));
+    this.rounding = wasmRounding({
+      ...{ count, dimension, bytes, scale, offset: this.#offset },
+      ...{ blockRows: this.#blockRows, shards: this.#shards },
+      oneDigit: (largest, g) => this.#isEnough(Math.max(largest, 2 ** -100) / 32767, g),
+    });
     this.#norms = roundUp(DATA + this.count * rowBytes, 64);
     this.#rowsEnd = this.#norms + roundUp((this.count + 1) * 8, 64);
     this.#dataEnd = this.#rowsEnd;
@@ -759,13 +767,17 @@ export class WasmStore implements DataStore {
       const digit = high[c] = stored[c] / s1 + ROUNDER - ROUNDER;
       low[c] = (stored[c] - s1 * digit) / s2 + ROUNDER - ROUNDER;
     }
-    // The first digit is off by s1/√12 in the root mean square.
-    const enough = g * s1 / Math.sqrt(3) * this.#largestNorm <= ROUNDING;
+    const enough = this.#isEnough(s1, g);
     parameters[2] = square;
     parameters[3] = s1;
     parameters[4] = enough ? 0 : s2;
     parameters[6] = Math.sqrt(this.count) / 16;
     parameters[5] = enough ? 0 : s1 * Math.sqrt(this.dimension) * this.#largestNorm;
+  }
+
+  /** Whether the first digit of a query, in units of `s1`, will do: it is off by `s1/√12` in the root mean square. */
+  #isEnough(s1: number, g: number): boolean {
+    return g * s1 / Math.sqrt(3) * this.#largestNorm <= ROUNDING;
   }
 
   /** Nats per squared distance in stored units. */
