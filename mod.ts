@@ -78,7 +78,7 @@
  *
  * ## Samplers
  *
- * - {@linkcode sample} runs one; by name: {@linkcode samplerByName}, {@linkcode SAMPLER_NAMES},
+ * - {@linkcode sample} runs one; {@linkcode endEstimate} of a certified one; by name: {@linkcode samplerByName}, {@linkcode SAMPLER_NAMES},
  *   {@linkcode takesTolerance}
  * - One step at a time: {@linkcode ddim}, {@linkcode euler}, {@linkcode heun}, {@linkcode rk4}
  * - From earlier steps: {@linkcode dpmpp1}, {@linkcode dpmpp2m}, {@linkcode dpmpp3m}, {@linkcode exponentialAdams},

@@ -188,6 +188,7 @@ export * from "./samplers/registry.ts";
 export * from "./samplers/rk4.ts";
 export type { EmbeddedOptions } from "./samplers/runge_kutta/embedded.ts";
 export { respacedGrid } from "./samplers/respaced_grid.ts";
+export * from "./samplers/end_estimate.ts";
 export * from "./samplers/sample.ts";
 export * from "./samplers/sampler.ts";
 export { skipEstimate, skipLevel } from "./samplers/skip_level.ts";

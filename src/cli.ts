@@ -38,6 +38,8 @@ import { decodeNpy } from "./datasets/npy.ts";
 import { DatasetError, WriteError } from "./errors.ts";
 import { tensorSpace } from "./linear_space.ts";
 import { extentOf } from "./retrieval/extent.ts";
+import { endEstimate } from "./samplers/end_estimate.ts";
+import type { EndEstimate } from "./samplers/end_estimate.ts";
 import { sample } from "./samplers/sample.ts";
 
 /** Failed before any work was done: nothing but the user can mend it. */
@@ -168,6 +170,12 @@ async function draw(
     signal,
     onProgress: options.quiet ? undefined : terminalProgress(standardError()),
   });
+  // Of few samples: what a run costs is mostly the run.
+  const estimate = options.subset.tolerance === undefined
+    ? undefined
+    : await endEstimate(denoiser, result, {
+      ...{ sampler, grid, seed: options.seed, init: init?.values, signal },
+    });
   const dataset = rows ?? data.dataset;
   const parts = {
     options: { ...options, sampler, grid },
@@ -178,11 +186,12 @@ async function draw(
     count,
   };
   const states = await tensorSpace.values(result.x);
-  warn(warningsAfter(states, some, spread, result.convergence));
+  warn(warningsAfter(states, some, spread, result, options.subset.tolerance));
   const record = {
     ...await runRecord(parts, result),
     ...(Object.keys(inputs).length > 0 && { inputs }),
     warnings,
+    ...(estimate && { endEstimate: estimate }),
     ...(jump && { teleport: jump.record(result) }),
   };
   await writeSamples(folder, result, { options, dataset: data.dataset, space, count });
@@ -191,7 +200,7 @@ async function draw(
   signal?.throwIfAborted();
   const names = await folder.commit();
   try {
-    report(options, dataset, whole, count, result.seconds, names);
+    report(options, dataset, whole, count, result.seconds, names, estimate);
   } catch (cause) {
     // Whoever closed the pipe has read enough.
     if (cause instanceof Deno.errors.BrokenPipe) return;
@@ -272,6 +281,19 @@ function wayOf(
     : `in ${steps} ${sampler} steps on the ${grid.name} grid`;
 }
 
+/** What is promised of a certified run, and what is not. */
+function estimated(
+  { probes, otherItem, medianDistance, largestDistance }: EndEstimate,
+  tolerance: number,
+): string {
+  const text = (distance: number) => distance.toPrecision(2);
+  return `every posterior mean is within ${tolerance} of that over all items at the same state; of the ends there is ` +
+    `an estimate: of ${probes} run again with errors as large as their bounds, ${otherItem} ended at another ` +
+    `item; they moved by ${text(medianDistance)} per number (median), at most by ${
+      text(largestDistance)
+    }`;
+}
+
 function report(
   options: RunOptions,
   dataset: Dataset | FileRows,
@@ -279,6 +301,7 @@ function report(
   count: number,
   time: number,
   paths: readonly string[],
+  estimate: EndEstimate | undefined,
 ): void {
   if (options.json) console.log(visibleLines(JSON.stringify(record, null, 2)));
   if (options.json || options.quiet) return;
@@ -287,6 +310,7 @@ function report(
       `${wayOf(options, record)}, seed ${options.seed}, ${seconds(time)}:`,
   );
   for (const path of paths) console.log(`  ${visible(path)}`);
+  if (estimate) console.log(estimated(estimate, options.subset.tolerance!));
 }
 
 if (import.meta.main) {

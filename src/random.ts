@@ -15,7 +15,8 @@ export type Purpose =
   | "theory"
   | "metric"
   | "training"
-  | "weights";
+  | "weights"
+  | "estimate";
 
 const PURPOSES: Record<Purpose, number> = {
   start: 0,
@@ -26,6 +27,7 @@ const PURPOSES: Record<Purpose, number> = {
   metric: 5,
   training: 6,
   weights: 7,
+  estimate: 8,
 };
 
 /** The key of a stream of random numbers. */

@@ -83,14 +83,13 @@ export const DENOISER_OPTIONS = {
   tiles: TEXT,
   components: TEXT,
   rank: TEXT,
+  tolerance: TEXT,
   ...SMOOTHING_OPTIONS,
 } as const;
 
-/** Their texts, and that of the tolerance, if it is not the sampler's. */
+/** Their texts. */
 type Values = {
-  readonly [name in keyof typeof DENOISER_OPTIONS | "tolerance" | "teleport-law"]?:
-    | string
-    | boolean;
+  readonly [name in keyof typeof DENOISER_OPTIONS | "teleport-law"]?: string | boolean;
 };
 
 /**
@@ -106,6 +105,11 @@ export function parseDenoiser(values: Values): DenoiserChoice {
   const given = (["tolerance", "k", "m", "proxy", "schedule", "no-tail", "tiles"] as const)
     .filter((name) => values[name] !== undefined);
   if (given.length > 0 && !denoiser.startsWith("golden")) {
+    if (given[0] === "tolerance") {
+      throw new UsageError(
+        `Cannot use --tolerance with --denoiser ${denoiser}: it is that of a golden subset, wanted --denoiser golden, or --sampler-tolerance`,
+      );
+    }
     throw new UsageError(
       `Cannot use --${
         given[0]

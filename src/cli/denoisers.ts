@@ -154,7 +154,7 @@ function released(denoiser: Denoiser<AnyTensor>, held: DisposableStack): StoredD
 async function golden(
   dataset: Dataset,
   device: Device,
-  { denoiser, subset, grid, seed }: RunOptions,
+  { denoiser, subset, seed }: RunOptions,
   signal?: AbortSignal,
 ): Promise<StoredDenoiser> {
   const name = denoiser === "golden" ? "optimal" : denoiser === "golden-pca" ? "pca" : "local";
@@ -164,11 +164,7 @@ async function golden(
   const found = resources.use(
     tiles !== undefined
       ? await tiledGoldenSubset(base, dataset, device, { tiles, k: sizes.k })
-      : await goldenSubset(base, dataset, device, {
-        ...sizes,
-        seed,
-        ...(sizes.tolerance !== undefined && { grid: grid.sigmas }),
-      }),
+      : await goldenSubset(base, dataset, device, { ...sizes, seed }),
   );
   return released(found, resources.move());
 }

@@ -86,8 +86,9 @@ const DENOISER_TEXT = `What takes noise away.
   --rank N          directions of each Gaussian; the rest is spread evenly  [all]
 
   of golden denoisers, which look at a few items of the data only:
-  --tolerance E     as few items as are proven to move the final image by at most E,
-                    root mean square per number; of golden only
+  --tolerance E     as few items as are proven to keep every posterior mean within E of that over
+                    all items at the same state, rounding included, with every sampler; root mean
+                    square per number. Where the run ends is estimated, not promised; of golden only
   --k N | N..M      items; with a range, more at high noise       [N/20..N/10]
   --m N | N..M      candidates; with a range, more at low noise   [k..N/4]
   --proxy NAME      ${names(PROXIES, 45)}[pooled; of small items: exact]
@@ -140,7 +141,7 @@ for 8 to 20 steps: dpmpp-2m or unipc. The papers' reference: heun on --grid karr
 collocation or dop853.
 
   --sampler NAME    ${list(SAMPLER_NAMES)}   [ddim]
-  --tolerance T     relative error, of ${list(SAMPLER_NAMES.filter(takesTolerance), 50, ", ")}
+  --sampler-tolerance T  relative error, of ${list(SAMPLER_NAMES.filter(takesTolerance), 50, ", ")}
                     [1e-6; collocation-static: 1e-5; picard: 0.1]
   --grid NAME       ${names(GRIDS, 45)}[ddpm; smoothed: uniform-t]
   --steps N         steps down the grid  [${GRID_STEPS}; smoothed: from the data]

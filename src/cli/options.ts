@@ -34,7 +34,7 @@ export interface RunRequest extends DenoiserChoice {
   /** The sampler. */
   readonly sampler: SamplerName;
   /** The tolerance of the sampler, if it takes one and not its default. */
-  readonly tolerance?: number;
+  readonly samplerTolerance?: number;
   /** Which noise levels. */
   readonly gridName: GridName;
   /** The number of steps, if it is given. */
@@ -207,7 +207,7 @@ export const OPTIONS = {
   codec: TEXT,
   ...DENOISER_OPTIONS,
   sampler: TEXT,
-  tolerance: TEXT,
+  "sampler-tolerance": TEXT,
   grid: TEXT,
   steps: TEXT,
   start: TEXT,
@@ -260,40 +260,35 @@ function teleport(text: string): RunRequest["teleport"] {
   return Number(text);
 }
 
-/** Denoiser and sampler; a tolerance is the sampler's if it takes one, else that of a golden subset. */
+/** Denoiser and sampler. */
 function methods(
   values: ReturnType<typeof parse>,
-): DenoiserChoice & Pick<RunOptions, "sampler" | "tolerance"> {
-  const { denoiser = "optimal", sampler: name = "ddim", tolerance, ...others } = values;
-  const golden = denoiser.startsWith("golden");
-  if (!golden) return { ...parseDenoiser({ denoiser, ...others }), ...sampler(name, tolerance) };
-  if (tolerance !== undefined && takesTolerance(name)) {
-    throw new UsageError(
-      `Cannot use --tolerance ${tolerance} with --denoiser ${denoiser} and --sampler ${name}: both take one, wanted another sampler`,
-    );
-  }
-  return { ...parseDenoiser({ denoiser, tolerance, ...others }), ...sampler(name, undefined) };
+): DenoiserChoice & Pick<RunOptions, "sampler" | "samplerTolerance"> {
+  const { sampler: name = "ddim", "sampler-tolerance": tolerance, ...others } = values;
+  return { ...parseDenoiser(others), ...sampler(name, tolerance) };
 }
 
 function sampler(
   name: string,
   text: string | undefined,
-): Pick<RunOptions, "sampler" | "tolerance"> {
+): Pick<RunOptions, "sampler" | "samplerTolerance"> {
   oneOf("sampler", name, SAMPLER_NAMES);
   if (text === undefined) return { sampler: name as SamplerName };
-  const tolerance = positive("tolerance", text);
+  const tolerance = positive("sampler-tolerance", text);
   if (!takesTolerance(name)) {
     const takers = SAMPLER_NAMES.filter(takesTolerance).join(", ");
     throw new UsageError(
-      `Cannot use --tolerance with --sampler ${name}: wanted one of ${takers}, or --denoiser golden`,
+      `Cannot use --sampler-tolerance with --sampler ${name}: wanted one of ${takers}`,
     );
   }
   try {
     samplerByName(name, { tolerance });
   } catch (error) {
-    throw new UsageError(`Cannot use --tolerance ${text}: ${detailOf(error as RangeError)}`);
+    throw new UsageError(
+      `Cannot use --sampler-tolerance ${text}: ${detailOf(error as RangeError)}`,
+    );
   }
-  return { sampler: name as SamplerName, tolerance };
+  return { sampler: name as SamplerName, samplerTolerance: tolerance };
 }
 
 /**

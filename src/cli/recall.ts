@@ -23,7 +23,7 @@ const BELONGING: Readonly<Record<string, readonly string[]>> = {
     ...["k", "m", "proxy", "schedule", "no-tail", "tiles", "tolerance", "components", "rank"],
     ...["bandwidth", "draws", "draw-kind", "neighbours", "concentration"],
   ],
-  sampler: ["tolerance"],
+  sampler: ["sampler-tolerance"],
   grid: ["start"],
   init: ["count"],
 };

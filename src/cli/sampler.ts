@@ -24,7 +24,7 @@ export async function samplerOf(
   say: (line: string) => void,
   signal?: AbortSignal,
 ): Promise<Sampler> {
-  const { sampler, tolerance, grid } = options;
+  const { sampler, samplerTolerance: tolerance, grid } = options;
   if (sampler !== "dpm-v3") return samplerByName(sampler, { tolerance });
   say("the statistics of dpm-v3 take a while the first time; they are kept on disk");
   let told = 0;
