@@ -46,8 +46,11 @@ Deno.test("parseOptions() takes a golden subset by sizes, or by a tolerance", ()
     tolerance: 1e-3,
   });
   // A tolerance of the sampler stays the sampler's.
-  const { subset, tolerance } = parsed("--sampler", "dopri5", "--tolerance", "1e-4");
-  assert.deepEqual([subset, tolerance], [{}, 1e-4]);
+  const { subset, samplerTolerance } = parsed("--sampler", "dopri5", "--sampler-tolerance", "1e-4");
+  assert.deepEqual([subset, samplerTolerance], [{}, 1e-4]);
+  const golden = ["--denoiser", "golden", "--tolerance", "1e-3"];
+  const both = parsed(...golden, "--sampler", "dopri5", "--sampler-tolerance", "1e-4");
+  assert.deepEqual([both.subset.tolerance, both.samplerTolerance], [1e-3, 1e-4]);
 });
 
 Deno.test("parseOptions() refuses combinations that make no sense, in one line that says what would", () => {
@@ -57,7 +60,7 @@ Deno.test("parseOptions() refuses combinations that make no sense, in one line t
     [["--denoiser", "golden-pca", "--tolerance", "1"], /no bound holds/],
     [["--denoiser", "golden", "--tolerance", "1", "--k", "5"], /--tolerance with --k/],
     [["--denoiser", "golden", "--tolerance", "0"], /wanted a number > 0/],
-    [["--denoiser", "golden", "--tolerance", "1", "--sampler", "dop853"], /wanted another sampler/],
+    [["--sampler", "dop853", "--tolerance", "1"], /or --sampler-tolerance/],
     [["--denoiser", "golden", "--k", "9..3"], /rising range/],
     [["--denoiser", "golden", "--k", "1..2..3"], /rising range/],
     [["--denoiser", "golden", "--m", "many"], /whole number/],

@@ -60,11 +60,11 @@ Deno.test("--sampler takes every sampler, which draws as the library does", () =
     }
   }));
 
-Deno.test("--tolerance sets the error of samplers that have one, and the record tells what it cost", () =>
+Deno.test("--sampler-tolerance sets the error of samplers that have one, and the record tells what it cost", () =>
   withFolder(async (folder) => {
     const runs = await Promise.all(["1e-3", "1e-5"].map(async (tolerance) => {
       const out = join(folder, tolerance);
-      const args = [...COMMON, "--quiet", "--sampler", "dop853", "--tolerance", tolerance];
+      const args = [...COMMON, "--quiet", "--sampler", "dop853", "--sampler-tolerance", tolerance];
       assert.equal(await main([...args, "--out", out]), 0);
       return (await drawn(out)).record;
     }));
@@ -118,23 +118,26 @@ Deno.test("--sampler dpm-v3 estimates its statistics once", () =>
     assert.equal(a.record.evaluations, 6);
   }));
 
-Deno.test("--sampler and --tolerance answer what they cannot do in one line", async () => {
+Deno.test("--sampler and --sampler-tolerance answer what they cannot do in one line", async () => {
   for (
     const [args, words] of [
       [["--sampler", "magic"], /Cannot use --sampler magic: wanted one of ddim, euler, heun/],
       [
-        ["--sampler", "heun", "--tolerance", "1e-3"],
-        /Cannot use --tolerance with --sampler heun: wanted one of dopri5, /,
+        ["--sampler", "heun", "--sampler-tolerance", "1e-3"],
+        /Cannot use --sampler-tolerance with --sampler heun: wanted one of dopri5, /,
       ],
       [
-        ["--sampler", "dop853", "--tolerance", "2"],
-        /Cannot use --tolerance 2: .*wanted a number in \(0, 1\)/,
+        ["--sampler", "dop853", "--sampler-tolerance", "2"],
+        /Cannot use --sampler-tolerance 2: .*wanted a number in \(0, 1\)/,
       ],
       [
-        ["--sampler", "dop853", "--tolerance=-1"],
-        /Cannot use --tolerance -1: wanted a number > 0/,
+        ["--sampler", "dop853", "--sampler-tolerance=-1"],
+        /Cannot use --sampler-tolerance -1: wanted a number > 0/,
       ],
-      [["--sampler", "collocation", "--tolerance", "0.1"], /Cannot use --tolerance 0.1: /],
+      [
+        ["--sampler", "collocation", "--sampler-tolerance", "0.1"],
+        /Cannot use --sampler-tolerance 0.1: /,
+      ],
     ] as const
   ) {
     const { code, stdout, stderr } = await runSample(...args);

@@ -114,7 +114,10 @@ testOnDevices(
             );
           }
           assert.deepEqual([...found.facts.subsetSize!], [120, 120, 120]);
-          assert.deepEqual([...found.facts.errorBound!], [0, 0, 0]);
+          // Nothing but rounding: below a hundredth of the range of the data, and above what a float32 is off by.
+          for (const bound of found.facts.errorBound!) {
+            assert.ok(bound > EPS32 / 2 && bound < 2e-2, `${bound}`);
+          }
         }
       }
       const queries = noisy(set, 0.01, 3);
@@ -165,7 +168,8 @@ testOnDevices(
             `captured ${captured}`,
           );
           assert.equal(facts.certified![q], 0);
-          if (facts.errorBound![q] < 1e-6) useful++;
+          // Float32 sums of 20 rows are off by up to 50 roundings.
+          if (facts.errorBound![q] < 64 * EPS32) useful++;
         });
       }
       assert.ok(useful >= 8, `${useful} useful bounds`);
@@ -181,7 +185,7 @@ testOnDevices(
       const cases = [
         [moons(400), { tolerance: 1e-3 }],
         [shapes(300), { tolerance: 1e-3 }],
-        [shapes(300), { tolerance: 1e-2, grid: sigmas, retained: 200 }],
+        [shapes(300), { tolerance: 1e-2, retained: 200 }],
       ] as const;
       for (const [set, options] of cases) {
         const d = set.dimension;
@@ -203,10 +207,7 @@ testOnDevices(
             assert.equal(facts.certified![q], 1);
             assert.ok(facts.capturedMass![q] > 0.9 && facts.subsetGap![q] > 0);
           });
-          const most = "grid" in options
-            ? 1e-2 / (10 * (1 - next / sigma) / Math.hypot(1, next))
-            : 1e-3;
-          assert.ok(facts.errorBound!.every((bound) => bound <= most * (1 + 1e-12)));
+          assert.ok(facts.errorBound!.every((bound) => bound <= options.tolerance));
           sizes.push(...facts.subsetSize!);
           const rho = next / sigma;
           queries = queries.map((x, at) => rho * x + (1 - rho) * values[at]);
@@ -228,7 +229,7 @@ testOnDevices(
       { schedule: "random-pool", seed: 3 },
       { schedule: "random" },
       { tolerance: 1e-2 },
-      { tolerance: 1e-2, grid: ddpmGrid(4).sigmas, retained: 30 },
+      { tolerance: 1e-4, retained: 30 },
     ];
     // Each wait for a software GPU takes its time.
     const some = device.kind === "webgpu" ? [variants[1], variants[5]] : variants;
@@ -389,8 +390,8 @@ testOnDevices(
       await refused({ tolerance: 1e-3, k: 5 });
       await refused({ tolerance: 1e-3, tail: true });
       await refused({ tolerance: 1e-3, schedule: "described" });
-      await refused({ grid: [1, 0] });
-      await refused({ tolerance: 1e-3, grid: [1] });
+      // Below the rounding of the result itself.
+      await refused({ tolerance: EPS32 / 2 });
       await refused({ tolerance: 1e-3, retained: 0 });
       await refused({ k: 61 });
       await refused({ class: "none" });

@@ -121,7 +121,6 @@ const TABLE: Record<string, [args: () => unknown[], free?: readonly string[], ec
   lateStartBound: [() => [0.5, 0.1, 1, 2]],
   subsetSchedule: [() => ["described", { count: 100, k: [5, 10], m: [10, 25] }]],
   publishedSizes: [() => [1000, [32, 32, 3]], ["1"]],
-  stepTolerance: [() => [[3, 2, 1, 0], 0.1], ["0"]],
   smallestCertified: [() => [{ logits: logits(), logUnseen: -5 }, 0.1], ["0.logits"]],
   discardedMass: [() => [{ logits: logits(), logUnseen: -5 }], ["0.logits"]],
   transportMass: [() => [{ count: 5, logMass: -3, largest: -4 }, {

@@ -1,4 +1,4 @@
-import { ddpmGrid, discardedMass, smallestCertified, stepTolerance } from "@closedform/diffusion";
+import { discardedMass, smallestCertified } from "@closedform/diffusion";
 import fc from "fast-check";
 import assert from "node:assert/strict";
 import { logAdd } from "../../src/retrieval/certificate.ts";
@@ -63,31 +63,6 @@ Deno.test("discardedMass() is 0 without unseen items, 1 against an overwhelming 
   );
 });
 
-Deno.test("stepTolerance() weighs each step by the gain of its error, as in the published table of gains", () => {
-  const { sigmas } = ddpmGrid(10);
-  const gains = [0.022, 0.044, 0.078, 0.123, 0.179, 0.246, 0.338, 0.499, 0.971, 1];
-  const tolerance = stepTolerance(sigmas, 1);
-  gains.forEach((gain, t) => {
-    // The table has three decimals.
-    assert.ok(Math.abs(1 / (10 * tolerance(sigmas[t])) - gain) < 6e-4, `gain at ${sigmas[t]}`);
-  });
-  // In first order the shares add up to the total.
-  assertClose(
-    [
-      sigmas.slice(0, -1).reduce((sum, s, t) => {
-        const next = sigmas[t + 1];
-        return sum + tolerance(s) * (1 - next / s) / Math.hypot(1, next);
-      }, 0),
-    ],
-    [1],
-    1e-12,
-    "total",
-  );
-  assert.equal(tolerance(1000), tolerance(sigmas[0]));
-  assert.equal(tolerance(1e-9), tolerance(sigmas[9]));
-  assert.equal(tolerance((sigmas[3] + sigmas[4]) / 2), tolerance(sigmas[3]));
-});
-
 Deno.test("certificates refuse what makes no sense", () => {
   const logits = Float64Array.of(0);
   assert.throws(
@@ -97,6 +72,4 @@ Deno.test("certificates refuse what makes no sense", () => {
   for (const most of [0, 1, NaN]) {
     assert.throws(() => smallestCertified({ logits, logUnseen: 0 }, most), RangeError);
   }
-  assert.throws(() => stepTolerance([1], 1), RangeError);
-  assert.throws(() => stepTolerance([1, 0], 0), RangeError);
 });

@@ -9,13 +9,16 @@ Deno.test("extentOf() is no less than any distance of two items, nor more than n
     name: "a box",
   });
   for (const set of [moons(60), shapes(30), box]) {
-    const { diameter, spread } = extentOf(set);
+    const { diameter, spread, low, high } = extentOf(set);
     const items = Array.from({ length: set.count }, (_, i) => set.values(i));
     const distance = (a: ArrayLike<number>, b: ArrayLike<number>) => {
       let square = 0;
       for (let c = 0; c < a.length; c++) square += (a[c] - b[c]) ** 2;
       return Math.sqrt(square);
     };
+    const numbers = items.flatMap((item) => [...item]);
+    // Bytes become data units in float32 here, in float64 there.
+    assertClose([low, high], [Math.min(...numbers), Math.max(...numbers)], 1e-6, set.name);
     let most = 0;
     for (const a of items) for (const b of items) most = Math.max(most, distance(a, b));
     const mean = set.mean();
@@ -33,5 +36,5 @@ Deno.test("extentOf() is no less than any distance of two items, nor more than n
 
 Deno.test("extentOf() of one item is nothing", () => {
   const set = new Dataset({ data: Float32Array.of(1, 2), shape: [2], name: "a point" });
-  assert.deepEqual(extentOf(set), { diameter: 0, spread: 0 });
+  assert.deepEqual(extentOf(set), { diameter: 0, spread: 0, low: 1, high: 2 });
 });

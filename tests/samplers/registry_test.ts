@@ -33,6 +33,7 @@ const make = (name: SamplerName) => samplerByName(name, { statistics: statistics
 /** Files of src/samplers that are no sampler of their own. */
 const OTHERS = [
   "crossing_level",
+  "end_estimate",
   "first_leg",
   "leg_deviation",
   "multistep",
