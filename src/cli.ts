@@ -39,7 +39,6 @@ import { DatasetError, WriteError } from "./errors.ts";
 import { tensorSpace } from "./linear_space.ts";
 import { extentOf } from "./retrieval/extent.ts";
 import { endEstimate } from "./samplers/end_estimate.ts";
-import type { EndEstimate } from "./samplers/end_estimate.ts";
 import { sample } from "./samplers/sample.ts";
 
 /** Failed before any work was done: nothing but the user can mend it. */
@@ -159,7 +158,8 @@ async function draw(
   });
   if (jump) tell(jump.summary);
   const { sampler, grid } = jump ?? { sampler: method, grid: options.grid };
-  const result = await sample(denoiser, {
+  const watched = options.subset.tolerance === undefined ? undefined : counted(denoiser);
+  const result = await sample(watched?.denoiser ?? denoiser, {
     count,
     sampler,
     grid,
@@ -170,12 +170,10 @@ async function draw(
     signal,
     onProgress: options.quiet ? undefined : terminalProgress(standardError()),
   });
-  // Of few samples: what a run costs is mostly the run.
-  const estimate = options.subset.tolerance === undefined
-    ? undefined
-    : await endEstimate(denoiser, result, {
-      ...{ sampler, grid, seed: options.seed, init: init?.values, signal },
-    });
+  const { tolerance } = options.subset;
+  const estimate = tolerance === undefined ? undefined : await endEstimate(denoiser, result, {
+    ...{ sampler, grid, seed: options.seed, init: init?.values, signal },
+  });
   const dataset = rows ?? data.dataset;
   const parts = {
     options: { ...options, sampler, grid },
@@ -186,12 +184,13 @@ async function draw(
     count,
   };
   const states = await tensorSpace.values(result.x);
-  warn(warningsAfter(states, some, spread, result, options.subset.tolerance));
+  warn(warningsAfter(states, some, spread, result.convergence));
+  if (watched) warn(openWarnings(watched.means, tolerance!));
   const record = {
     ...await runRecord(parts, result),
     ...(Object.keys(inputs).length > 0 && { inputs }),
     warnings,
-    ...(estimate && { endEstimate: estimate }),
+    ...(watched && { promised: { tolerance, ...watched.means }, endEstimate: estimate }),
     ...(jump && { teleport: jump.record(result) }),
   };
   await writeSamples(folder, result, { options, dataset: data.dataset, space, count });
@@ -200,7 +199,15 @@ async function draw(
   signal?.throwIfAborted();
   const names = await folder.commit();
   try {
-    report(options, dataset, whole, count, result.seconds, names, estimate);
+    report(
+      options,
+      dataset,
+      whole,
+      count,
+      result.seconds,
+      names,
+      estimate && certifiedLine(watched!.means, tolerance!, estimate),
+    );
   } catch (cause) {
     // Whoever closed the pipe has read enough.
     if (cause instanceof Deno.errors.BrokenPipe) return;
@@ -281,19 +288,6 @@ function wayOf(
     : `in ${steps} ${sampler} steps on the ${grid.name} grid`;
 }
 
-/** What is promised of a certified run, and what is not. */
-function estimated(
-  { probes, otherItem, medianDistance, largestDistance }: EndEstimate,
-  tolerance: number,
-): string {
-  const text = (distance: number) => distance.toPrecision(2);
-  return `every posterior mean is within ${tolerance} of that over all items at the same state; of the ends there is ` +
-    `an estimate: of ${probes} run again with errors as large as their bounds, ${otherItem} ended at another ` +
-    `item; they moved by ${text(medianDistance)} per number (median), at most by ${
-      text(largestDistance)
-    }`;
-}
-
 function report(
   options: RunOptions,
   dataset: Dataset | FileRows,
@@ -301,7 +295,7 @@ function report(
   count: number,
   time: number,
   paths: readonly string[],
-  estimate: EndEstimate | undefined,
+  certified: string | undefined,
 ): void {
   if (options.json) console.log(visibleLines(JSON.stringify(record, null, 2)));
   if (options.json || options.quiet) return;
@@ -311,6 +305,7 @@ function report(
   );
   for (const path of paths) console.log(`  ${visible(path)}`);
   if (estimate) console.log(estimated(estimate, options.subset.tolerance!));
+  if (certified) console.log(certified);
 }
 
 if (import.meta.main) {

@@ -4,7 +4,7 @@
  * @module
  */
 import type { Dataset } from "../datasets/dataset.ts";
-import type { SampleResult } from "../samplers/sample.ts";
+import type { Convergence } from "../samplers/sampler.ts";
 import type { RunOptions } from "./options.ts";
 import { rounded, UsageError } from "./values.ts";
 
@@ -89,30 +89,19 @@ export function warningsBefore(dataset: Dataset, spread: number, options: RunOpt
  * @param samples The end states of a run, rows of numbers.
  * @param dataset The data in the space that the run works in.
  * @param spread Their mean squared distance to their mean.
- * @param result What the run knows of its errors, if it does.
- * @param tolerance What was promised of a golden subset, if it was.
+ * @param convergence What the sampler knows of its errors, if it does.
  */
 export function warningsAfter(
   samples: ArrayLike<number>,
   { dimension }: Dataset,
   spread: number,
-  { convergence, steps }: Pick<SampleResult<unknown>, "convergence" | "steps">,
-  tolerance?: number,
+  convergence: Convergence | undefined,
 ): string[] {
   const warnings: string[] = [];
   const missed = convergence?.converged.filter((met) => !met).length ?? 0;
   if (missed > 0) {
     warnings.push(
       `${missed} of ${convergence!.converged.length} samples missed the tolerance of the sampler`,
-    );
-  }
-  const open = steps.reduce((sum, { facts }) => {
-    const certified = facts?.certified;
-    return sum + (certified?.filter((is) => is === 0).length ?? 0);
-  }, 0);
-  if (tolerance !== undefined && open > 0) {
-    warnings.push(
-      `${open} posterior means are so far from the data that float64 cannot promise --tolerance ${tolerance}`,
     );
   }
   const found = deviationOf(samples, dimension);

@@ -168,8 +168,8 @@ testOnDevices(
             `captured ${captured}`,
           );
           assert.equal(facts.certified![q], 0);
-          // Float32 sums of 20 rows are off by up to 50 roundings.
-          if (facts.errorBound![q] < 64 * EPS32) useful++;
+          // A GPU's sums of 20 rows are off by up to 50 roundings of numbers that are up to 2 from its origin.
+          if (facts.errorBound![q] < 256 * EPS32) useful++;
         });
       }
       assert.ok(useful >= 8, `${useful} useful bounds`);

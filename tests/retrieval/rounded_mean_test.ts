@@ -153,12 +153,9 @@ testOnDevices(
           }
         }
       }
-      // Bounds are of the longest chain of roundings, all in one direction. The medians were 9 to 25, by device.
+      // Bounds are of the longest chain of roundings, all in one direction. The medians were 5 (float64), 94 (wasm), 177 (webgpu).
       const usual = ratios.filter(Number.isFinite).sort((a, b) => a - b);
       const median = usual[usual.length >> 1];
-      assert.ok(
-        console.log(device.kind, median, usual[0]) === undefined && median < 300,
-        `median ${median}`,
-      );
+      assert.ok(median < 300, `median ${median}`);
     }),
 );
