@@ -49,7 +49,7 @@ const PROBES = 16;
  * Derived here.
  *
  * @param golden The denoiser of the run.
- * @param run What the run gave.
+ * @param run What the run gave: ends `x` of shape `[B, …shape]`, in data units.
  * @param options The options of the run; how many samples are run again.
  * @returns Distances of the ends, and how many are at another item.
  * @throws {RangeError} If `probes` is not a whole number ≥ 1, or the denoiser bounds no error.

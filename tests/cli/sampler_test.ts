@@ -68,7 +68,7 @@ Deno.test("--sampler-tolerance sets the error of samplers that have one, and the
       assert.equal(await main([...args, "--out", out]), 0);
       return (await drawn(out)).record;
     }));
-    assert.deepEqual(runs.map(({ options }) => options.tolerance), [1e-3, 1e-5]);
+    assert.deepEqual(runs.map(({ options }) => options.samplerTolerance), [1e-3, 1e-5]);
     assert.ok(runs[0].evaluations < runs[1].evaluations);
     assert.ok(runs[0].convergence.estimatedError.max > runs[1].convergence.estimatedError.max);
     for (const { convergence, calls } of runs) {
