@@ -11,6 +11,7 @@
  */
 import { COUNT } from "./_defaults.ts";
 import { visible, visibleLines } from "./_escape.ts";
+import { certifiedLine, counted, openWarnings } from "./cli/certified.ts";
 import { openSpace } from "./cli/codec.ts";
 import { INTERRUPTED, runCommand } from "./cli/interrupt.ts";
 import { openData } from "./cli/data.ts";
@@ -304,7 +305,6 @@ function report(
       `${wayOf(options, record)}, seed ${options.seed}, ${seconds(time)}:`,
   );
   for (const path of paths) console.log(`  ${visible(path)}`);
-  if (estimate) console.log(estimated(estimate, options.subset.tolerance!));
   if (certified) console.log(certified);
 }
 

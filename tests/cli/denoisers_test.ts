@@ -115,6 +115,12 @@ Deno.test("sample with a certified subset records size, gap, bound and mass, and
     assert.ok(subsetGap.min === null || subsetGap.min > 0);
   }
   assert.equal(golden.record.steps.at(-1)!.posterior!.subsetSize.max, 1);
+  const { promised, endEstimate } = golden.record as unknown as {
+    promised: { tolerance: number; all: number; open: number };
+    endEstimate: { probes: number; largestDistance: number };
+  };
+  assert.deepEqual([promised.tolerance, promised.open], [tolerance, 0]);
+  assert.ok(promised.all > 0 && endEstimate.probes > 0 && endEstimate.largestDistance >= 0);
   const square = golden.samples.reduce((sum, v, i) => sum + (v - whole.samples[i]) ** 2, 0);
   assert.ok(Math.sqrt(square / golden.samples.length) <= tolerance);
 });
