@@ -53,7 +53,7 @@ for (
     ["published", { tail: false }],
     ["released", { schedule: "random-pool" }],
     ["tail", { k: Math.round(set.count / 10), m: Math.round(set.count / 5) }],
-    ["certified", { tolerance: TOLERANCE, grid: grid.sigmas }],
+    ["certified", { tolerance: TOLERANCE }],
   ] as const
 ) {
   const before = performance.now();
