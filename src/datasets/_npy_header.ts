@@ -23,7 +23,8 @@ export const NPY_MAGIC: readonly number[] = [0x93, 0x4E, 0x55, 0x4D, 0x50, 0x59]
 const MOST = 10_000;
 /** No header is longer than this. */
 export const HEADER_MOST: number = 12 + MOST;
-const ITEM_SIZES: Record<string, number> = { u1: 1, i4: 4, i8: 8, f4: 4, f8: 8 };
+/** The types that are read. */
+const TYPES = "b1 u1 u2 u4 u8 i1 i2 i4 i8 f2 f4 f8".split(" ");
 
 /**
  * Reads a header.
@@ -35,13 +36,14 @@ const ITEM_SIZES: Record<string, number> = { u1: 1, i4: 4, i8: 8, f4: 4, f8: 8 }
  */
 export function readNpyHeader(bytes: Uint8Array, fileSize: number, file: string): NpyHeader {
   const { descr, fortran, shape, start } = parseHeader(bytes, file);
-  const [, order, dtype] = /^([|<>])(\w\d)$/.exec(descr) ?? [];
-  const itemSize = ITEM_SIZES[dtype];
-  if (!itemSize || (order === "|") !== (itemSize === 1)) {
+  const { order, dtype } = typeOf(descr);
+  const itemSize = Number(dtype[1]);
+  if (!TYPES.includes(dtype)) {
+    const complex = /^[|<>=]?c/.test(descr) ? "complex " : "";
     throw new DatasetError(
       file,
-      `numbers of type ${descr}`,
-      "one of |u1, <i4, <i8, <f4, <f8 or their > forms",
+      `${complex}numbers of type ${descr}`,
+      `one of ${TYPES.join(", ")}, after < or > for the order of their bytes`,
     );
   }
   const size = shape.reduce((product, n) => product * n, itemSize);
@@ -72,6 +74,14 @@ export function itemShape(
     );
   }
   return dtype === "u1" && shape.length === 3 ? [...shape.slice(1), 1] : shape.slice(1);
+}
+
+/** A type in short, from that or the name that NumPy gives it: `<f4` and `float32` are one. */
+function typeOf(descr: string): { order: string; dtype: string } {
+  const [, order = "", short] = /^([|<>=]?)(\w\d)$/.exec(descr) ?? [];
+  if (short) return { order, dtype: short };
+  const [, kind, bits] = /^(uint|int|float)(8|16|32|64)$/.exec(descr) ?? [];
+  return { order: "", dtype: descr === "bool" ? "b1" : kind ? kind[0] + Number(bits) / 8 : "" };
 }
 
 /** The header as it is written. */
@@ -122,7 +132,7 @@ function parseDictionary(text: string, file: string): Omit<Entries, "start"> {
   const entries = new Map<string, string>();
   const body = /^\{(.*)\}\s*$/s.exec(text)?.[1] ?? "";
   const entry =
-    /\s*'(\w+)'\s*:\s*('[^']*'|True|False|\((?:(?:\s*\d{1,15}\s*,)+(?:\s*\d{1,15})?)?\s*\))\s*(?:,\s*|$)/y;
+    /\s*['"](\w+)['"]\s*:\s*('[^']*'|"[^"]*"|True|False|\((?:(?:\s*\d{1,15}L?\s*,)+(?:\s*\d{1,15}L?)?)?\s*\))\s*(?:,\s*|$)/y;
   while (entry.lastIndex < body.length) {
     const match = entry.exec(body);
     if (!match || entries.has(match[1])) break;
@@ -132,7 +142,7 @@ function parseDictionary(text: string, file: string): Omit<Entries, "start"> {
         key,
       ) => entries.get(key) ?? "");
       if (
-        entries.size === 3 && descr[0] === "'" && /^[TF]/.test(fortran) &&
+        entries.size === 3 && /^['"]/.test(descr) && /^[TF]/.test(fortran) &&
         shape[0] === "("
       ) {
         return {

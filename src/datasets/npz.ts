@@ -5,7 +5,7 @@
  */
 import { zipSync } from "fflate";
 import { encodeNpy } from "./npy.ts";
-import type { NpyArray } from "./npy.ts";
+import type { NpyNumbers } from "./npy.ts";
 
 /** Zip archives without extensions end here. */
 const MOST = 2 ** 32 - 1;
@@ -14,9 +14,10 @@ const MOST = 2 ** 32 - 1;
  * Encodes named arrays as a `.npz` archive, as `numpy.savez` does: not compressed. The same arrays give
  * the same bytes.
  *
- * @param arrays The arrays by their names.
+ * @param arrays The arrays by their names: typed arrays of any kind.
  * @returns The bytes of the file.
- * @throws {TypeError} If a name is empty or holds a slash, or a shape does not hold as many numbers as there are.
+ * @throws {TypeError} If a name is empty or holds a slash, numbers are no typed array, or a shape does not hold as many
+ * as there are.
  * @throws {RangeError} If there are no arrays, or more than 4 GiB of them.
  *
  * @example
@@ -35,10 +36,12 @@ const MOST = 2 ** 32 - 1;
  * ```
  */
 export function encodeNpz(
-  arrays: Readonly<Record<string, Pick<NpyArray, "data" | "shape">>>,
+  arrays: Readonly<
+    Record<string, { readonly data: NpyNumbers; readonly shape: readonly number[] }>
+  >,
 ): Uint8Array {
   const names = Object.keys(arrays);
-  const size = names.reduce((sum, name) => sum + arrays[name].data.byteLength, 0);
+  const size = names.reduce((sum, name) => sum + (arrays[name].data?.byteLength ?? 0), 0);
   // Each array also takes a header, here and in the directory.
   if (names.length === 0 || size + 1024 * names.length > MOST) {
     throw new RangeError(

@@ -1,7 +1,69 @@
-import { DatasetError, decodeNpy, encodeNpy } from "@closedform/diffusion";
+import { DatasetError, decodeNpy, encodeNpy, encodeNpz } from "@closedform/diffusion";
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import fc from "fast-check";
+import { withFolder, write } from "../_helpers/files.ts";
+import { python, pythonLacks } from "../_helpers/python.ts";
+
+/** One array of each kind, at the ends of its range, with NumPy's name of its type. */
+const KINDS = [
+  ["uint8", Uint8Array.of(0, 255)],
+  ["uint8", Uint8ClampedArray.of(0, 255)],
+  ["int8", Int8Array.of(-128, 127)],
+  ["uint16", Uint16Array.of(1, 65535)],
+  ["int16", Int16Array.of(-32768, 32767)],
+  ["uint32", Uint32Array.of(1, 2 ** 32 - 1)],
+  ["int32", Int32Array.of(-(2 ** 31), 2 ** 31 - 1)],
+  ["uint64", BigUint64Array.of(1n, 2n ** 64n - 1n)],
+  ["int64", BigInt64Array.of(-(2n ** 63n), 2n ** 63n - 1n)],
+  ["float16", Float16Array.of(-0.5, 65504)],
+  ["float32", Float32Array.of(-0.5, 2 ** 127)],
+  ["float64", Float64Array.of(-0.5, 2 ** 1000)],
+] as const;
+
+const lacks = await pythonLacks("numpy");
+
+Deno.test({
+  name: `encodeNpy() and encodeNpz() write what NumPy reads under its true type${
+    lacks ? ` (${lacks})` : ""
+  }`,
+  ignore: lacks !== undefined,
+  fn: () =>
+    withFolder(async (folder) => {
+      const files: string[] = [], expected: string[] = [];
+      for (const [i, [name, data]] of KINDS.entries()) {
+        files.push(
+          await write(folder, `${i}.npy`, encodeNpy(data, [1, 2])),
+          await write(folder, `${i}.npz`, encodeNpz({ x: { data, shape: [1, 2] } })),
+        );
+        const twice = [...data].map((v) => typeof v === "bigint" ? 2n * v : BigInt(2 * v));
+        expected.push(...Array(2).fill(`${name} (1, 2) ${twice.join(" ")}`));
+      }
+      const printed = await python(
+        `import sys, numpy
+from fractions import Fraction
+for file in sys.argv[1:]:
+    array = numpy.load(file)
+    array = array["x"] if file.endswith("z") else array
+    print(array.dtype.name, array.shape, *(2 * Fraction(v) for v in array.ravel().tolist()))`,
+        ...files,
+      );
+      assert.deepEqual(printed.trim().split("\n"), expected);
+    }),
+});
+
+Deno.test("encodeNpy() names the type of every typed array, and refuses all else", () => {
+  for (const [name, data] of KINDS) {
+    const { dtype } = decodeNpy(encodeNpy(data.slice(0, 0), [0]), "x");
+    assert.equal(dtype, (name.startsWith("uint") ? "u" : name[0]) + data.BYTES_PER_ELEMENT);
+  }
+  assert.equal(decodeNpy(encodeNpy(Buffer.from([1, 2]), [2]), "x").dtype, "u1");
+  for (const data of [[1, 2], new DataView(new ArrayBuffer(2)), new ArrayBuffer(2), undefined]) {
+    assert.throws(() => encodeNpy(data as unknown as Uint8Array, [2]), /TypeError.*typed array/);
+    const arrays = { x: { data: data as unknown as Uint8Array, shape: [2] } };
+    assert.throws(() => encodeNpz(arrays), /TypeError.*typed array/);
+  }
+});
 
 /** A file of version 1 from a header and the bytes after it. */
 function npy(header: string, body: Uint8Array = new Uint8Array(0), version = 1): Uint8Array {
@@ -16,7 +78,7 @@ function header(descr: string, shape: string, fortran = "False"): string {
   return `{'descr': '${descr}', 'fortran_order': ${fortran}, 'shape': ${shape}, }\n`;
 }
 
-function bytesOf(array: Float32Array | Float64Array | Int32Array | BigInt64Array): Uint8Array {
+function bytesOf(array: ArrayBufferView): Uint8Array {
   return new Uint8Array(array.buffer);
 }
 
@@ -72,12 +134,19 @@ Deno.test("decodeNpy() reads each type in either byte order", () => {
     ["|u1", Uint8Array.of(1, 255), [1, 255]],
     ["<i4", bytesOf(Int32Array.of(-5, 7)), [-5, 7]],
     ["<i8", bytesOf(BigInt64Array.of(-5n, 2n ** 40n)), [-5, 2 ** 40]],
+    ["|i1", bytesOf(Int8Array.of(-5, 7)), [-5, 7]],
+    ["|b1", Uint8Array.of(0, 2), [0, 1]],
+    ["<u2", bytesOf(Uint16Array.of(1, 65535)), [1, 65535]],
+    ["<i2", bytesOf(Int16Array.of(-5, 7)), [-5, 7]],
+    ["<u4", bytesOf(Uint32Array.of(1, 4e9)), [1, 4e9]],
+    ["<u8", bytesOf(BigUint64Array.of(1n, 2n ** 40n)), [1, 2 ** 40]],
+    ["<f2", bytesOf(Float16Array.of(-0.5, 3)), [-0.5, 3]],
     ["<f4", bytesOf(Float32Array.of(-0.5, 3)), [-0.5, 3]],
     ["<f8", bytesOf(Float64Array.of(-0.1, 1e300)), [-0.1, 1e300]],
   ];
   for (const [descr, body, expected] of cases) {
     assert.deepEqual([...decodeNpy(npy(header(descr, "(2,)"), body), "x").data], expected);
-    if (descr === "|u1") continue;
+    if (descr[0] === "|") continue;
     const half = body.length / 2;
     const swapped = Uint8Array.of(
       ...body.slice(0, half).reverse(),
@@ -93,6 +162,11 @@ Deno.test("decodeNpy() reads versions 2 and 3, entries in any order and any padd
   for (const version of [1, 2, 3]) {
     assert.deepEqual([...decodeNpy(npy(header("|u1", "(2,)"), body, version), "x").data], [4, 5]);
   }
+  for (const descr of ["<u1", "u1", "=u1", "uint8"]) {
+    assert.deepEqual([...decodeNpy(npy(header(descr, "(2,)"), body), "x").data], [4, 5], descr);
+  }
+  const old = header("|u1", "(1L, 2L)").replaceAll("'", '"');
+  assert.deepEqual(decodeNpy(npy(old, body), "x").shape, [1, 2]);
   const shuffled = "{'shape':(1,2),'descr':'|u1'  ,  'fortran_order':False}   ";
   assert.deepEqual(decodeNpy(npy(shuffled, body), "x").shape, [1, 2]);
 });
@@ -140,9 +214,10 @@ Deno.test("decodeNpy() refuses too many and too few bytes", () => {
 Deno.test("decodeNpy() refuses other types, versions and headers", () => {
   refuses(Uint8Array.of(1, 2, 3), /the magic of .npy/);
   refuses(npy(header("|u1", "(0,)"), undefined, 4), /version 4.0/);
-  for (const descr of ["|O", "<f2", "<c8", "|f4", "<u1", "f4", "=f4", ""]) {
+  for (const descr of ["|O", "<c8", "<f16", "<f1", "<u3", "float12", "|S4", "<b2", ""]) {
     refuses(npy(header(descr, "(0,)")), /numbers of type/);
   }
+  refuses(npy(header("<c8", "(0,)")), /complex numbers/);
   const bad = [
     "",
     "{}",
