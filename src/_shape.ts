@@ -8,7 +8,7 @@ export function sizeOf(shape: readonly number[]): number {
   return shape.reduce((product, side) => product * side, 1);
 }
 
-/** Whether items of this shape are images: `[height, width]`, or with 1 or 3 channels. */
+/** Whether items of this shape are images: `[height, width]`, or with 1, 3 or 4 channels. */
 export function isImage(shape: readonly number[]): boolean {
-  return shape.length === 2 || (shape.length === 3 && (shape[2] === 1 || shape[2] === 3));
+  return shape.length === 2 || (shape.length === 3 && [1, 3, 4].includes(shape[2]));
 }

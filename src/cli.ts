@@ -244,9 +244,10 @@ async function readInit(
 ): Promise<{ count: number; values: ArrayLike<number> }> {
   const { data, shape } = decodeNpy(await readBytes(path, Infinity, signal), path);
   const [count = 0] = shape;
-  const wanted = `[${options.count ?? "count"}, ${dataset.shape.join(", ")}]`;
+  const rows = options.count ?? "count";
+  const wanted = `[${rows}, ${dataset.shape.join(", ")}] or [${rows}, ${dataset.dimension}]`;
   const fits = data instanceof Float32Array && shape.length > 1 && count > 0 &&
-    data.length === count * dataset.dimension && (options.count ?? count) === count;
+    isShape(shape.slice(1), dataset) && (options.count ?? count) === count;
   if (!fits) {
     const type = data.constructor.name.replace("Array", "").toLowerCase();
     throw new DatasetError(
@@ -258,6 +259,12 @@ async function readInit(
   const bad = data.findIndex((v) => !Number.isFinite(v));
   if (bad >= 0) throw new DatasetError(path, `${data[bad]} at position ${bad}`, "finite numbers");
   return { count, values: data };
+}
+
+/** Whether items are of the data's shape, but for sides of 1, which move no number, or flat. */
+function isShape(item: readonly number[], { shape, dimension }: Dataset): boolean {
+  const sides = (axes: readonly number[]) => axes.filter((n) => n !== 1).join();
+  return sides(item) === sides(shape) || sides(item) === sides([dimension]);
 }
 
 async function openOutput(

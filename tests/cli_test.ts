@@ -91,6 +91,46 @@ Deno.test("sample with start noise from a file agrees with the float64 sampler",
     );
   }));
 
+Deno.test("sample takes the axes of arrays as they are, and says what it recognised but for --quiet", () =>
+  inFolder(async (folder) => {
+    // Two images of 5 × 6 pixels and 3 channels, as floats in [0, 1], in both orders of axes.
+    const last = Float32Array.from({ length: 180 }, (_, i) => (i * 37 % 101) / 100);
+    const first = new Float32Array(180);
+    last.forEach((v, at) => {
+      const [i, p, c] = [Math.floor(at / 90), Math.floor(at % 90 / 3), at % 3];
+      first[i * 90 + c * 30 + p] = v;
+    });
+    const init = Float32Array.from(startNoise(3, 0, 2, 90));
+    const write = async (name: string, data: Float32Array, shape: number[]) => {
+      await Deno.writeFile(join(folder, name), encodeNpy(data, shape));
+      return join(folder, name);
+    };
+    const data = `npy:${await write("first.npy", first, [2, 3, 5, 6])}`;
+    const draw = async (...args: string[]) => {
+      const { code, stderr } = await runSample("--device", "wasm", "--out", folder, ...args);
+      assert.equal(code, 0, stderr);
+      const file = await Deno.readFile(join(folder, "samples.npy"));
+      const png = await Deno.readFile(join(folder, "samples.png"));
+      return { ...decodeNpy(file, "samples.npy"), png, stderr };
+    };
+    const given = ["--init", await write("init.npy", init, [2, 5, 6, 3])];
+    const found = await draw("--data", data, ...given);
+    assert.match(found.stderr, /first\.npy: \[2,3,5,6\] is taken as images of 3 channels first\n/);
+    assert.match(found.stderr, /first\.npy: numbers are drawn black to white from 0 to 1\n/);
+    assert.deepEqual(found.shape, [2, 5, 6, 3]);
+    const plain = await draw(
+      ...["--data", `npy:${await write("last.npy", last, [2, 5, 6, 3])}`, "--quiet"],
+      ...["--init", await write("flat.npy", init, [2, 90])],
+    );
+    assert.equal(plain.stderr, "");
+    const streamed = await draw("--data", data, "--stream", ...given);
+    const named = await draw("--data", data, "--layout", "channels-first", ...given);
+    assert.doesNotMatch(named.stderr, /taken as/);
+    for (const other of [plain, streamed, named]) {
+      assert.deepEqual([other.data, other.png], [found.data, found.png]);
+    }
+  }));
+
 Deno.test("sample gives the same bytes twice, and more samples begin with the same ones", () =>
   inFolder(async (folder) => {
     const draw = async (name: string, ...args: string[]) => {
@@ -208,6 +248,10 @@ Deno.test("sample answers what it cannot do in one line, with exit code 2 and no
     await Deno.writeFile(join(mixed, "b.png"), await encodePng(blankBitmap(9, 8)));
     const noise = join(folder, "noise.npy");
     await Deno.writeFile(noise, encodeNpy(new Float32Array(6), [2, 3]));
+    const turned = join(folder, "turned.npy");
+    await Deno.writeFile(turned, encodeNpy(new Float32Array(3072), [1, 3, 32, 32]));
+    const latents = join(folder, "latents.npy");
+    await Deno.writeFile(latents, encodeNpy(new Float32Array(200), [2, 4, 5, 5]));
     const file = join(folder, "file");
     await Deno.writeTextFile(file, "not a folder");
 
@@ -236,6 +280,18 @@ Deno.test("sample answers what it cannot do in one line, with exit code 2 and no
       [["--data", `npy:${join(folder, "no.npy")}`], /no\.npy.*nothing there/],
       [["--init", join(folder, "nowhere.npy")], /nowhere\.npy/],
       [["--init", noise], /noise\.npy.*\[2, 3\].*wanted float32 numbers/],
+      // As many numbers as the data have, in another order.
+      [["--init", turned], /\[1, 3, 32, 32\], wanted .*\[count, 32, 32, 3\] or \[count, 3072\]/],
+      [["--layout", "flat"], /--layout with --data builtin:shapes: wanted npy:FILE or npz:FILE/],
+      [
+        ["--layout", "nchw", "--data", `npy:${noise}`],
+        /--layout nchw: wanted one of channels-last/,
+      ],
+      [
+        ["--layout", "channels-first", "--data", `npy:${noise}`],
+        /noise\.npy.*\[2,3\].*channels-first/,
+      ],
+      [["--data", `npy:${latents}`], /\[2,4,5,5\].*--layout/],
       [["--out", join(file, "below")], /Cannot write .*, wanted a folder that takes files/],
     ];
     for (const [args, message] of cases) {

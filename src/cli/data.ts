@@ -4,7 +4,6 @@
  * @module
  */
 import { stat } from "../datasets/_files.ts";
-import { listed } from "../datasets/_image_source.ts";
 import type { Dataset } from "../datasets/dataset.ts";
 import { openRows } from "../datasets/file_rows.ts";
 import type { FileRows } from "../datasets/file_rows.ts";
@@ -47,10 +46,16 @@ export async function openData(
   signal?: AbortSignal,
 ): Promise<RunData> {
   try {
-    const rows = await rowsOf(options);
+    const { data, layout } = options;
+    if (layout !== undefined && !/^np[yz]:/.test(data)) {
+      throw new UsageError(
+        `Cannot use --layout with --data ${data}: wanted npy:FILE or npz:FILE`,
+      );
+    }
+    const rows = await rowsOf(options, say);
     if (!rows) {
-      const { data, limit } = options;
-      const dataset = await loadDataset(data, { limit, signal, ...telling(say) });
+      const { limit } = options;
+      const dataset = await loadDataset(data, { limit, layout, signal, ...telling(say) });
       if (data.startsWith("images:") && dataset.dimension > LARGE) say(advice(dataset, data));
       return inMemory(dataset, options);
     }
@@ -68,14 +73,14 @@ function advice({ shape: [height, width] }: Dataset, data: string): string {
 }
 
 /**
- * Tells in lines how far the reading of a data set is, if it takes long, and which images are passed over.
+ * Tells in lines how far the reading of a data set is, if it takes long, and what is passed over or recognised.
  *
  * @param say Tells a line.
  * @returns Options of `loadDataset`.
  */
 export function telling(
   say: (line: string) => void,
-): Pick<LoadOptions, "onProgress" | "onPassedOver"> {
+): Pick<LoadOptions, "onProgress" | "onNote"> {
   let told = performance.now();
   return {
     onProgress(done, total) {
@@ -83,19 +88,22 @@ export function telling(
       told = performance.now();
       say(`read ${done} of ${total} items`);
     },
-    onPassedOver: (names) => say(`passed over, as no PNG or JPEG: ${listed(names)}`),
+    onNote: say,
   };
 }
 
 /** The rows of a file that is to be streamed, or is too large to be loaded whole. */
-async function rowsOf({ data, stream, limit }: RunRequest): Promise<FileRows | undefined> {
+async function rowsOf(
+  { data, stream, limit, layout }: RunRequest,
+  onNote: (line: string) => void,
+): Promise<FileRows | undefined> {
   const [, path] = /^npy:(.+)$/s.exec(data) ?? [];
   if (stream && path === undefined) {
     throw new UsageError(`Cannot use --stream with --data ${data}: wanted npy:FILE`);
   }
   if (path === undefined || (!stream && await sizeOf(path) <= MOST_LOADED)) return undefined;
   try {
-    return await openRows(path, { limit });
+    return await openRows(path, { limit, layout, onNote });
   } catch (error) {
     // A large file that cannot be streamed, such as a gzipped one, may still be loaded.
     if (stream || !(error instanceof DatasetError)) throw error;

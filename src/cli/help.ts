@@ -27,7 +27,8 @@ Usage: deno task sample [options]
   --steps N         steps down the grid  [${GRID_STEPS}; smoothed: from the data]
   --count N         samples                                      [${COUNT}]
   --seed N          seed of the start noise                      [0]
-  --init FILE.npy   start noise of unit variance instead of the seed: float32, one row per sample
+  --init FILE.npy   start noise of unit variance instead of the seed: float32, one row per sample,
+                    of the shape of the data or flat
   --device NAME     ${names(DEVICES, 45)}[auto]
   --out DIR         where to write samples.png, samples.npy, run.json, and of points in
                     space samples.ply, in place of an earlier run  [out]
@@ -60,6 +61,8 @@ const DATA = `The data set, and the space to work in.
                                                                  [2048 by area, seed 0]
   --class NAME      only one class, by name or number
   --limit N         only the first N items
+  --layout NAME     channels-last, channels-first or flat: the axes of the images of npy:FILE and
+                    npz:FILE, flat if they are points          [by the numbers of channels]
   --stream          leave the data of npy:FILE on disk; above 1 GiB this happens by itself
   --codec SPEC      ${list(CODEC_SPECS)}
                     sample latents and decode them: pca keeps R principal components of the data

@@ -6,6 +6,8 @@
 import { parseArgs } from "node:util";
 import { STEPS } from "../_defaults.ts";
 import type { DeviceKind } from "../compute/device.ts";
+import { LAYOUTS } from "../datasets/_npy_items.ts";
+import type { Layout } from "../datasets/_npy_items.ts";
 import { gridByName, uniformTGrid } from "../noise.ts";
 import type { GridName, SigmaGrid } from "../noise.ts";
 import { SAMPLER_NAMES, samplerByName, takesTolerance } from "../samplers/registry.ts";
@@ -27,6 +29,8 @@ export interface RunRequest extends DenoiserChoice {
   readonly class?: string;
   /** Only the first items of the data set. */
   readonly limit?: number;
+  /** The order of the axes of an array of images, if it is given. */
+  readonly layout?: Layout;
   /** Whether to leave the data set on disk, however small it is. */
   readonly stream: boolean;
   /** The latent space to work in, if any. */
@@ -120,6 +124,7 @@ export function optionsOf(texts: OptionTexts): RunRequest {
     data: values.data ?? "builtin:shapes",
     class: values.class,
     limit: whole("limit", values.limit, 1),
+    layout: values.layout === undefined ? undefined : oneOf("layout", values.layout, LAYOUTS),
     stream: values.stream ?? false,
     codec: parseCodec(values.codec),
     ...method,
@@ -203,6 +208,7 @@ export const OPTIONS = {
   data: TEXT,
   class: TEXT,
   limit: TEXT,
+  layout: TEXT,
   stream: FLAG,
   codec: TEXT,
   ...DENOISER_OPTIONS,

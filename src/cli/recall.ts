@@ -18,7 +18,7 @@ const NOT_RECORDED: readonly string[] = ["from", "out", "overwrite", "quiet", "j
 
 /** Options that mean nothing once another one is changed. */
 const BELONGING: Readonly<Record<string, readonly string[]>> = {
-  data: ["class", "limit", "stream"],
+  data: ["class", "limit", "layout", "stream"],
   denoiser: [
     ...["k", "m", "proxy", "schedule", "no-tail", "tiles", "tolerance", "components", "rank"],
     ...["bandwidth", "draws", "draw-kind", "neighbours", "concentration"],

@@ -16,6 +16,7 @@ import { checkWritable } from "../_temporary_file.ts";
 import { decodeAutoencoder, encodeAutoencoder } from "../codecs/autoencoder_codec.ts";
 import { trainAutoencoder } from "../codecs/autoencoder.ts";
 import type { AutoencoderOptions } from "../codecs/autoencoder.ts";
+import { LAYOUTS } from "../datasets/_npy_items.ts";
 import { loadDataset } from "../datasets/load.ts";
 import { DatasetError } from "../errors.ts";
 import { writeWhole } from "../training/checkpoint.ts";
@@ -23,13 +24,14 @@ import { INTERRUPTED, runCommand } from "./interrupt.ts";
 import { telling } from "./data.ts";
 import { Inputs } from "./inputs.ts";
 import { seconds } from "./progress.ts";
-import { positive, UsageError, usageError, whole } from "./values.ts";
+import { oneOf, positive, UsageError, usageError, whole } from "./values.ts";
 
 /** The text of `--help`. */
 export const HELP: string = `Trains an autoencoder, for deno task sample --codec autoencoder:FILE.
 
   --data SPEC       the data set, as of deno task sample [builtin:shapes]
   --limit N         its first N items only [all]
+  --layout NAME     the axes of its images, as of deno task sample
   --out FILE        where to, in place of an earlier autoencoder [codec.safetensors]
   --overwrite       also in place of another file; never of what is read
   --latents R       numbers per latent [32]
@@ -47,7 +49,15 @@ const MOST_BYTES = 2 ** 31;
 
 const TEXT = { type: "string" } as const, FLAG = { type: "boolean" } as const;
 const OPTIONS = {
-  ...{ data: TEXT, limit: TEXT, out: TEXT, latents: TEXT, components: TEXT, width: TEXT },
+  ...{
+    data: TEXT,
+    limit: TEXT,
+    layout: TEXT,
+    out: TEXT,
+    latents: TEXT,
+    components: TEXT,
+    width: TEXT,
+  },
   ...{
     stability: TEXT,
     steps: TEXT,
@@ -111,6 +121,7 @@ async function train(
   await checkOutput(file, values);
   const dataset = await loadDataset(values.data ?? "builtin:shapes", {
     limit,
+    layout: values.layout === undefined ? undefined : oneOf("layout", values.layout, LAYOUTS),
     signal,
     ...telling(say),
   });

@@ -57,25 +57,6 @@ export function readNpyHeader(bytes: Uint8Array, fileSize: number, file: string)
   return { dtype, itemSize, bigEndian: order === ">", fortran, shape, start, size };
 }
 
-/**
- * The shape of one item of a data set: bytes of three axes are images of one channel.
- *
- * @throws {DatasetError} If the array is no list of items.
- */
-export function itemShape(
-  { shape, dtype }: Pick<NpyHeader, "shape" | "dtype">,
-  file: string,
-): number[] {
-  if (shape.length < 2 || shape.includes(0)) {
-    throw new DatasetError(
-      file,
-      `an array of shape [${shape}]`,
-      "items along the first of at least two axes, none empty",
-    );
-  }
-  return dtype === "u1" && shape.length === 3 ? [...shape.slice(1), 1] : shape.slice(1);
-}
-
 /** A type in short, from that or the name that NumPy gives it: `<f4` and `float32` are one. */
 function typeOf(descr: string): { order: string; dtype: string } {
   const [, order = "", short] = /^([|<>=]?)(\w\d)$/.exec(descr) ?? [];

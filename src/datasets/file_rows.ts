@@ -4,17 +4,20 @@
  * @module
  */
 import { cacheKey } from "../_cache_file.ts";
-import { sizeOf } from "../_shape.ts";
+import { note } from "../_note.ts";
+import { isImage, sizeOf } from "../_shape.ts";
 import type { PointSource } from "../compute/streamed_store.ts";
 import { DatasetError } from "../errors.ts";
 import { checkLimit } from "./_checks.ts";
 import { ContentGuard } from "./_content_guard.ts";
 import { allocate, fileError, stat } from "./_files.ts";
-import { HEADER_MOST, itemShape, readNpyHeader } from "./_npy_header.ts";
+import { HEADER_MOST, readNpyHeader } from "./_npy_header.ts";
+import { type Items, itemsOf, moveChannels, rangeOf } from "./_npy_items.ts";
 import { Dataset } from "./dataset.ts";
+import type { NpyOptions } from "./read_npy.ts";
 
 /** Options of {@linkcode openRows}. */
-export interface OpenRowsOptions {
+export interface OpenRowsOptions extends Pick<NpyOptions, "layout" | "range" | "onNote"> {
   /** Takes only the first items. Default: all. */
   readonly limit?: number;
   /** A name for people to read. Default: the path. */
@@ -54,14 +57,15 @@ export interface FileRows extends PointSource, Disposable {
 
 /**
  * Opens a `.npy` file of bytes or float32 whose rows are to be read piece by piece, for data larger
- * than memory: nothing but its header is read now. Items are taken as by `readNpy`.
+ * than memory: nothing but its header is read now, and of images of floats some rows, for their range. Items are taken as
+ * by `readNpy`.
  *
  * @param path The file: `|u1` or `<f4` numbers of shape `[N, …shape]` in C order, not gzipped.
- * @param options A limit, a name.
+ * @param options A limit, a name, layout, range.
  * @returns The rows, to be given to `optimalStreamed()` or `streamStore()`.
  * @throws {DatasetError} If the file is missing, damaged, too short or too long, or of another type. So does any reading of
  * a file that was changed since it was opened.
- * @throws {RangeError} If the limit is not a whole number ≥ 1.
+ * @throws {RangeError} If the limit is not a whole number ≥ 1, there is no such layout, or the range does not rise.
  *
  * @example
  * ```ts
@@ -97,11 +101,15 @@ export async function openRows(path: string, options: OpenRowsOptions = {}): Pro
         "u1 or little-endian f4 in C order, to stream them",
       );
     }
-    const shape = itemShape(header, path);
+    const items = itemsOf(header, path, options.layout);
     const count = Math.min(limit, header.shape[0]);
     const name = options.name ?? path;
     const guard = await ContentGuard.of(file, path);
-    return new NpyRows(file, path, name, header.start, count, shape, dtype === "u1", guard);
+    const rows = new NpyRows(file, path, name, header.start, count, items, dtype === "u1", guard);
+    const say = (line: string) => note(`${path}: ${line}`, options.onNote);
+    if (items.found) say(`[${header.shape}] is taken as ${items.found}`);
+    await rows.setRange(options.range, say);
+    return rows;
   } catch (error) {
     file.close();
     throw error;
@@ -110,15 +118,19 @@ export async function openRows(path: string, options: OpenRowsOptions = {}): Pro
 
 /** Bytes read at a time for a digest. */
 const DIGEST_BYTES = 2 ** 24;
+/** Numbers that tell the range of images. */
+const MOST_OF_RANGE = 2 ** 22;
 
 class NpyRows implements FileRows {
-  readonly range = [-1, 1] as const;
+  range: readonly [number, number] = [-1, 1];
+  readonly shape: readonly number[];
   readonly dimension: number;
   readonly #file: Deno.FsFile;
   readonly #path: string;
   readonly #start: number;
   readonly #guard: ContentGuard;
   #digest?: string;
+  readonly #channelsFirst: readonly number[] | undefined;
   #queue: Promise<unknown> = Promise.resolve();
   #open = true;
 
@@ -128,7 +140,7 @@ class NpyRows implements FileRows {
     readonly name: string,
     start: number,
     readonly count: number,
-    readonly shape: readonly number[],
+    { shape, channelsFirst }: Items,
     readonly bytes: boolean,
     guard: ContentGuard,
   ) {
@@ -136,6 +148,8 @@ class NpyRows implements FileRows {
     this.#path = path;
     this.#start = start;
     this.#guard = guard;
+    this.#channelsFirst = channelsFirst;
+    this.shape = shape;
     this.dimension = sizeOf(shape);
   }
 
@@ -159,6 +173,29 @@ class NpyRows implements FileRows {
     this.#queue = turn.catch(() => {});
     await turn;
     if (target instanceof Float32Array) this.#checkFinite(target, firstRow);
+    if (this.#channelsFirst) moveChannels(target, this.#channelsFirst);
+  }
+
+  /** Takes a range, or that of rows which are spread evenly over the file. */
+  async setRange(
+    range: readonly [number, number] | undefined,
+    say: (line: string) => void,
+  ): Promise<void> {
+    const { bytes, shape, count, dimension } = this;
+    if (range || bytes || !isImage(shape)) {
+      this.range = range ?? this.range;
+      return;
+    }
+    const looked = Math.min(count, Math.max(1, Math.floor(MOST_OF_RANGE / dimension)));
+    const some = new Float32Array(looked * dimension);
+    for (let k = 0; k < looked; k++) {
+      const row = some.subarray(k * dimension, (k + 1) * dimension);
+      await this.read(Math.floor(k * count / looked), 1, row);
+    }
+    const [black, white] = this.range = rangeOf(some);
+    if (black === -1 && white === 1) return;
+    const items = looked < count ? `, by ${looked} of ${count} items` : "";
+    say(`numbers are drawn black to white from ${black} to ${white}${items}`);
   }
 
   async take(count: number, signal?: AbortSignal): Promise<Dataset> {

@@ -5,13 +5,14 @@
  */
 import { checkWhole } from "../_checks.ts";
 import { cacheFolder } from "../_cache_folder.ts";
+import { note } from "../_note.ts";
 import { checkOptionNames } from "../_received.ts";
 import { DatasetError } from "../errors.ts";
 import { checkLimit, checkOneOf } from "./_checks.ts";
 import { decodeImage, type Pixels } from "./_decode_image.ts";
 import { allocate } from "./_files.ts";
 import { type ImageArray, throughImageCache } from "./_image_cache.ts";
-import { type ImageFile, openImages } from "./_image_source.ts";
+import { type ImageFile, listed, openImages } from "./_image_source.ts";
 import { Dataset } from "./dataset.ts";
 import type { ReadOptions } from "./read_options.ts";
 
@@ -30,7 +31,7 @@ export interface ImagesOptions extends ReadOptions {
    * be written, or may not be, there is no cache. Default: true for folders, false for archives.
    */
   readonly cache?: string | boolean;
-  /** Told the names of images that are passed over because of their format, such as GIF or HEIC. */
+  /** Told the names of images that are passed over because of their format, such as GIF or HEIC. Default: a note. */
   readonly onPassedOver?: (names: readonly string[]) => void;
   /** The data set's name. Default: the path. */
   readonly name?: string;
@@ -41,7 +42,7 @@ const AT_ONCE = 8;
 
 const OPTIONS: Readonly<Record<keyof ImagesOptions, true>> = {
   ...{ size: true, channels: true, cache: true, onPassedOver: true, name: true },
-  ...{ limit: true, signal: true, onProgress: true },
+  ...{ limit: true, signal: true, onProgress: true, onNote: true },
 };
 
 /**
@@ -86,7 +87,10 @@ export async function readImages(
   signal?.throwIfAborted();
   using source = await openImages(path);
   const { classNames, labels, isFolder, passedOver } = source;
-  if (passedOver.length > 0) options.onPassedOver?.(passedOver);
+  if (passedOver.length > 0) {
+    if (options.onPassedOver) options.onPassedOver(passedOver);
+    else note(`${path}: passed over, as no PNG or JPEG: ${listed(passedOver)}`, options.onNote);
+  }
   const files = source.files.slice(0, checkLimit(options.limit));
   const decode = (files: readonly ImageFile[]) => decodeAll(files, size, options);
   // A part of the images is not worth a cache.

@@ -16,6 +16,7 @@ import type { ImagesOptions } from "./images.ts";
 import { readMesh } from "./mesh.ts";
 import { readCsv } from "./points.ts";
 import { readNpy, readNpz } from "./read_npy.ts";
+import type { NpyOptions } from "./read_npy.ts";
 import type { ReadOptions } from "./read_options.ts";
 import { shapes } from "./shapes.ts";
 import { tinyShapes } from "./tiny_shapes.ts";
@@ -23,7 +24,8 @@ import { tinyShapes } from "./tiny_shapes.ts";
 type Reader = (path: string, options: LoadOptions) => Promise<Dataset>;
 
 /** Options of {@linkcode loadDataset}. */
-export interface LoadOptions extends ReadOptions, Pick<ImagesOptions, "onPassedOver"> {}
+export interface LoadOptions
+  extends ReadOptions, Pick<ImagesOptions, "onPassedOver">, Pick<NpyOptions, "layout"> {}
 
 const READERS: Record<string, Reader> = {
   mnist: readMnist,
@@ -87,9 +89,9 @@ export const DATASET_SPECS: readonly string[] = [
  * `images:PATH:48x64` for height and width.
  *
  * @param spec One of {@linkcode DATASET_SPECS}, with a path or a number of items.
- * @param options Limit, signal, progress, and who is told of images that are passed over.
+ * @param options Limit, signal, progress, layout of arrays, and who is told of what is passed over or recognised.
  * @returns The data set.
- * @throws {RangeError} If there is no such form, or the number is out of range.
+ * @throws {RangeError} If there is no such form, the number is out of range, or a layout is given for what is no array.
  * @throws {DatasetError} If the path cannot be read as this kind of data.
  *
  * @example
@@ -108,10 +110,16 @@ export async function loadDataset(
 ): Promise<Dataset> {
   const limit = checkLimit(options.limit);
   options.signal?.throwIfAborted();
+  const { layout, ...others } = options;
+  if (layout !== undefined && !/^np[yz]:/.test(spec)) {
+    throw new RangeError(
+      `Cannot load the data set ${spec}: the layout is ${layout}, wanted none but for npy:PATH and npz:PATH`,
+    );
+  }
   if (spec === "builtin:shapes") return await builtinShapes(options);
   const [scheme, rest] = splitSpec(spec);
   if (Object.hasOwn(READERS, scheme) && rest !== "") {
-    return await READERS[scheme](rest, options);
+    return await READERS[scheme](rest, layout === undefined ? others : options);
   }
   if (Object.hasOwn(GENERATORS, scheme) && /^[1-9]\d*$/.test(rest)) {
     return GENERATORS[scheme](Math.min(Number(rest), limit));

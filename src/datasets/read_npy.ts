@@ -3,10 +3,12 @@
  *
  * @module
  */
+import { note } from "../_note.ts";
+import { isImage, sizeOf } from "../_shape.ts";
 import { DatasetError } from "../errors.ts";
 import { checkLimit } from "./_checks.ts";
 import { readBytes } from "./_files.ts";
-import { itemShape } from "./_npy_header.ts";
+import { itemsOf, moveChannels, rangeOf } from "./_npy_items.ts";
 import { ZipArchive } from "./_zip.ts";
 import { Dataset } from "./dataset.ts";
 import { decodeNpy, type NpyArray } from "./npy.ts";
@@ -18,6 +20,16 @@ export interface NpyOptions extends ReadOptions {
   readonly labels?: string;
   /** A name for each class; labels beyond them are an error. Default: the class numbers. */
   readonly classNames?: readonly string[];
+  /**
+   * The order of the axes of images: `"channels-last"`, `"channels-first"`, or `"flat"` if items are points whatever
+   * axes they have. Default: recognised, as {@linkcode readNpy} says, and an error if that leaves a choice.
+   */
+  readonly layout?: "channels-last" | "channels-first" | "flat";
+  /**
+   * What bytes 0 and 255 stand for; of floats, what is drawn black and white. Default: `[-1, 1]` for bytes; for images
+   * of floats what the numbers show, as {@linkcode readNpy} says.
+   */
+  readonly range?: readonly [number, number];
   /** The data set's name. Default: the path. */
   readonly name?: string;
 }
@@ -36,15 +48,22 @@ const MOST = 2 ** 33;
 /**
  * Reads a `.npy` file, gzipped or not, as a data set.
  *
- * Bytes `[N, height, width]` and `[N, height, width, channels]` become images of
- * range `[-1, 1]`. Floats are taken as they are, in float32: `[N, d]` are points,
- * `[N, height, width, channels]` images in `[-1, 1]`.
+ * `[N]` and `[N, d]` are points, `[N, height, width]` images without colour, arrays of four axes images: with channels
+ * last if there are 1, 3 or 4 in the last axis, with channels first if there are 1 or 3 in the second one; these are put
+ * last. What may be both or neither is an error without the option `layout`, and so is `[N, height, width]` of 3 or
+ * 4 columns and more rows, which may hold points.
+ *
+ * Bytes are of range `[-1, 1]`. All other numbers are taken as they are, in float32; their images are drawn in `[0, 1]`
+ * or `[-1, 1]`, the first that holds all numbers but for an excess by a twentieth of its width, or in `[0, 255]` if that
+ * holds all and the largest is in its upper half, else between the least and the largest. What is recognised or
+ * rounded is told in a line.
  *
  * @param path The file.
- * @param options A file of labels, names, limit.
+ * @param options A file of labels, names, limit, layout, range.
  * @returns The data set.
- * @throws {DatasetError} If a file is missing, damaged, of another type, or holds a number that is not finite.
- * @throws {RangeError} If the limit is not a whole number `≥ 1`.
+ * @throws {DatasetError} If a file is missing, damaged, of another type or an unknown layout, or holds a number that is
+ * not finite.
+ * @throws {RangeError} If the limit is not a whole number `≥ 1`, there is no such layout, or the range does not rise.
  *
  * @example
  * ```ts
@@ -77,10 +96,10 @@ export async function readNpy(
  * Reads an array of a `.npz` archive as a data set, by the rules of {@linkcode readNpy}.
  *
  * @param path The archive.
- * @param options Which arrays, names, limit.
+ * @param options Which arrays, names, limit, layout, range.
  * @returns The data set.
  * @throws {DatasetError} If the archive is missing or damaged, or does not hold such an array.
- * @throws {RangeError} If the limit is not a whole number `≥ 1`.
+ * @throws {RangeError} If the limit is not a whole number `≥ 1`, there is no such layout, or the range does not rise.
  *
  * @example
  * ```ts
@@ -138,38 +157,56 @@ function toDataset(
   array: NpyArray,
   file: string,
   labels: [NpyArray, string] | undefined,
-  options: { limit?: number; name: string; classNames?: readonly string[] },
+  options: NpyOptions & { name: string },
 ): Dataset {
   const limit = checkLimit(options.limit);
-  const shape = itemShape(array, file);
+  const { shape, channelsFirst, found } = itemsOf(array, file, options.layout);
+  const say = (line: string) => note(`${file}: ${line}`, options.onNote);
+  if (found) say(`[${array.shape}] is taken as ${found}`);
+  const { rows, change } = toRows(array, file);
+  if (change) say(change);
+  const taken = rows.subarray(0, limit * sizeOf(shape));
+  // What is a view of the file's bytes belongs to nobody else.
+  if (channelsFirst) moveChannels(taken, channelsFirst);
+  const drawn = options.range === undefined && taken instanceof Float32Array && isImage(shape);
+  const range = drawn ? rangeOf(taken) : options.range;
+  if (drawn && range!.join() !== "-1,1") {
+    say(`numbers are drawn black to white from ${range![0]} to ${range![1]}`);
+  }
   const set = new Dataset({
-    data: toRows(array, file),
+    data: rows,
     shape,
     labels: labels && toLabels(...labels, array.shape[0], options.classNames?.length),
     classNames: options.classNames,
+    range,
     name: options.name,
   });
   return limit < set.count ? set.take(limit) : set;
 }
 
+/** Bytes and float32 as they are, all else as float32. */
 function toRows(
   { data, dtype }: NpyArray,
   file: string,
-): Uint8Array | Float32Array {
-  if (data instanceof Uint8Array || data instanceof Float32Array) return data;
-  if (dtype !== "f8") {
-    throw new DatasetError(file, `numbers of type ${dtype}`, "u1, f4 or f8");
-  }
+): { rows: Uint8Array | Float32Array; change?: string } {
+  if (dtype === "u1") return { rows: data as Uint8Array };
+  if (data instanceof Float32Array) return { rows: data };
   const rows = Float32Array.from(data);
-  const bad = rows.findIndex((v) => !Number.isFinite(v));
-  if (bad >= 0) {
-    throw new DatasetError(
-      file,
-      `${data[bad]} at position ${bad}`,
-      "numbers within the range of float32",
-    );
+  let changed = false;
+  for (let i = 0; i < rows.length; i++) {
+    if (!(Math.abs(rows[i]) < Infinity)) {
+      throw new DatasetError(
+        file,
+        `${data[i]} at position ${i}`,
+        "numbers within the range of float32",
+      );
+    }
+    changed ||= rows[i] !== data[i];
   }
-  return rows;
+  return {
+    rows,
+    change: `numbers of type ${dtype} are ${changed ? "rounded to" : "held as"} float32`,
+  };
 }
 
 function toLabels(

@@ -12,4 +12,9 @@ export interface ReadOptions {
   readonly signal?: AbortSignal;
   /** Told how many items of how many are read, now and then. */
   readonly onProgress?: (done: number, total: number) => void;
+  /**
+   * Told in one line each what is recognised by a rule and not said by the file: the order of axes, the range of numbers.
+   * Default: lines on the standard error, or the console of a page, each of them once.
+   */
+  readonly onNote?: (line: string) => void;
 }

@@ -8,7 +8,7 @@ import type { Bitmap, Colour } from "./bitmap.ts";
 
 /** Options of {@linkcode imageGrid}. */
 export interface ImageGridOptions {
-  /** The shape of one image: `[height, width]` or `[height, width, channels]` with 1 (grey) or 3 (red, green, blue) channels. */
+  /** The shape of one image: `[height, width]` or `[height, width, channels]` with 1 (grey), 3 (red, green, blue) or 4 (and opacity, drawn on white) channels. */
   readonly shape: readonly number[];
   /** Images per row. Default: as square a grid as possible. */
   readonly columns?: number;
@@ -87,10 +87,10 @@ function layOut(
   if (
     shape.length < 2 || shape.length > 3 ||
     ![height, width].every((n) => Number.isInteger(n) && n > 0) ||
-    (channels !== 1 && channels !== 3)
+    ![1, 3, 4].includes(channels)
   ) {
     throw new TypeError(
-      `Cannot draw images: shape is [${shape}], wanted [height, width] or [height, width, channels] with 1 or 3 channels`,
+      `Cannot draw images: shape is [${shape}], wanted [height, width] or [height, width, channels] with 1, 3 or 4 channels`,
     );
   }
   const count = values.length / (height * width * channels);
@@ -147,19 +147,19 @@ function drawTile(
 ): void {
   const { height, width, channels, scale, tileWidth, range: [lo, hi] } = layout;
   const line = new Uint8Array(tileWidth * 4).fill(255);
+  const shareOf = (at: number): number => {
+    if (Number.isFinite(values[at])) return Math.min(1, Math.max(0, (values[at] - lo) / (hi - lo)));
+    throw new RangeError(
+      `Cannot draw images: image ${image} holds ${values[at]}, wanted finite numbers`,
+    );
+  };
   let at = image * height * width * channels;
   for (let y = 0; y < height; y++) {
     for (let x = 0; x < width; x++, at += channels) {
+      const opacity = channels === 4 ? shareOf(at + 3) : 1;
       for (let c = 0; c < 3; c++) {
-        const value = values[at + c % channels];
-        if (!Number.isFinite(value)) {
-          throw new RangeError(
-            `Cannot draw images: image ${image} holds ${value}, wanted finite numbers`,
-          );
-        }
-        const byte = Math.round(
-          Math.min(1, Math.max(0, (value - lo) / (hi - lo))) * 255,
-        );
+        const share = shareOf(channels === 1 ? at : at + c);
+        const byte = Math.round((opacity * share + (1 - opacity)) * 255);
         for (let s = 0; s < scale; s++) line[(x * scale + s) * 4 + c] = byte;
       }
     }

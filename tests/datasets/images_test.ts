@@ -161,6 +161,8 @@ Deno.test("readImages() tells which images it passes over because of their forma
     await write(folder, "x.png", await encode(2, 2, RED));
     await readImages(folder, { onPassedOver });
     assert.deepEqual(told, [["a.gif", "b/IMG 1.HEIC"]]);
+    await readImages(folder, { onNote: (line) => told.push(line) });
+    assert.match(String(told[1]), /passed over, as no PNG or JPEG: a\.gif and 1 other file$/);
   });
 });
 

@@ -71,6 +71,17 @@ Deno.test("imageGrid maps its range to bytes and clamps", () => {
   );
 });
 
+Deno.test("imageGrid lays images with opacity on white, whatever is between them", () => {
+  const grid = imageGrid([200, 100, 0, 255, 200, 100, 0, 51, 7, 7, 7, 0], {
+    ...{ shape: [1, 3, 4], range: [0, 255], scale: 1, padding: 0, background: [9, 9, 9] },
+  });
+  // 51 of 255 is a fifth: 0.2 v + 0.8 · 255.
+  assert.deepEqual(
+    [0, 1, 2].map((x) => pixel(grid, x, 0)),
+    [[200, 100, 0, 255], [244, 224, 204, 255], [255, 255, 255, 255]],
+  );
+});
+
 Deno.test("imageGrid enlarges small images to at least 64 pixels and makes square grids", () => {
   const { width, height } = imageGrid(new Float32Array(9 * 32 * 32 * 3), {
     shape: [32, 32, 3],
