@@ -22,7 +22,8 @@ export async function decodeImage(
   // Loaded on first use: it takes longer than all the rest of this package.
   const { Jimp } = await import("jimp");
   const image = await Jimp.fromBuffer(bytes.slice().buffer, {
-    "image/jpeg": { maxMemoryUsageInMB: 4096 },
+    // The decoder takes three components for YCbCr unless it is told.
+    "image/jpeg": { maxMemoryUsageInMB: 4096, ...(declared.rgb && { colorTransform: false }) },
   }).catch((cause) => {
     throw new DatasetError(
       file,

@@ -20,7 +20,8 @@ export interface ImageArray {
   readonly shape: readonly number[];
 }
 
-const MAGIC = "CFIMAGE3";
+/** Changes whenever images are decoded otherwise. */
+const MAGIC = "CFIMAGE4";
 const SHAPE_SIZE = 12;
 
 /**

@@ -7,10 +7,26 @@ const FRAMES = [0xC0, 0xC1, 0xC2];
 /** The other frames: lossless, hierarchical, arithmetic coding. */
 const OTHER_FRAMES = [0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF];
 
-/** The size of a JPEG image whose segments are whole up to its end marker. JPEG has no checksums. */
-export function checkJpeg(bytes: Uint8Array, file: string): ImageSize {
+/** What its segments say about an image. */
+export interface JpegImage extends ImageSize {
+  /** Whether its three components are red, green and blue themselves, not brightness and colour differences. */
+  readonly rgb: boolean;
+}
+
+/** What tells the colours of a JPEG image. */
+interface Colours {
+  jfif: boolean;
+  /** The transform of the marker of Adobe, if there is one. */
+  adobe?: number;
+  /** The names of the components. */
+  ids: string;
+}
+
+/** The size and colours of a JPEG image whose segments are whole up to its end marker. JPEG has no checksums. */
+export function checkJpeg(bytes: Uint8Array, file: string): JpegImage {
   let size: ImageSize | undefined;
   let scans = 0;
+  const colours: Colours = { jfif: false, ids: "" };
   for (let at = 2;;) {
     const { marker, data, next } = readSegment(bytes, at, file);
     if (marker === 0xD9) break;
@@ -22,6 +38,7 @@ export function checkJpeg(bytes: Uint8Array, file: string): ImageSize {
       );
     }
     if (FRAMES.includes(marker)) size = parseFrame(data, bytes.length, file);
+    noteColours(colours, marker, data);
     at = next;
     if (marker === 0xDA) {
       scans++;
@@ -31,7 +48,22 @@ export function checkJpeg(bytes: Uint8Array, file: string): ImageSize {
   if (!size || scans === 0) {
     throw new DatasetError(file, "a JPEG file without an image", "a frame and a scan");
   }
-  return size;
+  return { ...size, rgb: isRgb(colours) };
+}
+
+function noteColours(colours: Colours, marker: number, data: Uint8Array): void {
+  const starts = (name: string) => [...name].every((letter, i) => data[i] === letter.charCodeAt(0));
+  if (marker === 0xE0 && starts("JFIF\0")) colours.jfif = true;
+  if (marker === 0xEE && data.length >= 12 && starts("Adobe")) colours.adobe = data[11];
+  if (FRAMES.includes(marker)) {
+    colours.ids = Array.from({ length: data[5] }, (_, k) => String.fromCharCode(data[6 + 3 * k]))
+      .join("");
+  }
+}
+
+/** By the rule of libjpeg: JFIF has no RGB, the marker of Adobe says, and without either the names of the components do. */
+function isRgb({ jfif, adobe, ids }: Colours): boolean {
+  return ids.length === 3 && !jfif && (adobe === undefined ? ids === "RGB" : adobe === 0);
 }
 
 function readSegment(

@@ -63,3 +63,33 @@ export function withOrientation(jpeg: Uint8Array, orientation: number): Uint8Arr
   const body = [...new TextEncoder().encode("Exif\0\0"), ...tiff];
   return Uint8Array.of(0xFF, 0xD8, 0xFF, 0xE1, 0, body.length + 2, ...body, ...jpeg.subarray(2));
 }
+
+/** How the components of a JPEG file are named and marked. */
+export interface JpegColours {
+  /** Whether the marker of JFIF stays. */
+  readonly jfif: boolean;
+  /** The transform that a marker of Adobe names, if there is to be one. */
+  readonly adobe?: number;
+  /** The numbers of the three components. */
+  readonly ids: readonly number[];
+}
+
+/** A JPEG file of one frame and one scan whose components are marked otherwise; no coefficient is changed. */
+export function withColours(jpeg: Uint8Array, { jfif, adobe, ids }: JpegColours): Uint8Array {
+  const parts: number[] = [0xFF, 0xD8];
+  if (adobe !== undefined) {
+    parts.push(0xFF, 0xEE, 0, 14, ...new TextEncoder().encode("Adobe"), 0, 100, 0, 0, 0, 0, adobe);
+  }
+  for (let at = 2; at < jpeg.length;) {
+    const marker = jpeg[at + 1], size = 2 + jpeg[at + 2] * 256 + jpeg[at + 3];
+    const segment = jpeg.slice(at, at + size);
+    if (marker === 0xC0) ids.forEach((id, k) => segment[10 + 3 * k] = id);
+    if (marker === 0xDA) ids.forEach((id, k) => segment[5 + 2 * k] = id);
+    if (marker !== 0xE0 || jfif) parts.push(...segment);
+    at += size;
+    if (marker !== 0xDA) continue;
+    parts.push(...jpeg.subarray(at));
+    break;
+  }
+  return Uint8Array.from(parts);
+}

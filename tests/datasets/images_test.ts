@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { deflateSync } from "node:zlib";
 import { someBytes } from "../_helpers/encode.ts";
 import { rejectsAbout, withFolder, write } from "../_helpers/files.ts";
-import { ihdr, png, withOrientation } from "../_helpers/images.ts";
+import { ihdr, type JpegColours, png, withColours, withOrientation } from "../_helpers/images.ts";
 
 type Pixel = (x: number, y: number) => [number, number, number, number];
 
@@ -82,6 +82,40 @@ Deno.test("readImages() decodes JPEG to within its loss, grey exactly grey", asy
     });
     // At quality 100 steps are 1 in each of 64 coefficients; a smooth ramp comes back within a few levels.
     assert.ok(worst <= 8, `${worst}`);
+  });
+});
+
+Deno.test("readImages() takes the components of a JPEG for red, green and blue where libjpeg does", async () => {
+  await withFolder(async (folder) => {
+    const [r, g, b] = [200, 90, 30];
+    const jpeg = await encode(16, 16, () => [r, g, b, 255], "image/jpeg");
+    // What the file stores of the colour, by JFIF 1.02.
+    const stored = [
+      0.299 * r + 0.587 * g + 0.114 * b,
+      128 - 0.168736 * r - 0.331264 * g + 0.5 * b,
+      128 + 0.5 * r - 0.418688 * g - 0.081312 * b,
+    ];
+    const RGB = [82, 71, 66], NUMBERS = [1, 2, 3];
+    const cases: [JpegColours, number[]][] = [
+      [{ jfif: true, ids: NUMBERS }, [r, g, b]],
+      [{ jfif: false, ids: NUMBERS }, [r, g, b]],
+      [{ jfif: false, ids: [0, 1, 2] }, [r, g, b]],
+      [{ jfif: false, ids: RGB }, stored],
+      [{ jfif: false, adobe: 0, ids: NUMBERS }, stored],
+      [{ jfif: false, adobe: 0, ids: RGB }, stored],
+      [{ jfif: false, adobe: 1, ids: RGB }, [r, g, b]],
+      [{ jfif: false, adobe: 2, ids: NUMBERS }, [r, g, b]],
+      // JFIF knows no RGB, whatever else is in the file.
+      [{ jfif: true, ids: RGB }, [r, g, b]],
+      [{ jfif: true, adobe: 0, ids: NUMBERS }, [r, g, b]],
+    ];
+    for (const [colours, expected] of cases) {
+      const path = await write(folder, "x.jpg", withColours(jpeg, colours));
+      const { data } = await readImages(folder, { cache: false });
+      // One colour comes back within the rounding of what is stored, times at most 1.8, and of the result.
+      const worst = Math.max(...data.map((v, i) => Math.ceil(Math.abs(v - expected[i % 3]))));
+      assert.ok(worst <= 3, `${JSON.stringify(colours)} of ${path}: ${worst}`);
+    }
   });
 });
 
@@ -161,8 +195,9 @@ Deno.test("readImages() tells which images it passes over because of their forma
     await write(folder, "x.png", await encode(2, 2, RED));
     await readImages(folder, { onPassedOver });
     assert.deepEqual(told, [["a.gif", "b/IMG 1.HEIC"]]);
-    await readImages(folder, { onNote: (line) => told.push(line) });
-    assert.match(String(told[1]), /passed over, as no PNG or JPEG: a\.gif and 1 other file$/);
+    const notes: string[] = [];
+    await readImages(folder, { onNote: (line) => notes.push(line) });
+    assert.match(notes.join(), /passed over, as no PNG or JPEG: a\.gif and 1 other file$/);
   });
 });
 
