@@ -8,6 +8,7 @@
  * @module
  */
 import { crc32 } from "node:zlib";
+import { received } from "../_received.ts";
 import { sizeOf } from "../_shape.ts";
 import { DatasetError } from "../errors.ts";
 import type { Weight, Weights } from "./weights.ts";
@@ -29,15 +30,21 @@ interface Entry {
   readonly data_offsets: [number, number];
 }
 
+/** Where the notes stand in the header. */
+const METADATA = "__metadata__";
 /** Where a checksum of the numbers stands among the notes. */
 const CHECKSUM = "crc32";
 
 /**
- * Encodes arrays and notes as a safetensors file, which other tools read too.
+ * Encodes arrays and notes as a safetensors file, which other tools read too. The numbers of each array begin at a
+ * multiple of their size, so that they can be viewed in place.
  *
  * @param content Arrays and notes. A checksum of the numbers is added to the notes.
  * @param precision How numbers are stored, those of an array of this name or all. Default `"float32"`, bit for bit.
  * @returns The bytes of the file.
+ * @throws {TypeError} If a shape does not hold as many numbers as there are, a note is no text, or an array has the
+ * name of the notes.
+ * @throws {RangeError} If a number is beyond the range of 16 bits and is to be stored in them.
  *
  * @example
  * ```ts
@@ -54,12 +61,18 @@ export function encodeSafetensors(
   { weights, notes }: SafetensorsContent,
   precision: StoredPrecision | ((name: string) => StoredPrecision) = "float32",
 ): Uint8Array {
-  const parts: Uint8Array[] = [];
+  checkContent({ weights, notes });
   const header: Record<string, unknown> = {};
-  let at = 0;
-  for (const [name, { shape, values }] of Object.entries(weights)) {
+  const arrays = Object.entries(weights).map(([name, { shape, values }]) => {
     const half = (typeof precision === "function" ? precision(name) : precision) === "float16";
-    const stored = half ? Float16Array.from(values) : values;
+    header[name] = undefined;
+    return { name, shape, half, stored: half ? halves(name, values) : values };
+  });
+  // The format allows no gaps: those of 16 bits come last, where an odd number of them moves nobody else.
+  arrays.sort((a, b) => Number(a.half) - Number(b.half));
+  const parts: Uint8Array[] = [];
+  let at = 0;
+  for (const { name, shape, half, stored } of arrays) {
     const bytes = new Uint8Array(stored.buffer, stored.byteOffset, stored.byteLength);
     header[name] = {
       dtype: half ? "F16" : "F32",
@@ -71,7 +84,7 @@ export function encodeSafetensors(
   }
   const checksum = parts.reduce((sum, part) => crc32(part, sum), 0);
   const text = JSON.stringify({
-    __metadata__: { ...notes, [CHECKSUM]: checksum.toString(16) },
+    [METADATA]: { ...notes, [CHECKSUM]: checksum.toString(16) },
     ...header,
   });
   // Spaces fill the header up, so that the numbers start at a multiple of 8.
@@ -88,13 +101,48 @@ export function encodeSafetensors(
   return file;
 }
 
+function checkContent({ weights, notes }: SafetensorsContent): void {
+  const action = "Cannot encode weights";
+  for (const [name, { shape, values }] of Object.entries(weights)) {
+    if (name === METADATA) {
+      throw new TypeError(
+        `${action}: an array is named ${name}, wanted another name than the notes`,
+      );
+    }
+    if (sizeOf(shape) !== values.length) {
+      throw new TypeError(
+        `${action}: ${name} holds ${values.length} numbers, wanted ${sizeOf(shape)} for [${shape}]`,
+      );
+    }
+  }
+  for (const [name, note] of Object.entries(notes)) {
+    if (typeof note !== "string") {
+      throw new TypeError(`${action}: the note ${name} is ${received(note)}, wanted text`);
+    }
+  }
+}
+
+function halves(name: string, values: Float32Array): Float16Array {
+  const stored = Float16Array.from(values);
+  const over = stored.findIndex((v, i) => !Number.isFinite(v) && Number.isFinite(values[i]));
+  if (over < 0) return stored;
+  throw new RangeError(
+    `Cannot encode weights: ${name} holds ${
+      values[over]
+    }, wanted at most 65504 in 16 bits, or float32`,
+  );
+}
+
 /**
- * Decodes a safetensors file of 32- or 16-bit floats.
+ * Decodes a safetensors file of floats of 32 or 16 bits, IEEE's or the upper half of 32 (`BF16`).
+ *
+ * Reference: Hugging Face, Safetensors, github.com/huggingface/safetensors, "Format".
  *
  * @param bytes The bytes of the file.
  * @param file The file's name, for messages.
  * @returns Arrays, in 32 bits, and notes.
- * @throws {DatasetError} If the file is damaged, ends early, or holds other numbers.
+ * @throws {DatasetError} If the file is damaged, ends early, or holds other numbers, arrays that overlap or leave bytes
+ * out, or notes that are no text.
  *
  * @example A file that was written half
  * ```ts
@@ -107,8 +155,8 @@ export function encodeSafetensors(
  */
 export function decodeSafetensors(bytes: Uint8Array, file: string): SafetensorsContent {
   const { header, start } = decodeHeader(bytes, file);
-  const { __metadata__: metadata = {}, ...entries } = header;
-  const notes = metadata as Record<string, string>;
+  const { [METADATA]: metadata = {}, ...entries } = header;
+  const notes = checkNotes(metadata, file);
   const size = Object.values(entries as Record<string, Entry>).reduce(
     (end, entry) => Math.max(end, Number(entry?.data_offsets?.[1])),
     0,
@@ -123,7 +171,34 @@ export function decodeSafetensors(bytes: Uint8Array, file: string): SafetensorsC
   const weights = Object.entries(entries).map((
     [name, entry],
   ) => [name, decodeEntry(entry as Entry, body, file, name)]);
+  checkCovered(entries as Record<string, Entry>, file);
   return { weights: Object.fromEntries(weights), notes };
+}
+
+function checkNotes(metadata: unknown, file: string): Record<string, string> {
+  const isObject = typeof metadata === "object" && metadata !== null && !Array.isArray(metadata);
+  if (!isObject || !Object.values(metadata).every((note) => typeof note === "string")) {
+    throw new DatasetError(file, "notes that are no text", "a text for each name");
+  }
+  return metadata as Record<string, string>;
+}
+
+/** Fails unless each byte belongs to one array, as the format asks: others may read what they like. */
+function checkCovered(entries: Record<string, Entry>, file: string): void {
+  const spans = Object.entries(entries).map(([name, { data_offsets: [from, to] }]) => ({
+    name,
+    from,
+    to,
+  }));
+  spans.sort((a, b) => a.from - b.from || a.to - b.to);
+  let end = 0;
+  for (const { name, from, to } of spans) {
+    if (from !== end) {
+      const found = from < end ? "that overlaps another array" : "after bytes of no array";
+      throw new DatasetError(file, `${name} at byte ${from}, ${found}`, `it at byte ${end}`);
+    }
+    end = to;
+  }
 }
 
 function decodeHeader(
@@ -150,7 +225,7 @@ function decodeHeader(
 }
 
 function decodeEntry(entry: Entry, body: Uint8Array, file: string, name: string): Weight {
-  const width = ({ F32: 4, F16: 2 } as Record<string, number>)[entry?.dtype];
+  const width = ({ F32: 4, F16: 2, BF16: 2 } as Record<string, number>)[entry?.dtype];
   if (!width) {
     throw new DatasetError(file, `${name} of type ${entry?.dtype}`, "floats of 32 or 16 bits");
   }
@@ -168,8 +243,12 @@ function decodeEntry(entry: Entry, body: Uint8Array, file: string, name: string)
     );
   }
   const { buffer } = body.slice(from, to);
-  const values = width === 4
-    ? new Float32Array(buffer)
-    : Float32Array.from(new Float16Array(buffer));
-  return { shape, values };
+  return { shape, values: decodeNumbers(buffer, entry.dtype) };
+}
+
+function decodeNumbers(buffer: ArrayBuffer, dtype: string): Float32Array {
+  if (dtype === "F32") return new Float32Array(buffer);
+  if (dtype === "F16") return Float32Array.from(new Float16Array(buffer));
+  // The sign, exponent and first seven digits of a float32.
+  return new Float32Array(Uint32Array.from(new Uint16Array(buffer), (bits) => bits << 16).buffer);
 }
