@@ -2,6 +2,7 @@
 import { extname, join } from "@std/path";
 import { DatasetError } from "../errors.ts";
 import { fileError, readBytes, stat } from "./_files.ts";
+import { type Classes, classesOf, type LabelFile } from "./_image_classes.ts";
 import { ZipArchive } from "./_zip.ts";
 
 /** One image file. */
@@ -15,18 +16,16 @@ export interface ImageFile {
 }
 
 /** Image files in a fixed order. */
-export interface ImageSource extends Disposable {
+export interface ImageSource extends Disposable, Classes {
   readonly files: readonly ImageFile[];
   /** Images of formats that are not read, by their names. */
   readonly passedOver: readonly string[];
-  /** The names of the classes in order, if every image lies in a sub-folder. */
-  readonly classNames?: readonly string[];
-  /** The class of each file. */
-  readonly labels?: Uint32Array;
   /** Whether it is a folder, not an archive. */
   readonly isFolder: boolean;
 }
 
+/** The table of labels that the tools of StyleGAN and EDM write. */
+const TABLE = "dataset.json";
 const MOST_FILE = 2 ** 28;
 const MOST_ARCHIVE = 2 ** 33;
 const WANTED = "a folder or zip archive of PNG or JPEG images";
@@ -49,8 +48,17 @@ async function openFolder(folder: string): Promise<ImageSource> {
     const read = () => readBytes(file, MOST_FILE);
     return { file, name, read };
   }));
+  const inOrder = sorted(folder, files, all.filter(isOther));
+  const table = all.includes(TABLE)
+    ? {
+      file: join(folder, TABLE),
+      bytes: await readBytes(join(folder, TABLE), MOST_FILE),
+      names: inOrder.files.map(({ name }) => name),
+    }
+    : undefined;
   return {
-    ...classify(folder, files, all.filter(isOther)),
+    ...inOrder,
+    ...classesOf(inOrder.files.map(({ name }) => name), table),
     isFolder: true,
     [Symbol.dispose]() {},
   };
@@ -67,8 +75,11 @@ async function openArchive(file: string): Promise<ImageSource> {
       name: entry.name.slice(depth),
       read: () => archive.read(entry),
     }));
+    const inOrder = sorted(file, files, shown.map(({ name }) => name).filter(isOther));
+    const names = inOrder.files.map(({ name }) => name);
     return {
-      ...classify(file, files, shown.map(({ name }) => name).filter(isOther)),
+      ...inOrder,
+      ...classesOf(names, await tableIn(archive, images[0].name.slice(0, depth), names)),
       isFolder: false,
       [Symbol.dispose]: () => archive[Symbol.dispose](),
     };
@@ -78,31 +89,37 @@ async function openArchive(file: string): Promise<ImageSource> {
   }
 }
 
-/** Sorts the files, so that their order does not depend on the disk, and takes sub-folders as classes. */
-function classify(
+/** The table of an archive, beside its images or outside of the folder around all of them. */
+async function tableIn(
+  archive: ZipArchive,
+  around: string,
+  names: readonly string[],
+): Promise<LabelFile | undefined> {
+  for (const folder of new Set([around, ""])) {
+    const entry = archive.entries.find(({ name }) => name === folder + TABLE);
+    if (!entry) continue;
+    const known = folder === around ? names : names.map((name) => around + name);
+    return {
+      file: `${archive.file}/${entry.name}`,
+      bytes: await archive.read(entry),
+      names: known,
+    };
+  }
+}
+
+/** Sorts the files, so that their order does not depend on the disk. */
+function sorted(
   path: string,
   unsorted: ImageFile[],
   passedOver: string[],
-): Pick<ImageSource, "files" | "passedOver" | "classNames" | "labels"> {
+): Pick<ImageSource, "files" | "passedOver"> {
   passedOver.sort();
   const files = unsorted.sort((a, b) => a.name < b.name ? -1 : 1);
   if (files.length === 0) {
     const others = passedOver.length > 0 ? `, but ${listed(passedOver)}` : "";
     throw new DatasetError(path, `no PNG or JPEG image${others}`, WANTED);
   }
-  const classes = files.map(({ name }) =>
-    name.includes("/") ? name.slice(0, name.indexOf("/")) : undefined
-  );
-  // One image outside of all folders has no class, and then folders are no classes.
-  if (classes.includes(undefined)) return { files, passedOver };
-  const classNames = [...new Set(classes as string[])];
-  const numbers = new Map(classNames.map((name, k) => [name, k]));
-  return {
-    files,
-    passedOver,
-    classNames,
-    labels: Uint32Array.from(classes, (name) => numbers.get(name!)!),
-  };
+  return { files, passedOver };
 }
 
 /** The length of the folder's path around all class folders of an archive, which archivers like to add. */

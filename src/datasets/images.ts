@@ -48,13 +48,17 @@ const OPTIONS: Readonly<Record<keyof ImagesOptions, true>> = {
 /**
  * Reads a folder or zip archive of PNG and JPEG images.
  *
- * If all images lie in sub-folders, those are the classes, with what lies in deeper folders.
+ * A file `dataset.json`, as the tools of StyleGAN and EDM write it, names the class of each image. Without it, if all
+ * images lie in sub-folders, those are the classes, with what lies in deeper folders; but folders of shards as those
+ * tools make them, like `00000/img00000000.png`, are none, and below splits, such as `train` and `test`, the classes are
+ * the folders in them. What is recognised so is told in a line.
+ *
  * The order is that of the sorted names. Hidden files and other files are passed over;
  * transparent images are laid on white.
  *
  * @param path The folder or archive.
  * @param options Size, channels, cache, limit.
- * @returns Byte images of shape `[height, width, channels]`, with labels if all lie in sub-folders.
+ * @returns Byte images of shape `[height, width, channels]`, with labels if there are classes.
  * @throws {DatasetError} If there are no images, one is damaged or absurdly large, or their sizes differ.
  * @throws {RangeError} If an option is out of range.
  * @throws {TypeError} If there is no such option.
@@ -86,7 +90,8 @@ export async function readImages(
   checkOneOf(`read ${path}`, "channels", channels, [1, 3, undefined]);
   signal?.throwIfAborted();
   using source = await openImages(path);
-  const { classNames, labels, isFolder, passedOver } = source;
+  const { classNames, labels, isFolder, passedOver, found } = source;
+  if (found) note(`${path}: ${found}`, options.onNote);
   if (passedOver.length > 0) {
     if (options.onPassedOver) options.onPassedOver(passedOver);
     else note(`${path}: passed over, as no PNG or JPEG: ${listed(passedOver)}`, options.onNote);

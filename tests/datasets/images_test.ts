@@ -53,6 +53,89 @@ Deno.test("readImages() takes sub-folders as classes, in the order of the sorted
   });
 });
 
+/** The classes of images in a folder and in a zip archive of it, which are the same, and what is noted. */
+async function classesIn(
+  folder: string,
+  files: Record<string, Uint8Array | string>,
+): Promise<{ labels?: number[]; classNames?: readonly string[]; notes: string[] }> {
+  const zipped: Record<string, Uint8Array> = {};
+  for (const [name, content] of Object.entries(files)) {
+    await write(`${folder}/set`, name, content);
+    zipped[name] = typeof content === "string" ? new TextEncoder().encode(content) : content;
+  }
+  const path = await write(folder, "set.zip", zipSync(zipped));
+  const [a, b] = await Promise.all([`${folder}/set`, path].map(async (source) => {
+    const notes: string[] = [];
+    const set = await readImages(source, {
+      onNote: (line) => notes.push(line.slice(source.length + 2)),
+      cache: false,
+    });
+    return { labels: set.labels && [...set.labels], classNames: set.classNames, notes };
+  }));
+  assert.deepEqual(b, a);
+  await Deno.remove(`${folder}/set`, { recursive: true });
+  return a;
+}
+
+Deno.test("readImages() takes the classes of dataset.json, by name whatever the order", () =>
+  withFolder(async (folder) => {
+    const image = await encode(2, 2, RED);
+    const names = ["00000/img00000000.png", "00000/img00000001.png", "00001/img00001000.png"];
+    const images = Object.fromEntries(names.map((name) => [name, image]));
+    const table = (labels: unknown) => ({ ...images, "dataset.json": JSON.stringify({ labels }) });
+    const pairs = (...labels: unknown[]) => names.map((name, k) => [name, labels[k]]).reverse();
+    const listed = await classesIn(folder, table([...pairs(7, 0, 2), ["gone.png", 9]]));
+    assert.deepEqual(listed.labels, [7, 0, 2]);
+    assert.deepEqual(listed.classNames, ["0", "1", "2", "3", "4", "5", "6", "7"]);
+    assert.match(listed.notes.join(), /^its classes are those of dataset\.json$/);
+    const hot = await classesIn(folder, table(pairs([0, 1, 0], [1, 0, 0], [0, 0, 1])));
+    assert.deepEqual(hot.labels, [1, 0, 2]);
+    const vectors = await classesIn(folder, table(pairs([0.5, 1], [1, 0], [0, 1])));
+    assert.deepEqual([vectors.labels, vectors.notes.length], [undefined, 1]);
+    const none = await classesIn(folder, table(null));
+    assert.deepEqual([none.labels, none.notes.length], [undefined, 1]);
+    const shards = await classesIn(folder, images);
+    assert.deepEqual([shards.labels, shards.notes.length], [undefined, 1]);
+    for (
+      const [labels, message] of [
+        [pairs(1, 2, 3).slice(1), /dataset\.json: found no label of 00001\/img00001000\.png/],
+        [pairs(1, -2, 3), /the label -2 of 00000\/img00000001\.png/],
+        [pairs(1, 2.5, 3), /the label 2\.5/],
+        [pairs(1, "two", 3), /the label \\?"two/],
+        [[3], /no pairs/],
+      ] as const
+    ) {
+      await assert.rejects(classesIn(folder, table(labels)), message);
+    }
+    await assert.rejects(classesIn(folder, { ...images, "dataset.json": "{" }), /no JSON text/);
+    // Another file of this name says nothing of classes.
+    const other = { "a/x.png": image, "b/x.png": image, "dataset.json": "[]" };
+    await Deno.remove(`${folder}/set`, { recursive: true });
+    assert.deepEqual((await classesIn(folder, other)).classNames, ["a", "b"]);
+    // A folder around everything, as archivers add it.
+    const around = Object.entries(table(pairs(1, 0, 2))).map(([name, content]) => [
+      `some set/${name}`,
+      typeof content === "string" ? new TextEncoder().encode(content) : content,
+    ]);
+    const zip = await write(folder, "around.zip", zipSync(Object.fromEntries(around)));
+    assert.deepEqual([...(await readImages(zip, { onNote: () => {} })).labels!], [1, 0, 2]);
+  }));
+
+Deno.test("readImages() takes folders of splits for no classes, but those in them", () =>
+  withFolder(async (folder) => {
+    const image = await encode(2, 2, RED);
+    const read = (...names: string[]) =>
+      classesIn(folder, Object.fromEntries(names.map((name) => [name, image])));
+    const both = await read("test/b/1.png", "train/a/1.png", "train/b/2.png", "train/c/deep/3.png");
+    assert.deepEqual([both.labels, both.classNames], [[1, 0, 1, 2], ["a", "b", "c"]]);
+    assert.match(both.notes.join(), /test, train are taken as parts of one set, not as classes/);
+    const flat = await read("Train/1.png", "val/2.png");
+    assert.deepEqual([flat.labels, flat.notes.length], [undefined, 1]);
+    // Not all are splits: then all are classes.
+    const classes = await read("train/1.png", "plane/2.png");
+    assert.deepEqual([classes.labels, classes.classNames], [[0, 1], ["plane", "train"]]);
+  }));
+
 Deno.test("readImages() decodes PNG exactly: grey stays grey, with one channel", async () => {
   await withFolder(async (folder) => {
     const path = await write(folder, "x.png", await encode(4, 3, GREY));
