@@ -1,7 +1,7 @@
 /** The OBJ format, as far as surfaces need it. */
 import { DatasetError } from "../errors.ts";
-import { fan } from "./_fan.ts";
 import { decodeText, parseNumber } from "./_text.ts";
+import type { Polygons } from "./_triangulate.ts";
 
 const CORNER = /^([+-]?\d+)(\/[+-]?\d*){0,2}$/;
 /** Statements without influence on the surface's geometry. */
@@ -10,13 +10,13 @@ const IGNORED = new Set(
     "shadow_obj trace_obj").split(" "),
 );
 
-/** Vertices and fan triangles of an OBJ file. Lines it does not know are errors: a lost vertex would shift all others. */
+/** Vertices and faces of an OBJ file. Lines it does not know are errors: a lost vertex would shift all others. */
 export function parseObj(
   bytes: Uint8Array,
   file: string,
-): { vertices: Float64Array; triangles: Uint32Array } {
+): { vertices: Float64Array; faces: Polygons } {
   const vertices: number[] = [];
-  const triangles: number[] = [];
+  const faces: Polygons = { corners: [], sizes: [] };
   const lines = decodeText(bytes, file).split(/\r?\n/);
   for (const [k, line] of lines.entries()) {
     const [keyword, ...fields] = line.split("#", 1)[0].trim().split(/\s+/);
@@ -37,15 +37,13 @@ export function parseObj(
       if (corners.length < 3 || corners.includes(-1)) {
         throw bad("a face of at least three vertices");
       }
-      fan(corners, triangles);
+      for (const corner of corners) faces.corners.push(corner);
+      faces.sizes.push(corners.length);
     } else if (keyword !== "" && !IGNORED.has(keyword)) {
       throw bad("a statement of the OBJ format");
     }
   }
-  return {
-    vertices: Float64Array.from(vertices),
-    triangles: Uint32Array.from(triangles),
-  };
+  return { vertices: Float64Array.from(vertices), faces };
 }
 
 /** The vertex of a face's corner, counted from 0; -1 if there is none. Negative numbers count back from the last vertex. */

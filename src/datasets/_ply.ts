@@ -1,7 +1,7 @@
 /** The PLY format: a text header that declares elements, then their numbers as text or binary. */
 import { DatasetError } from "../errors.ts";
-import { fan } from "./_fan.ts";
 import { decodeText, parseNumber } from "./_text.ts";
+import type { Polygons } from "./_triangulate.ts";
 
 type Scalar = "i1" | "u1" | "i2" | "u2" | "i4" | "u4" | "f4" | "f8";
 
@@ -50,18 +50,18 @@ interface Source {
   atEnd(): boolean;
 }
 
-/** Vertices and fan triangles of a PLY file. */
+/** Vertices and faces of a PLY file. */
 export function parsePly(
   bytes: Uint8Array,
   file: string,
-): { vertices: Float64Array; triangles: Uint32Array } {
+): { vertices: Float64Array; faces: Polygons } {
   const { format, elements, start } = parseHeader(bytes, file);
   const body = bytes.subarray(start);
   const source = format === "ascii"
     ? textSource(body, file)
     : binarySource(body, format === "binary_little_endian", file);
   const vertices: number[] = [];
-  const triangles: number[] = [];
+  const faces: Polygons = { corners: [], sizes: [] };
   for (const element of elements) {
     for (let i = 0; i < element.count; i++) {
       const row = readRow(element, source, file);
@@ -76,7 +76,8 @@ export function parsePly(
             "at least three indices >= 0",
           );
         }
-        fan(corners, triangles);
+        for (const corner of corners) faces.corners.push(corner);
+        faces.sizes.push(corners.length);
       }
     }
   }
@@ -87,10 +88,7 @@ export function parsePly(
       "the end of the file",
     );
   }
-  return {
-    vertices: Float64Array.from(vertices),
-    triangles: Uint32Array.from(triangles),
-  };
+  return { vertices: Float64Array.from(vertices), faces };
 }
 
 function readRow(

@@ -6,6 +6,7 @@
 import { DatasetError } from "../errors.ts";
 import { parseObj } from "./_obj.ts";
 import { parsePly } from "./_ply.ts";
+import { triangulate } from "./_triangulate.ts";
 
 /** Vertices and the triangles between them. */
 export interface TriangleMesh {
@@ -17,7 +18,7 @@ export interface TriangleMesh {
 
 /**
  * Parses a mesh: PLY (text, or binary of either byte order) if it begins so, else OBJ.
- * Polygons are split into the fan of triangles around their first corner.
+ * Polygons are split into the fan of triangles around their first corner if they are convex, else by cutting ears.
  *
  * @param bytes The bytes of the file.
  * @param file The file's name, for messages.
@@ -36,8 +37,7 @@ export interface TriangleMesh {
  */
 export function parseMesh(bytes: Uint8Array, file: string): TriangleMesh {
   const ply = [0x70, 0x6C, 0x79].every((byte, i) => bytes[i] === byte);
-  const mesh = ply ? parsePly(bytes, file) : parseObj(bytes, file);
-  const { vertices, triangles } = mesh;
+  const { vertices, faces } = ply ? parsePly(bytes, file) : parseObj(bytes, file);
   const count = vertices.length / 3;
   if (count === 0) {
     throw new DatasetError(file, "no vertices", "a mesh in OBJ or PLY format");
@@ -50,7 +50,7 @@ export function parseMesh(bytes: Uint8Array, file: string): TriangleMesh {
       "finite numbers of float32",
     );
   }
-  const beyond = triangles.find((index) => index >= count);
+  const beyond = faces.corners.find((index) => index >= count);
   if (beyond !== undefined) {
     throw new DatasetError(
       file,
@@ -58,5 +58,5 @@ export function parseMesh(bytes: Uint8Array, file: string): TriangleMesh {
       `vertices below ${count}`,
     );
   }
-  return mesh;
+  return { vertices, triangles: triangulate(vertices, faces) };
 }

@@ -1,4 +1,5 @@
 import { DatasetError, parseMesh } from "@closedform/diffusion";
+import fc from "fast-check";
 import assert from "node:assert/strict";
 import { BOX_FACES, boxCorners, encodeObj, encodePly } from "../_helpers/meshes.ts";
 
@@ -43,6 +44,77 @@ Deno.test("parseMesh() reads PLY points without faces, and steps over other elem
     "property double w\r\nelement vertex 1\r\nproperty int z\r\nproperty int y\r\nproperty int x\r\nend_header\r\n2 0 0 0.5\r\n3 2 1\r\n";
   const mesh = parseMesh(encode(text), "x.ply");
   assert.deepEqual([[...mesh.vertices], [...mesh.triangles]], [[1, 2, 3], []]);
+});
+
+Deno.test("parseMesh() covers concave polygons, and nothing beside them, from OBJ and PLY", () => {
+  fc.assert(
+    fc.property(
+      // Rays around a centre, which a polygon of any such lengths surrounds once.
+      fc.array(fc.double({ min: 0.05, max: 1, noNaN: true }), { minLength: 4, maxLength: 40 }),
+      fc.double({ min: 0, max: 6, noNaN: true }),
+      fc.double({ min: 0, max: 6, noNaN: true }),
+      fc.boolean(),
+      (radii, yaw, pitch, reversed) => {
+        const flat = radii.map((r, k) => {
+          const angle = 2 * Math.PI * k / radii.length;
+          return [r * Math.cos(angle), r * Math.sin(angle)];
+        });
+        if (reversed) flat.reverse();
+        const area = flat.reduce((sum, [x, y], k) => {
+          const [u, v] = flat[(k + 1) % flat.length];
+          return sum + (x * v - u * y) / 2;
+        }, 0);
+        const [cy, sy, cp, sp] = [Math.cos(yaw), Math.sin(yaw), Math.cos(pitch), Math.sin(pitch)];
+        // The plane of (x, y), turned about z and then about x, and moved.
+        const corners = flat.map(([x, y]) => {
+          const [u, v] = [cy * x - sy * y, sy * x + cy * y];
+          return [u + 3, cp * v - 1, sp * v + 2];
+        });
+        const face = corners.map((_, k) => k);
+        for (
+          const file of [encode(encodeObj(corners, [face])), encodePly("ascii", corners, [face])]
+        ) {
+          const { vertices, triangles } = parseMesh(file, "x");
+          let covered = 0, turned = 0;
+          for (let at = 0; at < triangles.length; at += 3) {
+            const [a, b, c] = [...triangles.subarray(at, at + 3)].map((
+              i,
+            ) => [...vertices.subarray(3 * i, 3 * i + 3)]);
+            const [u, v] = [b, c].map((p) => p.map((w, k) => w - a[k]));
+            const normal = [
+              u[1] * v[2] - u[2] * v[1],
+              u[2] * v[0] - u[0] * v[2],
+              u[0] * v[1] - u[1] * v[0],
+            ];
+            covered += Math.hypot(...normal) / 2;
+            // Along the normal of the turned plane.
+            turned += (-sp * normal[1] + cp * normal[2]) / 2;
+          }
+          // Coordinates up to 4, of which 40 corners are rounded twice.
+          const tolerance = 40 * 16 * 4 * Number.EPSILON;
+          assert.ok(Math.abs(covered - Math.abs(area)) < tolerance, `${covered} of ${area}`);
+          assert.ok(Math.abs(turned - area) < tolerance, `${turned} of ${area}`);
+        }
+      },
+    ),
+    { seed: 5, numRuns: 300 },
+  );
+});
+
+Deno.test("parseMesh() splits an arrow by hand, and an L that lies ahead of its vertices", () => {
+  const arrow = "v 0 0 0\nv 2 1 0\nv 0 2 0\nv 1 1 0\nf 1 2 3 4\n";
+  const triples = (text: string) => {
+    const { triangles } = parseMesh(encode(text), "x.obj");
+    return Array.from(
+      { length: triangles.length / 3 },
+      (_, k) => [...triangles.subarray(3 * k, 3 * k + 3)].sort().join(""),
+    );
+  };
+  assert.deepEqual(triples(arrow).sort(), ["013", "123"]);
+  const l = "f 1 2 3 4 5 6\nv 0 0 5\nv 2 0 5\nv 2 1 5\nv 1 1 5\nv 1 2 5\nv 0 2 5\n";
+  assert.equal(triples(l).length, 4);
+  // Of no area: the fan, whatever it is.
+  assert.equal(triples("v 1 1 1\nv 2 2 2\nv 3 3 3\nv 4 4 4\nf 1 2 3 4\n").length, 2);
 });
 
 Deno.test("parseMesh() refuses damaged OBJ files, and names the line", () => {
