@@ -4,16 +4,30 @@
  * @module
  */
 import { DatasetError } from "../errors.ts";
-import { checkLimit } from "./_checks.ts";
+import { note } from "../_note.ts";
+import { checkLimit, checkOneOf } from "./_checks.ts";
 import { readText } from "./_files.ts";
+import { isName, isNumber, parseTable, type Row, type Table } from "./_table.ts";
 import { parseNumber } from "./_text.ts";
 import { Dataset } from "./dataset.ts";
 import type { ReadOptions } from "./read_options.ts";
 
 /** Options of {@linkcode readCsv}. */
 export interface CsvOptions extends ReadOptions {
-  /** Whether the first line names the columns. Default `"auto"`: if each of its fields begins with a letter. */
+  /**
+   * Whether the first line names the columns. Default `"auto"`: if it has text where the next line has numbers, or nothing
+   * but text, or if only its first field is empty.
+   */
   readonly header?: boolean | "auto";
+  /** Whether the first column counts or names the rows, and is left out. Default: if its name in the header is empty. */
+  readonly index?: boolean;
+  /**
+   * The column of labels, by its name or its place from 0; `false` for none. Default: the one column of text, or that
+   * named `label`, `class`, `target` or `species` if its numbers are whole.
+   */
+  readonly labels?: string | number | false;
+  /** What stands before the decimals. Default: a comma if semicolons or tabs separate fields and no number has a point. */
+  readonly decimal?: "." | ",";
   /** The data set's name. Default: the path. */
   readonly name?: string;
 }
@@ -21,15 +35,16 @@ export interface CsvOptions extends ReadOptions {
 /**
  * Reads points from a text file, one row of numbers per line, gzipped or not.
  *
- * Fields are separated by commas, semicolons or white space, whichever of them,
- * in this order, is in the first row. Blank lines and lines that begin with `#` are skipped.
+ * Fields are separated by semicolons, tabs, commas, bars or white space, whichever of them, in this order, is in the
+ * first row; they may stand in quotes. Blank lines and lines that begin with `#` are skipped, and so is a first line of
+ * one whole number before rows of several, which counts them. What is found is told in one line.
  *
  * @param path The file.
- * @param options Header, name, limit.
- * @returns `N` points of shape `[d]` in float32.
+ * @param options Header, index, labels, decimals, name, limit.
+ * @returns `N` points of shape `[d]` in float32, with labels if there is a column of them.
  * @throws {DatasetError} If the file is missing or empty, a field is no finite number of float32, or rows differ in
  * length; names the line.
- * @throws {RangeError} If the limit is not a whole number `≥ 1`.
+ * @throws {RangeError} If the limit is not a whole number `≥ 1`, or there is no such column of labels.
  *
  * @example
  * ```ts
@@ -47,61 +62,143 @@ export async function readCsv(
   path: string,
   options: CsvOptions = {},
 ): Promise<Dataset> {
-  const { header = "auto", name = path, signal } = options;
+  const { name = path, signal } = options;
+  checkOneOf(`read ${path}`, "header", options.header, [true, false, "auto", undefined]);
+  checkOneOf(`read ${path}`, "decimal", options.decimal, [".", ",", undefined]);
   const limit = checkLimit(options.limit);
-  const lines = (await readText(path, signal)).split(/\r?\n/);
-  const values: number[] = [];
-  let separator: RegExp | string | undefined;
-  let width = 0;
-  for (const [k, line] of lines.entries()) {
-    const text = line.trim();
-    if (text === "" || text[0] === "#") continue;
-    const first = separator === undefined;
-    separator ??= text.includes(",") ? "," : text.includes(";") ? ";" : /\s+/;
-    const fields = text.split(separator).map((field) => field.trim());
-    if (first && isHeader(fields, header)) continue;
-    width ||= fields.length;
-    addRow(values, fields, width, path, k + 1);
-    if (values.length / width === limit) break;
+  const table = parseTable(await readText(path, signal), path, options);
+  const rows = table.rows.slice(0, limit);
+  if (rows.length === 0) throw new DatasetError(path, "no row of numbers", "at least one");
+  const first = rows[0].cells();
+  const { index, label } = columnsOf({ ...table, rows }, first, options, path);
+  const columns = [...first.keys()].filter((k) => k !== index && k !== label);
+  if (columns.length === 0) throw new DatasetError(path, "no column of numbers", "at least one");
+  const data = new Float32Array(rows.length * columns.length);
+  const texts: string[] = [];
+  rows.forEach(({ cells, line }, i) => {
+    const row = cells();
+    if (row.length !== first.length) {
+      throw new DatasetError(
+        path,
+        `${row.length} fields in line ${line}`,
+        `${first.length}, as in the first row`,
+      );
+    }
+    for (let c = 0, at = i * columns.length; c < columns.length; c++, at++) {
+      data[at] = numberOf(row[columns[c]], line, table.header?.[columns[c]], path);
+    }
+    if (label !== undefined) texts.push(labelText(row[label], line, path));
+  });
+  const classes = label === undefined ? {} : labelsOf(texts);
+  note(`${path}: ${found(table, first, rows.length, { index, label })}`, options.onNote);
+  options.onProgress?.(rows.length, rows.length);
+  return new Dataset({ data, shape: [columns.length], name, ...classes });
+}
+
+/** The columns that are no coordinates. */
+interface Columns {
+  readonly index?: number;
+  readonly label?: number;
+}
+
+/** Names of columns that hold classes. */
+const LABEL = /^(label|class|target|species)s?$/i;
+
+function columnsOf(
+  { header, rows }: Table,
+  first: readonly string[],
+  options: CsvOptions,
+  path: string,
+): Columns {
+  const hasIndex = options.index ?? header?.[0] === "";
+  const index = hasIndex ? 0 : undefined;
+  if (options.labels === false) return { index };
+  if (options.labels !== undefined) {
+    const label = typeof options.labels === "number"
+      ? options.labels
+      : header?.indexOf(options.labels) ?? -1;
+    if (label in first) return { index, label };
+    const columns = header?.join(", ") ?? `numbers below ${first.length}`;
+    throw new RangeError(
+      `Cannot read ${path}: the labels are column ${options.labels}, wanted one of ${columns}`,
+    );
   }
-  if (width === 0) {
-    throw new DatasetError(path, "no row of numbers", "at least one");
+  const places = [...first.keys()].filter((k) => k !== index);
+  const named = places.filter((k) => LABEL.test(header?.[k] ?? "") && isClasses(rows, k));
+  const text = places.filter((k) => isName(first[k]));
+  const labels = [...new Set([...named, ...text])];
+  if (labels.length > 1) {
+    const names = labels.map((k) => header?.[k] ?? k + 1).join(", ");
+    throw new DatasetError(
+      path,
+      `columns ${names} of text or named as labels in line ${rows[0].line}`,
+      "one at most, or the option labels",
+    );
   }
-  options.onProgress?.(values.length / width, values.length / width);
-  return new Dataset({
-    data: Float32Array.from(values),
-    shape: [width],
-    name,
+  return { index, label: labels[0] };
+}
+
+/** Whether all numbers of a column are whole, as those of classes are and those of a regression are not. */
+function isClasses(rows: readonly Row[], column: number): boolean {
+  return rows.every(({ cells }) => {
+    const cell = cells()[column] ?? "";
+    return !isNumber(cell) || Number.isInteger(Number(cell));
   });
 }
 
-function isHeader(fields: string[], header: boolean | "auto"): boolean {
-  return header === "auto" ? fields.every((field) => /^["']?[\p{L}_]/u.test(field)) : header;
+function labelText(text: string, line: number, path: string): string {
+  if (text !== "" && (!isNumber(text) || Number.isFinite(Number(text)))) return text;
+  throw new DatasetError(path, `${JSON.stringify(text)} in line ${line}`, "a label for each row");
 }
 
-function addRow(
-  values: number[],
-  fields: string[],
-  width: number,
-  path: string,
-  line: number,
-): void {
-  if (fields.length !== width) {
-    throw new DatasetError(
-      path,
-      `${fields.length} fields in line ${line}`,
-      `${width}, as in the first row`,
-    );
+/** Whole numbers from 0 are the labels themselves; all else are the names of classes, in order. */
+function labelsOf(texts: readonly string[]): { labels: Uint32Array; classNames?: string[] } {
+  if (texts.every((text) => /^\d{1,5}(\.0*)?$/.test(text))) {
+    return { labels: Uint32Array.from(texts, Number) };
   }
-  for (const field of fields) {
-    const value = Math.fround(parseNumber(field));
-    if (!Number.isFinite(value)) {
-      throw new DatasetError(
-        path,
-        `${JSON.stringify(field.slice(0, 40))} in line ${line}`,
-        "a finite number",
-      );
-    }
-    values.push(value);
-  }
+  const numeric = texts.every(isNumber);
+  const classNames = [...new Set(texts)].sort(
+    numeric ? (a, b) => Number(a) - Number(b) : undefined,
+  );
+  const places = new Map(classNames.map((text, k) => [text, k]));
+  return { labels: Uint32Array.from(texts, (text) => places.get(text)!), classNames };
+}
+
+function numberOf(cell: string, line: number, name: string | undefined, path: string): number {
+  const value = Math.fround(parseNumber(cell));
+  if (Number.isFinite(value)) return value;
+  const column = name ? `, column ${name}` : "";
+  throw new DatasetError(
+    path,
+    `${JSON.stringify(cell.slice(0, 40))} in line ${line}${column}`,
+    "a finite number",
+  );
+}
+
+const MARKS: Readonly<Record<string, string>> = {
+  ",": "commas",
+  ";": "semicolons",
+  "\t": "tabs",
+  "|": "bars",
+  " ": "white space",
+};
+
+/** What was found, in one line. */
+function found(
+  { header, counted, separator, decimal }: Table,
+  first: readonly string[],
+  count: number,
+  { index, label }: Columns,
+): string {
+  const nameOf = (k: number) => header?.[k] ? `column ${header[k]}` : `column ${k + 1}`;
+  const numbered = !header && first.length > 1 && first.every((cell, k) => cell === String(k));
+  return [
+    `${count} ${count === 1 ? "row" : "rows"} separated by ${MARKS[separator]}`,
+    ...(decimal === "," ? ["commas in numbers are decimal"] : []),
+    ...(counted === undefined ? [] : [`after a line that counts ${counted}`]),
+    header ? "after a header" : "without a header",
+    ...(numbered ? ["the first of which, 0 1 …, may be one"] : []),
+    ...(index === undefined ? [] : [`${nameOf(index)} is an index and left out`]),
+    ...(label === undefined ? [] : [`${nameOf(label)} is the labels`]),
+  ].join(", ");
 }

@@ -1,4 +1,5 @@
 import { readCsv } from "@closedform/diffusion";
+import type { CsvOptions, Dataset } from "@closedform/diffusion";
 import { gzipSync } from "fflate";
 import fc from "fast-check";
 import assert from "node:assert/strict";
@@ -55,7 +56,18 @@ Deno.test("readCsv() refuses what is no table of numbers, and names the line", a
     };
     await refuse("1,2\n3\n", /found 1 fields in line 2, wanted 2/);
     await refuse("1,2\n\n3,4,5\n", /found 3 fields in line 3/);
-    await refuse("1,x\n", /found "x" in line 1, wanted a finite number/);
+    await refuse("1,2x\n", /found "2x" in line 1, wanted a finite number/);
+    // No header: its words begin like numbers, or are words for them.
+    await refuse("1.2.3,4\n5,6\n", /found "1\.2\.3" in line 1/);
+    await refuse("nan,nan\n1,2\n", /found "nan" in line 1/);
+    await refuse("NA,inf\n1,2\n", /found "NA" in line 1/);
+    await refuse("x,y\n1,2020-01-01\n", /found "2020-01-01" in line 2, column y/);
+    await refuse("a,b,1\na,b,2\n", /columns 1, 2 of text .* wanted one at most/);
+    await refuse("1,a\n2,\n", /found "" in line 2, wanted a label/);
+    await refuse("1,a\n2,nan\n", /found "nan" in line 2, wanted a label/);
+    await refuse("1,a\nb,c\n", /found "b" in line 2, wanted a finite number/);
+    await refuse("1.5;2,5\n", /found "2,5" in line 1/);
+    await refuse("a\nb\n", /no column of numbers|no row/);
     await refuse("1,2\n3,\n", /found "" in line 2/);
     for (
       const word of ["NaN", "Infinity", "0x10", "1e999", "1e39", "1_0", "--1", "+", "."]
@@ -67,4 +79,73 @@ Deno.test("readCsv() refuses what is no table of numbers, and names the line", a
     await refuse(Uint8Array.of(0x31, 0xFF, 0x0A), /no UTF-8 text/);
     await rejectsAbout(readCsv(folder), folder, /a folder/);
   });
+});
+
+/** What a text is read as, and the line that says what was found. */
+async function readText(text: string, options: CsvOptions = {}) {
+  let note = "", read: Dataset | undefined;
+  await withFolder(async (folder) => {
+    const path = await write(folder, "x.csv", text);
+    read = await readCsv(path, {
+      onNote: (line) => note += line.slice(path.length + 2),
+      ...options,
+    });
+  });
+  const { data, shape, labels, classNames } = read!;
+  return { rows: [...data], shape, labels: labels && [...labels], classNames, note };
+}
+
+Deno.test("readCsv() finds header, index, labels, count and decimals by its rule, and says so", async () => {
+  const cases: [string, number[], number, RegExp, number[]?, string[]?][] = [
+    ["1,2\n3,4\n", [1, 2, 3, 4], 2, /^2 rows separated by commas, without a header$/],
+    ["x1,2y\n1,2\n", [1, 2], 2, /after a header$/],
+    ["(x),#y\n1,2\n", [1, 2], 2, /after a header$/],
+    ["0,1\n5,6\n", [0, 1, 5, 6], 2, /without a header, the first of which, 0 1 …, may be one$/],
+    // pandas with and without names, and R.
+    [",x,y\n0,1,2\n1,3,4\n", [1, 2, 3, 4], 2, /after a header, column 1 is an index and left out$/],
+    [",0,1\n0,1,2\n1,3,4\n", [1, 2, 3, 4], 2, /after a header, column 1 is an index and left out$/],
+    ['"","x","y"\n"a",1,2\n"b",3,4\n', [1, 2, 3, 4], 2, /column 1 is an index/],
+    ["x,y,species\n1,2,b\n3,4,a\n", [1, 2, 3, 4], 2, /column species is the labels$/, [1, 0], [
+      "a",
+      "b",
+    ]],
+    ["1,2,b\n3,4,a\n", [1, 2, 3, 4], 2, /without a header, column 3 is the labels$/, [1, 0], [
+      "a",
+      "b",
+    ]],
+    ['1;"b, c"\n3;a\n', [1, 3], 1, /column 2 is the labels$/, [1, 0], ["a", "b, c"]],
+    ["label,1x1\n2,7\n0,8\n", [7, 8], 1, /column label is the labels$/, [2, 0], ["0", "1", "2"]],
+    ["x,Target\n2,1\n0,-1\n", [2, 0], 1, /column Target is the labels$/, [1, 0], ["-1", "1"]],
+    ["x,target\n2,1.5\n0,-1\n", [2, 1.5, 0, -1], 2, /after a header$/],
+    ["2\n0 1\n2 3\n", [0, 1, 2, 3], 2, /white space, after a line that counts 2, without/],
+    ["2\n3\n", [2, 3], 1, /^2 rows/],
+    ["1,5;2\n3;-,25\n", [1.5, 2, 3, -0.25], 2, /semicolons, commas in numbers are decimal/],
+    ["1,5\t2\n3\t4,5e1\n", [1.5, 2, 3, 45], 2, /tabs, commas in numbers are decimal/],
+    ["1.5;2\n", [1.5, 2], 2, /semicolons, without/],
+    ["1,5\n2,7\n", [1, 5, 2, 7], 2, /commas, without/],
+    ["1,\t2\n", [1, 2], 2, /commas, without/],
+    ["1|2\r3|4\r", [1, 2, 3, 4], 2, /2 rows separated by bars/],
+    ["1,2,\n3,4,\n", [1, 2, 3, 4], 2, /commas/],
+    ["-1.5D+01 2.5d-1\n", [-15, 0.25], 2, /white space/],
+  ];
+  for (const [text, rows, width, note, labels, classNames] of cases) {
+    const read = await readText(text);
+    assert.deepEqual([read.rows, read.shape], [rows, [width]], text);
+    assert.deepEqual([read.labels, read.classNames], [labels, classNames], text);
+    assert.match(read.note, note);
+  }
+});
+
+Deno.test("readCsv() lets options decide what it would find", async () => {
+  assert.deepEqual((await readText("0,1\n5,6\n", { header: true })).rows, [5, 6]);
+  assert.deepEqual((await readText("x,label\n5,6\n", { labels: false })).rows, [5, 6]);
+  const byName = await readText("x,kind\n5,6\n7,0\n", { labels: "kind" });
+  assert.deepEqual([byName.rows, byName.labels], [[5, 7], [6, 0]]);
+  assert.deepEqual((await readText("5,6\n", { labels: 0 })).labels, [5]);
+  assert.deepEqual((await readText("9,5,6\n", { index: true })).rows, [5, 6]);
+  assert.deepEqual((await readText(",x\n5,6\n", { index: false })).rows, [5, 6]);
+  assert.deepEqual((await readText("1,5 2\n", { decimal: "," })).rows, [1.5, 2]);
+  for (const options of [{ labels: "z" }, { labels: 2 }, { decimal: ";" }, { header: "no" }]) {
+    await assert.rejects(readText("x,y\n5,6\n", options as CsvOptions), RangeError);
+  }
 });
