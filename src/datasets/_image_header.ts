@@ -18,6 +18,32 @@ export function checkImage(bytes: Uint8Array, file: string): ImageSize & { rgb?:
   );
 }
 
-function startsWith(bytes: Uint8Array, magic: number[]): boolean {
+/** Bytes that tell the format of an image. */
+export const HEAD_SIZE = 16;
+/** How files of images begin: PNG, JPEG, GIF, TIFF, JPEG XL and 2000. */
+const MAGICS: readonly number[][] = [
+  PNG_SIGNATURE,
+  [0xFF, 0xD8, 0xFF],
+  [0x47, 0x49, 0x46, 0x38],
+  [0x49, 0x49, 0x2A, 0],
+  [0x4D, 0x4D, 0, 0x2A],
+  [0xFF, 0x0A],
+  [0, 0, 0, 0x0C, 0x4A, 0x58, 0x4C, 0x20],
+  [0, 0, 0, 0x0C, 0x6A, 0x50, 0x20, 0x20],
+];
+/** WebP, AVIF and HEIC, BMP with its reserved zeros, PBM to PPM. */
+const PATTERN = /^(RIFF[^]{4}WEBP|[^]{4}ftyp(avi|he|mi|ms)|BM[^]{4}\0{4}|P[1-6]\s)/;
+
+/**
+ * Whether a file is an image of any format, by its first bytes.
+ *
+ * @param head The first {@linkcode HEAD_SIZE} bytes, or all there are.
+ */
+export function isImageHead(head: Uint8Array): boolean {
+  return MAGICS.some((magic) => startsWith(head, magic)) ||
+    PATTERN.test(String.fromCharCode(...head.subarray(0, HEAD_SIZE)));
+}
+
+function startsWith(bytes: Uint8Array, magic: readonly number[]): boolean {
   return magic.every((byte, i) => bytes[i] === byte);
 }

@@ -3,7 +3,8 @@ import { extname, join } from "@std/path";
 import { DatasetError } from "../errors.ts";
 import { fileError, readBytes, stat } from "./_files.ts";
 import { type Classes, classesOf, type LabelFile } from "./_image_classes.ts";
-import { ZipArchive } from "./_zip.ts";
+import { HEAD_SIZE, isImageHead } from "./_image_header.ts";
+import { ZipArchive, type ZipEntry } from "./_zip.ts";
 
 /** One image file. */
 export interface ImageFile {
@@ -18,7 +19,7 @@ export interface ImageFile {
 /** Image files in a fixed order. */
 export interface ImageSource extends Disposable, Classes {
   readonly files: readonly ImageFile[];
-  /** Images of formats that are not read, by their names. */
+  /** Images of formats that are not read, or are not named as those that are. */
   readonly passedOver: readonly string[];
   /** Whether it is a folder, not an archive. */
   readonly isFolder: boolean;
@@ -30,7 +31,7 @@ const MOST_FILE = 2 ** 28;
 const MOST_ARCHIVE = 2 ** 33;
 const WANTED = "a folder or zip archive of PNG or JPEG images";
 /** Formats of images that are not read. */
-const OTHERS = /^\.(gif|webp|hei[cf]|avif|bmp|tiff?|jxl|jp2|svg)$/i;
+const OTHERS = /^\.(gif|webp|hei[cf]|avif|bmp|tiff?|jxl|jp2|svg|p[bgpn]m)$/i;
 
 /** Lists a folder or opens an archive. */
 export async function openImages(path: string): Promise<ImageSource> {
@@ -41,6 +42,9 @@ export async function openImages(path: string): Promise<ImageSource> {
 async function openFolder(folder: string): Promise<ImageSource> {
   const all = await namesIn(folder);
   const names = all.filter(isImage);
+  const others = all.filter((name) =>
+    !isImage(name) && (isOther(name) || isImageHead(headOf(join(folder, name))))
+  );
   const files = await Promise.all(names.map(async (name) => {
     const file = join(folder, name);
     const { isFile } = await stat(file, WANTED);
@@ -48,7 +52,7 @@ async function openFolder(folder: string): Promise<ImageSource> {
     const read = () => readBytes(file, MOST_FILE);
     return { file, name, read };
   }));
-  const inOrder = sorted(folder, files, all.filter(isOther));
+  const inOrder = sorted(folder, files, others);
   const table = all.includes(TABLE)
     ? {
       file: join(folder, TABLE),
@@ -69,13 +73,19 @@ async function openArchive(file: string): Promise<ImageSource> {
   try {
     const shown = archive.entries.filter(({ name }) => !name.split("/").some(isHidden));
     const images = shown.filter(({ name }) => isImage(name));
+    const others: ZipEntry[] = [];
+    for (const entry of shown) {
+      if (!isImage(entry.name) && (isOther(entry.name) || await holdsImage(archive, entry))) {
+        others.push(entry);
+      }
+    }
     const depth = commonFolder(images.map(({ name }) => name));
     const files = images.map((entry) => ({
       file: `${file}/${entry.name}`,
       name: entry.name.slice(depth),
       read: () => archive.read(entry),
     }));
-    const inOrder = sorted(file, files, shown.map(({ name }) => name).filter(isOther));
+    const inOrder = sorted(file, files, others.map(({ name }) => name));
     const names = inOrder.files.map(({ name }) => name);
     return {
       ...inOrder,
@@ -160,11 +170,35 @@ export function listed([first, ...others]: readonly string[]): string {
 
 function isImage(name: string): boolean {
   const file = name.slice(name.lastIndexOf("/") + 1);
-  return !isHidden(file) && /^\.(png|jpe?g)$/i.test(extname(file));
+  return !isHidden(file) && /^\.(png|jpe?g|jpe|jfif|jif)$/i.test(extname(file));
 }
 
 function isOther(name: string): boolean {
   return OTHERS.test(extname(name));
+}
+
+/** The first bytes of a regular file; none of what is no such file, or cannot be read: it has no name of an image. */
+function headOf(file: string): Uint8Array {
+  const head = new Uint8Array(HEAD_SIZE);
+  try {
+    // A pipe would wait for its other end.
+    if (!Deno.statSync(file).isFile) return head;
+    using open = Deno.openSync(file);
+    return head.subarray(0, open.readSync(head) ?? 0);
+  } catch (error) {
+    if (fileError(file, WANTED, error) instanceof DatasetError) return head;
+    throw error;
+  }
+}
+
+/** Whether a file of an archive is an image by its content; not if it cannot be read: it has no name of one. */
+async function holdsImage(archive: ZipArchive, entry: ZipEntry): Promise<boolean> {
+  try {
+    return isImageHead(await archive.read(entry));
+  } catch (error) {
+    if (error instanceof DatasetError) return false;
+    throw error;
+  }
 }
 
 function isHidden(name: string): boolean {

@@ -31,7 +31,7 @@ export interface ImagesOptions extends ReadOptions {
    * be written, or may not be, there is no cache. Default: true for folders, false for archives.
    */
   readonly cache?: string | boolean;
-  /** Told the names of images that are passed over because of their format, such as GIF or HEIC. Default: a note. */
+  /** Told the names of images that are passed over, such as those of GIF or HEIC. Default: a note. */
   readonly onPassedOver?: (names: readonly string[]) => void;
   /** The data set's name. Default: the path. */
   readonly name?: string;
@@ -53,8 +53,8 @@ const OPTIONS: Readonly<Record<keyof ImagesOptions, true>> = {
  * tools make them, like `00000/img00000000.png`, are none, and below splits, such as `train` and `test`, the classes are
  * the folders in them. What is recognised so is told in a line.
  *
- * The order is that of the sorted names. Hidden files and other files are passed over;
- * transparent images are laid on white.
+ * The order is that of the sorted names. Hidden files and files that are not named `.png`, `.jpg`, `.jpeg`, `.jpe` or `.jfif` are passed over, with a
+ * note if they are images by their first bytes or endings; transparent images are laid on white.
  *
  * @param path The folder or archive.
  * @param options Size, channels, cache, limit.
@@ -91,10 +91,11 @@ export async function readImages(
   signal?.throwIfAborted();
   using source = await openImages(path);
   const { classNames, labels, isFolder, passedOver, found } = source;
-  if (found) note(`${path}: ${found}`, options.onNote);
+  const say = (line: string) => note(`${path}: ${line}`, options.onNote);
+  if (found) say(found);
   if (passedOver.length > 0) {
     if (options.onPassedOver) options.onPassedOver(passedOver);
-    else note(`${path}: passed over, as no PNG or JPEG: ${listed(passedOver)}`, options.onNote);
+    else say(`passed over, as not named as PNG or JPEG: ${listed(passedOver)}`);
   }
   const files = source.files.slice(0, checkLimit(options.limit));
   const decode = (files: readonly ImageFile[]) => decodeAll(files, size, options);

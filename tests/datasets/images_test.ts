@@ -280,9 +280,44 @@ Deno.test("readImages() tells which images it passes over because of their forma
     assert.deepEqual(told, [["a.gif", "b/IMG 1.HEIC"]]);
     const notes: string[] = [];
     await readImages(folder, { onNote: (line) => notes.push(line) });
-    assert.match(notes.join(), /passed over, as no PNG or JPEG: a\.gif and 1 other file$/);
+    assert.match(
+      notes.join(),
+      /passed over, as not named as PNG or JPEG: a\.gif and 1 other file$/,
+    );
   });
 });
+
+Deno.test("readImages() tells of images that it passes over by their content, whatever their names", () =>
+  withFolder(async (folder) => {
+    const text = (head: string) => Uint8Array.from(head + "rest of it", (c) => c.charCodeAt(0));
+    const over = {
+      "a": text("GIF89a"),
+      "b.img": text("RIFF....WEBPVP8 "),
+      "c.data": text("\0\0\0\x1cftypavif"),
+      "d.x": text("BM1234\0\0\0\0"),
+      "e.x": text("P6\n2 2\n255\n"),
+      "f.x": text("II*\0"),
+      "g.pgm": text("whatever"),
+      "h": await encode(2, 2, RED),
+      "h.bak": await encode(2, 2, RED, "image/jpeg"),
+    };
+    const files = {
+      ...over,
+      ...{ "i.txt": text("BMW is no bitmap"), "j": text("P7 is a map"), "k": NONE },
+      "l.jfif": await encode(2, 2, RED, "image/jpeg"),
+      "m.JPE": await encode(2, 2, RED, "image/jpeg"),
+    };
+    for (const [name, content] of Object.entries(files)) {
+      await write(`${folder}/set`, name, content);
+    }
+    const zip = await write(folder, "set.zip", zipSync(files));
+    for (const path of [`${folder}/set`, zip]) {
+      let names: readonly string[] = [];
+      const set = await readImages(path, { onPassedOver: (all) => void (names = all) });
+      assert.equal(set.count, 2);
+      assert.deepEqual(names, Object.keys(over));
+    }
+  }));
 
 Deno.test("readImages() averages when it shrinks", async () => {
   await withFolder(async (folder) => {
