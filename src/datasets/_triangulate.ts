@@ -1,5 +1,5 @@
 /** Splits polygons of space into triangles. */
-import earcut from "earcut";
+import earcut, { deviation } from "earcut";
 
 /** Polygons one after the other: the indices of their corners, and how many each has. */
 export interface Polygons {
@@ -7,12 +7,15 @@ export interface Polygons {
   readonly sizes: number[];
 }
 
+/** Triangles cover a polygon if their areas add up to its own but for this share. */
+const COVERED = 1e-6;
 /** A polygon counts as convex if its corners turn back by no more than this share of its area. */
 const FLAT = 1e-9;
 
 /**
  * The triangles of polygons, in their order and with their sense of rotation: the fan around the first corner where a
- * polygon is convex, else ears cut off one by one, since a fan would leave the polygon.
+ * polygon is convex, else ears cut off one by one, since a fan would leave the polygon. One that crosses itself has no
+ * inside to keep to, and is a fan.
  */
 export function triangulate(
   vertices: Float64Array,
@@ -21,14 +24,25 @@ export function triangulate(
   const triangles: number[] = [];
   let at = 0;
   for (const size of sizes) {
-    const polygon = corners.slice(at, at + size);
-    const normal = size > 3 ? normalOf(vertices, polygon) : undefined;
-    if (normal && !isConvex(vertices, polygon, normal)) {
-      cutEars(vertices, polygon, normal, triangles);
-    } else for (let k = 2; k < size; k++) triangles.push(polygon[0], polygon[k - 1], polygon[k]);
+    const polygon = size > 3 ? corners.slice(at, at + size) : [];
+    if (size === 3 || !cutConcave(vertices, polygon, triangles)) {
+      for (let k = 2; k < size; k++) {
+        triangles.push(corners[at], corners[at + k - 1], corners[at + k]);
+      }
+    }
     at += size;
   }
   return Uint32Array.from(triangles);
+}
+
+/** Cuts a polygon if it is concave, and can be cut. */
+function cutConcave(
+  vertices: Float64Array,
+  polygon: readonly number[],
+  triangles: number[],
+): boolean {
+  const normal = normalOf(vertices, polygon);
+  return !isConvex(vertices, polygon, normal) && cutEars(vertices, polygon, normal, triangles);
 }
 
 type Vector = readonly [number, number, number];
@@ -56,24 +70,38 @@ function isConvex(vertices: Float64Array, polygon: readonly number[], normal: Ve
   );
 }
 
+/** Whether no corner is farther from the plane through the first one than a thousandth of the polygon's width. */
+function isPlane(vertices: Float64Array, polygon: readonly number[], normal: Vector): boolean {
+  const most = 1e-3 * dot(normal, normal) ** 0.75;
+  return polygon.every((i) => {
+    const [x, y, z] = [0, 1, 2].map((k) => vertices[3 * i + k] - vertices[3 * polygon[0] + k]);
+    return Math.abs(dot([x, y, z], normal)) <= most;
+  });
+}
+
 function dot(a: Vector, b: Vector): number {
   return a[0] * b[0] + a[1] * b[1] + a[2] * b[2];
 }
 
-/** Cuts in the plane of two axes in which the polygon is largest. */
+/** Cuts in the plane of two axes in which the polygon is largest; not if it crosses itself there, and has no inside. */
 function cutEars(
   vertices: Float64Array,
   polygon: readonly number[],
   normal: Vector,
   triangles: number[],
-): void {
+): boolean {
   const sizes = normal.map(Math.abs);
   const along = sizes.indexOf(Math.max(...sizes));
   const axes = [0, 1, 2].filter((axis) => axis !== along);
-  const ears = earcut(polygon.flatMap((i) => axes.map((axis) => vertices[3 * i + axis])));
+  const flat = polygon.flatMap((i) => axes.map((axis) => vertices[3 * i + axis]));
+  const ears = earcut(flat);
+  if (!(deviation(flat, [], 2, ears) <= COVERED)) return false;
+  // Corners on a line are no ears, but those of a bent polygon are so in projection only.
+  if (ears.length / 3 < polygon.length - 2 && !isPlane(vertices, polygon, normal)) return false;
   for (let k = 0; k < ears.length; k += 3) {
     const [a, b, c] = [ears[k], ears[k + 1], ears[k + 2]].map((corner) => polygon[corner]);
     if (dot(turn(vertices, a, b, c), normal) < 0) triangles.push(a, c, b);
     else triangles.push(a, b, c);
   }
+  return true;
 }

@@ -113,6 +113,9 @@ Deno.test("parseMesh() splits an arrow by hand, and an L that lies ahead of its 
   assert.deepEqual(triples(arrow).sort(), ["013", "123"]);
   const l = "f 1 2 3 4 5 6\nv 0 0 5\nv 2 0 5\nv 2 1 5\nv 1 1 5\nv 1 2 5\nv 0 2 5\n";
   assert.equal(triples(l).length, 4);
+  // Bent far out of a plane, and crossing itself: no corner is lost.
+  assert.equal(triples("v 0 5 -1\nv .5 -1 2\nv .5 1 2\nv -.5 1 2\nf 1 2 3 4\n").length, 2);
+  assert.equal(triples("v 0 0 0\nv 2 2 0\nv 3 0 0\nv 0 1 0\nf 1 2 3 4\n").length, 2);
   // Of no area: the fan, whatever it is.
   assert.equal(triples("v 1 1 1\nv 2 2 2\nv 3 3 3\nv 4 4 4\nf 1 2 3 4\n").length, 2);
 });
