@@ -1,5 +1,7 @@
 /** What a reader decides by a rule of its own, in one line for people to read. */
 
+import { visible } from "./_escape.ts";
+
 const told = new Set<string>();
 
 /**
@@ -12,5 +14,5 @@ export function note(line: string, onNote?: (line: string) => void): void {
   if (onNote) return onNote(line);
   if (told.has(line)) return;
   told.add(line);
-  console.error(line);
+  console.error(visible(line));
 }

@@ -9,11 +9,11 @@ Deno.test("note() tells a listener each time, and the console of each line once"
     for (let k = 0; k < 2; k++) {
       note("a line", (line) => heard.push(line));
       note("a line");
-      note("another line");
+      note("another\u001bline");
     }
   } finally {
     console.error = error;
   }
   assert.deepEqual(heard, ["a line", "a line"]);
-  assert.deepEqual(shown, [["a line"], ["another line"]]);
+  assert.deepEqual(shown, [["a line"], ["another\\u001bline"]]);
 });
