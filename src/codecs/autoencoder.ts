@@ -17,7 +17,8 @@
  */
 import * as tf from "@tensorflow/tfjs-core";
 import type { Dataset } from "../datasets/dataset.ts";
-import { dataSpectrum } from "../denoisers/spectrum.ts";
+import { directionsOf } from "../denoisers/_spectrum_rounding.ts";
+import { dataSpectrum, lowRank } from "../denoisers/spectrum.ts";
 import type { SpectrumOptions } from "../denoisers/spectrum.ts";
 import { RandomStream } from "../random.ts";
 import { checkWhole } from "../_checks.ts";
@@ -172,12 +173,18 @@ async function frameOf(
   if (!(stability >= 0 && stability < Infinity)) {
     throw new RangeError(`Cannot ${ACTION}: stability is ${stability}, wanted a number >= 0`);
   }
-  const { mean, variances, basis } = await dataSpectrum(dataset, {
+  const whole = await dataSpectrum(dataset, {
     rank: most,
     signal,
     ...(cache !== undefined && { cache }),
   });
-  const components = variances.length;
+  const components = directionsOf(whole);
+  if (components === 0) {
+    throw new RangeError(
+      `Cannot ${ACTION}: the ${dataset.count} items of ${dataset.name} are all the same, wanted some that differ`,
+    );
+  }
+  const { mean, variances, basis } = lowRank(whole, components);
   const { latentDimension = Math.max(1, Math.min(32, components)) } = options;
   if (latentDimension > components) {
     throw new RangeError(
@@ -185,11 +192,6 @@ async function frameOf(
     );
   }
   const variance = variances.reduce((sum, v) => sum + v, 0) / components;
-  if (!(variance > 0)) {
-    throw new RangeError(
-      `Cannot ${ACTION}: the ${dataset.count} items of ${dataset.name} are all the same, wanted some that differ`,
-    );
-  }
   const frame = {
     mean: { shape: [d], values: Float32Array.from(mean) },
     basis: { shape: [components, d], values: Float32Array.from(basis) },

@@ -5,13 +5,14 @@
  */
 import type { WorkOptions } from "../compute/work_options.ts";
 import type { Dataset } from "../datasets/dataset.ts";
-import { dataSpectrum } from "../denoisers/spectrum.ts";
+import { directionsOf } from "../denoisers/_spectrum_rounding.ts";
+import { dataSpectrum, lowRank } from "../denoisers/spectrum.ts";
 import type { SpectrumOptions } from "../denoisers/spectrum.ts";
 import type { Codec } from "./codec.ts";
 
 /** Options of {@linkcode pcaCodec}. */
 export interface PcaCodecOptions extends Pick<SpectrumOptions, "cache" | "class" | "signal"> {
-  /** Components that are kept, `r`. Default: the smaller of 128 and `d`. */
+  /** Components that are kept, `r`, of those that have variance. Default: the smaller of 128 and `d`. */
   readonly rank?: number;
   /** Divide by the standard deviations, so that latents have unit variance. Default true. */
   readonly whiten?: boolean;
@@ -25,12 +26,14 @@ export interface PcaCodecOptions extends Pick<SpectrumOptions, "cache" | "class"
  * ```
  *
  * Decoding what was encoded is the orthogonal projection onto the leading components: the best of all
- * linear codecs, and with `r = d` the identity.
+ * linear codecs, and with `r = d` the identity. Directions without variance are left out, whatever the rank: `N` items
+ * have at most `N − 1` others, and to divide by the rounding in the rest would enlarge it. The label then says so, and
+ * `latentDimension` is what is left.
  *
  * @param dataset The data that components are computed from.
  * @param options How many components; whether to whiten; where to keep the decomposition.
  * @returns The codec. Dispose it after use.
- * @throws {RangeError} If the rank is out of range, or the class does not exist.
+ * @throws {RangeError} If the rank is out of range, all items are the same, or the class does not exist.
  *
  * @example All components: nothing is lost
  * ```ts
@@ -46,21 +49,25 @@ export interface PcaCodecOptions extends Pick<SpectrumOptions, "cache" | "class"
  */
 export async function pcaCodec(dataset: Dataset, options: PcaCodecOptions = {}): Promise<Codec> {
   const { rank: most = Math.min(128, dataset.dimension), whiten = true, ...rest } = options;
-  const { mean, variances, basis } = await dataSpectrum(dataset, { ...rest, rank: most });
-  // Few items may have fewer directions.
-  const rank = variances.length;
+  if (most === 0) {
+    throw new RangeError(`Cannot encode by principal components: rank is 0, wanted at least 1`);
+  }
+  const spectrum = await dataSpectrum(dataset, { ...rest, rank: most });
+  const rank = directionsOf(spectrum);
   if (rank === 0) {
     throw new RangeError(
-      `Cannot encode by principal components: kept 0 of them, wanted at least 1`,
+      `Cannot encode by principal components: all items of ${dataset.name} are the same, wanted some that differ`,
     );
   }
+  const { mean, variances, basis } = lowRank(spectrum, rank);
   const { ThreadedBasis } = await import("../compute/wasm/basis.ts");
   const threads = await ThreadedBasis.open(basis, mean.length);
-  // Directions without variance hold nothing that could be scaled.
-  const scale = variances.map((v) => whiten && v > 0 ? Math.sqrt(v) : 1);
+  const scale = variances.map((v) => whiten ? Math.sqrt(v) : 1);
   const d = mean.length;
   return {
-    label: `${rank} principal components${whiten ? ", whitened" : ""}`,
+    label: `${rank} principal component${rank === 1 ? "" : "s"}${
+      rank < most ? `, all that have variance (of ${most})` : ""
+    }${whiten ? ", whitened" : ""}`,
     references: [
       "K. Pearson (1901), On lines and planes of closest fit to systems of points in space, Philosophical Magazine 2, 559-572",
     ],

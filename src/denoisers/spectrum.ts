@@ -19,6 +19,7 @@ import { affineOf, checkPoints } from "../compute/posterior.ts";
 import type { WorkOptions } from "../compute/work_options.ts";
 import type { Dataset } from "../datasets/dataset.ts";
 import { stopButton } from "../stop_button.ts";
+import { cutAtRounding } from "./_spectrum_rounding.ts";
 import { checkRow, finiteRow } from "./gaussian_law.ts";
 import type { GaussianLaw } from "./gaussian_law.ts";
 
@@ -69,7 +70,7 @@ const MAGIC = "CFSPECT1";
  *
  * @param dataset The data.
  * @param options Class, rank, floor, cache.
- * @returns The spectrum; variances that rounding made negative are 0.
+ * @returns The spectrum; variances that are rounding, of this arithmetic or of numbers stored as float32, are exactly 0.
  * @throws {RangeError} If the class does not exist, the rank is not a whole number from 0 to `d`, the floor is not
  * a finite number ≥ 0, or a number of the data is not finite.
  *
@@ -94,7 +95,8 @@ export async function dataSpectrum(
   checkFloor(floor);
   const data = options.class === undefined ? dataset : dataset.classSubset(options.class);
   using stop = stopButton(options.signal);
-  const spectrum = await throughCache(data, { ...options, signal: stop.signal });
+  const decomposed = await throughCache(data, { ...options, signal: stop.signal });
+  const spectrum = cutAtRounding(decomposed, data);
   return lowRank(spectrum, Math.min(rank, spectrum.variances.length), floor);
 }
 
@@ -207,8 +209,16 @@ async function byItems(
     data.data,
     (v, i) => v * scale + offset - mean[i % dimension],
   );
+  centreAgain(centred, dimension);
   const { values, vectors } = await gramEigen(centred, dimension, { signal, onProgress });
   return { mean, values: values.map((v) => v / (count - 1)), vectors };
+}
+
+/** Takes away what rounding left of the mean: of a large one it would be a direction of its own. */
+function centreAgain(rows: Float64Array, d: number): void {
+  const sums = new Float64Array(d), count = rows.length / d;
+  rows.forEach((v, i) => sums[i % d] += v);
+  for (let i = 0; i < rows.length; i++) rows[i] -= sums[i % d] / count;
 }
 
 function encode({ mean, variances, basis }: Spectrum): Uint8Array[] {
