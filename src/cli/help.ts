@@ -104,7 +104,8 @@ const SMOOTHING_TEXT = `The smoothed denoiser: samples are barycenters of items,
 
   --bandwidth B     auto | B: the perturbation of a query, in units of the data (of gumbel draws
                     its variance, in those units squared); larger ones blend farther items.
-                    auto is the distance to the items around an item, over the root of 2 pi  [auto]
+                    auto is the distance to the items around an item, over the root of 2 pi, or
+                    less, so that 95 % of what draws pick are an item's neighbours           [auto]
   --draws M         perturbations per sample, M; one alone ends at items of the data         [${DRAWS}]
   --draw-kind NAME  ${names(DRAW_KINDS, 45)}[fixed]
     fixed           the same at every step, others for each sample

@@ -28,7 +28,7 @@ export interface SmoothingPlan {
   /** The flow time that the run starts at. */
   readonly start: number;
   /** What was measured on the data, if anything had to be. */
-  readonly measured?: Pick<SmoothingDefaults, "gap" | "spacing" | "dimension">;
+  readonly measured?: Pick<SmoothingDefaults, "gap" | "spacing" | "dimension" | "neighbourly">;
 }
 
 /**
@@ -83,7 +83,12 @@ export async function planRun(
     ...(choice.neighbours && { neighbours: choice.neighbours }),
     start: from,
     ...(measured && {
-      measured: { gap: measured.gap, spacing: measured.spacing, dimension: measured.dimension },
+      measured: {
+        gap: measured.gap,
+        spacing: measured.spacing,
+        dimension: measured.dimension,
+        neighbourly: measured.neighbourly,
+      },
     }),
   };
   say(summary(smoothing, S));
@@ -97,14 +102,9 @@ async function kernelBandwidth(
   say: (line: string) => void,
   signal?: AbortSignal,
 ): Promise<number> {
-  const { bandwidth, gap, spacing, dimension } = await lookAt(
-    data,
-    "kernel-density",
-    device,
-    signal,
-  );
-  say(`kernel density: bandwidth ${rounded(bandwidth)}${why({ gap, spacing, dimension })}`);
-  return bandwidth;
+  const found = await lookAt(data, "kernel-density", device, signal);
+  say(`kernel density: bandwidth ${rounded(found.bandwidth)}${why(found)}`);
+  return found.bandwidth;
 }
 
 /** Looks at the data of a smoothed run, unless nothing depends on them. */
@@ -167,8 +167,10 @@ function summary(
   }`;
 }
 
-function why({ gap, spacing, dimension }: NonNullable<SmoothingPlan["measured"]>): string {
+function why(
+  { gap, spacing, dimension, neighbourly }: NonNullable<SmoothingPlan["measured"]>,
+): string {
   return ` (median gap ${rounded(gap)}, spacing ${rounded(spacing)} in ${dimension} dimension${
     dimension === 1 ? "" : "s"
-  })`;
+  }, ${Math.round(100 * neighbourly)} % of the picks around an item are its neighbours)`;
 }

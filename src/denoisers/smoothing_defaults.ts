@@ -4,10 +4,13 @@
  * @module
  */
 import { medianOf } from "../_quantile.ts";
-import type { Device } from "../compute/device.ts";
+import { DRAWS } from "../_defaults.ts";
+import type { DataStore, Device } from "../compute/device.ts";
 import type { Dataset } from "../datasets/dataset.ts";
 import { tensorSpace } from "../linear_space.ts";
+import { RandomStream } from "../random.ts";
 import { stopButton } from "../stop_button.ts";
+import { distinctItems } from "./_distinct_items.ts";
 
 /** Options of {@linkcode smoothingDefaults}. */
 export interface SmoothingDefaultsOptions {
@@ -31,13 +34,20 @@ export interface SmoothingDefaults {
   readonly spacing: number;
   /** The dimension that the data have locally, a whole number. */
   readonly dimension: number;
+  /** The share of picks around an item, itself left out, that are among its nearest ones, at this bandwidth. */
+  readonly neighbourly: number;
 }
 
 /** Items whose neighbours are looked at, and how many neighbours of each. */
 const LOOKED_AT = 512, NEIGHBOURS = 64;
 /** Ranks of neighbours over which the growth of distances is fitted; on a lattice the first ones are ties. */
 const FITTED = [4, 16] as const;
-const DRAWS = 4;
+/** Items around which picks are made, and picks for each. */
+const HELD_OUT = 128, PICKS = 2;
+/** What counts as a neighbour there, and how many picks have to be one. */
+const TRUE_NEIGHBOURS = 8, NEIGHBOURLY = 0.95;
+/** How far below the largest one a bandwidth is looked for, and by how many halvings of the logarithm: to 4 per cent. */
+const RANGE = 256, HALVINGS = 7;
 /** Steps per gap at which a finite step no longer smooths by itself. */
 const STEPS_PER_GAP = 20;
 
@@ -45,7 +55,8 @@ const STEPS_PER_GAP = 20;
  * Bandwidth and steps for {@linkcode smoothed}, from distances between neighbours.
  *
  * ```text
- * β = r_k / √(2π),   k = m(m+1),   r_k the median distance to the k-th neighbour, r_k ~ k^{1/m}
+ * β = r_k / √(2π),   k = m(m+1),   r_k the median distance to the k-th neighbour, r_k ~ k^{1/m},
+ *     or less, so that 95 % of the picks NN(xᵢ + βε), xᵢ itself left out, are among the 8 nearest items of xᵢ
  * S = max(50, 20/gap) from noise, max(16, 20(1−T)/gap) from a late start T
  * ```
  *
@@ -55,13 +66,22 @@ const STEPS_PER_GAP = 20;
  * the neighbours that surround a point, of which a lattice of dimension `m` has about `m(m+1)` (2, 6, 12),
  * and `m` comes from how fast distances grow with the rank of the neighbour.
  *
+ * In many dimensions two points are no model: hardly nearer than an item's neighbours lie thousands of others, and one of them
+ * wins long before the neighbours merge. What a sample is the mean of are the picks of its draws, the items nearest to where a draw
+ * moves it (see {@linkcode smoothed}); around an item that is left out of the data they have to be its neighbours. Of fewer
+ * than 64 items an eighth are its neighbours, and at least 2.
+ *
+ * Copies of items, their order, and moving the data change nothing; scaling the data scales `β`. At most 512 items are
+ * looked at, and 128 left out, all against all others: at most 9 searches for the nearest
+ * items of 256 points.
+ *
  * Reference: C. Scarvelis, H. Sáez de Ocáriz Borde, J. Solomon (2023), arXiv:2310.12395, for the method; the rule is ours.
  *
- * @param dataset The data, at least 3 different items.
+ * @param dataset The data, at least 2 items that differ.
  * @param device Where to search.
  * @param options A late start; a signal that cancels.
  * @returns The bandwidth, the number of draws and of steps, and what they were derived from.
- * @throws {RangeError} If nearly all items are copies of few, or the start is not in [0, 1).
+ * @throws {RangeError} If all items are the same, a number is not finite, or the start is not in [0, 1).
  *
  * @example A ring of evenly spread points: the bandwidth is two fifths of the gap
  * ```ts
@@ -88,24 +108,61 @@ export async function smoothingDefaults(
       `Cannot choose a bandwidth: start is ${start}, wanted a flow time in [0, 1)`,
     );
   }
-  const distances = await neighbourDistances(dataset, device, signal);
-  const gap = distances[0];
-  if (!(gap > 0)) {
+  const items = distinctItems(dataset);
+  if (items.count < 2) {
     throw new RangeError(
-      `Cannot choose a bandwidth: ${dataset.summary()}, wanted at least 3 items that differ`,
+      `Cannot choose a bandwidth: ${dataset.summary()}, all the same, wanted at least 2 that differ`,
     );
   }
-  const dimension = growthDimension(distances);
+  const store = await device.store(items);
+  try {
+    return await chooseFrom(items, store, start, signal);
+  } finally {
+    store.dispose();
+  }
+}
+
+async function chooseFrom(
+  items: Dataset,
+  store: DataStore,
+  start: number,
+  signal?: AbortSignal,
+): Promise<SmoothingDefaults> {
+  const looked = someOf(items.count);
+  const around = await neighboursOf(items, store, looked, signal);
+  const distances = medians(around, items.count);
+  const gap = distances[0];
+  const dimension = Math.min(growthDimension(distances), items.dimension, items.count - 1);
   const surrounding = Math.min(dimension * (dimension + 1), distances.length);
   const spacing = distances[surrounding - 1];
+  const held = looked.slice(0, HELD_OUT);
+  const share = picksAround(items, store, held, around, signal);
+  const { bandwidth, neighbourly } = await largest(spacing / Math.sqrt(2 * Math.PI), share);
   return {
-    bandwidth: spacing / Math.sqrt(2 * Math.PI),
+    bandwidth,
     M: DRAWS,
     steps: smoothingSteps(gap, start),
     gap,
     spacing,
     dimension,
+    neighbourly,
   };
+}
+
+/** The largest bandwidth up to `most` at which enough picks are neighbours. */
+async function largest(
+  most: number,
+  shareAt: ShareOf,
+): Promise<{ bandwidth: number; neighbourly: number }> {
+  const share = await shareAt(most);
+  if (share >= NEIGHBOURLY) return { bandwidth: most, neighbourly: share };
+  let low = most / RANGE, high = most, neighbourly: number | undefined;
+  for (let k = 0; k < HALVINGS; k++) {
+    const middle = Math.sqrt(low * high), found = await shareAt(middle);
+    if (found >= NEIGHBOURLY) [low, neighbourly] = [middle, found];
+    else high = middle;
+  }
+  return { bandwidth: low, neighbourly: neighbourly ?? await shareAt(low) };
 }
 
 /**
@@ -137,39 +194,97 @@ export function smoothingSteps(gap: number, start: number = 0): number {
   return Math.max(start > 0 ? 16 : 50, steps);
 }
 
-/** The median distance to the first, second, … other item; copies of an item do not count. */
-async function neighbourDistances(
-  dataset: Dataset,
-  device: Device,
-  signal?: AbortSignal,
-): Promise<Float64Array> {
-  const { count, shape } = dataset;
+/** Places of some items, drawn without replacement; all of them if there are few. */
+function someOf(count: number): Uint32Array {
+  const places = Uint32Array.from({ length: count }, (_, i) => i);
+  const stream = new RandomStream({ seed: 0, purpose: "smoothing" });
   const looked = Math.min(LOOKED_AT, count);
-  const queries = new Float32Array(looked * dataset.dimension);
   for (let i = 0; i < looked; i++) {
-    queries.set(dataset.values(Math.floor(i * count / looked)), i * dataset.dimension);
+    const j = i + Math.floor(stream.uniform() * (count - i));
+    [places[i], places[j]] = [places[j], places[i]];
   }
-  const x = tensorSpace.from(queries, [looked, ...shape]);
-  const store = await device.store(dataset);
+  return places.slice(0, looked);
+}
+
+/** The distances of each place's item to the others, the nearest first. */
+async function neighboursOf(
+  items: Dataset,
+  store: DataStore,
+  places: Uint32Array,
+  signal?: AbortSignal,
+): Promise<Float64Array[]> {
+  const k = Math.min(items.count, NEIGHBOURS + 1);
+  const rows = new Float32Array(places.length * items.dimension);
+  places.forEach((place, i) => rows.set(items.values(place), i * items.dimension));
+  const { indices, distances } = await nearest(items, store, rows, k, signal);
+  return Array.from(places, (place, i) => {
+    const found = indices.subarray(i * k, (i + 1) * k);
+    return distances.subarray(i * k, (i + 1) * k).filter((_, at) => found[at] !== place);
+  });
+}
+
+async function nearest(
+  { shape, dimension }: Dataset,
+  store: DataStore,
+  rows: Float32Array,
+  k: number,
+  signal?: AbortSignal,
+) {
+  const x = tensorSpace.from(rows, [rows.length / dimension, ...shape]);
   try {
-    const k = Math.min(count, NEIGHBOURS + 1);
-    const { distances } = await store.nearest(x, k, { signal });
-    const others = Array.from({ length: looked }, (_, i) => {
-      const all = distances.subarray(i * k, (i + 1) * k);
-      // The item itself is as near as float32 can write it.
-      const copy = 2 ** -20 * all[k - 1];
-      return all.filter((distance) => distance > copy);
-    });
-    // A small set must not call its far side a neighbourhood.
-    const ranks = Math.max(1, Math.min(NEIGHBOURS, Math.floor((count - 1) / 2)));
-    return Float64Array.from(
-      { length: ranks },
-      (_, rank) => medianOf(others.map((list) => list[rank] ?? list.at(-1) ?? 0)),
-    );
+    return await store.nearest(x, k, { signal });
   } finally {
-    store.dispose();
     x.dispose();
   }
+}
+
+/** The median distance to the first, second, … other item. */
+function medians(around: readonly Float64Array[], count: number): Float64Array {
+  // A small set must not call its far side a neighbourhood.
+  const ranks = Math.max(1, Math.min(NEIGHBOURS, Math.floor((count - 1) / 2)));
+  return Float64Array.from({ length: ranks }, (_, rank) => medianOf(around.map((d) => d[rank])));
+}
+
+/** The share of picks at a bandwidth that are neighbours of the item that they are made around. */
+type ShareOf = (beta: number) => Promise<number>;
+
+/**
+ * Picks around some items: of the others, the item nearest to `x + βε`. It is a neighbour if it is among those nearest to `x`. The
+ * draws `ε` are the same at every bandwidth.
+ */
+function picksAround(
+  items: Dataset,
+  store: DataStore,
+  places: Uint32Array,
+  around: readonly Float64Array[],
+  signal?: AbortSignal,
+): ShareOf {
+  const { dimension: d, count } = items, picks = PICKS * places.length;
+  const K = Math.min(count - 1, Math.max(2, Math.min(TRUE_NEIGHBOURS, Math.floor(count / 8))));
+  const centres = new Float32Array(picks * d), draws = new Float32Array(picks * d);
+  for (let i = 0; i < picks; i++) {
+    const stream = new RandomStream({ seed: 0, sample: i, purpose: "smoothing", step: 1 });
+    centres.set(items.values(places[i % places.length]), i * d);
+    for (let c = 0; c < d; c++) draws[i * d + c] = stream.normal();
+  }
+  return async (beta) => {
+    const moved = centres.map((v, at) => v + beta * draws[at]);
+    const { indices } = await nearest(items, store, moved, 2, signal);
+    let neighbours = 0;
+    for (let i = 0; i < picks; i++) {
+      const place = places[i % places.length];
+      const picked = indices[2 * i] === place ? indices[2 * i + 1] : indices[2 * i];
+      // As far as float32 tells: on a lattice many are the K-th.
+      const most = around[i % places.length][K - 1] * (1 + 2 ** -20);
+      if (distanceOf(items, place, picked) <= most) neighbours++;
+    }
+    return neighbours / picks;
+  };
+}
+
+function distanceOf(items: Dataset, i: number, j: number): number {
+  const a = items.values(i), b = items.values(j);
+  return Math.sqrt(a.reduce((sum, v, c) => sum + (v - b[c]) ** 2, 0));
 }
 
 /** `m` of `r_k ~ k^{1/m}`, by a line through the logarithms. */

@@ -52,8 +52,8 @@ Deno.test("sample --denoiser smoothed chooses bandwidth, draws and steps by the 
     const { record, samples } = await cliRun(out, ...CIRCLE);
     const { bandwidth, M, drawKind, start, measured } = record.options.smoothing;
     assert.deepEqual([bandwidth, M, drawKind, start], [found.bandwidth, 4, "fixed", 0]);
-    const { gap, spacing, dimension } = found;
-    assert.deepEqual(measured, { gap, spacing, dimension });
+    const { gap, spacing, dimension, neighbourly } = found;
+    assert.deepEqual(measured, { gap, spacing, dimension, neighbourly });
     assert.equal(record.options.steps, found.steps);
     assert.equal(record.options.grid, "uniform-t");
     assert.ok(record.references.some((entry: string) => entry.includes("2310.12395")));

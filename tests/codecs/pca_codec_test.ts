@@ -62,3 +62,28 @@ Deno.test("encodeDataset() keeps labels, tells progress, can be cancelled, and r
   await assert.rejects(() => codec.decode(new Float32Array(9)), TypeError);
   await assert.rejects(() => pcaCodec(data, { rank: 0, cache: false }), RangeError);
 });
+
+Deno.test("pcaCodec() of fewer items than components keeps what varies, and enlarges nothing that it never saw", async () => {
+  // One path for few dimensions, another for many.
+  for (const side of [16, 36]) {
+    const data = shapes(60, { size: side });
+    using codec = await pcaCodec(data.take(20), { rank: 100, cache: false });
+    assert.equal(codec.latentDimension, 19);
+    assert.match(
+      codec.label,
+      /^19 principal components, all that have variance \(of 100\), whitened$/,
+    );
+    const { data: seen } = await encodeDataset(data.take(20), codec);
+    const { data: held } = await encodeDataset(
+      data.subset(Array.from({ length: 40 }, (_, i) => 20 + i)),
+      codec,
+    );
+    const most = (rows: ArrayLike<number>) =>
+      Array.from(rows).reduce((m, v) => Math.max(m, Math.abs(v)), 0);
+    // Whitened latents of N items are at most (N−1)/√N; others are larger by the ratio of norms at most, not by 10⁷.
+    assert.ok(most(seen) <= 19 / Math.sqrt(20) + 1e-4);
+    assert.ok(most(held) < 100, `${most(held)}`);
+  }
+  const same = shapes(20, { size: 8 }).subset([3, 3, 3]);
+  await assert.rejects(() => pcaCodec(same, { cache: false }), /all items of .* are the same/);
+});
