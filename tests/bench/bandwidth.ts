@@ -1,7 +1,7 @@
 /**
  * The bandwidth of smoothing, swept around the default of `smoothingDefaults()`, on sets from a curve to photographs.
  *
- *   deno task bench:bandwidth [--samples 64] [--steps 50] [--only moons]   (of points eight times the samples, and 200 steps)
+ *   deno task bench:bandwidth [--samples 64] [--steps 50] [--only moons]   (of points at least 200 steps)
  *
  * Of each set some items are held out. "picks" is the share of picks `NN(y + βε)` around 128 held-out items `y` that are among the 8 nearest
  * items of `y`; "energy" the energy distance of samples to held-out items, in gaps, without bias, so that it may be below 0; "nearest" the
@@ -37,7 +37,7 @@ const { values: options } = parseArgs({
     only: { type: "string" },
   },
 });
-const steps = Number(options.steps);
+const count = Number(options.samples), steps = Number(options.steps);
 /** Of the default. */
 const FACTORS = [0, 0.25, 0.5, 0.71, 1, 1.41, 2, 4];
 const HELD = 128, NEIGHBOURS = 8;
@@ -82,8 +82,6 @@ function rowsOf(set: Dataset, most = set.count): Float32Array {
 
 async function sweep({ name, set, held }: Split, device: Device): Promise<void> {
   const d = set.dimension;
-  // Of points eight times as many samples, and 200 steps.
-  const count = Number(options.samples) * (d < 10 ? 8 : 1);
   const { bandwidth, gap } = await smoothingDefaults(set, device);
   using base = await optimal(set, device);
   const nearest = async (rows: ArrayLike<number>, k: number) => {
