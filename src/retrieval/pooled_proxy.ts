@@ -11,7 +11,7 @@ import type { Projection, RetrievalProxy } from "./proxy.ts";
 
 /** Options of {@linkcode pooledProxy}. */
 export interface PooledProxyOptions {
-  /** Pixels per side after pooling, a divisor of the height. Default: the largest one up to 16 and half the height. */
+  /** Pixels per side after pooling, a divisor of the height. Default: the largest one up to 16 and half the height, or, if that is below 4, the next one above. */
   readonly side?: number;
 }
 
@@ -113,6 +113,28 @@ interface Pooling {
   readonly places: Uint32Array;
 }
 
+/** Pixels per side after pooling where fewer would say little, and where more would save little. */
+const LEAST_SIDE = 4, MOST_SIDE = 16;
+
+function makesSquares([height, width]: readonly number[], rows: number): boolean {
+  return height % rows === 0 && width % (height / rows) === 0;
+}
+
+/**
+ * Pixels per side after pooling, if nobody says: as many as there can be up to 16, or else as few as there can be above.
+ *
+ * @param shape The shape of an image.
+ * @returns The height after pooling; undefined if no squares of at least 2 pixels fill the image.
+ */
+export function poolingSide(shape: readonly number[]): number | undefined {
+  const most = Math.floor(shape[0] / 2);
+  for (let rows = Math.min(MOST_SIDE, most); rows >= LEAST_SIDE; rows--) {
+    if (makesSquares(shape, rows)) return rows;
+  }
+  for (let rows = MOST_SIDE + 1; rows <= most; rows++) if (makesSquares(shape, rows)) return rows;
+  return undefined;
+}
+
 function poolingOf(shape: readonly number[], side?: number): Pooling {
   if (shape.length !== 3) {
     throw new TypeError(
@@ -120,10 +142,13 @@ function poolingOf(shape: readonly number[], side?: number): Pooling {
     );
   }
   const [height, width, channels] = shape;
-  const makesSquares = (rows: number) => height % rows === 0 && width % (height / rows) === 0;
-  let rows = side ?? Math.min(16, Math.max(1, Math.floor(height / 2)));
-  if (side === undefined) { while (!makesSquares(rows) && rows > 1) rows--; }
-  if (!Number.isInteger(rows) || rows < 1 || !makesSquares(rows)) {
+  const rows = side ?? poolingSide(shape);
+  if (rows === undefined) {
+    throw new RangeError(
+      `Cannot pool images of ${height}×${width} pixels: no squares of 2 and more pixels fill them, wanted other sides`,
+    );
+  }
+  if (!Number.isInteger(rows) || rows < 1 || !makesSquares(shape, rows)) {
     throw new RangeError(
       `Cannot pool images of ${height}×${width} pixels: side is ${rows}, wanted a divisor that makes squares`,
     );

@@ -6,7 +6,7 @@
  */
 import type { DataStore } from "../compute/device.ts";
 import { levelKey, RandomStream } from "../random.ts";
-import { discardedMass } from "./certificate.ts";
+import { discardedMass, logAdd } from "./certificate.ts";
 import type { QueryBatch } from "./chooser.ts";
 import type { RetrievalProxy } from "./proxy.ts";
 import type { ScheduleSizes, SubsetSchedule } from "./schedule.ts";
@@ -234,8 +234,8 @@ function slackOf(error: number, square: number, rate: number): number {
 function bounded(found: Found, { places, rows, logits, slack }: Best): Selection {
   const { squares, errors, rate } = found;
   const rest = found.rest();
-  const top = logits.reduce((a, b) => Math.max(a, b));
-  let next = rest.largest, sum = Math.exp(rest.logMass - top);
+  // In logarithms throughout: bounds of distances may be lower than the best of them by more than numbers hold.
+  let next = rest.largest, logUnseen = rest.logMass;
   for (let i = 0, kept = 0; i < squares.length; i++) {
     if (places[kept] === i) {
       kept++;
@@ -243,16 +243,14 @@ function bounded(found: Found, { places, rows, logits, slack }: Best): Selection
     }
     const logit = errors[i] * rate - squares[i] * rate;
     next = Math.max(next, logit);
-    sum += Math.exp(logit - top);
+    logUnseen = logAdd(logUnseen, logit);
   }
   return {
     rows,
     logits,
     slack,
     // Not known where nothing bounds the rest.
-    discarded: Number.isNaN(sum)
-      ? NaN
-      : discardedMass({ logits, errors: slack, logUnseen: Math.log(sum) + top }),
+    discarded: Number.isNaN(logUnseen) ? NaN : discardedMass({ logits, errors: slack, logUnseen }),
     gap: logits.reduce((most, l, i) => Math.max(most, l - slack[i]), -Infinity) - next,
   };
 }
