@@ -90,6 +90,11 @@ export interface EvaluateOptions {
    * draws then depend neither on batches nor on order. Default: query `i` belongs to sample `i`.
    */
   readonly samples?: ArrayLike<number>;
+  /**
+   * What the run is told by, that this call is part of: any object, the same for all its calls. What a denoiser
+   * learns for later calls it keeps for each run by itself, so that runs at the same time are what each alone would be.
+   */
+  readonly run?: object;
 }
 
 /**

@@ -30,7 +30,7 @@ import type { Choice, Chooser, QueryBatch } from "../retrieval/chooser.ts";
 import { extentOf } from "../retrieval/extent.ts";
 import type { Extent } from "../retrieval/extent.ts";
 import { pcaProxy } from "../retrieval/pca_proxy.ts";
-import { pooledProxy } from "../retrieval/pooled_proxy.ts";
+import { pooledProxy, poolingSide } from "../retrieval/pooled_proxy.ts";
 import { exactProxy } from "../retrieval/proxy.ts";
 import type { RetrievalProxy } from "../retrieval/proxy.ts";
 import { MeanRounding } from "../retrieval/rounded_mean.ts";
@@ -79,7 +79,7 @@ export interface GoldenSubsetOptions {
   readonly schedule?: ScheduleName;
   /**
    * How candidates are found: by pooled pixels, by 128 principal components (which takes the data's spectrum), by exact
-   * distances, or by a proxy of your own. Default `"pooled"` for images of at least 8 pixels, else `"exact"`.
+   * distances, or by a proxy of your own. Default `"pooled"` for images that squares of pixels fill, at least 4 along a side, else `"exact"`.
    */
   readonly proxy?: "pooled" | "pca" | "exact" | RetrievalProxy;
   /**
@@ -235,7 +235,8 @@ async function scheduled(
     k: k ?? publishedSizes(count, shape),
     ...(m !== undefined && { m }),
   });
-  const wanted = proxy ?? (shape.length === 3 && shape[0] >= 8 ? "pooled" : "exact");
+  const pools = shape.length === 3 && poolingSide(shape) !== undefined;
+  const wanted = proxy ?? (pools ? "pooled" : "exact");
   let found: RetrievalProxy;
   if (wanted === "exact") found = exactProxy(store);
   else if (wanted === "pooled") found = resources.use(await pooledProxy(data, device));
@@ -315,7 +316,8 @@ async function restrictedPosterior(
   options.signal?.throwIfAborted();
   const values = await x.data<"float32">();
   checkQueries(values, ACTION);
-  const batch = { x: tensorSpace.from(values, x.shape), values, sigmas, samples };
+  const { run } = options;
+  const batch = { x: tensorSpace.from(values, x.shape), values, sigmas, samples, run };
   try {
     const choices = await chooser.choose(batch, options.signal);
     const posterior = await overChoices(parts, batch, choices, options.signal);

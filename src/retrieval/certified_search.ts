@@ -50,6 +50,22 @@ interface Known {
   readonly beyond: Float64Array;
 }
 
+/** What earlier queries of samples have told. */
+interface Learned {
+  /** The last search through all items. */
+  readonly known: Map<number, Known>;
+  /** How many items shared the mass at the last noise level. */
+  readonly effective: Map<number, { readonly sigma: number; readonly size: number }>;
+}
+
+/** What a search is part of. */
+export interface SearchOptions {
+  /** The run whose earlier queries may save a search. Default: that of all calls that name none. */
+  readonly run?: object;
+  /** Cancels the search. */
+  readonly signal?: AbortSignal;
+}
+
 /** Options of {@linkcode CertifiedSearch}. */
 export interface CertifiedSearchOptions {
   /** Items that a search finds and keeps for later queries, `K`. Default 1024. */
@@ -100,8 +116,8 @@ export class CertifiedSearch {
   readonly #retained: number;
   readonly #spread: number;
   readonly #slack: (logit: number, sigma: number) => number;
-  readonly #known = new Map<number, Known>();
-  readonly #effective = new Map<number, { sigma: number; size: number }>();
+  /** What runs have learned; calls that belong to none share theirs. */
+  readonly #learned = new WeakMap<object, Learned>();
 
   /**
    * Makes ready to search some data.
@@ -128,18 +144,23 @@ export class CertifiedSearch {
    * Finds the subsets of a batch.
    *
    * @param queries The queries.
-   * @param signal Cancels the search.
+   * @param options The run that they are part of; a signal that cancels.
    * @returns One subset per query, or undefined where all items are needed.
    */
   async find(
     queries: readonly SearchQuery[],
-    signal?: AbortSignal,
+    { run, signal }: SearchOptions = {},
   ): Promise<(CertifiedSubset | undefined)[]> {
     const found: (CertifiedSubset | undefined)[] = new Array(queries.length).fill(undefined);
-    queries.forEach((query) => this.#forgetLater(query));
-    await this.#transport(queries, found, signal);
-    const open = queries.map((_, i) => i).filter((i) => !found[i] && this.#isHopeful(queries[i]));
-    if (open.length > 0) await this.#scan(queries, open, found, signal);
+    // Read once: calls at the same time may learn more before this one is done.
+    const { known, effective } = this.#of(run);
+    const earlier = queries.map((query) => before(known, query));
+    const last = queries.map((query) => before(effective, query));
+    await this.#transport(queries, earlier, found, signal);
+    const open = queries.map((_, i) => i).filter((i) =>
+      !found[i] && this.#isHopeful(queries[i], last[i])
+    );
+    if (open.length > 0) await this.#scan(queries, open, found, known, signal);
     return found;
   }
 
@@ -148,11 +169,13 @@ export class CertifiedSearch {
    *
    * @param query The query.
    * @param size Its effective sample size.
+   * @param run The run that it is part of.
    */
-  tell({ sample, sigma }: SearchQuery, size: number): void {
-    this.#effective.delete(sample);
-    this.#effective.set(sample, { sigma, size });
-    for (const kept of [this.#known, this.#effective]) {
+  tell({ sample, sigma }: SearchQuery, size: number, run?: object): void {
+    const { known, effective } = this.#of(run);
+    effective.delete(sample);
+    effective.set(sample, { sigma, size });
+    for (const kept of [known, effective]) {
       for (const old of kept.keys()) {
         if (kept.size <= MOST_KNOWN) break;
         kept.delete(old);
@@ -160,16 +183,17 @@ export class CertifiedSearch {
     }
   }
 
-  /** A query at a higher noise level begins another trajectory. */
-  #forgetLater({ sample, sigma }: SearchQuery): void {
-    for (const kept of [this.#known, this.#effective]) {
-      if (sigma > (kept.get(sample)?.sigma ?? Infinity)) kept.delete(sample);
-    }
+  #of(run: object = this): Learned {
+    const learned = this.#learned.get(run) ?? { known: new Map(), effective: new Map() };
+    this.#learned.set(run, learned);
+    return learned;
   }
 
-  #isHopeful({ sample, sigma }: SearchQuery): boolean {
+  #isHopeful(
+    { sigma }: SearchQuery,
+    last: { readonly sigma: number; readonly size: number } | undefined,
+  ): boolean {
     if (this.#retained === this.#store.count) return true;
-    const last = this.#effective.get(sample);
     // Points that lie on curves share their mass among as many as σ is long; on all else the number falls faster.
     if (last) return MARGIN * last.size * (sigma / last.sigma) <= this.#retained;
     // Without any knowledge: logits differ by about spread/σ², and log N tells one of N items apart.
@@ -179,20 +203,21 @@ export class CertifiedSearch {
   /** Certificates from earlier searches. */
   async #transport(
     queries: readonly SearchQuery[],
+    earlier: readonly (Known | undefined)[],
     found: (CertifiedSubset | undefined)[],
     signal?: AbortSignal,
   ): Promise<void> {
-    let open = queries.map((_, i) => i).filter((i) => this.#known.has(queries[i].sample));
+    let open = queries.map((_, i) => i).filter((i) => earlier[i]);
     const measured = new Map(
       open.map((i) => [i, { squares: [] as number[], errors: [] as number[] }]),
     );
     for (let size = FIRST_ROWS; open.length > 0; size *= GROWTH) {
       const parts = open.map((i) =>
-        this.#known.get(queries[i].sample)!.rows.subarray(measured.get(i)!.squares.length, size)
+        earlier[i]!.rows.subarray(measured.get(i)!.squares.length, size)
       );
       const { squares, errors } = await this.#measure(open.map((i) => queries[i]), parts, signal);
       open = open.filter((i, at) => {
-        const known = this.#known.get(queries[i].sample)!;
+        const known = earlier[i]!;
         const all = measured.get(i)!;
         for (let k = 0; k < parts[at].length; k++) {
           all.squares.push(squares[at][k]);
@@ -222,6 +247,7 @@ export class CertifiedSearch {
     queries: readonly SearchQuery[],
     open: readonly number[],
     found: (CertifiedSubset | undefined)[],
+    learned: Map<number, Known>,
     signal?: AbortSignal,
   ): Promise<void> {
     const { count } = this.#store;
@@ -246,8 +272,8 @@ export class CertifiedSearch {
         beyond[p] = logAdd(beyond[p + 1], logits[p] + slack(logits[p]));
       }
       const { values, sigma, sample } = query;
-      this.#known.delete(sample);
-      this.#known.set(sample, { values: values.slice(), sigma, rows, logits: all, beyond });
+      learned.delete(sample);
+      learned.set(sample, { values: values.slice(), sigma, rows, logits: all, beyond });
       const errors = logits.map(slack);
       const certified = smallestCertified({ logits, errors, logUnseen }, query.most);
       if (!certified) return;
@@ -261,6 +287,15 @@ export class CertifiedSearch {
       };
     });
   }
+}
+
+/** What the sample of a query has told before; at a higher noise level it begins another trajectory. */
+function before<T extends { readonly sigma: number }>(
+  told: ReadonlyMap<number, T>,
+  { sample, sigma }: SearchQuery,
+): T | undefined {
+  const last = told.get(sample);
+  return last && sigma <= last.sigma ? last : undefined;
 }
 
 /** The certificate of a query from the first rows of an earlier search, if they are enough. */

@@ -20,6 +20,8 @@ export interface QueryBatch {
   readonly sigmas: Float64Array;
   /** The sample that each belongs to. */
   readonly samples: ArrayLike<number>;
+  /** The run that they belong to, if there is one. */
+  readonly run?: object;
 }
 
 /** What was chosen for one query. */
@@ -106,7 +108,7 @@ export function certifiedChooser(
     label: "certified",
     tolerance,
     async choose(batch, signal) {
-      const found = await search.find(queriesOf(batch), signal);
+      const found = await search.find(queriesOf(batch), { run: batch.run, signal });
       return found.map((subset) =>
         subset
           ? {
@@ -119,7 +121,9 @@ export function certifiedChooser(
       );
     },
     tell(batch, facts) {
-      queriesOf(batch).forEach((query, q) => search.tell(query, facts.effectiveSampleSize[q]));
+      queriesOf(batch).forEach((query, q) =>
+        search.tell(query, facts.effectiveSampleSize[q], batch.run)
+      );
     },
   };
 }

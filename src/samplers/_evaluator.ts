@@ -12,6 +12,8 @@ import type { SamplerOptions } from "./sampler.ts";
 export class Evaluator<X> extends OwnedStates<X> {
   /** Batched denoiser calls so far. */
   calls = 0;
+  /** What denoisers tell this run by. */
+  readonly #run = {};
 
   constructor(readonly denoiser: Denoiser<X>, readonly options: SamplerOptions = {}) {
     super(denoiser.space);
@@ -30,7 +32,9 @@ export class Evaluator<X> extends OwnedStates<X> {
     const { signal } = this.options;
     signal?.throwIfAborted();
     this.calls++;
-    const { mean } = await this.denoiser.denoise(x, sigma, { signal, ...(samples && { samples }) });
+    const run = this.#run;
+    const options = { signal, run, ...(samples && { samples }) };
+    const { mean } = await this.denoiser.denoise(x, sigma, options);
     this.own(mean);
     signal?.throwIfAborted();
     return mean;

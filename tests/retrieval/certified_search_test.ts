@@ -223,7 +223,7 @@ Deno.test("CertifiedSearch gives up where all items are needed, hears a signal, 
   const query = { values: new Float32Array(4), sigma: 0.5, sample: 0, most: 1e-3 };
   assert.deepEqual(await search.find([query]), [undefined]);
   const signal = AbortSignal.abort(new DOMException("stop", "AbortError"));
-  await assert.rejects(search.find([query], signal), { name: "AbortError" });
+  await assert.rejects(search.find([query], { signal }), { name: "AbortError" });
   assert.throws(() => new CertifiedSearch(store, { retained: 0 }), RangeError);
   store.dispose();
 });
