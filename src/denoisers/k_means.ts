@@ -45,7 +45,8 @@ const SEEDS_PER_CENTRE = 8, LEAST_SEEDS = 2048;
  *
  * k-means++ on a part of the items chooses the first centres; then mini-batches move them: each item moves its
  * centre by `1/n` of the way, where `n` counts the items that the centre has seen. Sets of at most one batch
- * get Lloyd's iterations, exact means of all items. All distances are in float64.
+ * get Lloyd's iterations, exact means of all items. All distances are direct differences in float64, so that an offset
+ * of the data merges no clusters.
  *
  * It is ours because of time: for 100 clusters of 5,000 digits `ml-kmeans` 7.0.1, the npm package that is kept up, takes
  * 40 s for its first centres and ten iterations, this 8 to 16 s until it stops, in turns on a shared machine.
@@ -160,34 +161,46 @@ function seeds(points: PointSet, k: number, stream: RandomStream, size: number):
 /** The nearest centre of each row, and its squared distance. */
 function nearest(rows: Float64Array, centres: readonly Float64Array[]) {
   const d = centres[0].length, count = rows.length / d;
-  const halves = centres.map((centre) => dot(centre, 0, centre) / 2);
-  const labels = new Uint32Array(count), squares = new Float64Array(count);
+  const labels = new Uint32Array(count), squares = new Float64Array(count).fill(Infinity);
   for (let i = 0; i < count; i++) {
-    let least = Infinity;
     for (let k = 0; k < centres.length; k++) {
-      const half = halves[k] - dot(rows, i * d, centres[k]);
-      if (half < least) [least, labels[i]] = [half, k];
+      const square = squareBelow(rows, i * d, centres[k], squares[i]);
+      if (square < squares[i]) [squares[i], labels[i]] = [square, k];
     }
-    let square = 0;
-    const centre = centres[labels[i]];
-    for (let c = 0; c < d; c++) square += (rows[i * d + c] - centre[c]) ** 2;
-    squares[i] = square;
   }
   return { labels, squares };
 }
 
-/** The inner product of a row and a centre, in four lanes. */
-function dot(rows: Float64Array, from: number, centre: Float64Array): number {
+/** Numbers between two looks at whether a centre is already too far; a multiple of the lanes. */
+const BLOCK = 64;
+
+/** The squared distance of a row and a centre, in four lanes; some value ≥ `limit` once it cannot be below. */
+function squareBelow(
+  rows: Float64Array,
+  from: number,
+  centre: Float64Array,
+  limit: number,
+): number {
   const d = centre.length, whole = d - d % 4;
-  let a = 0, b = 0, e = 0, f = 0;
-  for (let c = 0; c < whole; c += 4) {
-    a += rows[from + c] * centre[c];
-    b += rows[from + c + 1] * centre[c + 1];
-    e += rows[from + c + 2] * centre[c + 2];
-    f += rows[from + c + 3] * centre[c + 3];
+  let sum = 0;
+  for (let begin = 0; begin < whole; begin += BLOCK) {
+    const end = Math.min(begin + BLOCK, whole);
+    let sum0 = 0, sum1 = 0, sum2 = 0, sum3 = 0;
+    for (let c = begin, at = from + begin; c < end; c += 4, at += 4) {
+      const d0 = rows[at] - centre[c];
+      const d1 = rows[at + 1] - centre[c + 1];
+      const d2 = rows[at + 2] - centre[c + 2];
+      const d3 = rows[at + 3] - centre[c + 3];
+      sum0 += d0 * d0;
+      sum1 += d1 * d1;
+      sum2 += d2 * d2;
+      sum3 += d3 * d3;
+    }
+    sum += sum0 + sum1 + (sum2 + sum3);
+    if (sum >= limit) return sum;
   }
-  for (let c = whole; c < d; c++) a += rows[from + c] * centre[c];
-  return a + b + (e + f);
+  for (let c = whole; c < d; c++) sum += (rows[from + c] - centre[c]) ** 2;
+  return sum;
 }
 
 /** Moves centres towards their rows: each becomes the mean of what it has seen. */

@@ -98,3 +98,33 @@ Deno.test("kMeans() refuses numbers out of range", async () => {
     await assert.rejects(kMeans(points, 2, { iterations: bad }), RangeError);
   }
 });
+
+Deno.test("kMeans() tells clusters apart at an offset that swallows them in expanded squares", async () => {
+  // Neighbouring float32 numbers near 1.6e7: the squares of the offset are 2.6e14 times that of a difference.
+  const dimension = 3000, offset = 1.6e7;
+  const data = Float32Array.from(
+    { length: 8 * dimension },
+    (_, i) => offset + (Math.floor(i / dimension) < 4 ? 0 : 1),
+  );
+  for (const seed of [0, 1, 2]) {
+    const { labels, inertia, centres } = await kMeans({ data, dimension }, 2, { seed });
+    assert.equal(inertia, 0);
+    assert.deepEqual([...labels.slice(4)].map((l) => l !== labels[0]), [true, true, true, true]);
+    assert.deepEqual([...labels.slice(0, 4)].map((l) => l === labels[0]), [true, true, true, true]);
+    assert.deepEqual(centres.map(([c]) => c).sort(), [offset, offset + 1]);
+  }
+});
+
+Deno.test("kMeans() tells close clusters apart though others are far away", async () => {
+  // No one centre helps: pairs of clusters, 1 apart, at ±1.6e7.
+  const places = [-1.6e7, -1.6e7 + 1, 1.6e7, 1.6e7 - 1];
+  const dimension = 300, each = 20;
+  const data = Float32Array.from(
+    { length: 4 * each * dimension },
+    (_, i) => places[Math.floor(i / dimension) % 4],
+  );
+  // Seeds that k-means++ draws from all four, which far pairs make unlikely: the nearest centre is what is tested.
+  const { labels, inertia, centres } = await kMeans({ data, dimension }, 80, { seed: 1 });
+  assert.equal(inertia, 0);
+  labels.forEach((label, i) => assert.equal(centres[label][0], places[i % 4]));
+});
