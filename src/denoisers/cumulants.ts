@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { powerOfTwo } from "../_unit.ts";
 import { affineOf } from "../compute/posterior.ts";
 import type { WorkOptions } from "../compute/work_options.ts";
 import type { Dataset } from "../datasets/dataset.ts";
@@ -11,9 +12,12 @@ import { leadingCoordinates, leadingCumulants } from "./_leading_cumulants.ts";
 import type { LeadingCumulants } from "./_leading_cumulants.ts";
 import type { Spectrum } from "./spectrum.ts";
 
-/** Frobenius norms of the cumulants of a data set, in data units to the power of their order. */
+/**
+ * Frobenius norms of the cumulants of a data set, in data units to the power of their order. All are of the law of the
+ * data set itself: moments with divisor `N`.
+ */
 export interface CumulantNorms {
-  /** `‖Σ‖`, of the covariance with divisor `N`. */
+  /** `‖Σ‖`, of the covariance. */
   readonly covariance: number;
   /** `‖κ₃‖`, of the third cumulants. */
   readonly third: number;
@@ -88,19 +92,29 @@ export async function cumulantNorms(
     );
   }
   const chosen = distinct(rows, count, options.seed ?? 0);
-  const gram = await gramMatrix(deviations(dataset, spectrum.mean, chosen), rows, options);
+  const variance = Math.max(spectrum.variances[0] ?? 0, spectrum.floor);
+  // Eighth powers of deviations are summed: float64 holds them in a unit near the data's spread.
+  const unit = powerOfTwo(Math.sqrt(variance));
+  const columns = deviations(dataset, spectrum.mean, chosen).map((v) => v / unit);
+  const gram = await gramMatrix(columns, rows, options);
   options.signal?.throwIfAborted();
   const all = meansOverPairs(gram, rows, count);
-  const norms = squaredNorms(all, spectrum, count);
-  const known = rows < count ? leadingDifference(dataset, spectrum, chosen) : NOTHING;
+  const scaled = inUnit(spectrum, unit);
+  const norms = squaredNorms(all, scaled, count);
+  const known = rows < count ? leadingDifference(dataset, spectrum, chosen, unit) : NOTHING;
   const root = (square: number) => Math.sqrt(Math.max(0, square));
   return {
-    covariance: root(powerSum(spectrum, 2, count)),
-    third: root(norms.third + known.third),
-    fourth: root(norms.fourth + known.fourth),
-    variance: spectrum.variances[0],
+    covariance: root(powerSum(scaled, 2, count)) * unit ** 2,
+    third: root(norms.third + known.third) * unit ** 3,
+    fourth: root(norms.fourth + known.fourth) * unit ** 4,
+    variance: (count - 1) / count * variance,
     rows,
   };
+}
+
+/** Variances in another unit. */
+function inUnit({ mean, variances, floor }: Variances, unit: number): Variances {
+  return { mean, variances: variances.map((v) => v / unit / unit), floor: floor / unit / unit };
 }
 
 const NOTHING: LeadingCumulants = { third: 0, fourth: 0 };
@@ -132,18 +146,18 @@ function leadingDifference(
   dataset: Dataset,
   spectrum: Spectrum,
   chosen: readonly number[],
+  unit: number,
 ): LeadingCumulants {
   const { count, dimension } = dataset;
   const rank = Math.min(LEADING, spectrum.variances.length);
   const most = Math.min(count, Math.floor(LEADING_WORK / (dimension * rank)));
-  const exact = leadingCumulants(
-    leadingCoordinates(dataset, spectrum, rank, evenly(most, count)),
-    rank,
-  );
-  const part = transposed(leadingCoordinates(dataset, spectrum, rank, chosen), rank);
+  const coordinates = (items: ArrayLike<number>) =>
+    leadingCoordinates(dataset, spectrum, rank, items).map((v) => v / unit);
+  const exact = leadingCumulants(coordinates(evenly(most, count)), rank);
+  const part = transposed(coordinates(chosen), rank);
   const pairs = meansOverPairs(plainGram(part, chosen.length), chosen.length, count);
   const leading = { mean: part.subarray(0, rank), variances: spectrum.variances.subarray(0, rank) };
-  const estimated = squaredNorms(pairs, { ...leading, floor: 0 }, count);
+  const estimated = squaredNorms(pairs, inUnit({ ...leading, floor: 0 }, unit), count);
   return {
     third: exact.third - estimated.third,
     fourth: exact.fourth - estimated.fourth,

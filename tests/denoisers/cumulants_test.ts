@@ -105,3 +105,38 @@ Deno.test("cumulantNorms() refuses what does not fit", async () => {
   const part = await cumulantNorms(set, lowRank(spectrum, 1), { rows: 50 });
   assert.ok(part.third > 0);
 });
+
+Deno.test("cumulantNorms() are moments of one divisor, N", async () => {
+  // −1, −1, 2: mean square 2, mean cube 2, and 6 − 3·2² of the fourth.
+  const set = new Dataset({ data: Float32Array.of(-1, -1, 2), shape: [1], name: "three points" });
+  const norms = await cumulantNorms(set, await dataSpectrum(set));
+  for (
+    const [name, wanted] of [["covariance", 2], ["variance", 2], ["third", 2], [
+      "fourth",
+      6,
+    ]] as const
+  ) {
+    assert.ok(Math.abs(norms[name] - wanted) < 1e-14, `${name}: ${norms[name]}`);
+  }
+});
+
+Deno.test("cumulantNorms() follow the unit of the data, however small or large", async () => {
+  const set = skewed(60, 14, 43), spectrum = await dataSpectrum(set);
+  for (const rows of [60, 30]) {
+    const plain = await cumulantNorms(set, spectrum, { rows });
+    for (const factor of [2 ** -100, 2 ** 100]) {
+      const data = Float32Array.from(set.data, (v) => v * factor);
+      const scaled = new Dataset({ data, shape: [14], name: "scaled" });
+      const norms = await cumulantNorms(scaled, await dataSpectrum(scaled), { rows });
+      for (
+        const [name, power] of [["covariance", 2], ["variance", 2], ["third", 3], [
+          "fourth",
+          4,
+        ]] as const
+      ) {
+        const wanted = plain[name] * factor ** power;
+        assert.ok(Math.abs(norms[name] / wanted - 1) < 1e-12, `${name}: ${norms[name]}, ${wanted}`);
+      }
+    }
+  }
+});
