@@ -193,7 +193,7 @@ export interface GridRange {
  * @param steps Number of positive levels `n ≥ 2`, which is the number of steps. Default 18.
  * @param range The ends.
  * @returns The grid, ending at 0; its start is `σ_max·ε`.
- * @throws {RangeError} If `steps` is not a whole number ≥ 2 or the ends do not fall.
+ * @throws {RangeError} If `steps` is not a whole number ≥ 2, or the ends do not fall or are too near for so many steps.
  *
  * @example
  * ```ts
@@ -219,6 +219,7 @@ export function karrasGrid(
   // The ends are meant exactly; the powers miss them by a rounding error.
   sigmas[0] = sigmaMax;
   sigmas[steps - 1] = sigmaMin;
+  checkFalling(sigmas, "karras");
   return {
     name: "karras",
     sigmas: [...sigmas, 0],
@@ -241,7 +242,7 @@ export function karrasGrid(
  * @param steps Number of steps `m ≥ 1`. Default 20.
  * @param range The ends.
  * @returns The grid, ending at `σ_min`; its start is `σ_max·ε`.
- * @throws {RangeError} If `steps` is not a whole number ≥ 1 or the ends do not fall.
+ * @throws {RangeError} If `steps` is not a whole number ≥ 1, or the ends do not fall or are too near for so many steps.
  *
  * @example
  * ```ts
@@ -262,6 +263,7 @@ export function logSnrGrid(
     (_, i) => sigmaMax * (sigmaMin / sigmaMax) ** (i / steps),
   );
   sigmas[steps] = sigmaMin;
+  checkFalling(sigmas, "log-snr");
   return { name: "log-snr", sigmas, startScale: sigmaMax, startAtMean: false };
 }
 
@@ -289,7 +291,8 @@ export interface UniformTOptions {
  * @param steps Number of flow steps `S ≥ 2`, the free first one included; of a late start `S ≥ 1`. Default 20.
  * @param options A late start.
  * @returns The grid, ending at 0; its start is `μ + (S−1)·ε`, of a late one an item of the data plus `σ_T ε`.
- * @throws {RangeError} If `steps` is not a whole number in range, or the start is not in [0, 1).
+ * @throws {RangeError} If `steps` is not a whole number in range, the start is not in [0, 1), or a positive noise level is
+ * below 1e-18.
  *
  * @example
  * ```ts
@@ -331,6 +334,14 @@ function lateGrid(steps: number, start: number): SigmaGrid {
     const left = (1 - start) * (steps - n) / steps;
     return left / (1 - left);
   });
+  if (sigmas[steps - 1] < SIGMA_RANGE[0]) {
+    throw new RangeError(
+      `Cannot make the grid uniform-t: from start ${start} its last positive noise level is ${
+        sigmas[steps - 1]
+      }, wanted at least ${SIGMA_RANGE[0]}: an earlier start or fewer steps`,
+    );
+  }
+  checkFalling(sigmas, "uniform-t");
   return {
     name: "uniform-t",
     sigmas,
@@ -410,6 +421,19 @@ function checkSteps(
       `Cannot make the grid ${grid}: steps is ${steps}, wanted a whole number ${wanted}`,
     );
   }
+}
+
+/** Levels that are told apart, by more than a few roundings: samplers divide by the differences of their logarithms. */
+const LEAST_FALL = 2 ** -46;
+
+function checkFalling(sigmas: readonly number[], grid: GridName): void {
+  const at = sigmas.findIndex((sigma, i) => i > 0 && !(sigma <= sigmas[i - 1] * (1 - LEAST_FALL)));
+  if (at < 0) return;
+  throw new RangeError(
+    `Cannot make the grid ${grid}: from ${sigmas[0]} to ${
+      sigmas[sigmas.length - 1]
+    } rounding merges some of its ${sigmas.length} levels, wanted ends further apart or fewer steps`,
+  );
 }
 
 function checkRange(range: GridRange, grid: GridName): Required<GridRange> {

@@ -12,6 +12,7 @@ import {
   startNoise,
   uniformTGrid,
 } from "@closedform/diffusion";
+import type { SigmaGrid } from "@closedform/diffusion";
 import fc from "fast-check";
 import assert from "node:assert/strict";
 import { assertClose } from "./_helpers/tolerance.ts";
@@ -152,4 +153,35 @@ Deno.test("uniformTGrid() of a late start has equal steps in t from T to 1, and 
     true,
   ]);
   for (const start of [-0.1, 1, NaN]) assert.throws(() => uniformTGrid(16, { start }), RangeError);
+});
+
+Deno.test("every grid falls strictly, or says that its ends are too near", () => {
+  const makes: [string, (gap: number, steps: number) => SigmaGrid][] = [
+    ["karras", (gap, steps) => karrasGrid(steps, { sigmaMax: 1 + gap, sigmaMin: 1 })],
+    ["karras", (gap, steps) => karrasGrid(steps, { sigmaMax: 80 * (1 + gap), sigmaMin: 80 })],
+    ["log-snr", (gap, steps) => logSnrGrid(steps, { sigmaMax: 1 + gap, sigmaMin: 1 })],
+    ["uniform-t", (gap, steps) => uniformTGrid(steps, { start: 1 - Math.min(0.5, gap) })],
+    ["uniform-t", (_, steps) => uniformTGrid(steps)],
+  ];
+  let made = 0, refused = 0;
+  for (const [name, make] of makes) {
+    for (const gap of [1e-15, 1e-12, 1e-9, 1e-3]) {
+      for (const steps of [2, 1000, 100_000]) {
+        try {
+          checkSigmas(make(gap, steps).sigmas);
+          made++;
+        } catch (error) {
+          refused++;
+          assert.ok(error instanceof RangeError, String(error));
+          assert.match(error.message, new RegExp(`^Cannot make the grid ${name}: `));
+        }
+      }
+    }
+  }
+  assert.ok(made > 0 && refused > 0);
+  assert.throws(
+    () => karrasGrid(1000, { sigmaMax: 1 + 1e-12, sigmaMin: 1 }),
+    /rounding merges some of its 1000 levels/,
+  );
+  assert.throws(() => uniformTGrid(1000, { start: 1 - 2 ** -53 }), /at least 1e-18/);
 });

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { ddpmGrid, karrasGrid, logSnrGrid, uniformTGrid } from "../noise.ts";
+import { checkSigmas, ddpmGrid, karrasGrid, logSnrGrid, uniformTGrid } from "../noise.ts";
 import type { SigmaGrid } from "../noise.ts";
 
 /**
@@ -41,7 +41,9 @@ export function respacedGrid(grid: SigmaGrid, sigma: number): SigmaGrid {
     );
   }
   const below = levelsBelow(grid, sigma, positive.length, last);
-  return { ...grid, sigmas: [sigmas[0], ...below] };
+  const respaced = [sigmas[0], ...below];
+  checkSigmas(respaced);
+  return { ...grid, sigmas: respaced };
 }
 
 function levelsBelow(
