@@ -11,7 +11,7 @@ import { sizeOf } from "../_shape.ts";
 import type { EvaluateOptions, Sigma } from "../compute/posterior.ts";
 import type { Denoiser } from "../denoisers/denoiser.ts";
 import { outputsOf } from "./_outputs.ts";
-import { mse, pearson, rSquared } from "./pairs.ts";
+import { mse, pearson, rootMeanSquares, rSquared } from "./pairs.ts";
 import type { PairScores, SampleRows } from "./pairs.ts";
 
 /** The published measures in one range convention. */
@@ -159,6 +159,6 @@ export async function errorToFullScan<X>(
 ): Promise<ScanError> {
   const [ours, theirs] = await outputsOf(denoiser, fullScan, x, sigma, options);
   const errors = mse(ours, theirs, sizeOf(denoiser.shape));
-  const rms = errors.perSample.map(Math.sqrt);
+  const rms = rootMeanSquares(ours, theirs, sizeOf(denoiser.shape));
   return { mse: errors, rms, worst: rms.reduce((most, v) => Math.max(most, v), 0) };
 }

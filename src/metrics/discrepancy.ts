@@ -3,9 +3,11 @@
  *
  * @module
  */
+import { checkPositive } from "../_checks.ts";
 import { medianOf } from "../_quantile.ts";
 import { eachRowOfSquares } from "./_distances.ts";
 import { checkRows } from "./_rows.ts";
+import { fromUnit, unitOf } from "../_unit.ts";
 
 /** Options of {@linkcode energyDistance}. */
 export interface DiscrepancyOptions {
@@ -18,7 +20,7 @@ export interface DiscrepancyOptions {
 
 /** Options of {@linkcode mmd}. */
 export interface MmdOptions extends DiscrepancyOptions {
-  /** The width `h` of the Gaussian kernel, in data units. Default: the median distance over all pairs. */
+  /** The width `h` of the Gaussian kernel, in data units. Default: the median distance over all pairs of points that differ. */
   readonly bandwidth?: number;
 }
 
@@ -26,7 +28,7 @@ export interface MmdOptions extends DiscrepancyOptions {
 export interface Mmd {
   /** The squared discrepancy, without unit. */
   readonly squared: number;
-  /** The width of the kernel that was used, in data units. */
+  /** The width of the kernel that was used, in data units; NaN where all points are equal and any width gives 0. */
   readonly bandwidth: number;
 }
 
@@ -46,7 +48,7 @@ export interface Mmd {
  * @param options Whether to leave out pairs of a point with itself.
  * @returns The distance, in data units; 0 between equal sets.
  * @throws {TypeError} If a set is no positive, whole number of rows.
- * @throws {RangeError} If a number is not finite, or an unbiased estimate is asked of a single point.
+ * @throws {RangeError} If a number is not finite, distances exceed float64, or an unbiased estimate is asked of a single point.
  *
  * @example
  * ```ts
@@ -64,9 +66,11 @@ export function energyDistance(
 ): number {
   const action = "compute the energy distance";
   checkSets(a, b, dimension, options, action);
+  const unit = unitOf(dimension, a, b);
   const mean = (x: ArrayLike<number>, y: ArrayLike<number>, same: boolean) =>
-    meanOverPairs(x, y, dimension, same && options.unbiased === true, Math.sqrt, 0);
-  return 2 * mean(a, b, false) - mean(a, a, true) - mean(b, b, true);
+    meanOverPairs(x, y, dimension, unit, same && options.unbiased === true, Math.sqrt, 0);
+  const distance = 2 * mean(a, b, false) - mean(a, a, true) - mean(b, b, true);
+  return fromUnit(distance, unit, 1, action);
 }
 
 /**
@@ -83,7 +87,8 @@ export function energyDistance(
  * @param b Points, `m` rows of `d` numbers.
  * @param dimension Numbers per point, `d`.
  * @param options The width of the kernel; whether to leave out pairs of a point with itself.
- * @returns The squared discrepancy and the width. Compare only values of one width.
+ * @returns The squared discrepancy and the width. Compare only values of one width. Without a width given, the
+ * discrepancy of sets that are one point each, the same, is 0.
  * @throws {TypeError} If a set is no positive, whole number of rows.
  * @throws {RangeError} If a number is not finite, the width is not positive, or an unbiased estimate is asked of a single point.
  *
@@ -103,15 +108,15 @@ export function mmd(
 ): Mmd {
   const action = "compute the maximum mean discrepancy";
   checkSets(a, b, dimension, options, action);
-  const bandwidth = options.bandwidth ?? medianDistance(a, b, dimension);
-  if (!(bandwidth > 0 && bandwidth < Infinity)) {
-    throw new RangeError(
-      `Cannot ${action}: the bandwidth is ${bandwidth}, wanted a finite number > 0`,
-    );
-  }
-  const kernel = (square: number) => Math.exp(-square / (2 * bandwidth * bandwidth));
+  if (options.bandwidth !== undefined) checkPositive(action, "bandwidth", options.bandwidth);
+  const unit = unitOf(dimension, a, b);
+  const bandwidth = options.bandwidth ?? medianDistance(a, b, dimension, unit) * unit;
+  if (Number.isNaN(bandwidth)) return { squared: 0, bandwidth };
+  const width = bandwidth / unit;
+  // A width of 0 in this unit tells equal points from others.
+  const kernel = (square: number) => square === 0 ? 1 : Math.exp(-square / (2 * width * width));
   const mean = (x: ArrayLike<number>, y: ArrayLike<number>, same: boolean) =>
-    meanOverPairs(x, y, dimension, same && options.unbiased === true, kernel, 1);
+    meanOverPairs(x, y, dimension, unit, same && options.unbiased === true, kernel, 1);
   return { squared: mean(a, a, true) + mean(b, b, true) - 2 * mean(a, b, false), bandwidth };
 }
 
@@ -135,13 +140,14 @@ function meanOverPairs(
   x: ArrayLike<number>,
   y: ArrayLike<number>,
   dimension: number,
+  unit: number,
   skipSelf: boolean,
   of: (square: number) => number,
   self: number,
 ): number {
   const n = x.length / dimension, m = y.length / dimension;
   let sum = 0;
-  eachRowOfSquares(x, y, dimension, (_, squares) => {
+  eachRowOfSquares(x, y, dimension, unit, (_, squares) => {
     let row = 0;
     for (const square of squares) row += of(square);
     sum += row;
@@ -152,8 +158,13 @@ function meanOverPairs(
 /** Points of each set that the median is taken over; more would not change a width noticeably. */
 const MOST_FOR_MEDIAN = 1000;
 
-/** The median distance between different points of both sets together, evenly thinned. */
-function medianDistance(a: ArrayLike<number>, b: ArrayLike<number>, dimension: number): number {
+/** The median distance between points of both sets together, evenly thinned, that differ; NaN if none do. */
+function medianDistance(
+  a: ArrayLike<number>,
+  b: ArrayLike<number>,
+  dimension: number,
+  unit: number,
+): number {
   const x = thinned(a, dimension), y = thinned(b, dimension);
   const points = new Float64Array(x.length + y.length);
   points.set(x);
@@ -161,11 +172,17 @@ function medianDistance(a: ArrayLike<number>, b: ArrayLike<number>, dimension: n
   const n = points.length / dimension;
   const squares = new Float64Array(n * (n - 1) / 2);
   let at = 0;
-  eachRowOfSquares(points, points, dimension, (row, all) => {
+  eachRowOfSquares(points, points, dimension, unit, (row, all) => {
     squares.set(all.subarray(row + 1), at);
     at += n - row - 1;
   });
-  return Math.sqrt(medianOf(squares));
+  const apart = squares.filter((square) => square > 0);
+  if (apart.length > 0) return Math.sqrt(medianOf(apart));
+  // Thinning may have left out the few that differ: the unit is about their distance.
+  const differ = [a, b].some((set) =>
+    Array.prototype.some.call(set, (v, at) => v !== a[at % dimension])
+  );
+  return differ ? 1 : NaN;
 }
 
 function thinned(points: ArrayLike<number>, dimension: number): Float64Array {

@@ -8,6 +8,7 @@ import type { EvaluateOptions, Sigma } from "../compute/posterior.ts";
 import type { Denoiser } from "../denoisers/denoiser.ts";
 import { outputsOf } from "./_outputs.ts";
 import { checkRows } from "./_rows.ts";
+import { differenceIn, powerOfTwo } from "../_unit.ts";
 
 /** What {@linkcode explainedVariance} returns. */
 export interface ExplainedVariance {
@@ -71,23 +72,46 @@ export function explainedVariance(
     );
   }
   const residuals = new Float64Array(rows);
+  const centreOf = (at: number) => centre[centre.length === dimension ? at % dimension : at];
+  const common = powerOfTwo(rowSpread(reference, approximation, centreOf, 0, reference.length));
   let error = 0, size = 0;
-  for (let b = 0; b < rows; b++) {
+  for (let from = 0, b = 0; b < rows; b++, from += dimension) {
+    // A unit of its own for each row, whose ratio counts the same however small it is.
+    const unit = powerOfTwo(rowSpread(reference, approximation, centreOf, from, from + dimension));
+    const inverse = 1 / unit;
     let off = 0, away = 0;
-    for (let c = 0; c < dimension; c++) {
-      const at = b * dimension + c;
-      off += (reference[at] - approximation[at]) ** 2;
-      away += (reference[at] - centre[centre.length === dimension ? c : at]) ** 2;
+    for (let at = from; at < from + dimension; at++) {
+      off += differenceIn(inverse, reference[at], approximation[at]) ** 2;
+      away += differenceIn(inverse, reference[at], centreOf(at)) ** 2;
     }
     residuals[b] = off === 0 ? 0 : off / away;
-    error += off;
-    size += away;
+    error += off * (unit / common) ** 2;
+    size += away * (unit / common) ** 2;
   }
   return {
     meanOfRatios: 1 - residuals.reduce((sum, v) => sum + v, 0) / rows,
     ratioOfMeans: error === 0 ? 1 : 1 - error / size,
     residuals,
   };
+}
+
+/** The largest difference of a reference from what explains it or from its centre. */
+function rowSpread(
+  reference: ArrayLike<number>,
+  approximation: ArrayLike<number>,
+  centreOf: (at: number) => number,
+  from: number,
+  to: number,
+): number {
+  let most = 0;
+  for (let at = from; at < to; at++) {
+    most = Math.max(
+      most,
+      Math.abs(reference[at] - approximation[at]),
+      Math.abs(reference[at] - centreOf(at)),
+    );
+  }
+  return most;
 }
 
 /** How well a denoiser is explained by another one, on the same noisy states. */

@@ -4,6 +4,7 @@
  * @module
  */
 import { checkRows } from "./_rows.ts";
+import { differenceIn, fromUnit, unitOf } from "../_unit.ts";
 import { wasserstein2OfGaussians } from "./wasserstein.ts";
 import type { GaussianMoments } from "./wasserstein.ts";
 
@@ -27,7 +28,7 @@ const ACTION = "compute the Fréchet distance";
  * @param dimension Features per sample, `d`.
  * @returns The squared distance, in squared units of the features.
  * @throws {TypeError} If a set is no positive, whole number of rows.
- * @throws {RangeError} If a number is not finite, or a set has a single row.
+ * @throws {RangeError} If a number is not finite, a set has a single row, or the squared distance exceeds float64.
  *
  * @example A shift of all features
  * ```ts
@@ -43,14 +44,24 @@ export function frechetDistance(
   b: ArrayLike<number>,
   dimension: number,
 ): number {
-  return wasserstein2OfGaussians(moments(a, dimension), moments(b, dimension)) ** 2;
+  for (const rows of [a, b]) {
+    if (checkRows(rows, dimension, ACTION) < 2) {
+      throw new RangeError(`Cannot ${ACTION}: received 1 row, wanted at least 2`);
+    }
+  }
+  const unit = unitOf(dimension, a, b), inverse = 1 / unit;
+  // About the first row, so that a common offset costs no digits.
+  const scaled = (rows: ArrayLike<number>) =>
+    Float64Array.from(rows, (v, at) => differenceIn(inverse, v, a[at % dimension]));
+  const distance = wasserstein2OfGaussians(
+    moments(scaled(a), dimension),
+    moments(scaled(b), dimension),
+  );
+  return fromUnit(distance ** 2, unit, 2, ACTION);
 }
 
-function moments(rows: ArrayLike<number>, dimension: number): GaussianMoments {
-  const n = checkRows(rows, dimension, ACTION);
-  if (n < 2) {
-    throw new RangeError(`Cannot ${ACTION}: received 1 row, wanted at least 2`);
-  }
+function moments(rows: Float64Array, dimension: number): GaussianMoments {
+  const n = rows.length / dimension;
   const mean = new Float64Array(dimension);
   for (let at = 0; at < rows.length; at++) mean[at % dimension] += rows[at] / n;
   const covariance = new Float64Array(dimension * dimension);

@@ -8,6 +8,7 @@ import { quantile } from "../_quantile.ts";
 import { affineOf, checkPoints } from "../compute/posterior.ts";
 import type { PointSet } from "../compute/posterior.ts";
 import { checkRows } from "./_rows.ts";
+import { fromUnit, powerOfTwo } from "../_unit.ts";
 import { stopButton } from "../stop_button.ts";
 
 /** The two nearest items of each sample. Ties go to the lower index. */
@@ -32,6 +33,9 @@ export interface NearestOptions {
 const BLOCK = 64;
 /** Sums that grow side by side, because one sum would wait for every addition. Rows are padded to their multiple. */
 const LANES = 4;
+const ACTION = "find nearest items";
+/** Numbers from one over it to it have squares that float64 holds. */
+const LARGE = 2 ** 400;
 /** Milliseconds of work between two looks at the event loop. */
 const SLICE = 50;
 
@@ -75,7 +79,7 @@ export async function nearestItems(
   using stop = stopButton(options.signal);
   const { signal } = stop;
   const count = checkPoints(points);
-  const rows = checkRows(samples, points.dimension, "find nearest items");
+  const rows = checkRows(samples, points.dimension, ACTION);
   const found = new Search(samples, rows, points);
   signal?.throwIfAborted();
   let slice = performance.now();
@@ -99,6 +103,8 @@ class Search {
   readonly #queries: Float64Array;
   /** The item being visited, padded with zeros. */
   readonly #row: Float64Array;
+  /** What numbers are measured in; exact, and 1 but for numbers whose squares float64 does not hold. */
+  readonly #unit: number;
 
   constructor(samples: ArrayLike<number>, readonly rows: number, readonly points: PointSet) {
     const { dimension } = points;
@@ -109,15 +115,17 @@ class Search {
     this.#secondSquare = new Float64Array(rows).fill(Infinity);
     this.#row = new Float64Array(padded);
     this.#queries = new Float64Array(rows * padded);
+    this.#unit = searchUnit(samples, points);
     for (let i = 0; i < samples.length; i++) {
-      this.#queries[Math.floor(i / dimension) * padded + i % dimension] = samples[i];
+      this.#queries[Math.floor(i / dimension) * padded + i % dimension] = samples[i] / this.#unit;
     }
   }
 
   visit(item: number): void {
     const { rows, points } = this;
     const { data, dimension } = points;
-    const { scale, offset } = affineOf(points);
+    const affine = affineOf(points), unit = this.#unit;
+    const scale = affine.scale / unit, offset = affine.offset / unit;
     const row = this.#row;
     for (let c = 0, at = item * dimension; c < dimension; c++, at++) {
       row[c] = data[at] * scale + offset;
@@ -154,13 +162,24 @@ class Search {
   }
 
   result(): NearestItems {
+    const distance = (square: number) =>
+      // There may be no second one.
+      square === Infinity ? square : fromUnit(Math.sqrt(square), this.#unit, 1, ACTION);
     return {
       nearest: this.#nearest,
-      nearestDistance: this.#nearestSquare.map(Math.sqrt),
+      nearestDistance: this.#nearestSquare.map(distance),
       second: this.#second,
-      secondDistance: this.#secondSquare.map(Math.sqrt),
+      secondDistance: this.#secondSquare.map(distance),
     };
   }
+}
+
+/** Float32 items have squares that float64 holds: only samples, and what bytes stand for, can be further out. */
+function searchUnit(samples: ArrayLike<number>, { data, range }: PointSet): number {
+  const bytes = data instanceof Uint8Array;
+  let most = bytes ? Math.max(...(range ?? [-1, 1]).map(Math.abs)) : 1;
+  for (let i = 0; i < samples.length; i++) most = Math.max(most, Math.abs(samples[i]));
+  return most > LARGE || most < 1 / LARGE ? powerOfTwo(most) : 1;
 }
 
 /** The squared distance of a row from the query at `from`; some value ≥ `limit` once it cannot be below. */

@@ -8,6 +8,7 @@
  */
 import { medianOf } from "../_quantile.ts";
 import { checkRows } from "./_rows.ts";
+import { differenceIn, fromUnit, powerOfTwo } from "../_unit.ts";
 
 /** Samples as numbers, rows one after the other. */
 export type SampleRows = Float32Array | Float64Array;
@@ -48,7 +49,7 @@ export interface PairOptions {
  * @param options The range convention.
  * @returns `B` errors, in squared data units, and their mean.
  * @throws {TypeError} If the lengths differ or are no positive, whole number of rows.
- * @throws {RangeError} If a number is not finite.
+ * @throws {RangeError} If a number is not finite, or a squared error exceeds float64.
  *
  * @example The two range conventions differ by a factor of 4
  * ```ts
@@ -66,14 +67,29 @@ export function mse(
   dimension: number,
   options: PairOptions = {},
 ): PairScores {
-  checkPairs(a, b, dimension, "compute the mean squared error");
-  return score(
-    a,
-    b,
-    dimension,
-    options,
-    (x, y) => squaredDistance(x, y) / dimension,
-  );
+  const action = "compute the mean squared error";
+  checkPairs(a, b, dimension, action);
+  return score(a, b, dimension, options, (x, y) => {
+    const { square, unit } = squaredDistance(x, y);
+    return fromUnit(square / dimension, unit, 2, action);
+  });
+}
+
+/**
+ * The root mean square difference of each sample, `‖a − b‖/√d`, also where its square would not be held.
+ *
+ * @param a Samples, `B` rows of `d` numbers.
+ * @param b Samples, `B` rows of `d` numbers.
+ * @param dimension Numbers per sample, `d`.
+ * @returns `B` differences, in data units.
+ */
+export function rootMeanSquares(a: SampleRows, b: SampleRows, dimension: number): Float64Array {
+  const action = "compute the root mean square difference";
+  checkPairs(a, b, dimension, action);
+  return score(a, b, dimension, {}, (x, y) => {
+    const { square, unit } = squaredDistance(x, y);
+    return fromUnit(Math.sqrt(square / dimension), unit, 1, action);
+  }).perSample;
 }
 
 /**
@@ -122,9 +138,11 @@ export function rSquared(
     );
   }
   return score(predicted, reference, dimension, options, (p, q) => {
-    const variance = sampleVariance(q);
-    return 1 -
-      squaredDistance(p, q) / (dimension * (variance === 0 ? 1 : variance));
+    const error = squaredDistance(p, q), away = centred(q);
+    const variance = dot(away.row, away.row) / (dimension - 1);
+    // Units come last: their squares may be beyond float64 where their ratio is not.
+    const ratio = error.unit / (variance === 0 ? 1 : away.unit);
+    return 1 - error.square / (dimension * (variance === 0 ? 1 : variance)) * ratio * ratio;
   });
 }
 
@@ -169,7 +187,7 @@ export function pearson(
   const action = "compute the correlation";
   checkPairs(a, b, dimension, action);
   return score(a, b, dimension, options, (x, y, i) => {
-    const [u, v] = [centred(x), centred(y)];
+    const u = centred(x).row, v = centred(y).row;
     const squares = dot(u, u) * dot(v, v);
     if (squares === 0) {
       throw new RangeError(
@@ -181,11 +199,15 @@ export function pearson(
   });
 }
 
-/** The row less its mean; exactly 0 for a constant row, because differences from the first number are taken. */
-function centred(row: Float64Array): Float64Array {
-  const shifted = row.map((v) => v - row[0]);
+/**
+ * The row less its mean, in a unit near its largest number; exactly 0 for a constant row, because differences
+ * from the first number are taken.
+ */
+function centred(row: Float64Array): { row: Float64Array; unit: number } {
+  const unit = powerOfTwo(row.reduce((most, v) => Math.max(most, Math.abs(v - row[0])), 0));
+  const shifted = row.map((v) => differenceIn(1 / unit, v, row[0]));
   const mean = shifted.reduce((sum, v) => sum + v, 0) / row.length;
-  return shifted.map((v) => v - mean);
+  return { row: shifted.map((v) => v - mean), unit };
 }
 
 function dot(x: Float64Array, y: Float64Array): number {
@@ -209,9 +231,11 @@ function score(
     { length: a.length / dimension },
     (_, i) => measure(row(a, i), row(b, i), i),
   );
+  const sum = perSample.reduce((sum, v) => sum + v, 0), n = perSample.length;
   return {
     perSample,
-    mean: perSample.reduce((sum, v) => sum + v, 0) / perSample.length,
+    // The sum of scores may be beyond float64 where their mean is not.
+    mean: Number.isFinite(sum) ? sum / n : perSample.reduce((mean, v) => mean + v / n, 0),
     median: medianOf(perSample),
   };
 }
@@ -220,16 +244,13 @@ function unit(v: number): number {
   return Math.min(1, Math.max(0, (v + 1) / 2));
 }
 
-function squaredDistance(x: Float64Array, y: Float64Array): number {
-  let sum = 0;
-  for (let c = 0; c < x.length; c++) sum += (x[c] - y[c]) ** 2;
-  return sum;
-}
-
-/** The variance with divisor `d − 1`; exactly 0 for a constant row. */
-function sampleVariance(row: Float64Array): number {
-  const away = centred(row);
-  return dot(away, away) / (row.length - 1);
+/** The squared distance, in units of the square of a unit near the largest difference. */
+function squaredDistance(x: Float64Array, y: Float64Array): { square: number; unit: number } {
+  let most = 0, square = 0;
+  for (let c = 0; c < x.length; c++) most = Math.max(most, Math.abs(x[c] - y[c]));
+  const unit = powerOfTwo(most), inverse = 1 / unit;
+  for (let c = 0; c < x.length; c++) square += differenceIn(inverse, x[c], y[c]) ** 2;
+  return { square, unit };
 }
 
 function checkPairs(

@@ -5,6 +5,7 @@
  */
 import { eachRowOfSquares } from "./_distances.ts";
 import { checkRows } from "./_rows.ts";
+import { unitOf } from "../_unit.ts";
 
 const ACTION = "compute precision and recall";
 
@@ -62,9 +63,10 @@ export function precisionRecall(
       `Cannot ${ACTION}: k is ${k}, wanted a whole number from 1 to ${least - 1}`,
     );
   }
+  const unit = unitOf(dimension, samples, data);
   return {
-    precision: covered(samples, data, dimension, k),
-    recall: covered(data, samples, dimension, k),
+    precision: covered(samples, data, dimension, unit, k),
+    recall: covered(data, samples, dimension, unit, k),
   };
 }
 
@@ -73,15 +75,16 @@ function covered(
   points: ArrayLike<number>,
   support: ArrayLike<number>,
   dimension: number,
+  unit: number,
   k: number,
 ): number {
   const radii = new Float64Array(support.length / dimension);
   // The nearest of all is the point itself.
-  eachRowOfSquares(support, support, dimension, (row, squares) => {
+  eachRowOfSquares(support, support, dimension, unit, (row, squares) => {
     radii[row] = squares.toSorted()[k];
   });
   let count = 0;
-  eachRowOfSquares(points, support, dimension, (_, squares) => {
+  eachRowOfSquares(points, support, dimension, unit, (_, squares) => {
     if (squares.some((square, j) => square <= radii[j])) count++;
   });
   return count / (points.length / dimension);

@@ -5,6 +5,7 @@
  */
 import { eachRowOfSquares } from "./_distances.ts";
 import { checkRows } from "./_rows.ts";
+import { fromUnit, unitOf } from "../_unit.ts";
 
 const ACTION = "compute the Sinkhorn cost";
 /** The largest epsilon over the largest cost: rounding of the potentials then is 1e-7 of a cost. */
@@ -22,9 +23,15 @@ export interface SinkhornOptions {
 
 /** What {@linkcode sinkhorn} returns. */
 export interface Sinkhorn {
-  /** The regularised cost `⟨P, C⟩ + ε KL(P | a⊗b)`, in squared data units. It is not `W₂²`. */
+  /**
+   * The regularised cost `⟨P, C⟩ + ε KL(P | a⊗b)`, in squared data units, as the value of the dual problem: at most
+   * that, and equal to it once converged. It is not `W₂²`.
+   */
   readonly cost: number;
-  /** The transport part of it, `⟨P, C⟩`: at least `W₂²`, from above as `ε → 0`. */
+  /**
+   * The transport part of it, `⟨P, C⟩`, of the plan rounded so that both its marginals are met, converged or not:
+   * at least `W₂²`, from above as `ε → 0`.
+   */
   readonly transport: number;
   /** Whether the marginals agree to the tolerance. */
   readonly converged: boolean;
@@ -47,7 +54,9 @@ export interface Sinkhorn {
  * It goes under its own name: for `ε > 0` it is not a Wasserstein distance, and not 0 between equal
  * sets; {@linkcode sinkhornDivergence} is.
  *
- * Reference: M. Cuturi (2013), Sinkhorn distances: lightspeed computation of optimal transport, arXiv:1306.0895.
+ * References: M. Cuturi (2013), Sinkhorn distances: lightspeed computation of optimal transport, arXiv:1306.0895;
+ * J. Altschuler, J. Weed, P. Rigollet (2017), Near-linear time approximation algorithms for optimal transport via
+ * Sinkhorn iteration, arXiv:1705.09634, for the rounding of the plan.
  *
  * @param a Points, `n` rows of `d` numbers.
  * @param b Points, `m` rows of `d` numbers.
@@ -55,7 +64,8 @@ export interface Sinkhorn {
  * @param options The regularisation; when to stop.
  * @returns The cost, and whether the iterations converged.
  * @throws {TypeError} If a set is no positive, whole number of rows.
- * @throws {RangeError} If a number is not finite, an option is not positive, or epsilon is 1e9 times larger than any cost.
+ * @throws {RangeError} If a number is not finite, an option is not positive, epsilon is 1e9 times larger than any cost, or
+ * squared distances exceed float64.
  *
  * @example
  * ```ts
@@ -72,20 +82,29 @@ export function sinkhorn(
   dimension: number,
   options: SinkhornOptions,
 ): Sinkhorn {
-  const { epsilon, tolerance = 1e-6, iterations = 10_000 } = options;
+  const { tolerance = 1e-6, iterations = 10_000 } = options;
   const n = checkRows(a, dimension, ACTION), m = checkRows(b, dimension, ACTION);
-  for (const [name, value] of Object.entries({ epsilon, tolerance, iterations })) {
+  for (const [name, value] of Object.entries({ epsilon: options.epsilon, tolerance, iterations })) {
     if (!(value > 0 && value < Infinity)) {
       throw new RangeError(`Cannot ${ACTION}: ${name} is ${value}, wanted a finite number > 0`);
     }
   }
   const costs = new Float64Array(n * m);
-  eachRowOfSquares(a, b, dimension, (row, squares) => costs.set(squares, row * m));
+  const unit = unitOf(dimension, a, b);
+  eachRowOfSquares(a, b, dimension, unit, (row, squares) => costs.set(squares, row * m));
+  const epsilon = options.epsilon / unit / unit;
   const largest = costs.reduce((most, cost) => Math.max(most, cost), 0);
   // The potentials are of the size of epsilon, and differ by costs.
   if (largest > 0 && epsilon > MOST_SMOOTHING * largest) {
     throw new RangeError(
-      `Cannot ${ACTION}: epsilon is ${epsilon}, wanted at most ${MOST_SMOOTHING} times the largest cost, ${largest}`,
+      `Cannot ${ACTION}: epsilon is ${options.epsilon}, wanted at most ${MOST_SMOOTHING} times the largest cost, ${
+        largest * unit * unit
+      }`,
+    );
+  }
+  if (epsilon === 0) {
+    throw new RangeError(
+      `Cannot ${ACTION}: epsilon is ${options.epsilon}, wanted one that float64 tells from 0 beside the largest cost`,
     );
   }
   const f = new Float64Array(n), g = new Float64Array(m);
@@ -97,17 +116,12 @@ export function sinkhorn(
     residual = marginalError(costs, f, g, epsilon);
     history.push(residual);
   }
-  let transport = 0, dual = 0;
-  for (let i = 0, at = 0; i < n; i++) {
-    for (let j = 0; j < m; j++, at++) {
-      transport += Math.exp((f[i] + g[j] - costs[at]) / epsilon) / (n * m) * costs[at];
-    }
-    dual += f[i] / n;
-  }
+  let dual = 0;
+  for (const value of f) dual += value / n;
   for (const value of g) dual += value / m;
   return {
-    cost: dual,
-    transport,
+    cost: fromUnit(dual, unit, 2, ACTION),
+    transport: fromUnit(transportOf(costs, f, g, epsilon), unit, 2, ACTION),
     converged: residual <= tolerance,
     iterations: history.length,
     residual,
@@ -209,4 +223,44 @@ function marginalError(
     error += Math.abs(mass / m - 1) / n;
   }
   return error / 2;
+}
+
+/**
+ * `⟨P, C⟩` of the nearest plan that Altschuler, Weed and Rigollet round to: rows with too much mass are scaled down, then
+ * columns, and what is missing is added as the product of what rows and columns lack.
+ */
+function transportOf(
+  costs: Float64Array,
+  f: Float64Array,
+  g: Float64Array,
+  epsilon: number,
+): number {
+  const n = f.length, m = g.length;
+  const plan = new Float64Array(n * m);
+  const columns = new Float64Array(m), rows = new Float64Array(n);
+  for (let i = 0; i < n; i++) {
+    let mass = 0;
+    for (let j = 0, at = i * m; j < m; j++, at++) {
+      mass += plan[at] = Math.exp((f[i] + g[j] - costs[at]) / epsilon) / (n * m);
+    }
+    const share = mass * n > 1 ? 1 / (mass * n) : 1;
+    for (let j = 0, at = i * m; j < m; j++, at++) columns[j] += plan[at] *= share;
+  }
+  let transport = 0;
+  for (let i = 0, at = 0; i < n; i++) {
+    for (let j = 0; j < m; j++, at++) {
+      const mass = columns[j] * m > 1 ? plan[at] / (columns[j] * m) : plan[at];
+      rows[i] += mass;
+      transport += mass * costs[at];
+    }
+  }
+  const lackOf = (mass: number, wanted: number) => Math.max(0, 1 / wanted - mass);
+  const rowLacks = rows.map((mass) => lackOf(mass, n));
+  const columnLacks = columns.map((mass) => lackOf(Math.min(mass, 1 / m), m));
+  const lack = rowLacks.reduce((sum, v) => sum + v, 0);
+  if (lack === 0) return transport;
+  for (let i = 0, at = 0; i < n; i++) {
+    for (let j = 0; j < m; j++, at++) transport += rowLacks[i] * columnLacks[j] / lack * costs[at];
+  }
+  return transport;
 }

@@ -5,6 +5,7 @@
  */
 import { RandomStream } from "../random.ts";
 import { checkRows } from "./_rows.ts";
+import { differenceIn, fromUnit, unitOf } from "../_unit.ts";
 import { sortedSquare } from "./wasserstein.ts";
 
 const ACTION = "compute the sliced Wasserstein distance";
@@ -13,7 +14,7 @@ const ACTION = "compute the sliced Wasserstein distance";
 export interface SlicedWasserstein2 {
   /** The distance, in data units. */
   readonly distance: number;
-  /** The standard error of the distance over the directions, in data units. */
+  /** The standard error of the distance over the directions, in data units; NaN for one direction, which tells no spread. */
   readonly standardError: number;
 }
 
@@ -67,21 +68,32 @@ export function slicedWasserstein2(
     );
   }
   const x = new Float64Array(n), y = new Float64Array(m);
-  let sum = 0, sumOfSquares = 0;
-  for (let k = 0; k < directions; k++) {
+  const unit = unitOf(dimension, a, b), inverse = 1 / unit;
+  // About the first row, so that a common offset costs no digits.
+  const scaled = (rows: ArrayLike<number>) =>
+    Float64Array.from(rows, (v, at) => differenceIn(inverse, v, a[at % dimension]));
+  const ours = scaled(a), theirs = scaled(b);
+  const squares = Float64Array.from({ length: directions }, (_, k) => {
     const theta = direction(seed, k, dimension);
-    project(a, theta, x);
-    project(b, theta, y);
-    const square = sortedSquare(x.sort(), y.sort());
-    sum += square;
-    sumOfSquares += square * square;
-  }
-  const mean = sum / directions;
-  const variance = Math.max(0, sumOfSquares / directions - mean * mean);
+    project(ours, theta, x);
+    project(theirs, theta, y);
+    return sortedSquare(x.sort(), y.sort());
+  });
+  const mean = squares.reduce((sum, v) => sum + v, 0) / directions;
   const distance = Math.sqrt(mean);
+  return {
+    distance: fromUnit(distance, unit, 1, ACTION),
+    standardError: standardErrorOf(squares, mean) * unit,
+  };
+}
+
+/** The standard error of the root of a mean over draws, from their variance with divisor `n − 1`. */
+function standardErrorOf(squares: Float64Array, mean: number): number {
+  const n = squares.length;
+  if (n < 2) return NaN;
+  const variance = squares.reduce((sum, v) => sum + (v - mean) ** 2, 0) / (n - 1);
   // d√v = dv / 2√v.
-  const standardError = distance > 0 ? Math.sqrt(variance / directions) / (2 * distance) : 0;
-  return { distance, standardError };
+  return mean > 0 ? Math.sqrt(variance / n) / (2 * Math.sqrt(mean)) : 0;
 }
 
 /** A direction, uniform on the unit sphere. */
@@ -92,7 +104,7 @@ function direction(seed: number, k: number, dimension: number): Float64Array {
   return theta.map((v) => v / norm);
 }
 
-function project(points: ArrayLike<number>, theta: Float64Array, out: Float64Array): void {
+function project(points: Float64Array, theta: Float64Array, out: Float64Array): void {
   for (let i = 0, at = 0; i < out.length; i++) {
     let dot = 0;
     for (let c = 0; c < theta.length; c++, at++) dot += theta[c] * points[at];

@@ -7,6 +7,7 @@ import { checkSymmetric } from "../_symmetric.ts";
 import { referenceEigen } from "../compute/eigen/eigen_decomposition.ts";
 import { eachRowOfSquares } from "./_distances.ts";
 import { checkRows } from "./_rows.ts";
+import { differenceIn, fromUnit, powerOfTwo, spreadOf, unitOf } from "../_unit.ts";
 import { assignment } from "./assignment.ts";
 
 const ACTION = "compute the 2-Wasserstein distance";
@@ -78,9 +79,14 @@ export async function wasserstein2(
     );
   }
   const costs = new Float64Array(n * n);
-  eachRowOfSquares(a, b, dimension, (row, squares) => costs.set(squares, row * n));
+  const unit = unitOf(dimension, a, b);
+  eachRowOfSquares(a, b, dimension, unit, (row, squares) => costs.set(squares, row * n));
   const { columns, cost, suboptimality } = await assignment(costs, options);
-  return { distance: Math.sqrt(cost / n), plan: columns, suboptimality: suboptimality / n };
+  return {
+    distance: fromUnit(Math.sqrt(cost / n), unit, 1, ACTION),
+    plan: columns,
+    suboptimality: suboptimality / n * unit * unit,
+  };
 }
 
 /**
@@ -111,10 +117,13 @@ export async function wasserstein2(
 export function wasserstein2OnLine(a: ArrayLike<number>, b: ArrayLike<number>): number {
   checkRows(a, 1, ACTION);
   checkRows(b, 1, ACTION);
-  return Math.sqrt(sortedSquare(Float64Array.from(a).sort(), Float64Array.from(b).sort()));
+  const unit = unitOf(1, a, b), inverse = 1 / unit;
+  const sorted = (set: ArrayLike<number>) =>
+    Float64Array.from(set, (v) => differenceIn(inverse, v, a[0])).sort();
+  return fromUnit(Math.sqrt(sortedSquare(sorted(a), sorted(b))), unit, 1, ACTION);
 }
 
-/** The squared distance of two sorted lists: both quantile functions are steps. */
+/** The squared distance of two sorted lists of numbers near 1: both quantile functions are steps. */
 export function sortedSquare(x: Float64Array, y: Float64Array): number {
   const n = x.length, m = y.length;
   let sum = 0;
@@ -151,7 +160,7 @@ export interface GaussianMoments {
  * @param q The other law.
  * @returns The distance, in data units.
  * @throws {TypeError} If the sizes do not fit, or a covariance is not symmetric.
- * @throws {RangeError} If a number is not finite.
+ * @throws {RangeError} If a number is not finite, or the distance exceeds float64.
  *
  * @example
  * ```ts
@@ -175,20 +184,37 @@ export function wasserstein2OfGaussians(p: GaussianMoments, q: GaussianMoments):
     checkRows(covariance, d, ACTION);
     checkSymmetric(covariance, d, ACTION);
   }
+  const unit = powerOfTwo(Math.max(spreadOf(d, p.mean, q.mean), deviationOf(p), deviationOf(q)));
+  return fromUnit(distanceIn(unit, p, q), unit, 1, ACTION);
+}
+
+/** The largest standard deviation. */
+function deviationOf({ covariance }: GaussianMoments): number {
+  let most = 0;
+  for (let at = 0; at < covariance.length; at++) most = Math.max(most, Math.abs(covariance[at]));
+  return Math.sqrt(most);
+}
+
+function distanceIn(unit: number, p: GaussianMoments, q: GaussianMoments): number {
+  const d = p.mean.length, inverse = 1 / unit;
+  const scaled = (covariance: ArrayLike<number>) =>
+    Float64Array.from(covariance, (v) => v * inverse * inverse);
+  const ours = scaled(p.covariance), theirs = scaled(q.covariance);
   let square = 0;
   for (let c = 0; c < d; c++) {
-    square += (p.mean[c] - q.mean[c]) ** 2 + p.covariance[c * d + c] + q.covariance[c * d + c];
+    square += differenceIn(inverse, p.mean[c], q.mean[c]) ** 2 + ours[c * d + c] +
+      theirs[c * d + c];
   }
-  const root = squareRoot(p.covariance, d);
-  const inner = product(product(root, q.covariance, d), root, d);
+  const root = squareRoot(ours, d);
+  const inner = product(product(root, theirs, d), root, d);
   const { values } = referenceEigen(inner, d);
   const crossing = values.reduce((sum, v) => sum + Math.sqrt(Math.max(0, v)), 0);
   return Math.sqrt(Math.max(0, square - 2 * crossing));
 }
 
 /** The symmetric square root of a positive semi-definite matrix. */
-function squareRoot(matrix: ArrayLike<number>, d: number): Float64Array {
-  const { values, vectors } = referenceEigen(Float64Array.from(matrix), d);
+function squareRoot(matrix: Float64Array, d: number): Float64Array {
+  const { values, vectors } = referenceEigen(matrix, d);
   const root = new Float64Array(d * d);
   values.forEach((value, k) => {
     const scale = Math.sqrt(Math.max(0, value));
