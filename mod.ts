@@ -48,9 +48,9 @@
  * - Of the covariance: {@linkcode wiener}, {@linkcode wienerFloat64}, {@linkcode dataSpectrum}, {@linkcode lowRank}
  * - Local score machines: {@linkcode local}, {@linkcode localFloat64}, {@linkcode equivariant},
  *   {@linkcode equivariantFloat64}; their windows: {@linkcode patchSchedule}, {@linkcode patchTable},
- *   {@linkcode patchTableFor}, {@linkcode PATCH_TABLES}, {@linkcode calibratePatches}
+ *   {@linkcode DEFAULT_WINDOWS}, {@linkcode PATCH_TABLES}, {@linkcode calibratePatches}
  * - PCA locality: {@linkcode pcaLocality}, {@linkcode pcaLocalityFloat64}, {@linkcode localityMask},
- *   {@linkcode publishedTheta}
+ *   {@linkcode publishedTheta}, {@linkcode DEFAULT_THETA}
  * - Around one of these, over a subset: {@linkcode goldenSubset}, {@linkcode tiledGoldenSubset},
  *   {@linkcode GOLDEN_REFERENCE}
  * - Gaussians: {@linkcode gaussian}, {@linkcode gaussianFloat64}, {@linkcode gaussianLaw},

@@ -3,12 +3,16 @@
  *
  * @module
  */
-import type { ScheduleName, SizeRange } from "../retrieval/schedule.ts";
+import { PATCH_TABLES } from "../denoisers/patch_schedule.ts";
+import type { Patch } from "../denoisers/patch_schedule.ts";
+import { publishedTheta } from "../denoisers/pca_locality.ts";
+import type { ThetaName } from "../denoisers/pca_locality.ts";
+import type { ScheduleName, SizeRange, SizesName } from "../retrieval/schedule.ts";
 import { BASELINES, parseBaseline } from "./baseline_options.ts";
 import type { BaselineChoice } from "./baseline_options.ts";
 import { parseSmoothing, SMOOTHING_OPTIONS } from "./smoothing_options.ts";
 import type { SmoothingChoice } from "./smoothing_options.ts";
-import { oneOf, positive, UsageError, whole } from "./values.ts";
+import { detailOf, oneOf, positive, UsageError, whole } from "./values.ts";
 
 /** The denoisers, by name. */
 export const DENOISERS = [
@@ -32,8 +36,8 @@ export const PROXIES = ["pooled", "pca", "exact"] as const;
 
 /** How a golden subset is chosen. */
 export interface SubsetChoice {
-  /** Its size, or the range of it over the noise levels. */
-  readonly k?: SizeRange;
+  /** Its size, the range of it over the noise levels, or the name of published sizes. */
+  readonly k?: SizeRange | SizesName;
   /** The number of candidates, or its range. */
   readonly m?: SizeRange;
   /** How candidates are found. */
@@ -56,12 +60,22 @@ export interface MixtureChoice {
   readonly rank?: number;
 }
 
+/** What weights per pixel look at. */
+export interface PixelChoice {
+  /** The side of windows, or the name of a published table of them. */
+  readonly windows?: Patch;
+  /** The threshold of masks, or the name of a published one. */
+  readonly theta?: number | ThetaName;
+}
+
 /** A denoiser and its options. */
 export interface DenoiserChoice {
   /** Which one. */
   readonly denoiser: (typeof DENOISERS)[number];
   /** How its golden subset is chosen, if it has one. */
   readonly subset: SubsetChoice;
+  /** What its weights per pixel look at, if it has some. */
+  readonly pixels: PixelChoice;
   /** How its mixture is fitted, if it is one. */
   readonly mixture: MixtureChoice;
   /** How it is smoothed, if it is. */
@@ -81,6 +95,8 @@ export const DENOISER_OPTIONS = {
   schedule: TEXT,
   "no-tail": { type: "boolean" },
   tiles: TEXT,
+  windows: TEXT,
+  theta: TEXT,
   components: TEXT,
   rank: TEXT,
   tolerance: TEXT,
@@ -134,7 +150,8 @@ export function parseDenoiser(values: Values): DenoiserChoice {
   }
   if (values.tiles !== undefined) checkTiles(denoiser, given);
   const tolerance = text("tolerance"), proxy = text("proxy"), schedule = text("schedule");
-  const [k, m] = [size("k", text("k")), size("m", text("m"))];
+  const k = text("k") === "afhq" ? "afhq" : size("k", text("k")), m = size("m", text("m"));
+  const windows = windowsOf(text("windows")), theta = thetaOf(text("theta"));
   const components = text("components"), rank = text("rank");
   checkTaken(denoiser, values);
   const plain = (name: string) => text(name as keyof Values);
@@ -143,6 +160,7 @@ export function parseDenoiser(values: Values): DenoiserChoice {
     denoiser,
     ...(smoothing && { smoothing }),
     ...(baseline && { baseline }),
+    pixels: { ...(windows !== undefined && { windows }), ...(theta !== undefined && { theta }) },
     mixture: {
       ...(components !== undefined && {
         components: components === "classes" ? components : whole("components", components, 1),
@@ -161,8 +179,12 @@ export function parseDenoiser(values: Values): DenoiserChoice {
   };
 }
 
-/** Which denoisers take the options of smoothing and of baselines. */
-const TAKEN_BY: Readonly<Record<keyof typeof SMOOTHING_OPTIONS, readonly string[]>> = {
+/** Which denoisers take the options of windows and masks, of smoothing and of baselines. */
+const TAKEN_BY: Readonly<
+  Record<keyof typeof SMOOTHING_OPTIONS | "windows" | "theta", readonly string[]>
+> = {
+  windows: ["local", "equivariant", "golden-local"],
+  theta: ["pca", "golden-pca"],
   bandwidth: ["smoothed", "kernel-density"],
   draws: ["smoothed", "random-average", "local-average"],
   "draw-kind": ["smoothed"],
@@ -189,6 +211,36 @@ function checkTiles(denoiser: string, given: readonly string[]): void {
   if (clash) {
     throw new UsageError(
       `Cannot use --tiles with --${clash}: tiles are searched exactly, wanted --k alone`,
+    );
+  }
+}
+
+/** The side of windows, or the name of a table. */
+function windowsOf(text: string | undefined): Patch | undefined {
+  const name = PATCH_TABLES.find((table) => table === text);
+  if (text === undefined || name) return name;
+  const side = Number(text);
+  if (/^\d+$/.test(text) && side % 2 === 1 && side <= Number.MAX_SAFE_INTEGER) return side;
+  throw new UsageError(
+    `Cannot use --windows ${text}: wanted an odd number of pixels, or one of ${
+      PATCH_TABLES.join(", ")
+    }`,
+  );
+}
+
+/** The threshold of masks, or the name of a published one. */
+function thetaOf(text: string | undefined): PixelChoice["theta"] {
+  if (text === undefined) return undefined;
+  const theta = Number(text);
+  if (text.trim() !== "" && theta >= 0 && theta <= 1) return theta;
+  try {
+    publishedTheta(text as ThetaName);
+    return text as ThetaName;
+  } catch (error) {
+    throw new UsageError(
+      `Cannot use --theta ${text}: ${
+        detailOf(error as RangeError).replace("wanted", "wanted a number from 0 to 1, or")
+      }`,
     );
   }
 }

@@ -88,7 +88,7 @@ async function make(
     if (options.baseline) return await baselineOf(dataset, device, options);
     return denoiser.startsWith("golden")
       ? await golden(dataset, device, options, signal)
-      : await BASES[denoiser as keyof typeof BASES](dataset, device, signal);
+      : await BASES[denoiser as keyof typeof BASES](dataset, device, options, signal);
   } catch (error) {
     const wrong = error instanceof RangeError || error instanceof TypeError;
     if (!wrong || signal?.aborted) throw error;
@@ -99,12 +99,18 @@ async function make(
 /** The denoisers that only take the data. */
 const BASES = {
   optimal: (dataset: Dataset, device: Device) => optimal(dataset, device),
-  wiener: (dataset: Dataset, device: Device, signal?: AbortSignal) =>
+  wiener: (dataset: Dataset, device: Device, _: RunOptions, signal?: AbortSignal) =>
     wiener(dataset, device, { signal }),
-  local: (dataset: Dataset, device: Device) => local(dataset, device),
-  equivariant: (dataset: Dataset, device: Device) => equivariant(dataset, device),
-  pca: (dataset: Dataset, device: Device, signal?: AbortSignal) =>
-    pcaLocality(dataset, device, { signal }),
+  local: (dataset: Dataset, device: Device, { pixels: { windows } }: RunOptions) =>
+    local(dataset, device, { windows }),
+  equivariant: (dataset: Dataset, device: Device, { pixels: { windows } }: RunOptions) =>
+    equivariant(dataset, device, { windows }),
+  pca: (
+    dataset: Dataset,
+    device: Device,
+    { pixels: { theta } }: RunOptions,
+    signal?: AbortSignal,
+  ) => pcaLocality(dataset, device, { theta, signal }),
 };
 
 /** The smoothed optimal denoiser, or an estimate of it. */
@@ -154,12 +160,13 @@ function released(denoiser: Denoiser<AnyTensor>, held: DisposableStack): StoredD
 async function golden(
   dataset: Dataset,
   device: Device,
-  { denoiser, subset, seed }: RunOptions,
+  options: RunOptions,
   signal?: AbortSignal,
 ): Promise<StoredDenoiser> {
+  const { denoiser, subset, seed } = options;
   const name = denoiser === "golden" ? "optimal" : denoiser === "golden-pca" ? "pca" : "local";
   using resources = new DisposableStack();
-  const base: StoredDenoiser = resources.use(await BASES[name](dataset, device, signal));
+  const base: StoredDenoiser = resources.use(await BASES[name](dataset, device, options, signal));
   const { tiles, ...sizes } = subset;
   const found = resources.use(
     tiles !== undefined

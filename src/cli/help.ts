@@ -5,6 +5,8 @@
  */
 import { COUNT, DRAWS, STEPS } from "../_defaults.ts";
 import { DATASET_SPECS } from "../datasets/load.ts";
+import { DEFAULT_WINDOWS, PATCH_TABLES } from "../denoisers/patch_schedule.ts";
+import { DEFAULT_THETA } from "../denoisers/pca_locality.ts";
 import { SAMPLER_NAMES, takesTolerance } from "../samplers/registry.ts";
 import { CODEC_SPECS } from "./codec.ts";
 import { DENOISERS, PROXIES, SCHEDULES } from "./denoiser_options.ts";
@@ -84,6 +86,13 @@ const DENOISER_TEXT = `What takes noise away.
     random-average, local-average, dirichlet, kernel-density   baselines beside it, that draw
                     points without a flow, see --help baselines
 
+  of local, equivariant, golden-local:
+  --windows NAME|N  windows of N by N pixels, or a published table of them [${DEFAULT_WINDOWS}]:
+                    ${list(PATCH_TABLES)}
+  of pca, golden-pca:
+  --theta NAME|T    the mask's threshold, 0 to 1, or a published one: mnist, fashion, cifar10,
+                    celeba, afhq or imagenet, then -golden or -pca  [${DEFAULT_THETA}]
+
   of mixture:
   --components N    clusters, or classes for one Gaussian per class  [10]
   --rank N          directions of each Gaussian; the rest is spread evenly  [all]
@@ -92,7 +101,7 @@ const DENOISER_TEXT = `What takes noise away.
   --tolerance E     as few items as are proven to keep every posterior mean within E of that over
                     all items at the same state, rounding included, with every sampler; root mean
                     square per number. Where the run ends is estimated, not promised; of golden only
-  --k N | N..M      items; with a range, more at high noise       [N/20..N/10]
+  --k N | N..M      items; a range: more at high noise; afhq: as published  [N/20..N/10]
   --m N | N..M      candidates; with a range, more at low noise   [k..N/4]
   --proxy NAME      ${names(PROXIES, 45)}[pooled; of small items: exact]
   --schedule NAME   ${names(SCHEDULES, 45)}[described]

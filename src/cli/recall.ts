@@ -21,6 +21,7 @@ const BELONGING: Readonly<Record<string, readonly string[]>> = {
   data: ["class", "limit", "layout", "stream"],
   denoiser: [
     ...["k", "m", "proxy", "schedule", "no-tail", "tiles", "tolerance", "components", "rank"],
+    ...["windows", "theta"],
     ...["bandwidth", "draws", "draw-kind", "neighbours", "concentration"],
   ],
   sampler: ["sampler-tolerance"],

@@ -67,7 +67,7 @@ export interface PatchCalibration extends PatchTable {
  * import assert from "node:assert/strict";
  *
  * const set = shapes(30);
- * const target = localFloat64(set, { patch: (sigma) => sigma > 1 ? 7 : 3 });
+ * const target = localFloat64(set, { windows: (sigma) => sigma > 1 ? 7 : 3 });
  * const options = { sigmas: [0.3, 3], patches: [3, 5, 7], count: 1 };
  * const { patches } = await calibratePatches(localFloat64(set), target, options);
  * assert.deepEqual(patches, [3, 7]);

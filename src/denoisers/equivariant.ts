@@ -6,7 +6,7 @@
 import type { Device } from "../compute/device.ts";
 import type { WorkOptions } from "../compute/work_options.ts";
 import type { Dataset } from "../datasets/dataset.ts";
-import { patchSchedule, patchTableFor } from "./patch_schedule.ts";
+import { DEFAULT_WINDOWS, patchSchedule } from "./patch_schedule.ts";
 import type { Patch } from "./patch_schedule.ts";
 import { checkImages, describePatch, windowDenoiser, windowDenoiserFloat64 } from "./windowed.ts";
 import type { StoredWindowDenoiser, WindowDenoiser, WindowModel } from "./windowed.ts";
@@ -23,10 +23,10 @@ export interface EquivariantOptions {
   /** Restrict the data to one class, by number or by name. Default: all classes. */
   readonly class?: number | string;
   /**
-   * The side of the windows: a number, a function of the noise level, a table. `Infinity` takes the whole image, which leaves
-   * equivariance alone. Default: the published table for the data set.
+   * The side of the windows: a number, a function of the noise level, a table, or the name of a published one. `Infinity` takes the
+   * whole image, which leaves equivariance alone. Default {@linkcode DEFAULT_WINDOWS}, whatever the data are.
    */
-  readonly patch?: Patch;
+  readonly windows?: Patch;
   /**
    * Which patches of the images compete: those at all places of the images continued periodically (`circular`), or those that lie
    * inside of them (`interior`), with the query continued periodically in both cases; or, for networks that pad by zeros and so
@@ -57,7 +57,7 @@ export interface EquivariantOptions {
  * - **boundary-broken ELS** (`border`): a window inside of the image competes with patches inside of images, one that an
  *   edge cuts with patches cut by the same edge at the same distance, one in a corner with the same place only;
  *   windows as large as the image leave one place to each pixel, and it is the local denoiser;
- * - **ES** (`patch: Infinity`): equivariant only, the optimal denoiser of the data and all their translates.
+ * - **ES** (`windows: Infinity`): equivariant only, the optimal denoiser of the data and all their translates.
  *
  * The label says if it holds a part of the data only, see `limit`. The cost of an evaluation does not depend on the side of the windows.
  *
@@ -81,7 +81,7 @@ export interface EquivariantOptions {
  * const image = set.values(0), row = width * channels;
  * const moved = [...image.slice(row), ...image.slice(0, row)];
  * using device = await openDevice("wasm");
- * using denoiser = await equivariant(set, device, { patch: 3 });
+ * using denoiser = await equivariant(set, device, { windows: 3 });
  * const x = tensorSpace.from([...image, ...moved], [2, height, width, channels]);
  * const denoised = (await denoiser.denoise(x, 0.5)).mean;
  * const values = await tensorSpace.values(denoised);
@@ -114,7 +114,7 @@ export async function equivariant(
  * import assert from "node:assert/strict";
  *
  * const dataset = new Dataset({ data: Uint8Array.of(0, 255), shape: [1, 2, 1], name: "black and white" });
- * const denoiser = equivariantFloat64(dataset, { patch: 1 });
+ * const denoiser = equivariantFloat64(dataset, { windows: 1 });
  * const [a, b] = (await denoiser.denoise(Float64Array.of(0.3, -2), 1)).mean;
  * assert.ok(Math.abs(a - Math.tanh(0.3)) < 1e-15 && Math.abs(b - Math.tanh(-2)) < 1e-15);
  * ```
@@ -129,10 +129,10 @@ export function equivariantFloat64(
 function equivariantModel(dataset: Dataset, options: EquivariantOptions): WindowModel {
   checkImages(dataset, ACTION);
   const all = options.class === undefined ? dataset : dataset.classSubset(options.class);
-  const { patch = patchTableFor(all.name), dictionary = "circular" } = options;
+  const { windows = DEFAULT_WINDOWS, dictionary = "circular" } = options;
   const [height, width] = all.shape;
   const data = limited(all, options.limit ?? Math.ceil(PAIRS / (height * width) ** 2));
-  const machine = patch === Infinity && dictionary !== "border"
+  const machine = windows === Infinity && dictionary !== "border"
     ? "equivariant denoiser (ES)"
     : dictionary === "border"
     ? "boundary-broken equivariant local denoiser (ELS)"
@@ -143,9 +143,9 @@ function equivariantModel(dataset: Dataset, options: EquivariantOptions): Window
   const inside = dictionary === "interior" ? " inside of images" : "";
   return {
     data,
-    label: `${machine} of ${part}${all.name}, ${describePatch(patch)}${inside}`,
+    label: `${machine} of ${part}${all.name}, ${describePatch(windows)}${inside}`,
     references: REFERENCES,
-    patch: patchSchedule(patch, Math.min(height, width)),
+    patch: patchSchedule(windows, Math.min(height, width)),
     translations: dictionary,
     onProgress: options.onProgress,
   };

@@ -35,7 +35,7 @@ import { exactProxy } from "../retrieval/proxy.ts";
 import type { RetrievalProxy } from "../retrieval/proxy.ts";
 import { MeanRounding } from "../retrieval/rounded_mean.ts";
 import { publishedSizes, subsetSchedule } from "../retrieval/schedule.ts";
-import type { ScheduleName, SizeRange } from "../retrieval/schedule.ts";
+import type { ScheduleName, SizeRange, SizesName } from "../retrieval/schedule.ts";
 import { ScheduledSearch } from "../retrieval/scheduled_search.ts";
 import { subsetOf } from "./_capabilities.ts";
 import type { SubsetAccess } from "./_capabilities.ts";
@@ -71,8 +71,11 @@ export interface GoldenSubsetOptions {
   readonly tolerance?: number;
   /** Items that a certified search finds and keeps for later steps. Default 1024. */
   readonly retained?: number;
-  /** Size of the subset, or its range over the noise levels. Default {@linkcode publishedSizes}. */
-  readonly k?: SizeRange;
+  /**
+   * Size of the subset, its range over the noise levels, or the name of published ones. Default {@linkcode publishedSizes},
+   * `[N/20, N/10]` whatever the data are.
+   */
+  readonly k?: SizeRange | SizesName;
   /** Number of candidates, or its range. Default from the largest `k` to `N/4`. */
   readonly m?: SizeRange;
   /** Which schedule. Default `"described"`. */
@@ -229,10 +232,11 @@ async function scheduled(
   extent: Extent | undefined,
 ): Promise<Chooser> {
   const { count, dimension, shape } = data;
+  const sizes = typeof k === "string" ? publishedSizes(count, k) : k ?? publishedSizes(count);
   const tail = wantsTail ?? (name === "described" && base.store !== undefined);
   const schedule = subsetSchedule(name, {
     count,
-    k: k ?? publishedSizes(count, shape),
+    k: sizes,
     ...(m !== undefined && { m }),
   });
   const pools = shape.length === 3 && poolingSide(shape) !== undefined;

@@ -6,7 +6,7 @@
 import type { Device } from "../compute/device.ts";
 import type { WorkOptions } from "../compute/work_options.ts";
 import type { Dataset } from "../datasets/dataset.ts";
-import { patchSchedule, patchTableFor } from "./patch_schedule.ts";
+import { DEFAULT_WINDOWS, patchSchedule } from "./patch_schedule.ts";
 import type { Patch } from "./patch_schedule.ts";
 import { checkImages, describePatch, windowDenoiser, windowDenoiserFloat64 } from "./windowed.ts";
 import type { StoredWindowDenoiser, WindowDenoiser, WindowModel } from "./windowed.ts";
@@ -19,8 +19,11 @@ const REFERENCES = [
 export interface LocalOptions {
   /** Restrict the data to one class, by number or by name. Default: all classes. */
   readonly class?: number | string;
-  /** The side of the windows: a number, a function of the noise level, a table. Default: the published table for the data set. */
-  readonly patch?: Patch;
+  /**
+   * The side of the windows: a number, a function of the noise level, a table, or the name of a published one, such as
+   * `"mnist-unet"`. Default {@linkcode DEFAULT_WINDOWS}, whatever the data are.
+   */
+  readonly windows?: Patch;
   /** Called now and then during an evaluation with the work that is done and all the work. */
   readonly onProgress?: WorkOptions["onProgress"];
 }
@@ -55,7 +58,7 @@ export interface LocalOptions {
  * const data = Uint8Array.of(0, 0, 255, 255);
  * const dataset = new Dataset({ data, shape: [1, 2, 1], name: "black and white" });
  * using device = await openDevice("wasm");
- * using denoiser = await local(dataset, device, { patch: 1 });
+ * using denoiser = await local(dataset, device, { windows: 1 });
  * const x = tensorSpace.from([0.3, -2], [1, 1, 2, 1]);
  * const denoised = (await denoiser.denoise(x, 1)).mean;
  * const [a, b] = await tensorSpace.values(denoised);
@@ -87,7 +90,7 @@ export async function local(
  *
  * const set = shapes(20);
  * const x = Float64Array.from(set.values(4), (v, i) => v + Math.sin(i));
- * const a = (await localFloat64(set, { patch: 2 * set.shape[0] - 1 }).denoise(x, 1)).mean;
+ * const a = (await localFloat64(set, { windows: 2 * set.shape[0] - 1 }).denoise(x, 1)).mean;
  * const b = (await optimalFloat64(set).denoise(x, 1)).mean;
  * assert.ok(a.every((v, i) => Math.abs(v - b[i]) < 1e-12));
  * ```
@@ -102,12 +105,12 @@ export function localFloat64(
 function localModel(dataset: Dataset, options: LocalOptions): WindowModel {
   checkImages(dataset, "make a local denoiser");
   const data = options.class === undefined ? dataset : dataset.classSubset(options.class);
-  const patch = options.patch ?? patchTableFor(data.name);
+  const { windows = DEFAULT_WINDOWS } = options;
   return {
     data,
-    label: `local denoiser (LS) of ${data.name}, ${describePatch(patch)}`,
+    label: `local denoiser (LS) of ${data.name}, ${describePatch(windows)}`,
     references: REFERENCES,
-    patch: patchSchedule(patch, Math.min(data.shape[0], data.shape[1])),
+    patch: patchSchedule(windows, Math.min(data.shape[0], data.shape[1])),
     translations: "none",
     onProgress: options.onProgress,
   };

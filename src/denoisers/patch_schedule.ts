@@ -96,25 +96,19 @@ export function patchTable(name: PatchTableName): PatchTable {
 }
 
 /**
- * The published table for a data set, by the beginning of its name: that of a U-Net on MNIST, Fashion-MNIST, CelebA, else CIFAR-10.
- *
- * @param name The name of the data set.
- * @returns The name of the table.
+ * The windows that are taken where none are given, whatever the data are: one published table, of a U-Net on CIFAR-10, scaled with
+ * the side of the images. {@linkcode calibratePatches} finds those of the data at hand; it costs an evaluation for each noise
+ * level and side that it tries.
  *
  * @example
  * ```ts
- * import { patchTableFor } from "@closedform/diffusion";
+ * import { DEFAULT_WINDOWS, patchSchedule } from "@closedform/diffusion";
  * import assert from "node:assert/strict";
  *
- * assert.equal(patchTableFor("MNIST train"), "mnist-unet");
- * assert.equal(patchTableFor("my photographs"), "cifar-unet");
+ * assert.equal(patchSchedule(DEFAULT_WINDOWS, 32)(0.5), 5);
  * ```
  */
-export function patchTableFor(name: string): PatchTableName {
-  const plain = name.toLowerCase();
-  const data = (["mnist", "fashion", "celeba"] as const).find((start) => plain.startsWith(start));
-  return `${data ?? "cifar"}-unet`;
-}
+export const DEFAULT_WINDOWS: PatchTableName = "cifar-unet";
 
 /**
  * The side of windows as a function of the noise level: the entry of a table that is nearest in the angle `atan σ`, scaled with the

@@ -35,11 +35,14 @@ const REFERENCES = [
 ];
 
 /** Options of {@linkcode pcaLocality}. */
-export interface PcaLocalityOptions extends Partial<MaskRule>, WorkOptions {
+export interface PcaLocalityOptions extends Partial<Omit<MaskRule, "theta">>, WorkOptions {
   /** Restrict the data to one class, by number or by name. Default: all classes. */
   readonly class?: number | string;
-  /** The threshold `θ` of the mask. Default: {@linkcode publishedTheta} of the data set. */
-  readonly theta?: number;
+  /**
+   * The threshold `θ` of the mask, from 0 to 1, or the name of a published one, see {@linkcode publishedTheta}. Default
+   * {@linkcode DEFAULT_THETA}, whatever the data are.
+   */
+  readonly theta?: number | ThetaName;
   /** The temperature `τ` by which logits are divided. Default 1. */
   readonly temperature?: number;
   /**
@@ -61,47 +64,72 @@ export interface PcaLocality extends StoredDenoiser {
   mask(sigma: number): Promise<Mask>;
 }
 
-/** Thresholds as published, by the beginning of a data set's name: in the code of golden subsets, and in that of PCA locality. */
-const PUBLISHED_THETA: readonly (readonly [string, number, number])[] = [
-  ["mnist", 0.02, 0.005],
-  ["fashion", 0.02, 0.005],
-  ["cifar10", 0.03, 0.05],
-  ["celeba", 0.03, 0.02],
-  ["afhq", 0.04, 0.02],
-  ["imagenet", 0.02, 0.02],
-];
+/** Published thresholds, by their names. */
+const THETAS = {
+  "mnist-golden": 0.02,
+  "mnist-pca": 0.005,
+  "fashion-golden": 0.02,
+  "fashion-pca": 0.005,
+  "cifar10-golden": 0.03,
+  "cifar10-pca": 0.05,
+  "celeba-golden": 0.03,
+  "celeba-pca": 0.02,
+  "afhq-golden": 0.04,
+  "afhq-pca": 0.02,
+  "imagenet-golden": 0.02,
+  "imagenet-pca": 0.02,
+} as const;
+
+/** The name of a published threshold: the data, and whose code, that of golden subsets or that of PCA locality. */
+export type ThetaName = keyof typeof THETAS;
 
 /**
- * The published threshold of the mask for a data set.
+ * The threshold of the mask that is taken where none is given, whatever the data are: the one that both published codes take
+ * for data they do not know.
  *
- * | data | golden subsets | PCA locality |
+ * @example
+ * ```ts
+ * import { DEFAULT_THETA, publishedTheta } from "@closedform/diffusion";
+ * import assert from "node:assert/strict";
+ *
+ * assert.equal(DEFAULT_THETA, publishedTheta("imagenet-golden"));
+ * ```
+ */
+export const DEFAULT_THETA: number = 0.02;
+
+/**
+ * A published threshold of the mask, by its name.
+ *
+ * | data | `-golden` | `-pca` |
  * |---|---|---|
- * | MNIST, Fashion-MNIST | 0.02 | 0.005 |
- * | CIFAR-10 | 0.03 | 0.05 |
- * | CelebA-HQ | 0.03 | 0.02 |
- * | AFHQ | 0.04 | 0.02 |
- * | others | 0.02 | 0.02 |
+ * | `mnist`, `fashion` | 0.02 | 0.005 |
+ * | `cifar10` | 0.03 | 0.05 |
+ * | `celeba` | 0.03 | 0.02 |
+ * | `afhq` | 0.04 | 0.02 |
+ * | `imagenet` | 0.02 | 0.02 |
  *
- * Source: the code of arXiv:2602.16498 and of arXiv:2509.09672.
+ * Source: the code of arXiv:2602.16498 (`-golden`) and of arXiv:2509.09672 (`-pca`).
  *
- * @param name The name of the data set; its beginning counts.
- * @param code Whose code. Default `"golden"`.
+ * @param name The name of the threshold.
  * @returns The threshold `θ`.
+ * @throws {RangeError} If there is none of that name.
  *
  * @example
  * ```ts
  * import { publishedTheta } from "@closedform/diffusion";
  * import assert from "node:assert/strict";
  *
- * assert.equal(publishedTheta("CIFAR-10 train"), 0.03);
- * assert.equal(publishedTheta("CIFAR-10 train", "pca"), 0.05);
- * assert.equal(publishedTheta("two moons"), 0.02);
+ * assert.equal(publishedTheta("cifar10-golden"), 0.03);
+ * assert.equal(publishedTheta("cifar10-pca"), 0.05);
  * ```
  */
-export function publishedTheta(name: string, code: "golden" | "pca" = "golden"): number {
-  const plain = name.toLowerCase().replace(/[^a-z0-9]/g, "");
-  const found = PUBLISHED_THETA.find(([beginning]) => plain.startsWith(beginning));
-  return found?.[code === "golden" ? 1 : 2] ?? 0.02;
+export function publishedTheta(name: ThetaName): number {
+  if (!Object.hasOwn(THETAS, name)) {
+    throw new RangeError(
+      `Cannot look up the threshold ${name}: wanted one of ${Object.keys(THETAS).join(", ")}`,
+    );
+  }
+  return THETAS[name];
 }
 
 /**
@@ -259,8 +287,8 @@ interface Model {
 
 async function makeModel(dataset: Dataset, options: PcaLocalityOptions): Promise<Model> {
   const data = options.class === undefined ? dataset : dataset.classSubset(options.class);
-  const { cache = true, temperature = 1, average } = options;
-  const rule = { ...options, theta: options.theta ?? publishedTheta(data.name) };
+  const { cache = true, temperature = 1, average, theta = DEFAULT_THETA } = options;
+  const rule = { ...options, theta: typeof theta === "string" ? publishedTheta(theta) : theta };
   checkRule(rule);
   const { signal, onProgress } = options;
   const spectrum = options.spectrum ?? await dataSpectrum(data, { cache, signal, onProgress });

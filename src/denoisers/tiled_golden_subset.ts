@@ -12,7 +12,7 @@ import type { AnyTensor } from "../linear_space.ts";
 import { tensorSpace } from "../linear_space.ts";
 import { exactProxy } from "../retrieval/proxy.ts";
 import { publishedSizes, subsetSchedule } from "../retrieval/schedule.ts";
-import type { SizeRange, SubsetSchedule } from "../retrieval/schedule.ts";
+import type { SizeRange, SizesName, SubsetSchedule } from "../retrieval/schedule.ts";
 import { smallest } from "../retrieval/select.ts";
 import { subsetOf } from "./_capabilities.ts";
 import type { Denoiser } from "./denoiser.ts";
@@ -25,8 +25,8 @@ export interface TiledGoldenSubsetOptions {
   readonly tiles?: number;
   /** Pixels around a tile that count in the distances of its items. Default: half the height of a tile. */
   readonly margin?: number;
-  /** Size of each subset, or its range over the noise levels. Default {@linkcode publishedSizes}. */
-  readonly k?: SizeRange;
+  /** Size of each subset, its range over the noise levels, or the name of published ones. Default {@linkcode publishedSizes}. */
+  readonly k?: SizeRange | SizesName;
 }
 
 /**
@@ -56,7 +56,7 @@ export interface TiledGoldenSubsetOptions {
  * const data = Float32Array.of(-1, -1, 1, 1, 1, 1, -1, -1);
  * const set = new Dataset({ data, shape: [2, 2, 1], name: "two images" });
  * using device = await openDevice("wasm");
- * using base = await local(set, device, { patch: 1 });
+ * using base = await local(set, device, { windows: 1 });
  * using tiled = await tiledGoldenSubset(base, set, device, { tiles: 2, margin: 0, k: 1 });
  * const x = tensorSpace.from([0.9, 0.9, 0.9, 0.9], [1, 2, 2, 1]);
  * const y = (await tiled.denoise(x, 1)).mean;
@@ -78,8 +78,9 @@ export async function tiledGoldenSubset(
     );
   }
   const tiles = tilesOf(dataset, options);
-  const k = options.k ?? publishedSizes(count, shape);
-  const schedule = subsetSchedule("described", { count, k, m: count });
+  const { k } = options;
+  const sizes = typeof k === "string" ? publishedSizes(count, k) : k ?? publishedSizes(count);
+  const schedule = subsetSchedule("described", { count, k: sizes, m: count });
   using resources = new DisposableStack();
   const parts: TilePart[] = [];
   for (const tile of tiles) {

@@ -134,37 +134,44 @@ function range(name: string, size: SizeRange, count: number): readonly [number, 
   return [least, most];
 }
 
-/** Data sets of the published code whose subsets are not `[N/20, N/10]`: AFHQ-v2. */
-const EXCEPTION = { side: 64, items: [13_500, 16_500], share: 15 };
+/** The sizes of the published code, by the data they are for: `N` over these. */
+const DIVISORS = { default: [20, 10], afhq: [15, 7.5] } as const;
+
+/** The name of published sizes: those of AFHQ-v2, or of all other data. */
+export type SizesName = keyof typeof DIVISORS;
 
 /**
- * The range of sizes that the published code uses for a data set of this size: `[N/20, N/10]` for
- * MNIST, Fashion-MNIST, CIFAR-10, CelebA-HQ and the classes of ImageNet, but `[N/15, N/7.5]` for AFHQ-v2.
+ * The range of sizes that the published code uses: `[N/20, N/10]` for MNIST, Fashion-MNIST, CIFAR-10, CelebA-HQ and the
+ * classes of ImageNet, and as the default for any data; `[N/15, N/7.5]` for AFHQ-v2, by its name.
  *
  * Source: the code of arXiv:2602.16498.
  *
  * @param count Number of items, `N`.
- * @param shape Shape of an item, such as `[height, width, channels]`.
+ * @param name Whose sizes. Default `"default"`.
  * @returns `[k_min, k_max]`.
- * @throws {RangeError} If there are no items.
+ * @throws {RangeError} If there are no items, or no sizes of that name.
  *
  * @example
  * ```ts
  * import { publishedSizes } from "@closedform/diffusion";
  * import assert from "node:assert/strict";
  *
- * assert.deepEqual(publishedSizes(50_000, [32, 32, 3]), [2500, 5000]);
+ * assert.deepEqual(publishedSizes(50_000), [2500, 5000]);
+ * assert.deepEqual(publishedSizes(15_000, "afhq"), [1000, 2000]);
  * ```
  */
 export function publishedSizes(
   count: number,
-  shape: readonly number[],
+  name: SizesName = "default",
 ): readonly [number, number] {
   if (!(count >= 1)) {
     throw new RangeError(`Cannot choose sizes: received ${count} items, wanted at least 1`);
   }
-  const { side, items: [least, most], share } = EXCEPTION;
-  const isException = shape.length > 1 && shape[0] === side && count >= least && count <= most;
-  const divisor = isException ? share : 20;
-  return [fraction(count, divisor), fraction(count, divisor / 2)];
+  if (!Object.hasOwn(DIVISORS, name)) {
+    throw new RangeError(
+      `Cannot choose sizes: the name is ${name}, wanted one of ${Object.keys(DIVISORS).join(", ")}`,
+    );
+  }
+  const [least, most] = DIVISORS[name];
+  return [fraction(count, least), fraction(count, most)];
 }

@@ -67,7 +67,7 @@ export async function localIsOptimal(): Promise<Report> {
   let worst = 0;
   for (const sigma of SIGMAS) {
     const x = noised(images, 3, sigma, 11);
-    const local = (await localFloat64(images, { patch: 15 }).denoise(x, sigma)).mean;
+    const local = (await localFloat64(images, { windows: 15 }).denoise(x, sigma)).mean;
     worst = Math.max(
       worst,
       largestDifference(local, (await optimalFloat64(images).denoise(x, sigma)).mean),
@@ -96,7 +96,7 @@ export async function localIsOptimal(): Promise<Report> {
  */
 export async function equivariance(): Promise<Report> {
   const images = shapes(4, { size: 8 });
-  const denoiser = equivariantFloat64(images, { patch: 3 });
+  const denoiser = equivariantFloat64(images, { windows: 3 });
   let worst = 0;
   for (const sigma of SIGMAS) {
     const x = noised(images, 1, sigma, 12);
@@ -124,7 +124,7 @@ export async function equivariance(): Promise<Report> {
  */
 export async function equivariantIsOptimal(): Promise<Report> {
   const images = shapes(4, { size: 8 });
-  const denoiser = equivariantFloat64(images, { patch: Infinity });
+  const denoiser = equivariantFloat64(images, { windows: Infinity });
   const exact = optimalFloat64(translatesOf(images));
   let worst = 0;
   for (const sigma of SIGMAS) {
@@ -161,7 +161,7 @@ export async function equivariantIsOptimal(): Promise<Report> {
  */
 export async function mosaicLimit(): Promise<Report> {
   const images = shapes(30, { size: 8 }), radius = 1;
-  const denoiser = localFloat64(images, { patch: 2 * radius + 1 });
+  const denoiser = localFloat64(images, { windows: 2 * radius + 1 });
   const rows = Array.from({ length: images.count }, (_, i) => images.values(i));
   let excess = -Infinity;
   for (const sigma of [0.3, 0.1, 0.03, 0.01]) {

@@ -46,7 +46,7 @@ const { values: options } = parseArgs({
 const samples = Number(options.samples), repeat = Number(options.repeat);
 const threads = navigator.hardwareConcurrency;
 const set = await readCifar10(dataPath("cifar-10-batches-bin"));
-const theta = Number(options.theta ?? publishedTheta(set.name));
+const theta = Number(options.theta ?? publishedTheta("cifar10-golden"));
 const { dimension: d, count } = set;
 
 async function timed<T>(run: () => Promise<T>): Promise<[T, number]> {

@@ -11,7 +11,6 @@ import {
   ddpmGrid,
   openDevice,
   patchSchedule,
-  patchTableFor,
   readCifar10,
   readMnist,
   startNoise,
@@ -94,7 +93,7 @@ for (
   ]
 ) {
   const store = await device.store(set);
-  const windows = patchSchedule(patchTableFor(set.name), set.shape[0]);
+  const windows = patchSchedule("mnist-unet", set.shape[0]);
   console.log(`\nLS, ${set.summary()}, ${samples} samples\n`);
   row([
     "sigma",

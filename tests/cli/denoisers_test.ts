@@ -1,4 +1,4 @@
-import { decodeNpy } from "@closedform/diffusion";
+import { decodeNpy, subsetSchedule } from "@closedform/diffusion";
 import { main } from "@closedform/diffusion/cli";
 import { join } from "@std/path";
 import assert from "node:assert/strict";
@@ -23,7 +23,10 @@ type Spread = { min: number | null; median: number | null; max: number | null };
 interface RunRecord {
   readonly denoiser: string;
   readonly references: readonly string[];
-  readonly steps: readonly { readonly posterior?: Record<string, Spread> }[];
+  readonly steps: readonly {
+    readonly sigma: number;
+    readonly posterior?: Record<string, Spread>;
+  }[];
 }
 
 function parsed(...args: string[]): RunRequest {
@@ -53,6 +56,41 @@ Deno.test("parseOptions() takes a golden subset by sizes, or by a tolerance", ()
   assert.deepEqual([both.subset.tolerance, both.samplerTolerance], [1e-3, 1e-4]);
 });
 
+Deno.test("parseOptions() takes windows, thresholds and sizes by their published names", () => {
+  assert.deepEqual(parsed("--denoiser", "local").pixels, {});
+  const windows = (text: string) => parsed("--denoiser", "equivariant", "--windows", text).pixels;
+  assert.deepEqual([windows("7"), windows("celeba-unet")], [{ windows: 7 }, {
+    windows: "celeba-unet",
+  }]);
+  const theta = (text: string) => parsed("--denoiser", "golden-pca", "--theta", text).pixels;
+  assert.deepEqual([theta("0.1"), theta("cifar10-pca")], [{ theta: 0.1 }, {
+    theta: "cifar10-pca",
+  }]);
+  assert.equal(parsed("--denoiser", "golden", "--k", "afhq").subset.k, "afhq");
+});
+
+Deno.test("sample takes the windows, threshold and sizes that were asked for", async () => {
+  for (
+    const [args, label] of [
+      [["local", "--windows", "mnist-unet"], /windows of mnist-unet/],
+      [["equivariant", "--windows", "5"], /windows of 5x5/],
+      [["golden-local", "--windows", "3"], /windows of 3x3/],
+      [["pca", "--theta", "cifar10-pca"], /theta 0\.05/],
+      [["golden-pca", "--theta", "0.5"], /theta 0\.5/],
+      [["pca"], /theta 0\.02/],
+    ] as const
+  ) {
+    const { record } = await run("--steps", "2", "--limit", "40", "--denoiser", ...args);
+    assert.match(record.denoiser, label);
+  }
+  const sized = await run("--steps", "2", "--denoiser", "golden", "--k", "afhq", "--no-tail");
+  // [N/15, N/7.5] of 300 items.
+  const { sizes } = subsetSchedule("described", { count: 300, k: [20, 40] });
+  for (const { sigma, posterior } of sized.record.steps) {
+    assert.equal(posterior!.subsetSize.max, sizes(sigma).k);
+  }
+});
+
 Deno.test("parseOptions() refuses combinations that make no sense, in one line that says what would", () => {
   const cases = [
     [["--k", "5"], /--k with --denoiser optimal: wanted golden/],
@@ -70,6 +108,14 @@ Deno.test("parseOptions() refuses combinations that make no sense, in one line t
     [["--tolerance", "1"], /--denoiser golden/],
     [["--denoiser", "golden", "--tiles", "2"], /wanted golden-pca or golden-local/],
     [["--denoiser", "golden-pca", "--tiles", "2", "--m", "9"], /--tiles with --m/],
+    [["--windows", "5"], /wanted --denoiser local or equivariant or golden-local/],
+    [["--denoiser", "local", "--windows", "4"], /wanted an odd number of pixels, or one of cifar/],
+    [["--denoiser", "local", "--windows", "mnist"], /--windows mnist: .*mnist-unet/],
+    [["--denoiser", "golden-local", "--theta", "0.1"], /wanted --denoiser pca or golden-pca/],
+    [
+      ["--denoiser", "pca", "--theta", "2"],
+      /--theta 2: wanted a number from 0 to 1, or one of mnist/,
+    ],
   ] as const;
   for (const [args, message] of cases) {
     assert.throws(() => parseOptions([...args]), (error) => {

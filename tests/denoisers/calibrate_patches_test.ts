@@ -24,7 +24,7 @@ testOnDevices(
   "calibratePatches() finds the windows of a local denoiser by what it does",
   (device) =>
     withoutLeaks(async () => {
-      using target = await local(set, device, { patch: wanted });
+      using target = await local(set, device, { windows: wanted });
       using denoiser = await local(set, device);
       const told: number[] = [];
       const found = await calibratePatches(denoiser, target, {
@@ -45,7 +45,7 @@ testOnDevices(
 
 Deno.test("calibratePatches() finds the windows of an equivariant denoiser too", async () => {
   const few = set.take(3);
-  const target = equivariantFloat64(few, { patch: wanted });
+  const target = equivariantFloat64(few, { windows: wanted });
   const found = await calibratePatches(equivariantFloat64(few), target, {
     sigmas: [2],
     patches: [5, 7],
@@ -73,7 +73,7 @@ Deno.test("calibratePatches() takes the smaller side of two that agree alike, an
 });
 
 Deno.test("calibratePatches() by the error takes larger windows while the error does not rise", async () => {
-  const denoiser = localFloat64(set), target = localFloat64(set, { patch: wanted });
+  const denoiser = localFloat64(set), target = localFloat64(set, { windows: wanted });
   const images = shapes(70).subset([60, 61, 62, 63]);
   const options: CalibrationOptions = {
     rule: "error",

@@ -70,7 +70,7 @@ testOnDevices(
       const set = images(6, 6, 7);
       const query = noisy(set, 0.5);
       for (const dictionary of ["circular", "interior", "border"] as const) {
-        const options: EquivariantOptions = { patch: 3, dictionary };
+        const options: EquivariantOptions = { windows: 3, dictionary };
         using denoiser = await equivariant(set, device, options);
         const x = tensorSpace.from(query, [1, 6, 7, 1]);
         const denoised = (await denoiser.denoise(x, 0.5)).mean;
@@ -96,7 +96,7 @@ Deno.test("equivariantFloat64() of whole images is the optimal denoiser of all t
     for (const sigma of [3, 0.4]) {
       const exact = (await optimalFloat64(translates(set)).denoise(x, sigma)).mean;
       for (const patch of [Math.max(height, width) | 1, Infinity]) {
-        const denoiser = equivariantFloat64(set, { patch });
+        const denoiser = equivariantFloat64(set, { windows: patch });
         assertClose((await denoiser.denoise(x, sigma)).mean, exact, FLOAT64, `${height} ${patch}`);
       }
     }
@@ -119,7 +119,7 @@ testOnDevices(
         name: "moved",
       });
       const run = async (data: Dataset, values: Float32Array) => {
-        using denoiser = await equivariant(data, device, { patch: 5 });
+        using denoiser = await equivariant(data, device, { windows: 5 });
         const x = tensorSpace.from(values, [1, 6, 8, 1]);
         const denoised = (await denoiser.denoise(x, 0.4)).mean;
         const out = Float32Array.from(await tensorSpace.values(denoised));
@@ -142,15 +142,15 @@ testOnDevices(
       const x = tensorSpace.from(noisy(set, 0.6), [1, 5, 5, 1]);
       const state = Float64Array.from(noisy(set, 0.6));
       for (const patch of [5, 7, 9, Infinity]) {
-        const options = { patch, dictionary: "border" } as const;
+        const options = { windows: patch, dictionary: "border" } as const;
         assertClose(
           (await equivariantFloat64(set, options).denoise(state, 0.6)).mean,
-          (await localFloat64(set, { patch }).denoise(state, 0.6)).mean,
+          (await localFloat64(set, { windows: patch }).denoise(state, 0.6)).mean,
           FLOAT64,
           `float64, patch ${patch}`,
         );
         using broken = await equivariant(set, device, options);
-        using same = await local(set, device, { patch });
+        using same = await local(set, device, { windows: patch });
         const [a, b] = [(await broken.denoise(x, 0.6)).mean, (await same.denoise(x, 0.6)).mean];
         assertClose(
           await tensorSpace.values(a),
@@ -167,19 +167,19 @@ testOnDevices(
 Deno.test("equivariantFloat64() tends to its mean from pure noise", async () => {
   const set = images(4, 6, 5);
   for (const dictionary of ["circular", "interior", "border"] as const) {
-    const denoiser = equivariantFloat64(set, { patch: 3, dictionary });
+    const denoiser = equivariantFloat64(set, { windows: 3, dictionary });
     const sigma = 1e7;
     const denoised = (await denoiser.denoise(Float64Array.from(noisy(set, sigma)), sigma)).mean;
     // The difference is of the order of the number of pixels in a window over sigma.
     assertClose(denoised, denoiser.mean!(), 1e-5, dictionary);
   }
-  const [first, ...rest] = equivariantFloat64(set, { patch: 3 }).mean!();
+  const [first, ...rest] = equivariantFloat64(set, { windows: 3 }).mean!();
   assertClose(rest, new Float64Array(29).fill(first), FLOAT64, "the same everywhere");
 });
 
 Deno.test("equivariant() says how many images it holds, taken evenly", async () => {
   const set = images(100, 4, 4);
-  const few = equivariantFloat64(set, { limit: 25, patch: 3 });
+  const few = equivariantFloat64(set, { limit: 25, windows: 3 });
   assert.equal(few.count, 25);
   assert.equal(
     few.label,
@@ -189,7 +189,7 @@ Deno.test("equivariant() says how many images it holds, taken evenly", async () 
   const x = Float64Array.from(noisy(set, 1));
   assert.deepEqual(
     (await few.denoise(x, 1)).mean,
-    (await equivariantFloat64(every, { patch: 3 }).denoise(x, 1)).mean,
+    (await equivariantFloat64(every, { windows: 3 }).denoise(x, 1)).mean,
   );
   const zeros = (count: number, side: number) =>
     new Dataset({ data: new Uint8Array(count * side ** 2), shape: [side, side, 1], name: "zeros" });
@@ -197,11 +197,11 @@ Deno.test("equivariant() says how many images it holds, taken evenly", async () 
   assert.equal(equivariantFloat64(zeros(1100, 32), { limit: Infinity }).count, 1100);
   assert.equal(equivariantFloat64(zeros(1100, 8)).count, 1100);
   assert.match(
-    equivariantFloat64(zeros(2, 8), { patch: Infinity }).label,
+    equivariantFloat64(zeros(2, 8), { windows: Infinity }).label,
     /^equivariant denoiser \(ES\) of zeros, windows that hold the image/,
   );
   assert.match(
-    equivariantFloat64(zeros(2, 8), { patch: 3, dictionary: "border" }).label,
+    equivariantFloat64(zeros(2, 8), { windows: 3, dictionary: "border" }).label,
     /^boundary-broken/,
   );
 });
@@ -212,7 +212,7 @@ testOnDevices(
   (device) =>
     withoutLeaks(async () => {
       const set = images(9, 6, 6);
-      using denoiser = await equivariant(set, device, { patch: 3 });
+      using denoiser = await equivariant(set, device, { windows: 3 });
       const x = tensorSpace.from(noisy(set, 1, 2), [2, 6, 6, 1]);
       const region = { top: 2, left: 1, height: 3, width: 4 };
       const subsets = [
@@ -220,7 +220,7 @@ testOnDevices(
         { rows: Uint32Array.of(0, 1, 2), logWeights: Float64Array.of(0, 1, -1) },
       ];
       const part = await subsetOf(denoiser, "test").denoiseOn(x, 1, subsets, { region });
-      const expected = await subsetOf(equivariantFloat64(set, { patch: 3 }), "test")
+      const expected = await subsetOf(equivariantFloat64(set, { windows: 3 }), "test")
         .denoiseOn(Float64Array.from(noisy(set, 1, 2)), 1, subsets, { region });
       assertClose(await tensorSpace.values(part), expected, 1e-5, "region");
       tensorSpace.dispose(x, part);
@@ -235,7 +235,7 @@ if (hasData("mnist")) {
     (device) =>
       withoutLeaks(async () => {
         for (const dictionary of ["circular", "border"] as const) {
-          const part = mnist.take(2), options = { patch: 11, dictionary };
+          const part = mnist.take(2), options = { windows: 11, dictionary };
           using denoiser = await equivariant(part, device, options);
           const query = noisy(mnist, 0.3);
           const x = tensorSpace.from(query, [1, ...mnist.shape]);
@@ -258,7 +258,7 @@ testOnDevices(
       const set = images(device.kind === "wasm" ? 1500 : 60, 28, 28);
       const told: number[] = [];
       const onProgress = (done: number, all: number) => told.push(done / all);
-      using denoiser = await equivariant(set, device, { patch: 7, onProgress });
+      using denoiser = await equivariant(set, device, { windows: 7, onProgress });
       const x = tensorSpace.from(noisy(set, 1), [1, 28, 28, 1]);
       const abort = new AbortController(), reason = new RangeError("enough");
       const work = denoiser.denoise(x, 1, { signal: abort.signal });
@@ -281,11 +281,11 @@ testOnDevices(
       const set = images(3, 4, 4);
       await assert.rejects(equivariant(moons(10), device), TypeError);
       await assert.rejects(equivariant(set, device, { class: 1 }), RangeError);
-      await assert.rejects(equivariant(set, device, { patch: 2 }), RangeError);
+      await assert.rejects(equivariant(set, device, { windows: 2 }), RangeError);
       for (const limit of [0, 1.5, -1, NaN]) {
         await assert.rejects(equivariant(set, device, { limit }), RangeError);
       }
-      using denoiser = await equivariant(set, device, { patch: 5, dictionary: "interior" });
+      using denoiser = await equivariant(set, device, { windows: 5, dictionary: "interior" });
       const x = tensorSpace.from(noisy(set, 1), [1, 4, 4, 1]);
       await assert.rejects(denoiser.denoise(x, 1), RangeError);
       x.dispose();

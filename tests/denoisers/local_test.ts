@@ -2,6 +2,7 @@ import type { AnyTensor } from "@closedform/diffusion";
 import {
   Dataset,
   ddpmGrid,
+  DEFAULT_WINDOWS,
   local,
   localFloat64,
   moons,
@@ -50,7 +51,7 @@ testOnDevices(
   (device) =>
     withoutLeaks(async () => {
       const patch = (sigma: number) => sigma > 1 ? 5 : 3;
-      for (const options of [{ patch }, { patch, class: 1 }]) {
+      for (const options of [{ windows: patch }, { windows: patch, class: 1 }]) {
         using denoiser = await local(set, device, options);
         const data = options.class === undefined ? set : set.classSubset(1);
         assert.equal(denoiser.count, data.count);
@@ -87,7 +88,7 @@ Deno.test("localFloat64() with windows that cover the image is the optimal denoi
     const exact = (await optimalFloat64(set).denoise(x, sigma)).mean;
     for (const patch of [13, Infinity]) {
       assertClose(
-        (await localFloat64(set, { patch }).denoise(x, sigma)).mean,
+        (await localFloat64(set, { windows: patch }).denoise(x, sigma)).mean,
         exact,
         1e-12,
         `${patch}`,
@@ -101,14 +102,14 @@ testOnDevices(
   "local() denoises on subsets and regions",
   (device) =>
     withoutLeaks(async () => {
-      using denoiser = await local(set, device, { patch: 3 });
+      using denoiser = await local(set, device, { windows: 3 });
       const x = tensorSpace.from(noisy(2, 1), [2, ...set.shape]);
       const subsets = [
         { rows: Uint32Array.of(4, 50, 9) },
         { rows: Uint32Array.of(7, 8), logWeights: Float64Array.of(0, 2) },
       ];
       const region = { top: 1, left: 2, height: 3, width: 2 };
-      const exact = localFloat64(set, { patch: 3 });
+      const exact = localFloat64(set, { windows: 3 });
       const state = Float64Array.from(noisy(2, 1));
       // Rounding of a few nats over some 27 numbers.
       const tolerance = 1e-4;
@@ -153,19 +154,17 @@ testOnDevices(
     }),
 );
 
-Deno.test("local() takes the published windows of its data set, scaled to its images", () => {
-  const named = (name: string) =>
-    new Dataset({ data: new Uint8Array(2 * 28 * 28), shape: [28, 28, 1], name });
-  const mnist = localFloat64(named("mnist train"));
-  assert.equal(mnist.label, "local denoiser (LS) of mnist train, windows of mnist-unet, float64");
-  for (const sigma of ddpmGrid(10).sigmas.slice(0, 10)) {
-    assert.equal(mnist.patch(sigma), patchSchedule("mnist-unet", 28)(sigma));
-    assert.equal(
-      localFloat64(named("photos")).patch(sigma),
-      patchSchedule("cifar-unet", 28)(sigma),
-    );
+Deno.test("local() takes one constant table by default and others by their name, scaled to its images", () => {
+  const set28 = new Dataset({ data: new Uint8Array(2 * 28 * 28), shape: [28, 28, 1], name: "two" });
+  for (const windows of [undefined, "cifar-unet", "mnist-unet"] as const) {
+    const denoiser = localFloat64(set28, { windows });
+    const table = windows ?? DEFAULT_WINDOWS;
+    assert.equal(denoiser.label, `local denoiser (LS) of two, windows of ${table}, float64`);
+    for (const sigma of ddpmGrid(10).sigmas.slice(0, 10)) {
+      assert.equal(denoiser.patch(sigma), patchSchedule(table, 28)(sigma));
+    }
   }
-  assert.match(localFloat64(set, { patch: 5 }).label, /windows of 5x5/);
+  assert.match(localFloat64(set, { windows: 5 }).label, /windows of 5x5/);
 });
 
 testOnDevices(
@@ -191,16 +190,18 @@ testOnDevices(devices, "local() refuses what it cannot do", (device) =>
   withoutLeaks(async () => {
     await assert.rejects(local(moons(10), device), TypeError);
     await assert.rejects(local(set, device, { class: 7 }), RangeError);
-    await assert.rejects(local(set, device, { patch: 4 }), RangeError);
+    await assert.rejects(local(set, device, { windows: 4 }), RangeError);
     assert.throws(() => localFloat64(moons(10)), TypeError);
-    using denoiser = await local(set, device, { patch: () => 2 });
+    using denoiser = await local(set, device, { windows: () => 2 });
     const x = tensorSpace.from(noisy(1, 1), [1, ...set.shape]);
     await assert.rejects(denoiser.denoise(x, 1), RangeError);
     await assert.rejects(denoiser.denoise(x, -1), RangeError);
     const wrong = tensorSpace.from([1, 2], [1, 2]);
     await assert.rejects(denoiser.denoise(wrong, 1), TypeError);
     await assert.rejects(
-      Promise.resolve().then(() => localFloat64(set, { patch: 3 }).denoise(Float64Array.of(1), 1)),
+      Promise.resolve().then(() =>
+        localFloat64(set, { windows: 3 }).denoise(Float64Array.of(1), 1)
+      ),
       TypeError,
     );
     tensorSpace.dispose(x, wrong);

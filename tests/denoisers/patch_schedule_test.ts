@@ -1,10 +1,4 @@
-import {
-  ddpmGrid,
-  PATCH_TABLES,
-  patchSchedule,
-  patchTable,
-  patchTableFor,
-} from "@closedform/diffusion";
+import { ddpmGrid, PATCH_TABLES, patchSchedule, patchTable } from "@closedform/diffusion";
 import type { PatchTableName } from "@closedform/diffusion";
 import assert from "node:assert/strict";
 
@@ -73,12 +67,6 @@ Deno.test("patchSchedule() scales published tables with the side of the images, 
   assert.equal(patchSchedule(Infinity, 64)(1), Infinity);
   assert.equal(patchSchedule((sigma) => sigma > 1 ? 9 : 3, 64)(2), 9);
   assert.equal(patchSchedule({ sigmas: [1], patches: [5] }, 64)(1), 5);
-});
-
-Deno.test("patchTableFor() knows data sets by the beginning of their names", () => {
-  assert.equal(patchTableFor("mnist train"), "mnist-unet");
-  assert.equal(patchTableFor("Fashion-MNIST"), "fashion-unet");
-  assert.equal(patchTableFor("cifar10 train, class frog"), "cifar-unet");
 });
 
 Deno.test("patchSchedule() refuses what is no schedule", () => {

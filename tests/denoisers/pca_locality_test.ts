@@ -14,7 +14,7 @@ import {
   startNoise,
   tensorSpace,
 } from "@closedform/diffusion";
-import type { MaskRule, PcaLocalityOptions, Spectrum } from "@closedform/diffusion";
+import type { MaskRule, PcaLocalityOptions, Spectrum, ThetaName } from "@closedform/diffusion";
 import * as tf from "@tensorflow/tfjs-core";
 import assert from "node:assert/strict";
 import { dataPath, hasData } from "../_helpers/data.ts";
@@ -415,19 +415,11 @@ Deno.test({
   },
 });
 
-Deno.test("publishedTheta() is the published table", () => {
-  const names = [
-    "MNIST",
-    "Fashion-MNIST",
-    "CIFAR-10",
-    "CelebA-HQ",
-    "AFHQ-v2",
-    "ImageNet-1K",
-    "moons",
-  ];
-  assert.deepEqual(names.map((name) => publishedTheta(name)), [.02, .02, .03, .03, .04, .02, .02]);
-  assert.deepEqual(
-    names.map((name) => publishedTheta(name, "pca")),
-    [.005, .005, .05, .02, .02, .02, .02],
-  );
+Deno.test("publishedTheta() is the published table, by exact names", () => {
+  const data = ["mnist", "fashion", "cifar10", "celeba", "afhq", "imagenet"] as const;
+  const golden = data.map((name) => publishedTheta(`${name}-golden`));
+  assert.deepEqual(golden, [.02, .02, .03, .03, .04, .02]);
+  const pca = data.map((name) => publishedTheta(`${name}-pca`));
+  assert.deepEqual(pca, [.005, .005, .05, .02, .02, .02]);
+  assert.throws(() => publishedTheta("CIFAR-10" as ThetaName), /wanted one of mnist-golden, /);
 });

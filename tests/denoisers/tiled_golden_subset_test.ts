@@ -38,7 +38,7 @@ testOnDevices(
   (device) =>
     withoutLeaks(async () => {
       using base = await optimal(set, device);
-      using whole = await local(set, device, { patch: 2 * SIDE - 1 });
+      using whole = await local(set, device, { windows: 2 * SIDE - 1 });
       using tiled = await tiledGoldenSubset(whole, set, device, { tiles: 1, k: 12 });
       using golden = await goldenSubset(base, set, device, { k: 12, proxy: "exact", tail: false });
       for (const sigma of [10, 0.5, 0.05]) {
@@ -66,13 +66,13 @@ testOnDevices(
   (device) =>
     withoutLeaks(async () => {
       const patch = 3, margin = 1, k = 7, sigma = 0.6;
-      using base = await local(set, device, { patch });
+      using base = await local(set, device, { windows: patch });
       using tiled = await tiledGoldenSubset(base, set, device, { tiles: 2, margin, k });
       const queries = queriesAt(sigma);
       const x = tensorSpace.from(queries, [2, ...set.shape]);
       const y = (await tiled.denoise(x, sigma)).mean;
       const values = await tensorSpace.values(y);
-      const oracle = localFloat64(set, { patch });
+      const oracle = localFloat64(set, { windows: patch });
       // 9 pixels make tiles of 4 and 5.
       for (const [top, bottom] of [[0, 4], [4, 9]]) {
         for (const [left, right] of [[0, 4], [4, 9]]) {
@@ -120,7 +120,7 @@ testOnDevices(
   "tiledGoldenSubset() of all items is its base, local or by PCA",
   (device) =>
     withoutLeaks(async () => {
-      using windows = await local(set, device, { patch: 5 });
+      using windows = await local(set, device, { windows: 5 });
       using masks = await pcaLocality(set, device, { cache: false });
       for (const base of [windows, masks]) {
         using tiled = await tiledGoldenSubset(base, set, device, { tiles: 3, k: set.count });
@@ -148,7 +148,7 @@ testOnDevices(
   "tiledGoldenSubset() refuses what makes no sense and hears a signal",
   (device) =>
     withoutLeaks(async () => {
-      using base = await local(set, device, { patch: 3 });
+      using base = await local(set, device, { windows: 3 });
       for (
         const options of [{ tiles: 0 }, { tiles: 10 }, { tiles: 1.5 }, { margin: -1 }, { k: 91 }]
       ) {

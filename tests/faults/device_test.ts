@@ -44,7 +44,7 @@ const SCANS: Record<string, (device: Device) => Promise<Denoiser<AnyTensor>>> = 
   "goldenSubset()": async (device) =>
     await goldenSubset(await optimal(images, device), images, device),
   "pcaLocality()": (device) => pcaLocality(images, device, { cache: false }),
-  "equivariant()": (device) => equivariant(images, device, { patch: 3 }),
+  "equivariant()": (device) => equivariant(images, device, { windows: 3 }),
 };
 
 /** Samples on and on, until the device fails; which `fault` makes it do after so many milliseconds and steps; the error, and how long it took to come. */

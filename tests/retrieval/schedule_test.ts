@@ -66,13 +66,15 @@ Deno.test("subsetSchedule() refuses sizes that make no sense", () => {
 
 Deno.test("publishedSizes() is the published table", () => {
   const cases = [
-    [60_000, [28, 28, 1], [3000, 6000]],
-    [50_000, [32, 32, 3], [2500, 5000]],
-    [30_000, [64, 64, 3], [1500, 3000]],
-    [15_000, [64, 64, 3], [1000, 2000]],
-    [1200, [64, 64, 3], [60, 120]],
-    [4, [2], [1, 1]],
+    [60_000, "default", [3000, 6000]],
+    [50_000, "default", [2500, 5000]],
+    [15_000, "default", [750, 1500]],
+    [15_000, "afhq", [1000, 2000]],
+    [1200, "default", [60, 120]],
+    [4, "default", [1, 1]],
   ] as const;
-  for (const [count, shape, k] of cases) assert.deepEqual(publishedSizes(count, shape), k);
-  assert.throws(() => publishedSizes(0, [2]), RangeError);
+  for (const [count, name, k] of cases) assert.deepEqual(publishedSizes(count, name), k);
+  assert.deepEqual(publishedSizes(4000), publishedSizes(4000, "default"));
+  assert.throws(() => publishedSizes(0), RangeError);
+  assert.throws(() => publishedSizes(9, "cifar" as "afhq"), /name is cifar, wanted one of default/);
 });
