@@ -13,8 +13,8 @@ export const FLOAT64: Record<
   () => Promise<Denoiser<Float64Array>> | Denoiser<Float64Array>
 > = {
   optimalFloat64: () => m.optimalFloat64(points),
-  localFloat64: () => m.localFloat64(images, { patch: 3 }),
-  equivariantFloat64: () => m.equivariantFloat64(images, { patch: 3 }),
+  localFloat64: () => m.localFloat64(images, { windows: 3 }),
+  equivariantFloat64: () => m.equivariantFloat64(images, { windows: 3 }),
   pcaLocalityFloat64: () => m.pcaLocalityFloat64(points, { cache: false }),
   wienerFloat64: () => m.wienerFloat64(points),
   gaussianFloat64: () => m.gaussianFloat64(law),
@@ -33,8 +33,8 @@ export function onTensors(device: m.Device): Record<string, () => Promise<Denois
   const exact = () => m.optimal(points, device);
   return {
     optimal: exact,
-    local: () => m.local(images, device, { patch: 3 }),
-    equivariant: () => m.equivariant(images, device, { patch: 3 }),
+    local: () => m.local(images, device, { windows: 3 }),
+    equivariant: () => m.equivariant(images, device, { windows: 3 }),
     pcaLocality: () => m.pcaLocality(points, device, { cache: false }),
     wiener: () => m.wiener(points, device),
     gaussian: () => m.gaussian(law, device),
