@@ -70,6 +70,10 @@ Deno.test("the README's picture is what its command makes", () =>
       [join(folder, "trajectory.png"), join(ROOT, picture)].map((path) => Jimp.read(path)),
     );
     assert.deepEqual([shown.width, shown.height], [made.width, made.height]);
+    // Images are square, three times two of them below each other: what the words count as columns is what is there.
+    const [, words] = /!\[[^\]]*?(\w+) columns[^\]]*\]/.exec(text)!;
+    const numbers = ["nine", "ten", "eleven", "twelve"];
+    assert.equal(numbers.indexOf(words) + 9, Math.round(6 * made.width / made.height));
     // Devices agree to float32 rounding, which can move an 8-bit level by one.
     const far = made.bitmap.data.reduce(
       (most, v, i) => Math.max(most, Math.abs(v - shown.bitmap.data[i])),

@@ -28,7 +28,7 @@ const LEVELS = 11;
 /**
  * A trajectory from left to right, at eleven of its noise levels at most.
  *
- * Images: for each of the first six samples the state, and below it what the denoiser last made of it. Points: all
+ * Images: for each of the first six samples the state, and below it what the denoiser makes of it. Points: all
  * states at each level. States are divided by `√(1+σ²)`, as a process that preserves the variance has them.
  *
  * @param trajectory What `sample()` returns if it is asked for the trajectory.
@@ -63,7 +63,7 @@ export async function trajectoryImage(
       points.map(({ x }) => scatterImage(x, { dimension, size: 256, ...(data && { data }) })),
     );
   }
-  return imageGrid(rowsOf(points, dimension, range), {
+  return imageGrid(rowsOf(points, dimension), {
     shape,
     columns: points.length,
     ...(range && { range }),
@@ -74,7 +74,6 @@ export async function trajectoryImage(
 function rowsOf(
   points: readonly TrajectoryPoint[],
   dimension: number,
-  [black, white]: readonly [number, number] = [-1, 1],
 ): number[] {
   const count = Math.min(IMAGES, points[0].x.length / dimension);
   const rows: number[] = [];
@@ -84,8 +83,7 @@ function rowsOf(
       for (let c = from; c < to; c++) rows.push(x[c]);
     }
     for (const { denoised } of points) {
-      // Before the first step there is no estimate: its place stays mid-grey.
-      for (let c = from; c < to; c++) rows.push(denoised ? denoised[c] : (black + white) / 2);
+      for (let c = from; c < to; c++) rows.push(denoised[c]);
     }
   }
   return rows;
@@ -105,7 +103,7 @@ async function drawnStates(
     states.push({
       sigma,
       x: await decode(Float32Array.from(x, (v) => v / scale)),
-      ...(denoised && { denoised: await decode(Float32Array.from(denoised)) }),
+      denoised: await decode(Float32Array.from(denoised)),
     });
   }
   return states;

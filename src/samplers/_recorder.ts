@@ -4,7 +4,7 @@
  * @module
  */
 import { sizeOf } from "../_shape.ts";
-import type { PosteriorFacts, Sigma } from "../compute/posterior.ts";
+import type { EvaluateOptions, PosteriorFacts, Sigma } from "../compute/posterior.ts";
 import type { Denoiser } from "../denoisers/denoiser.ts";
 import type { StateSpace } from "../linear_space.ts";
 import type { SampleResult, StepRecord, TrajectoryPoint } from "./sample.ts";
@@ -17,7 +17,15 @@ type Facts = { [K in keyof PosteriorFacts]?: Float64Array | Uint32Array };
 interface Frame {
   sigma: number;
   readonly x: Numbers;
-  readonly denoised?: Numbers;
+  readonly denoised: Numbers;
+}
+
+/** The latest state of the batch at hand, as long as it waits for its denoiser output. */
+interface Waiting<X> {
+  /** The state itself, to know it again. */
+  readonly state: X;
+  readonly sigma: number;
+  readonly frame: Frame;
 }
 
 /** A step of all batches. Batches may take different numbers of steps, if a sampler adapts them. */
@@ -36,6 +44,8 @@ export class Recorder<X> {
   /** The last denoiser outputs. */
   readonly denoised: Numbers;
   readonly #frames?: Frame[];
+  /** Of a trajectory, the denoised end states of batches that have ended. */
+  readonly #last?: Numbers;
   readonly #steps: Step[] = [];
   /** Facts by the level of the grid, and the first rows of the batches that they are of. */
   readonly #facts = new Map<number, { facts: Facts; batches: Set<number> }>();
@@ -50,6 +60,10 @@ export class Recorder<X> {
   #latest?: SamplerStep<X>;
   #taken = 0;
   #before = 0;
+  /** What a trajectory needs: the denoiser, the samples of the batch at hand, and the state without an output yet. */
+  #denoiser?: Denoiser<X>;
+  #evaluate: EvaluateOptions = {};
+  #waiting?: Waiting<X>;
 
   constructor(
     readonly space: StateSpace<X>,
@@ -61,11 +75,17 @@ export class Recorder<X> {
     this.#dimension = sizeOf(shape);
     this.x = space.numbers(count * this.#dimension);
     this.denoised = space.numbers(count * this.#dimension);
-    if (trajectory) this.#frames = [];
+    if (!trajectory) return;
+    this.#frames = [];
+    this.#last = space.numbers(count * this.#dimension);
   }
 
-  /** The same denoiser, which also keeps the facts of the latest evaluation of all rows at each level of the grid. */
+  /**
+   * The same denoiser, which also keeps the facts of the latest evaluation of all rows at each level of the grid, and
+   * for a trajectory the output at each of its states.
+   */
   watch(denoiser: Denoiser<X>): Denoiser<X> {
+    this.#denoiser = denoiser;
     const { label, references, shape, space } = denoiser;
     return {
       label,
@@ -76,17 +96,20 @@ export class Recorder<X> {
         const denoised = await denoiser.denoise(x, sigma, options);
         const { mean: _, ...facts } = denoised;
         this.#keepFacts(sigma, facts);
+        const waiting = this.#waiting;
+        if (x === waiting?.state && sigma === waiting.sigma) await this.#pair(denoised.mean);
         return denoised;
       },
     };
   }
 
-  /** Begins a batch. */
-  async start(x: X, first: number, rows: number): Promise<void> {
+  /** Begins a batch, whose rows are some samples. */
+  async start(x: X, first: number, rows: number, evaluate: EvaluateOptions): Promise<void> {
+    this.#evaluate = evaluate;
     [this.#first, this.#rows, this.#taken] = [first, rows, 0];
     this.#batches++;
     this.#latest = undefined;
-    if (this.#frames) this.#place(this.#frame(0, this.sigmas[0]).x, await this.space.values(x));
+    if (this.#frames) await this.#wait(x, await this.space.values(x), this.sigmas[0]);
     this.resume();
   }
 
@@ -107,20 +130,58 @@ export class Recorder<X> {
     // A sampler that adapts its steps may stop early, and says so; of others the end is known.
     const mayBeLast = at.convergence || at.sigma === this.sigmas[this.sigmas.length - 1];
     if (!mayBeLast && !this.#frames) return;
+    await this.#settle();
     const [x, denoised] = await Promise.all([
       this.space.values(at.x),
       this.space.values(at.denoised),
     ]);
     this.#place(this.x, x);
     this.#place(this.denoised, denoised);
-    if (!this.#frames) return;
-    const frame = this.#frame(this.#taken, at.sigma);
-    this.#place(frame.x, x);
-    this.#place(frame.denoised!, denoised);
+    if (this.#frames) await this.#wait(at.x, x, at.sigma);
+  }
+
+  /** Puts a state into its frame, where it waits for the denoiser to be called on it. */
+  async #wait(state: X, values: ArrayLike<number>, sigma: number): Promise<void> {
+    const frame = this.#frame(this.#taken, sigma);
+    this.#place(frame.x, values);
+    this.#waiting = { state, sigma, frame };
+    // Without noise, a state is its own denoised image.
+    if (sigma === 0) await this.#pair(state);
+  }
+
+  /** Takes in the denoiser's output on the state that waits for it. */
+  async #pair(mean: X): Promise<void> {
+    const { frame } = this.#waiting!;
+    this.#waiting = undefined;
+    this.#place(frame.denoised, await this.space.values(mean));
+  }
+
+  /** Calls the denoiser on a state that the sampler did not call it on. */
+  async #settle(): Promise<void> {
+    if (!this.#waiting) return;
+    const { frame, sigma } = this.#waiting;
+    const { space } = this, [begin, end] = this.#ends();
+    const x = space.from(frame.x.subarray(begin, end), [this.#rows, ...this.#denoiser!.shape]);
+    try {
+      const { mean } = await this.#denoiser!.denoise(x, sigma, this.#evaluate);
+      try {
+        await this.#pair(mean);
+      } finally {
+        space.dispose(mean);
+      }
+    } finally {
+      space.dispose(x);
+    }
+  }
+
+  /** Where the numbers of the batch at hand begin and end. */
+  #ends(): [begin: number, end: number] {
+    return [this.#first * this.#dimension, (this.#first + this.#rows) * this.#dimension];
   }
 
   /** Ends a batch. */
-  end(): void {
+  async end(): Promise<void> {
+    await this.#settle();
     const end = (this.#first + this.#rows) * this.#dimension;
     const bad = this.x.subarray(0, end).findIndex((v) => !Number.isFinite(v));
     if (bad >= 0) {
@@ -135,9 +196,10 @@ export class Recorder<X> {
     this.#calls += calls;
     if (convergence) this.#convergence.push(convergence);
     // A batch that took fewer steps than others stays where it ended.
-    for (const frame of this.#frames?.slice(this.#taken + 1) ?? []) {
-      this.#stay(frame, this.#first, end);
-    }
+    if (!this.#frames) return;
+    const [begin] = this.#ends(), last = this.#frames[this.#taken];
+    this.#last!.set(last.denoised.subarray(begin, end), begin);
+    for (const frame of this.#frames.slice(this.#taken + 1)) this.#stay(frame, begin, end);
   }
 
   /** What is known at the end of the run, beside the end states. */
@@ -174,18 +236,17 @@ export class Recorder<X> {
     const frames = this.#frames!;
     if (!frames[k]) {
       const room = () => this.space.numbers(this.count * this.#dimension);
-      frames[k] = { sigma, x: room(), ...(k > 0 && { denoised: room() }) };
-      this.#stay(frames[k], 0, this.#first * this.#dimension);
+      frames[k] = { sigma, x: room(), denoised: room() };
+      // Every batch writes its own start.
+      if (k > 0) this.#stay(frames[k], 0, this.#first * this.#dimension);
     }
     frames[k].sigma = Math.max(frames[k].sigma, sigma);
     return frames[k];
   }
 
   #stay({ x, denoised }: Frame, begin: number, end: number): void {
-    // The start of every batch is written into frame 0 itself.
-    if (!denoised) return;
     x.set(this.x.subarray(begin, end), begin);
-    denoised.set(this.denoised.subarray(begin, end), begin);
+    denoised.set(this.#last!.subarray(begin, end), begin);
   }
 
   #place(target: Numbers, values: ArrayLike<number>): void {

@@ -56,7 +56,10 @@ export interface SampleOptions {
   readonly init?: ArrayLike<number>;
   /** Samples per denoiser call. Default 64. It does not change the samples. */
   readonly batchSize?: number;
-  /** Whether to keep all states on the way. Default false. */
+  /**
+   * Whether to keep all states on the way, and what the denoiser makes of each. Where a sampler did not call it on a state,
+   * it is called once more, which no count shows. Default false.
+   */
   readonly trajectory?: boolean;
   /** Cancels the run, which then rejects with `signal.reason`. So does the Stop button of a notebook. */
   readonly signal?: AbortSignal;
@@ -90,12 +93,12 @@ export interface StepRecord {
 
 /** A state on the way, of all samples. */
 export interface TrajectoryPoint {
-  /** Its noise level. */
+  /** Its noise level; of batches that a method with steps of its own took to different ones, the largest. */
   readonly sigma: number;
   /** The states, `count` rows. */
   readonly x: Float32Array | Float64Array;
-  /** What the denoiser last made of them; of the start state, nothing yet. */
-  readonly denoised?: Float32Array | Float64Array;
+  /** What the denoiser makes of them, `D(x, σ)`: the states themselves at noise level 0. */
+  readonly denoised: Float32Array | Float64Array;
 }
 
 /** What {@linkcode sample} returns. It shows itself at the end of a notebook cell. */
@@ -200,8 +203,8 @@ async function run<X>(denoiser: Denoiser<X>, options: SampleOptions): Promise<Sa
     const rows = Math.min(batchSize, count - first);
     const start = space.from(startState(denoiser, grid, first, rows, options), [rows, ...shape]);
     try {
-      await record.start(start, first, rows);
       const samples = sampleIndices(first + (options.first ?? 0), rows);
+      await record.start(start, first, rows, { signal, samples });
       for await (const at of sampler.run(watched, start, grid.sigmas, { signal, samples })) {
         await record.step(at);
         await options.onProgress?.(clock.at(first / batchSize, at.sigma));
@@ -211,7 +214,7 @@ async function run<X>(denoiser: Denoiser<X>, options: SampleOptions): Promise<Sa
         }
         record.resume();
       }
-      record.end();
+      await record.end();
     } finally {
       space.dispose(start);
     }
