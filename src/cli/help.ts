@@ -11,6 +11,8 @@ import { SAMPLER_NAMES, takesTolerance } from "../samplers/registry.ts";
 import { CODEC_SPECS } from "./codec.ts";
 import { DENOISERS, PROXIES, SCHEDULES } from "./denoiser_options.ts";
 import { DEVICES, GRIDS, LAWS } from "./options.ts";
+import { OPTION_FIELDS, RECORD_FIELDS } from "./record_fields.ts";
+import type { RecordField } from "./record_fields.ts";
 import { DRAW_KINDS } from "./smoothing_options.ts";
 import { UsageError } from "./values.ts";
 
@@ -42,7 +44,8 @@ Usage: deno task sample [options]
                     options that are given go before its own
   --quiet           print nothing but errors
   --json            print the run record instead of text
-  --help [TOPIC]    print this (-h too), or one of: data, denoisers, smoothing, baselines, samplers
+  --help [TOPIC]    print this (-h too), or one of: data, denoisers, smoothing, baselines,
+                    samplers, record, record-options
 
 Examples:
   deno task sample --data mnist:PATH --class 3 --grid karras --steps 18
@@ -168,12 +171,40 @@ collocation or dop853.
   --respace         spend the steps that this saves below the level
 `;
 
+/** One line per field, or as few as hold it. */
+function fieldLines(fields: readonly RecordField[]): string {
+  return fields.map(([path, meaning]) => wrapped(`${path}: ${meaning}`)).join("\n");
+}
+
+/** Words in lines of at most 100 columns, the later ones indented. */
+function wrapped(text: string): string {
+  const lines = [" "];
+  for (const word of text.split(" ")) {
+    const line = lines[lines.length - 1];
+    if (line.length + 1 + word.length > 100) lines.push(`     ${word}`);
+    else lines[lines.length - 1] = `${line} ${word}`;
+  }
+  return lines.join("\n");
+}
+
+const RECORD = `Fields of run.json; those that do not apply are left out.
+
+${fieldLines(RECORD_FIELDS)}
+`;
+
+const RECORD_OPTIONS = `Fields of run.json below options; those that do not apply are left out.
+
+${fieldLines(OPTION_FIELDS)}
+`;
+
 const TOPICS: Readonly<Record<string, string>> = {
   data: DATA,
   denoisers: DENOISER_TEXT,
   smoothing: SMOOTHING_TEXT,
   baselines: BASELINE_TEXT,
   samplers: SAMPLERS,
+  record: RECORD,
+  "record-options": RECORD_OPTIONS,
 };
 
 /** The topics of `--help`. */

@@ -65,7 +65,7 @@ export async function encodeDataset(
       `Cannot encode ${dataset.name}: its items have shape [${dataset.shape}], wanted [${codec.shape}]`,
     );
   }
-  const { count, dimension, labels, classNames } = dataset;
+  const { count, dimension, labels, classNames, items } = dataset;
   const data = new Float32Array(count * codec.latentDimension);
   for (let first = 0; first < count; first += BATCH) {
     options.signal?.throwIfAborted();
@@ -81,5 +81,6 @@ export async function encodeDataset(
     name: `${dataset.name}, ${codec.label}`,
     ...(labels && { labels }),
     ...(classNames && { classNames }),
+    ...(items && { items }),
   });
 }

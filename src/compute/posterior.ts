@@ -18,6 +18,8 @@ export interface PointSet {
   readonly dimension: number;
   /** For bytes: the values that 0 and 255 stand for. Default `[-1, 1]`. Floats are taken as they are. */
   readonly range?: readonly [number, number];
+  /** Of a part of a larger set, the place of each row there. Kernels count rows; denoisers and metrics name places. */
+  readonly items?: Uint32Array;
 }
 
 /**
@@ -32,7 +34,10 @@ export interface PosteriorFacts {
   readonly topLogit: Float64Array;
   /** `l₍₁₎ − l₍₂₎ ≥ 0`, nats; 0 for a tie, infinite for a single data point. */
   readonly logitGap: Float64Array;
-  /** The row that has the largest logit, the lowest one in a tie. */
+  /**
+   * The item that has the largest logit, the lowest one in a tie: of a denoiser its place in the whole data set, whatever part
+   * of it is used; of a kernel its row.
+   */
   readonly topIndex: Uint32Array;
   /** `1 / Σᵢ wᵢ²`, between 1 and `N`. */
   readonly effectiveSampleSize: Float64Array;

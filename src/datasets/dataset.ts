@@ -24,6 +24,8 @@ export interface DatasetInit {
    * black and white. Default `[-1, 1]`.
    */
   readonly range?: readonly [number, number];
+  /** Of a part of a larger set, the place of each item there. Default: this is a whole set. */
+  readonly items?: Uint32Array;
 }
 
 /**
@@ -42,7 +44,9 @@ export interface DatasetInit {
  *   name: "edges",
  * });
  * assert.equal(set.count, 2);
- * assert.deepEqual([...set.classSubset("left").values(0)], [1, -1]);
+ * const left = set.classSubset("left");
+ * assert.deepEqual([...left.values(0)], [1, -1]);
+ * assert.deepEqual([...left.items!], [1]);
  * assert.equal(set.summary(), "edges: 2 items of 1×2×1 bytes in 2 classes");
  * ```
  */
@@ -63,6 +67,11 @@ export class Dataset {
   readonly classNames?: readonly string[];
   /** What bytes 0 and 255 stand for; for floats, what is drawn black and white. */
   readonly range: readonly [number, number];
+  /**
+   * Of a part of a larger set, the place of each item in the whole one; absent for a whole set and for its first items.
+   * Whatever names an item, such as `topIndex` of a denoiser and `nearestItems()`, names its place in the whole set.
+   */
+  readonly items?: Uint32Array;
   #mean?: Float64Array;
 
   /**
@@ -74,7 +83,7 @@ export class Dataset {
    */
   constructor(init: DatasetInit) {
     // Of what was forgotten each part is missing.
-    const { data, shape, labels, classNames, range = [-1, 1], name } = init ?? {};
+    const { data, shape, labels, classNames, range = [-1, 1], name, items } = init ?? {};
     const action = `Cannot make the data set ${name}`;
     if (!(data instanceof Uint8Array || data instanceof Float32Array)) {
       throw new TypeError(
@@ -112,6 +121,11 @@ export class Dataset {
         `${action}: received ${labels.length} labels, wanted ${count}`,
       );
     }
+    if (items && items.length !== count) {
+      throw new TypeError(
+        `${action}: received the places of ${items.length} items, wanted ${count}`,
+      );
+    }
     if (classNames && !labels) {
       throw new TypeError(`${action}: received class names without labels, wanted labels too`);
     }
@@ -127,6 +141,7 @@ export class Dataset {
     this.count = count;
     this.name = name;
     this.range = range;
+    if (items) this.items = items;
     if (labels) {
       this.labels = labels;
       this.classNames = classNames ??
@@ -171,7 +186,7 @@ export class Dataset {
   }
 
   /**
-   * The items at the given places, in that order, as a new data set.
+   * The items at the given places, in that order, as a new data set, which knows their places in the whole one.
    *
    * @param indices Places, `0 ≤ index < count`; an item may come twice.
    * @param name The new name. Default: the old one.
@@ -183,6 +198,7 @@ export class Dataset {
     const Rows = data instanceof Uint8Array ? Uint8Array : Float32Array;
     const rows = new Rows(indices.length * dimension);
     const labels = this.labels ? new Uint32Array(indices.length) : undefined;
+    const items = new Uint32Array(indices.length);
     for (let k = 0; k < indices.length; k++) {
       const i = indices[k];
       this.#checkIndex(i, "take a subset");
@@ -191,8 +207,9 @@ export class Dataset {
         k * dimension,
       );
       if (labels) labels[k] = this.labels![i];
+      items[k] = this.items ? this.items[i] : i;
     }
-    return this.#like(rows, labels, name);
+    return this.#like(rows, labels, name, items);
   }
 
   /**
@@ -213,6 +230,7 @@ export class Dataset {
       this.data.subarray(0, n * this.dimension),
       this.labels?.subarray(0, n),
       this.name,
+      this.items?.subarray(0, n),
     );
   }
 
@@ -232,7 +250,7 @@ export class Dataset {
   }
 
   /**
-   * Where the items of one class are.
+   * Where in this set the items of one class are.
    *
    * @param which The class, by number or by name.
    * @returns Their places, rising.
@@ -290,6 +308,7 @@ export class Dataset {
     data: Uint8Array | Float32Array,
     labels: Uint32Array | undefined,
     name: string,
+    items: Uint32Array | undefined,
   ): Dataset {
     const { shape, range, classNames } = this;
     return new Dataset({
@@ -298,6 +317,7 @@ export class Dataset {
       range,
       name,
       ...(labels && { labels, classNames }),
+      ...(items && { items }),
     });
   }
 

@@ -21,6 +21,8 @@ export interface SubsetAccess<X> {
    * then does the mass of the items left out bound the error. Absent where weights differ from pixel to pixel.
    */
   readonly store?: DataStore;
+  /** The places of the items in the whole set, of a part of one: see `Dataset.items`. */
+  readonly items?: Uint32Array;
   /**
    * The estimate as if the data set held only some of its items.
    *

@@ -39,6 +39,7 @@ import type { ScheduleName, SizeRange, SizesName } from "../retrieval/schedule.t
 import { ScheduledSearch } from "../retrieval/scheduled_search.ts";
 import { subsetOf } from "./_capabilities.ts";
 import type { SubsetAccess } from "./_capabilities.ts";
+import { inWholeSet } from "./_whole_items.ts";
 import type { Denoised, Denoiser } from "./denoiser.ts";
 import type { StoredDenoiser } from "./optimal.ts";
 import { dataSpectrum } from "./spectrum.ts";
@@ -186,7 +187,7 @@ export async function goldenSubset(
     async denoise(x, sigma, evaluate) {
       const parts = { base: subsetOf(base, ACTION), data, store, items, chooser, rounding };
       const { mean, facts } = await restrictedPosterior(parts, x, sigma, evaluate);
-      return { mean, ...facts };
+      return { mean, ...inWholeSet(facts, dataset.items) };
     },
     dispose: () => held.dispose(),
     [Symbol.dispose]: () => held.dispose(),

@@ -10,6 +10,7 @@ import type { Subset } from "../compute/subset.ts";
 import { levelKey, RandomStream } from "../random.ts";
 import { drawOtherRows } from "../retrieval/select.ts";
 import { subsetOf } from "./_capabilities.ts";
+import { inWholeSet } from "./_whole_items.ts";
 import type { OptimalDenoiser, StoredDenoiser } from "./optimal.ts";
 
 const ACTION = "estimate the posterior mean";
@@ -106,7 +107,7 @@ export function neighbourEstimator(
       return share > switchAt ? { rows: head } : withTail(head, tails[q], (count - K) / L);
     });
     const { mean, facts } = await store.posteriorOn(x, sigma, subsets, evaluate);
-    return { mean, ...facts };
+    return { mean, ...inWholeSet(facts, subsetOf(base, ACTION).items) };
   };
   return {
     label: `${base.label}, from ${K} nearest and ${L} random items`,

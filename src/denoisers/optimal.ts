@@ -18,6 +18,7 @@ import type { FileRows } from "../datasets/file_rows.ts";
 import type { AnyTensor } from "../linear_space.ts";
 import { arraySpace, tensorSpace } from "../linear_space.ts";
 import { keepCapabilities } from "./_capabilities.ts";
+import { inWholeSet } from "./_whole_items.ts";
 import type { Denoised, Denoiser } from "./denoiser.ts";
 
 const REFERENCES = [
@@ -91,7 +92,7 @@ export async function optimal(
   checkKind("make the optimal denoiser", "device", device, "device");
   const data = restricted(dataset, options);
   const store = await device.store(data);
-  return storedOptimal(store, data.name, data.shape, {
+  return storedOptimal(store, data, {
     mean: () => data.mean(),
     draw: (stream) => data.values(stream.below(data.count)),
   });
@@ -140,13 +141,12 @@ export async function optimalStreamed(
 ): Promise<OptimalDenoiser> {
   const store = streamStore(rows, device, options);
   const mean = options.mean ? await streamedMean(rows, options) : undefined;
-  return storedOptimal(store, rows.name, rows.shape, mean && { mean: () => mean.slice() });
+  return storedOptimal(store, rows, mean && { mean: () => mean.slice() });
 }
 
 function storedOptimal(
   store: DataStore,
-  name: string,
-  shape: readonly number[],
+  { name, shape, items }: Pick<Dataset, "name" | "shape" | "items">,
   starts: Pick<Denoiser<AnyTensor>, "mean" | "draw"> = {},
 ): OptimalDenoiser {
   const denoiser: OptimalDenoiser = {
@@ -157,7 +157,7 @@ function storedOptimal(
     ...starts,
     async denoise(x, sigma, evaluate) {
       const { mean, facts } = await store.posterior(x, sigma, evaluate);
-      return { mean, ...facts };
+      return { mean, ...inWholeSet(facts, items) };
     },
     count: store.count,
     store,
@@ -169,6 +169,7 @@ function storedOptimal(
     subset: {
       count: store.count,
       store,
+      ...(items && { items }),
       async denoiseOn(x, sigma, subsets, { region, signal } = {}) {
         if (region) checkRegion(region, shape, "denoise");
         const { mean } = await store.posteriorOn(x, sigma, subsets, { signal });
@@ -227,7 +228,7 @@ export function optimalFloat64(
     async denoise(x, sigma, evaluate) {
       evaluate?.signal?.throwIfAborted();
       const { mean, facts } = referencePosterior(data, x, sigma);
-      return { mean, ...facts };
+      return { mean, ...inWholeSet(facts, data.items) };
     },
   };
   keepCapabilities(denoiser, { tilted: float64Tilted(data) });

@@ -11,7 +11,7 @@ import { checkRows } from "./_rows.ts";
 import { fromUnit, powerOfTwo } from "../_unit.ts";
 import { stopButton } from "../stop_button.ts";
 
-/** The two nearest items of each sample. Ties go to the lower index. */
+/** The two nearest items of each sample, by their places in the whole data set, see `Dataset.items`. Ties go to the lower row. */
 export interface NearestItems {
   /** Index of the nearest item; the first of its copies, if the data hold copies. */
   readonly nearest: Uint32Array;
@@ -165,10 +165,11 @@ class Search {
     const distance = (square: number) =>
       // There may be no second one.
       square === Infinity ? square : fromUnit(Math.sqrt(square), this.#unit, 1, ACTION);
+    const { items } = this.points;
     return {
-      nearest: this.#nearest,
+      nearest: items ? this.#nearest.map((row) => items[row]) : this.#nearest,
       nearestDistance: this.#nearestSquare.map(distance),
-      second: this.#second,
+      second: items ? this.#second.map((row) => row < 0 ? row : items[row]) : this.#second,
       secondDistance: this.#secondSquare.map(distance),
     };
   }

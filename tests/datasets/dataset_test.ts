@@ -126,3 +126,22 @@ Deno.test("Dataset refuses parts that do not fit together", () => {
   refuse({ labels: Uint32Array.of(0, 2), classNames: ["a", "b"] }, TypeError);
   for (const range of [[1, 1], [1, 0], [NaN, 1], [0, Infinity]]) refuse({ range }, RangeError);
 });
+
+Deno.test("a part of a Dataset knows the places of its items in the whole one, through parts of parts", () => {
+  const data = Float32Array.from({ length: 10 }, (_, i) => 10 * i);
+  const labels = Uint32Array.from({ length: 10 }, (_, i) => i % 2);
+  const whole = new Dataset({ data, shape: [1], labels, name: "tens" });
+  assert.equal(whole.items, undefined);
+  assert.equal(whole.take(5).items, undefined);
+  const odd = whole.take(8).classSubset(1);
+  assert.deepEqual([...odd.items!], [1, 3, 5, 7]);
+  const some = odd.take(3).subset([2, 2, 0]);
+  assert.deepEqual([...some.items!], [5, 5, 1]);
+  for (const part of [odd, some]) {
+    part.items!.forEach((place, i) => assert.deepEqual(part.values(i), whole.values(place)));
+  }
+  assert.throws(
+    () => new Dataset({ data, shape: [1], items: Uint32Array.of(1), name: "tens" }),
+    /places of 1 items, wanted 10/,
+  );
+});
