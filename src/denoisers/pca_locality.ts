@@ -64,8 +64,13 @@ export interface PcaLocality extends StoredDenoiser {
   mask(sigma: number): Promise<Mask>;
 }
 
+/** The name of a published threshold: the data, and whose code, that of golden subsets or that of PCA locality. */
+export type ThetaName = `${"mnist" | "fashion" | "cifar10" | "celeba" | "afhq" | "imagenet"}-${
+  | "golden"
+  | "pca"}`;
+
 /** Published thresholds, by their names. */
-const THETAS = {
+const THETAS: Readonly<Record<ThetaName, number>> = {
   "mnist-golden": 0.02,
   "mnist-pca": 0.005,
   "fashion-golden": 0.02,
@@ -78,10 +83,7 @@ const THETAS = {
   "afhq-pca": 0.02,
   "imagenet-golden": 0.02,
   "imagenet-pca": 0.02,
-} as const;
-
-/** The name of a published threshold: the data, and whose code, that of golden subsets or that of PCA locality. */
-export type ThetaName = keyof typeof THETAS;
+};
 
 /**
  * The threshold of the mask that is taken where none is given, whatever the data are: the one that both published codes take

@@ -1,3 +1,5 @@
+import { differenceIn, fromUnit, powerOfTwo } from "../_unit.ts";
+
 /**
  * All squared distances between two sets of samples, by direct differences in float64.
  *
@@ -37,3 +39,37 @@ export function eachRowOfSquares(
 
 /** Differences in smaller units than this do not overflow. */
 const MOST_PLAIN = 2 ** 1000;
+
+/**
+ * The root mean square difference of each pair of rows, `‖a − b‖/√d`, also where its square is beyond float64.
+ *
+ * @param a `B` rows of `d` finite numbers.
+ * @param b As many.
+ * @param dimension Numbers per row, `d`.
+ * @returns `B` differences.
+ * @throws {RangeError} If one is beyond float64.
+ */
+export function rootMeanSquares(
+  a: Float32Array | Float64Array,
+  b: Float32Array | Float64Array,
+  dimension: number,
+): Float64Array {
+  return Float64Array.from({ length: a.length / dimension }, (_, i) => {
+    const row = (rows: Float32Array | Float64Array) =>
+      Float64Array.from(rows.subarray(i * dimension, (i + 1) * dimension));
+    const { square, unit } = squaredDistance(row(a), row(b));
+    return fromUnit(Math.sqrt(square / dimension), unit, 1, "compute the root mean square error");
+  });
+}
+
+/** The squared distance, in units of the square of a unit near the largest difference. */
+export function squaredDistance(
+  x: Float64Array,
+  y: Float64Array,
+): { square: number; unit: number } {
+  let most = 0, square = 0;
+  for (let c = 0; c < x.length; c++) most = Math.max(most, Math.abs(x[c] - y[c]));
+  const unit = powerOfTwo(most), inverse = 1 / unit;
+  for (let c = 0; c < x.length; c++) square += differenceIn(inverse, x[c], y[c]) ** 2;
+  return { square, unit };
+}

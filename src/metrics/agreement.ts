@@ -11,7 +11,8 @@ import { sizeOf } from "../_shape.ts";
 import type { EvaluateOptions, Sigma } from "../compute/posterior.ts";
 import type { Denoiser } from "../denoisers/denoiser.ts";
 import { outputsOf } from "./_outputs.ts";
-import { mse, pearson, rootMeanSquares, rSquared } from "./pairs.ts";
+import { rootMeanSquares } from "./_distances.ts";
+import { mse, pearson, rSquared } from "./pairs.ts";
 import type { PairScores, SampleRows } from "./pairs.ts";
 
 /** The published measures in one range convention. */

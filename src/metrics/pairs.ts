@@ -7,6 +7,7 @@
  * @module
  */
 import { medianOf } from "../_quantile.ts";
+import { squaredDistance } from "./_distances.ts";
 import { checkRows } from "./_rows.ts";
 import { differenceIn, fromUnit, powerOfTwo } from "../_unit.ts";
 
@@ -73,23 +74,6 @@ export function mse(
     const { square, unit } = squaredDistance(x, y);
     return fromUnit(square / dimension, unit, 2, action);
   });
-}
-
-/**
- * The root mean square difference of each sample, `‖a − b‖/√d`, also where its square would not be held.
- *
- * @param a Samples, `B` rows of `d` numbers.
- * @param b Samples, `B` rows of `d` numbers.
- * @param dimension Numbers per sample, `d`.
- * @returns `B` differences, in data units.
- */
-export function rootMeanSquares(a: SampleRows, b: SampleRows, dimension: number): Float64Array {
-  const action = "compute the root mean square difference";
-  checkPairs(a, b, dimension, action);
-  return score(a, b, dimension, {}, (x, y) => {
-    const { square, unit } = squaredDistance(x, y);
-    return fromUnit(Math.sqrt(square / dimension), unit, 1, action);
-  }).perSample;
 }
 
 /**
@@ -242,15 +226,6 @@ function score(
 
 function unit(v: number): number {
   return Math.min(1, Math.max(0, (v + 1) / 2));
-}
-
-/** The squared distance, in units of the square of a unit near the largest difference. */
-function squaredDistance(x: Float64Array, y: Float64Array): { square: number; unit: number } {
-  let most = 0, square = 0;
-  for (let c = 0; c < x.length; c++) most = Math.max(most, Math.abs(x[c] - y[c]));
-  const unit = powerOfTwo(most), inverse = 1 / unit;
-  for (let c = 0; c < x.length; c++) square += differenceIn(inverse, x[c], y[c]) ** 2;
-  return { square, unit };
 }
 
 function checkPairs(

@@ -134,11 +134,14 @@ function range(name: string, size: SizeRange, count: number): readonly [number, 
   return [least, most];
 }
 
-/** The sizes of the published code, by the data they are for: `N` over these. */
-const DIVISORS = { default: [20, 10], afhq: [15, 7.5] } as const;
-
 /** The name of published sizes: those of AFHQ-v2, or of all other data. */
-export type SizesName = keyof typeof DIVISORS;
+export type SizesName = "default" | "afhq";
+
+/** The sizes of the published code, by the data they are for: `N` over these. */
+const DIVISORS: Readonly<Record<SizesName, readonly [number, number]>> = {
+  default: [20, 10],
+  afhq: [15, 7.5],
+};
 
 /**
  * The range of sizes that the published code uses: `[N/20, N/10]` for MNIST, Fashion-MNIST, CIFAR-10, CelebA-HQ and the

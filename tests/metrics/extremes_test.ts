@@ -18,7 +18,7 @@ import {
   wasserstein2OnLine,
 } from "@closedform/diffusion";
 import assert from "node:assert/strict";
-import { rootMeanSquares } from "../../src/metrics/pairs.ts";
+import { rootMeanSquares } from "../../src/metrics/_distances.ts";
 
 const COUNT = 12, DIMENSION = 3;
 const A = startNoise(51, 0, COUNT, DIMENSION), B = startNoise(52, 0, COUNT, DIMENSION);
