@@ -54,6 +54,7 @@ const REFERENCES: ReadonlyMap<unknown, readonly string[]> = new Map<unknown, rea
   ]],
   [sinkhorn, [
     "M. Cuturi (2013), Sinkhorn distances: lightspeed computation of optimal transport, arXiv:1306.0895",
+    "J. Altschuler, J. Weed, P. Rigollet (2017), Near-linear time approximation algorithms for optimal transport via Sinkhorn iteration, arXiv:1705.09634",
   ]],
   [sinkhornDivergence, [
     "J. Feydy, T. Séjourné, F.-X. Vialard, S. Amari, A. Trouvé, G. Peyré (2018), Interpolating between optimal transport and MMD using Sinkhorn divergences, arXiv:1810.08278",
