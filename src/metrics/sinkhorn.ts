@@ -54,7 +54,7 @@ export interface Sinkhorn {
  * It goes under its own name: for `ε > 0` it is not a Wasserstein distance, and not 0 between equal
  * sets; {@linkcode sinkhornDivergence} is.
  *
- * References: M. Cuturi (2013), Sinkhorn distances: lightspeed computation of optimal transport, arXiv:1306.0895;
+ * Reference: M. Cuturi (2013), Sinkhorn distances: lightspeed computation of optimal transport, arXiv:1306.0895;
  * J. Altschuler, J. Weed, P. Rigollet (2017), Near-linear time approximation algorithms for optimal transport via
  * Sinkhorn iteration, arXiv:1705.09634, for the rounding of the plan.
  *
