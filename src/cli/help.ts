@@ -11,7 +11,7 @@ import { SAMPLER_NAMES, takesTolerance } from "../samplers/registry.ts";
 import { CODEC_SPECS } from "./codec.ts";
 import { DENOISERS, PROXIES, SCHEDULES } from "./denoiser_options.ts";
 import { DEVICES, GRIDS, LAWS } from "./options.ts";
-import { OPTION_FIELDS, RECORD_FIELDS } from "./record_fields.ts";
+import { OPTION_FIELDS, RECORD_FIELDS, RESULT_FIELDS } from "./record_fields.ts";
 import type { RecordField } from "./record_fields.ts";
 import { DRAW_KINDS } from "./smoothing_options.ts";
 import { UsageError } from "./values.ts";
@@ -45,7 +45,7 @@ Usage: deno task sample [options]
   --quiet           print nothing but errors
   --json            print the run record instead of text
   --help [TOPIC]    print this (-h too), or one of: data, denoisers, smoothing, baselines,
-                    samplers, record, record-options
+                    samplers, record, record-results, record-options
 
 Examples:
   deno task sample --data mnist:PATH --class 3 --grid karras --steps 18
@@ -187,9 +187,16 @@ function wrapped(text: string): string {
   return lines.join("\n");
 }
 
-const RECORD = `Fields of run.json; those that do not apply are left out.
+const RECORD = `Fields of run.json that say what was run; those that do not apply are left out.
+Others: --help record-results, --help record-options.
 
 ${fieldLines(RECORD_FIELDS)}
+`;
+
+const RECORD_RESULTS =
+  `Fields of run.json that say what came of the run; those that do not apply are left out.
+
+${fieldLines(RESULT_FIELDS)}
 `;
 
 const RECORD_OPTIONS = `Fields of run.json below options; those that do not apply are left out.
@@ -204,6 +211,7 @@ const TOPICS: Readonly<Record<string, string>> = {
   baselines: BASELINE_TEXT,
   samplers: SAMPLERS,
   record: RECORD,
+  "record-results": RECORD_RESULTS,
   "record-options": RECORD_OPTIONS,
 };
 

@@ -12,11 +12,11 @@ export type RecordField = readonly [path: string, meaning: string];
 
 const SPREAD = "{min,median,max}";
 
-/** Fields of `run.json` but the options. */
+/** Fields of `run.json` that say what was run. */
 export const RECORD_FIELDS: readonly RecordField[] = [
   ["package", "what made the record, and its version"],
-  ["versions.{deno,v8,tfjs}", "of the runtime and of the tensor library"],
   ["date", "when the run ended, in UTC"],
+  ["versions.{deno,v8,tfjs}", "of the runtime and of the tensor library"],
   ["arguments.*", "the options as given, paths absolute: what --from repeats"],
   ["options", "what they came to, defaults and the data's choices included: --help record-options"],
   ["inputs.{init,codec}", "SHA-256 of files that were read besides the data"],
@@ -46,6 +46,10 @@ export const RECORD_FIELDS: readonly RecordField[] = [
     "what was allowed, and the error of the leg itself",
   ],
   ["teleport.{respaced,stepsSaved,evaluationsSaved}", "what became of the steps above it"],
+];
+
+/** Fields of `run.json` that say what came of it. */
+export const RESULT_FIELDS: readonly RecordField[] = [
   ["evaluations", "denoiser evaluations per sample, their mean where samples differ"],
   ["calls", "batched denoiser calls, one after the other"],
   [
@@ -68,6 +72,15 @@ export const RECORD_FIELDS: readonly RecordField[] = [
     "per sample the item that weighs most at the last step, by its place in the whole data set, from 0, whatever --class says",
   ],
   ["topComponent[]", "the same of a mixture: the component, from 0"],
+  [
+    "promised.{tolerance,all,open}",
+    "certified means: error allowed, how many, how many of them without proof",
+  ],
+  [
+    "endEstimate.{probes,otherItem,medianDistance,largestDistance}",
+    "runs with errors as large as allowed",
+  ],
+  ["files.*", "SHA-256 of each file that was written beside this one"],
   ["warnings[]", "lines that the run printed as warnings"],
 ];
 
@@ -90,12 +103,15 @@ export const OPTION_FIELDS: readonly RecordField[] = [
     "options.smoothing.measured.{gap,spacing,dimension}",
     "what the data said: median gap between neighbours, distance to the items around an item, intrinsic dimension",
   ],
-  ["options.{sampler,tolerance}", "the method that ran, and its tolerance if given"],
+  ["options.{sampler,samplerTolerance}", "the method that ran, and its tolerance if given"],
   ["options.{grid,steps,start}", "the grid, its steps, and the flow time that it starts at"],
   ["options.{count,seed,init}", "samples, seed, file of start noise"],
   ["options.device", "the device asked for"],
   ["options.{teleport,teleportLaw,teleportTolerance,respace}", "the teleport asked for"],
-  ["options.{out,trajectory,npz,quiet,json}", "what was written where, and what was printed"],
+  [
+    "options.{out,trajectory,npz,quiet,json,overwrite}",
+    "what was written where, and what was printed",
+  ],
 ];
 
 /** All paths that fields stand for. */

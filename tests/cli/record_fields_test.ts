@@ -10,7 +10,12 @@ import {
 } from "@closedform/diffusion";
 import { join } from "@std/path";
 import assert from "node:assert/strict";
-import { OPTION_FIELDS, RECORD_FIELDS, recordPaths } from "../../src/cli/record_fields.ts";
+import {
+  OPTION_FIELDS,
+  RECORD_FIELDS,
+  recordPaths,
+  RESULT_FIELDS,
+} from "../../src/cli/record_fields.ts";
 import { cliRun } from "../_helpers/cli_runs.ts";
 import { withFolder, write } from "../_helpers/files.ts";
 
@@ -51,7 +56,7 @@ async function records(folder: string): Promise<Record<string, unknown>[]> {
     "--denoiser local-average --draws 2 --neighbours 3",
     "--denoiser dirichlet --concentration 2",
     "--denoiser kernel-density",
-    "--sampler collocation --tolerance 1e-3",
+    "--sampler collocation --sampler-tolerance 1e-3",
     "--codec pca:3",
     `--codec autoencoder:${file}`,
     `--init ${init} --grid uniform-t`,
@@ -70,11 +75,11 @@ async function records(folder: string): Promise<Record<string, unknown>[]> {
 
 Deno.test("every field of a record is described, and every field that is described is in some record", () =>
   withFolder(async (folder) => {
-    const described = recordPaths([...RECORD_FIELDS, ...OPTION_FIELDS]);
+    const described = recordPaths([...RECORD_FIELDS, ...RESULT_FIELDS, ...OPTION_FIELDS]);
     assert.equal(new Set(described).size, described.length, "described twice");
     const written = new Set((await records(folder)).flatMap((record) => pathsOf(record)));
-    // The options as given are named as the options are.
-    const named = (path: string) => path.replace(/^arguments\..*/, "arguments.*");
+    // The options as given are named as the options are, files as they are.
+    const named = (path: string) => path.replace(/^(arguments|files)\..*/, "$1.*");
     // Objects without anything in them have no path of their own.
     const undescribed = [...written].map(named).filter((path) => !described.includes(path));
     assert.deepEqual(undescribed, []);
