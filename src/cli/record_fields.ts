@@ -100,8 +100,8 @@ export const OPTION_FIELDS: readonly RecordField[] = [
   ["options.smoothing.{bandwidth,M,drawKind,start}", "how the denoiser is smoothed"],
   ["options.smoothing.neighbours.{K,L}", "nearest and random items that are used instead of all"],
   [
-    "options.smoothing.measured.{gap,spacing,dimension}",
-    "what the data said: median gap between neighbours, distance to the items around an item, intrinsic dimension",
+    "options.smoothing.measured.{gap,spacing,dimension,neighbourly}",
+    "what the data said: median gap between neighbours, distance to the items around an item, local dimension, share of picks around an item that are among its nearest",
   ],
   ["options.{sampler,samplerTolerance}", "the method that ran, and its tolerance if given"],
   ["options.{grid,steps,start}", "the grid, its steps, and the flow time that it starts at"],
