@@ -216,13 +216,14 @@ export function kernelDensity<X>(base: Denoiser<X>, bandwidth: number): Denoiser
       `Cannot ${ACTION}: bandwidth is ${bandwidth}, wanted a number from 0 to ${SIGMA_RANGE[1]}`,
     );
   }
-  const { space, shape, mean, draw } = base;
+  const { space, shape, mean, draw, drawsPerLevel } = base;
   return {
     label: `kernel density of bandwidth ${bandwidth} over ${base.label}`,
     references: base.references,
     shape,
     space,
     ...(mean && { mean: () => mean() }),
+    ...(drawsPerLevel && { drawsPerLevel }),
     ...(draw && {
       draw: (stream: RandomStream) =>
         Float64Array.from(draw(stream), (v) => v + bandwidth * stream.normal()),

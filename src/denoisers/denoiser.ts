@@ -44,6 +44,11 @@ export interface Denoiser<X> {
   /** A random item of the data, `d` numbers: what grids that start at noised data need. */
   readonly draw?: (stream: RandomStream) => ArrayLike<number>;
   /**
+   * Whether it draws other random numbers at each noise level, as a sampled tail does. Then it is no smooth
+   * function of the level, and samplers that adapt their steps refuse it. Default false.
+   */
+  readonly drawsPerLevel?: boolean;
+  /**
    * Denoises a batch. Samplers and wrappers call this method and no other: a copy of a denoiser with
    * another `denoise` is another denoiser.
    *

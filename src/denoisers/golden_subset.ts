@@ -184,6 +184,7 @@ export async function goldenSubset(
     space: tensorSpace,
     mean: () => data.mean(),
     draw: (stream) => data.values(stream.below(data.count)),
+    ...(chooser.draws && { drawsPerLevel: true }),
     async denoise(x, sigma, evaluate) {
       const parts = { base: subsetOf(base, ACTION), data, store, items, chooser, rounding };
       const { mean, facts } = await restrictedPosterior(parts, x, sigma, evaluate);

@@ -116,6 +116,7 @@ export function neighbourEstimator(
     space: base.space,
     ...(base.mean && { mean: base.mean }),
     ...(base.draw && { draw: base.draw }),
+    ...((base.drawsPerLevel || L > 0) && { drawsPerLevel: true }),
     denoise,
     dispose() {},
     [Symbol.dispose]() {},

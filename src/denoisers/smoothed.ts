@@ -122,6 +122,7 @@ export function smoothed<X>(
     space,
     ...(base.mean && { mean: base.mean }),
     ...(base.draw && { draw: base.draw }),
+    ...((base.drawsPerLevel || drawKind === "fresh") && { drawsPerLevel: true }),
     async denoise(x, sigma, evaluate = {}) {
       const values = await space.values(x);
       const rows = values.length / dimension;

@@ -40,6 +40,8 @@ export interface Choice {
 export interface Chooser {
   /** How, in a few words. */
   readonly label: string;
+  /** Whether it draws random items. */
+  readonly draws?: boolean;
   /** The error that a posterior mean may have, rounding included; none if nothing is promised. */
   readonly tolerance?: number;
   /** Chooses the items of a batch. */
@@ -59,6 +61,7 @@ export interface Chooser {
 export function scheduledChooser(search: ScheduledSearch, label: string, unit: number): Chooser {
   return {
     label,
+    draws: search.draws,
     async choose(batch, signal) {
       const found = await search.find(batch, signal);
       return found.map((

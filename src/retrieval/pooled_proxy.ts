@@ -11,7 +11,7 @@ import type { Projection, RetrievalProxy } from "./proxy.ts";
 
 /** Options of {@linkcode pooledProxy}. */
 export interface PooledProxyOptions {
-  /** Pixels per side after pooling, a divisor of the height. Default: the largest one up to 16 and half the height, or, if that is below 4, the next one above. */
+  /** Pixels per side after pooling, a divisor of the height. Default: the largest one up to 16 and half the height, or, if that is below 4, the next one above that halves the image at least. */
   readonly side?: number;
 }
 
@@ -120,11 +120,20 @@ function makesSquares([height, width]: readonly number[], rows: number): boolean
   return height % rows === 0 && width % (height / rows) === 0;
 }
 
+/** As many pixels per side as squares give, below what says much. */
+function coarseSide(shape: readonly number[]): number | undefined {
+  for (let rows = LEAST_SIDE - 1; rows >= 1; rows--) {
+    if (rows < shape[0] && makesSquares(shape, rows)) return rows;
+  }
+  return undefined;
+}
+
 /**
  * Pixels per side after pooling, if nobody says: as many as there can be up to 16, or else as few as there can be above.
+ * With fewer than 4 a proxy tells little, and exact distances serve better.
  *
  * @param shape The shape of an image.
- * @returns The height after pooling; undefined if no squares of at least 2 pixels fill the image.
+ * @returns The height after pooling, at least 4; undefined if no squares of at least 2 pixels make such.
  */
 export function poolingSide(shape: readonly number[]): number | undefined {
   const most = Math.floor(shape[0] / 2);
@@ -142,7 +151,7 @@ function poolingOf(shape: readonly number[], side?: number): Pooling {
     );
   }
   const [height, width, channels] = shape;
-  const rows = side ?? poolingSide(shape);
+  const rows = side ?? poolingSide(shape) ?? coarseSide(shape);
   if (rows === undefined) {
     throw new RangeError(
       `Cannot pool images of ${height}×${width} pixels: no squares of 2 and more pixels fill them, wanted other sides`,

@@ -68,6 +68,11 @@ export class ScheduledSearch {
     this.#seed = options.seed ?? 0;
   }
 
+  /** Whether it draws random items: a tail, or a pool. */
+  get draws(): boolean {
+    return this.#tail || this.#schedule.name !== "described";
+  }
+
   /**
    * Finds the subsets of a batch.
    *

@@ -86,12 +86,13 @@ export class Recorder<X> {
    */
   watch(denoiser: Denoiser<X>): Denoiser<X> {
     this.#denoiser = denoiser;
-    const { label, references, shape, space } = denoiser;
+    const { label, references, shape, space, drawsPerLevel } = denoiser;
     return {
       label,
       references,
       shape,
       space,
+      ...(drawsPerLevel && { drawsPerLevel }),
       denoise: async (x, sigma, options) => {
         const denoised = await denoiser.denoise(x, sigma, options);
         const { mean: _, ...facts } = denoised;

@@ -7,6 +7,7 @@ import { checkWhole } from "../_checks.ts";
 import type { Denoiser } from "../denoisers/denoiser.ts";
 import { checkSigmas } from "../noise.ts";
 import { InFlightRun } from "./collocation/in_flight.ts";
+import { checkSmooth } from "./_smooth.ts";
 import { PublishedRun } from "./collocation/published.ts";
 import type { CollocationConvergence, CollocationStep } from "./collocation/record.ts";
 import { CollocationRun } from "./collocation/rounds.ts";
@@ -147,6 +148,7 @@ export function collocation(options: CollocationOptions = {}): CollocationSample
     references: REFERENCES,
     run(denoiser, x, sigmas, runOptions = {}) {
       checkSigmas(sigmas);
+      if (mode === "adaptive") checkSmooth(denoiser);
       if (mode === "published") {
         return new PublishedRun(denoiser, x, settings, runOptions).steps(sigmas);
       }

@@ -5,6 +5,7 @@
  */
 import type { Denoiser } from "../../denoisers/denoiser.ts";
 import { checkSigmas } from "../../noise.ts";
+import { checkSmooth } from "../_smooth.ts";
 import { RowEvaluator } from "../_row_evaluator.ts";
 import type { Convergence, SamplerOptions, SamplerStep } from "../sampler.ts";
 import { nodeOf } from "./tableaus.ts";
@@ -91,6 +92,7 @@ export async function* adaptive<X>(
   options: SamplerOptions = {},
 ): AsyncGenerator<SamplerStep<X>, void, void> {
   checkSigmas(sigmas);
+  checkSmooth(denoiser);
   const positive = sigmas.filter((sigma) => sigma > 0);
   const run = new AdaptiveRun(tableau, tolerance, denoiser, start, [
     positive[0],
