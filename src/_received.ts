@@ -21,33 +21,6 @@ function listed(keys: readonly string[]): string {
   return first === "" ? "nothing" : keys.length > 4 ? `${first}, …` : first;
 }
 
-/**
- * Refuses options that do not exist, which would silently do nothing.
- *
- * @param action What is attempted, for the message.
- * @param options The options.
- * @param known Those that exist, by their names.
- * @throws {TypeError} If they are no object, or there is no such option.
- */
-export function checkOptionNames(
-  action: string,
-  options: unknown,
-  known: Readonly<Record<string, true>>,
-): void {
-  const names = Object.keys(known).join(", ");
-  if (typeof options !== "object" || options === null) {
-    throw new TypeError(
-      `Cannot ${action}: options is ${received(options)}, wanted an object of ${names}`,
-    );
-  }
-  const unknown = Object.keys(options).find((name) => !Object.hasOwn(known, name));
-  if (unknown !== undefined) {
-    throw new TypeError(
-      `Cannot ${action}: received the option ${unknown}, wanted one of ${names}`,
-    );
-  }
-}
-
 /** What holds a value of a kind: its parts, and the words for it. */
 interface Kind {
   readonly parts: readonly string[];

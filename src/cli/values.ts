@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { nearestWord } from "../_nearest_word.ts";
 
 /** An option that cannot be followed; its message is one line that says what would be right. */
 export class UsageError extends RangeError {
@@ -30,7 +31,7 @@ export function usageError(error: TypeError, names: readonly string[]): UsageErr
   }
   if (code === "ERR_PARSE_ARGS_UNKNOWN_OPTION") {
     const options = names.map((name) => `--${name}`);
-    const wanted = nearest(word, options) ?? `one of ${options.join(", ")}`;
+    const wanted = nearestWord(word, options) ?? `one of ${options.join(", ")}`;
     return new UsageError(`Cannot use ${word}: there is no such option, wanted ${wanted}`);
   }
   return new UsageError(
@@ -38,29 +39,6 @@ export function usageError(error: TypeError, names: readonly string[]): UsageErr
       ? `Cannot use ${word} with a value: wanted the option alone`
       : `Cannot use ${word} without a value: wanted one after it, as ${word}=-1 if it begins with a dash`,
   );
-}
-
-/** The word that was meant, if it is one or two letters away from one that is much longer. */
-function nearest(word: string, words: readonly string[]): string | undefined {
-  const [found] = words.map((other) => ({ other, away: distance(word.toLowerCase(), other) }))
-    .filter(({ other, away }) => away <= 2 && 3 * away < other.length).sort((a, b) =>
-      a.away - b.away
-    );
-  return found?.other;
-}
-
-/** How many letters are to be added, left out or changed. */
-function distance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const changed = row[j - 1] + (a[i - 1] === b[j - 1] ? 0 : 1);
-      next.push(Math.min(row[j] + 1, next[j - 1] + 1, changed));
-    }
-    row = next;
-  }
-  return row[b.length];
 }
 
 /** A whole number, if the option is given. */

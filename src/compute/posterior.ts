@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { OptionTable } from "../_options.ts";
 import { checkKind, received } from "../_received.ts";
 import { SIGMA_RANGE } from "../_checks.ts";
 import { sizeOf } from "../_shape.ts";
@@ -101,6 +102,13 @@ export interface EvaluateOptions {
    */
   readonly run?: object;
 }
+
+/** The options of {@linkcode EvaluateOptions}, none with a default. */
+export const EVALUATE_OPTIONS = {
+  signal: undefined,
+  samples: undefined,
+  run: undefined,
+} satisfies OptionTable<EvaluateOptions>;
 
 /**
  * The sample that each query belongs to.

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { OptionTable } from "../_options.ts";
 
 /** Options of work that takes more than a second or two. */
 export interface WorkOptions {
@@ -11,3 +12,8 @@ export interface WorkOptions {
   /** Called now and then with the work that is done and all the work, in the same units. */
   readonly onProgress?: (done: number, total: number) => void;
 }
+
+/** The options of {@linkcode WorkOptions}, none with a default. */
+export const WORK_OPTIONS = { signal: undefined, onProgress: undefined } satisfies OptionTable<
+  WorkOptions
+>;

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { OptionTable } from "../_options.ts";
 
 /** Options that every reader of files takes. */
 export interface ReadOptions {
@@ -18,3 +19,10 @@ export interface ReadOptions {
    */
   readonly onNote?: (line: string) => void;
 }
+
+/** The options of {@linkcode ReadOptions}, none with a default. */
+export const READ_OPTIONS = {
+  limit: undefined,
+  signal: undefined,
+  onProgress: undefined,
+} satisfies OptionTable<ReadOptions>;

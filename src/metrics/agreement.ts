@@ -7,6 +7,8 @@
  *
  * @module
  */
+import { checkOptionNames } from "../_options.ts";
+import { EVALUATE_OPTIONS } from "../compute/posterior.ts";
 import { sizeOf } from "../_shape.ts";
 import type { EvaluateOptions, Sigma } from "../compute/posterior.ts";
 import type { Denoiser } from "../denoisers/denoiser.ts";
@@ -103,6 +105,7 @@ export async function denoiserAgreement<X>(
   sigma: Sigma,
   options: EvaluateOptions = {},
 ): Promise<Agreement> {
+  checkOptionNames("compare denoisers", options, EVALUATE_OPTIONS);
   const [ours, theirs] = await outputsOf(denoiser, reference, x, sigma, options);
   return agreement(ours, theirs, sizeOf(denoiser.shape));
 }
@@ -158,6 +161,7 @@ export async function errorToFullScan<X>(
   sigma: Sigma,
   options: EvaluateOptions = {},
 ): Promise<ScanError> {
+  checkOptionNames("compare denoisers", options, EVALUATE_OPTIONS);
   const [ours, theirs] = await outputsOf(denoiser, fullScan, x, sigma, options);
   const errors = mse(ours, theirs, sizeOf(denoiser.shape));
   const rms = rootMeanSquares(ours, theirs, sizeOf(denoiser.shape));

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { checkOptionNames, type OptionTable } from "../_options.ts";
 import { stopButton } from "../stop_button.ts";
 
 /** What {@linkcode assignment} returns. */
@@ -27,6 +28,8 @@ export interface AssignmentOptions {
 /** Milliseconds of work between two looks at the event loop. */
 const SLICE = 50;
 const NONE = -1;
+
+const OPTIONS = { signal: undefined } satisfies OptionTable<AssignmentOptions>;
 
 /**
  * Solves the linear assignment problem exactly, with a proof of optimality.
@@ -62,6 +65,7 @@ export async function assignment(
   costs: ArrayLike<number>,
   options: AssignmentOptions = {},
 ): Promise<Assignment> {
+  checkOptionNames("solve the assignment problem", options, OPTIONS);
   const c = costs instanceof Float64Array ? costs : Float64Array.from(costs);
   const n = Math.sqrt(c.length);
   if (!Number.isInteger(n) || n < 1) {

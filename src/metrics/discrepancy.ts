@@ -4,6 +4,7 @@
  * @module
  */
 import { checkPositive } from "../_checks.ts";
+import { checkOptionNames, type OptionTable } from "../_options.ts";
 import { medianOf } from "../_quantile.ts";
 import { eachRowOfSquares } from "./_distances.ts";
 import { checkRows } from "./_rows.ts";
@@ -31,6 +32,8 @@ export interface Mmd {
   /** The width of the kernel that was used, in data units; NaN where all points are equal and any width gives 0. */
   readonly bandwidth: number;
 }
+
+const OPTIONS = { unbiased: undefined } satisfies OptionTable<DiscrepancyOptions>;
 
 /**
  * The energy distance between two samples.
@@ -65,6 +68,7 @@ export function energyDistance(
   options: DiscrepancyOptions = {},
 ): number {
   const action = "compute the energy distance";
+  checkOptionNames(action, options, OPTIONS);
   checkSets(a, b, dimension, options, action);
   const unit = unitOf(dimension, a, b);
   const mean = (x: ArrayLike<number>, y: ArrayLike<number>, same: boolean) =>
@@ -72,6 +76,8 @@ export function energyDistance(
   const distance = 2 * mean(a, b, false) - mean(a, a, true) - mean(b, b, true);
   return fromUnit(distance, unit, 1, action);
 }
+
+const MMD_OPTIONS = { ...OPTIONS, bandwidth: undefined } satisfies OptionTable<MmdOptions>;
 
 /**
  * The maximum mean discrepancy between two samples, for a Gaussian kernel.
@@ -107,6 +113,7 @@ export function mmd(
   options: MmdOptions = {},
 ): Mmd {
   const action = "compute the maximum mean discrepancy";
+  checkOptionNames(action, options, MMD_OPTIONS);
   checkSets(a, b, dimension, options, action);
   if (options.bandwidth !== undefined) checkPositive(action, "bandwidth", options.bandwidth);
   const unit = unitOf(dimension, a, b);

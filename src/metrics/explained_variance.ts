@@ -3,6 +3,8 @@
  *
  * @module
  */
+import { checkOptionNames } from "../_options.ts";
+import { EVALUATE_OPTIONS } from "../compute/posterior.ts";
 import { sizeOf } from "../_shape.ts";
 import type { EvaluateOptions, Sigma } from "../compute/posterior.ts";
 import type { Denoiser } from "../denoisers/denoiser.ts";
@@ -160,6 +162,7 @@ export async function compareScores<X>(
   sigma: Sigma,
   options: EvaluateOptions = {},
 ): Promise<ScoreComparison> {
+  checkOptionNames("compare scores", options, EVALUATE_OPTIONS);
   if (!approximation.mean) {
     throw new RangeError(
       `Cannot compare scores: ${approximation.label} does not know the mean of the data, wanted a denoiser that does`,

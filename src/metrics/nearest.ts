@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { checkOptionNames, type OptionTable, readOptions } from "../_options.ts";
 import { received } from "../_received.ts";
 import { quantile } from "../_quantile.ts";
 import { affineOf, checkPoints } from "../compute/posterior.ts";
@@ -38,6 +39,8 @@ const ACTION = "find nearest items";
 const LARGE = 2 ** 400;
 /** Milliseconds of work between two looks at the event loop. */
 const SLICE = 50;
+
+const OPTIONS = { signal: undefined } satisfies OptionTable<NearestOptions>;
 
 /**
  * The nearest and the second nearest item of each sample, exactly: by
@@ -76,6 +79,7 @@ export async function nearestItems(
   points: PointSet,
   options: NearestOptions = {},
 ): Promise<NearestItems> {
+  checkOptionNames("find nearest items", options, OPTIONS);
   using stop = stopButton(options.signal);
   const { signal } = stop;
   const count = checkPoints(points);
@@ -320,6 +324,10 @@ export interface MemorisedDistanceOptions extends NearestOptions {
   readonly items?: number;
 }
 
+const MEMORISED_OPTIONS = { ...OPTIONS, percentile: 5, items: 512 } satisfies OptionTable<
+  MemorisedDistanceOptions
+>;
+
 /**
  * The distance that a sample must be nearer than to count as memorised: a low percentile of the distances
  * that items have to each other.
@@ -352,7 +360,11 @@ export async function memorisedDistance(
   points: PointSet,
   options: MemorisedDistanceOptions = {},
 ): Promise<number> {
-  const { percentile = 5, items = 512, signal } = options;
+  const { percentile, items, signal } = readOptions(
+    "find the distance of copies",
+    options,
+    MEMORISED_OPTIONS,
+  );
   const count = checkPoints(points);
   if (!(percentile >= 0 && percentile <= 100)) {
     throw new RangeError(

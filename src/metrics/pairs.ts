@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { checkOptionNames, type OptionTable } from "../_options.ts";
 import { medianOf } from "../_quantile.ts";
 import { squaredDistance } from "./_distances.ts";
 import { checkRows } from "./_rows.ts";
@@ -32,6 +33,8 @@ export interface PairOptions {
    */
   readonly toUnit?: boolean;
 }
+
+const OPTIONS = { toUnit: undefined } satisfies OptionTable<PairOptions>;
 
 /**
  * The mean squared error of each sample, and its mean over the samples.
@@ -69,6 +72,7 @@ export function mse(
   options: PairOptions = {},
 ): PairScores {
   const action = "compute the mean squared error";
+  checkOptionNames(action, options, OPTIONS);
   checkPairs(a, b, dimension, action);
   return score(a, b, dimension, options, (x, y) => {
     const { square, unit } = squaredDistance(x, y);
@@ -115,6 +119,7 @@ export function rSquared(
   options: PairOptions = {},
 ): PairScores {
   const action = "compute r²";
+  checkOptionNames(action, options, OPTIONS);
   checkPairs(predicted, reference, dimension, action);
   if (dimension < 2) {
     throw new TypeError(
@@ -169,6 +174,7 @@ export function pearson(
   options: PairOptions = {},
 ): PairScores {
   const action = "compute the correlation";
+  checkOptionNames(action, options, OPTIONS);
   checkPairs(a, b, dimension, action);
   return score(a, b, dimension, options, (x, y, i) => {
     const u = centred(x).row, v = centred(y).row;

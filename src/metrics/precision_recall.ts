@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { type OptionTable, readOptions } from "../_options.ts";
 import { eachRowOfSquares } from "./_distances.ts";
 import { checkRows } from "./_rows.ts";
 import { unitOf } from "../_unit.ts";
@@ -22,6 +23,8 @@ export interface PrecisionRecallOptions {
   /** Which nearest neighbour gives the radius of a ball. Default 3. */
   readonly k?: number;
 }
+
+const OPTIONS = { k: 3 } satisfies OptionTable<PrecisionRecallOptions>;
 
 /**
  * Precision and recall by nearest neighbours: each set's manifold is the union of balls around its
@@ -53,7 +56,7 @@ export function precisionRecall(
   dimension: number,
   options: PrecisionRecallOptions = {},
 ): PrecisionRecall {
-  const { k = 3 } = options;
+  const { k } = readOptions(ACTION, options, OPTIONS);
   const least = Math.min(
     checkRows(samples, dimension, ACTION),
     checkRows(data, dimension, ACTION),

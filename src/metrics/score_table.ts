@@ -3,6 +3,8 @@
  *
  * @module
  */
+import { type OptionTable, readOptions } from "../_options.ts";
+import { EVALUATE_OPTIONS } from "../compute/posterior.ts";
 import { showsItself } from "../_shows_itself.ts";
 import type { EvaluateOptions } from "../compute/posterior.ts";
 import type { Dataset } from "../datasets/dataset.ts";
@@ -33,6 +35,13 @@ export interface ScoreRow {
 }
 
 const PUBLISHED_LEVELS = [0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20];
+
+const OPTIONS = {
+  ...EVALUATE_OPTIONS,
+  sigmas: PUBLISHED_LEVELS,
+  count: 256,
+  seed: 0,
+} satisfies OptionTable<ScoreTableOptions>;
 
 /**
  * How much of a denoiser's score, say a network's, others explain at each noise level: Gaussians, mixtures, the data.
@@ -68,7 +77,7 @@ export async function scoreTable<X>(
   data: Dataset,
   options: ScoreTableOptions = {},
 ): Promise<ScoreRow[]> {
-  const { sigmas = PUBLISHED_LEVELS, count = 256, seed = 0 } = options;
+  const { sigmas, count, seed } = readOptions("compare scores", options, OPTIONS);
   using stop = stopButton(options.signal);
   const { signal } = stop;
   if (!Number.isInteger(count) || count < 1) {

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { checkOptionNames, type OptionTable, readOptions } from "../_options.ts";
 import { eachRowOfSquares } from "./_distances.ts";
 import { checkRows } from "./_rows.ts";
 import { fromUnit, unitOf } from "../_unit.ts";
@@ -43,6 +44,10 @@ export interface Sinkhorn {
   readonly history: Float64Array;
 }
 
+const OPTIONS = { epsilon: undefined, tolerance: 1e-6, iterations: 10_000 } satisfies OptionTable<
+  SinkhornOptions
+>;
+
 /**
  * Entropic optimal transport between two sets of equally weighted points, by Sinkhorn's iterations
  * on the dual variables, in logarithms.
@@ -82,7 +87,7 @@ export function sinkhorn(
   dimension: number,
   options: SinkhornOptions,
 ): Sinkhorn {
-  const { tolerance = 1e-6, iterations = 10_000 } = options;
+  const { tolerance, iterations } = readOptions(ACTION, options, OPTIONS);
   const n = checkRows(a, dimension, ACTION), m = checkRows(b, dimension, ACTION);
   for (const [name, value] of Object.entries({ epsilon: options.epsilon, tolerance, iterations })) {
     if (!(value > 0 && value < Infinity)) {
@@ -170,6 +175,7 @@ export function sinkhornDivergence(
   dimension: number,
   options: SinkhornOptions,
 ): SinkhornDivergence {
+  checkOptionNames(ACTION, options, OPTIONS);
   const [ab, aa, bb] = [[a, b], [a, a], [b, b]].map(([x, y]) => sinkhorn(x, y, dimension, options));
   return {
     divergence: ab.cost - (aa.cost + bb.cost) / 2,

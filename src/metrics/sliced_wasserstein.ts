@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { type OptionTable, readOptions } from "../_options.ts";
 import { RandomStream } from "../random.ts";
 import { checkRows } from "./_rows.ts";
 import { differenceIn, fromUnit, unitOf } from "../_unit.ts";
@@ -25,6 +26,8 @@ export interface SlicedOptions {
   /** Seed of the directions. Default 0. */
   readonly seed?: number;
 }
+
+const OPTIONS = { directions: 256, seed: 0 } satisfies OptionTable<SlicedOptions>;
 
 /**
  * The sliced 2-Wasserstein distance between two sets of points, of any sizes.
@@ -60,7 +63,7 @@ export function slicedWasserstein2(
   dimension: number,
   options: SlicedOptions = {},
 ): SlicedWasserstein2 {
-  const { directions = 256, seed = 0 } = options;
+  const { directions, seed } = readOptions(ACTION, options, OPTIONS);
   const n = checkRows(a, dimension, ACTION), m = checkRows(b, dimension, ACTION);
   if (!Number.isInteger(directions) || directions < 1 || directions > 1e6) {
     throw new RangeError(

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { checkOptionNames, type OptionTable } from "../_options.ts";
 import { checkSymmetric } from "../_symmetric.ts";
 import { referenceEigen } from "../compute/eigen/eigen_decomposition.ts";
 import { eachRowOfSquares } from "./_distances.ts";
@@ -29,6 +30,8 @@ export interface Wasserstein2Options {
   /** Cancels the computation, which then rejects with `signal.reason`. */
   readonly signal?: AbortSignal;
 }
+
+const OPTIONS = { signal: undefined } satisfies OptionTable<Wasserstein2Options>;
 
 /**
  * The exact 2-Wasserstein distance between two sets of equally many, equally weighted points.
@@ -67,6 +70,7 @@ export async function wasserstein2(
   dimension: number,
   options: Wasserstein2Options = {},
 ): Promise<Wasserstein2> {
+  checkOptionNames(ACTION, options, OPTIONS);
   const n = checkRows(a, dimension, ACTION), m = checkRows(b, dimension, ACTION);
   if (n !== m) {
     throw new TypeError(
