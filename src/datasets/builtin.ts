@@ -3,11 +3,12 @@
  *
  * @module
  */
+import { checkOptionNames } from "../_options.ts";
 import { fromFileUrl } from "@std/path";
 import { exists } from "./_files.ts";
 import type { Dataset } from "./dataset.ts";
 import { readIdx } from "./idx.ts";
-import type { ReadOptions } from "./read_options.ts";
+import { READ_OPTIONS, type ReadOptions } from "./read_options.ts";
 import { SHAPE_CLASSES, shapes } from "./shapes.ts";
 
 /**
@@ -30,6 +31,7 @@ import { SHAPE_CLASSES, shapes } from "./shapes.ts";
 export async function builtinShapes(
   options: ReadOptions = {},
 ): Promise<Dataset> {
+  checkOptionNames("read builtin:shapes", options, READ_OPTIONS);
   const [images, labels] = ["images-idx4", "labels-idx1"].map((name) =>
     new URL(`../../data/shapes/${name}-ubyte.gz`, import.meta.url)
   );

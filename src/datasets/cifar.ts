@@ -3,13 +3,14 @@
  *
  * @module
  */
+import { type OptionTable, readOptions } from "../_options.ts";
 import { checkWhole } from "../_checks.ts";
 import { join } from "@std/path";
 import { DatasetError } from "../errors.ts";
 import { checkLimit, checkOneOf } from "./_checks.ts";
 import { allocate, ByteReader, exists, findFile, readText } from "./_files.ts";
 import { Dataset } from "./dataset.ts";
-import type { ReadOptions } from "./read_options.ts";
+import { READ_OPTIONS, type ReadOptions } from "./read_options.ts";
 
 /** Options of {@linkcode readCifar10}. */
 export interface Cifar10Options extends ReadOptions {
@@ -52,6 +53,10 @@ interface Layout {
   readonly classNames: readonly string[];
 }
 
+const OPTIONS = { ...READ_OPTIONS, split: "train", imagesPerFile: undefined } satisfies OptionTable<
+  Cifar10Options
+>;
+
 /**
  * Reads CIFAR-10 in its binary format, files gzipped or not, batch by batch into one array.
  *
@@ -87,7 +92,7 @@ export async function readCifar10(
   folder: string,
   options: Cifar10Options = {},
 ): Promise<Dataset> {
-  const { split = "train" } = options;
+  const { split } = readOptions(`read ${folder}`, options, OPTIONS);
   checkOneOf(`read ${folder}`, "split", split, ["train", "test"]);
   const files = split === "train"
     ? [1, 2, 3, 4, 5].map((k) => `data_batch_${k}.bin`)
@@ -105,6 +110,8 @@ export async function readCifar10(
     options,
   );
 }
+
+const CIFAR100_OPTIONS = { ...OPTIONS, labels: "fine" } satisfies OptionTable<Cifar100Options>;
 
 /**
  * Reads CIFAR-100 in its binary format, files gzipped or not.
@@ -143,7 +150,7 @@ export async function readCifar100(
   folder: string,
   options: Cifar100Options = {},
 ): Promise<Dataset> {
-  const { split = "train", labels = "fine" } = options;
+  const { split, labels } = readOptions(`read ${folder}`, options, CIFAR100_OPTIONS);
   checkOneOf(`read ${folder}`, "split", split, ["train", "test"]);
   checkOneOf(`read ${folder}`, "labels", labels, ["fine", "coarse"]);
   const inner = await descend(folder, "cifar-100-binary");

@@ -5,6 +5,7 @@
  */
 import { cacheKey } from "../_cache_file.ts";
 import { note } from "../_note.ts";
+import { checkOptionNames, type OptionTable } from "../_options.ts";
 import { isImage, sizeOf } from "../_shape.ts";
 import type { PointSource } from "../compute/streamed_store.ts";
 import { DatasetError } from "../errors.ts";
@@ -55,6 +56,14 @@ export interface FileRows extends PointSource, Disposable {
   close(): void;
 }
 
+const OPTIONS = {
+  limit: undefined,
+  name: undefined,
+  layout: undefined,
+  range: undefined,
+  onNote: undefined,
+} satisfies OptionTable<OpenRowsOptions>;
+
 /**
  * Opens a `.npy` file of bytes or float32 whose rows are to be read piece by piece, for data larger
  * than memory: nothing but its header is read now, and of images of floats some rows, for their range. Items are taken as
@@ -82,6 +91,7 @@ export interface FileRows extends PointSource, Disposable {
  * ```
  */
 export async function openRows(path: string, options: OpenRowsOptions = {}): Promise<FileRows> {
+  checkOptionNames(`open ${path}`, options, OPTIONS);
   const limit = checkLimit(options.limit);
   const { isFile, size } = await stat(path, "a .npy file");
   if (!isFile) throw new DatasetError(path, "a folder, device or pipe", "a .npy file");

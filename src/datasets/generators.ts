@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { type OptionTable, readOptions } from "../_options.ts";
 import { checkWhole } from "../_checks.ts";
 import { roomFor } from "../_room.ts";
 import { RandomStream } from "../random.ts";
@@ -48,6 +49,8 @@ export interface MixtureOptions {
   )[];
 }
 
+const MOONS_OPTIONS = { seed: 0, noise: 0.05 } satisfies OptionTable<GeneratorOptions>;
+
 /**
  * Two interleaved half circles, one per class, item `i` in class `i mod 2`.
  *
@@ -73,8 +76,9 @@ export interface MixtureOptions {
  * ```
  */
 export function moons(n: number, options: GeneratorOptions = {}): Dataset {
-  const noise = checkNoise("moons", options.noise ?? 0.05);
-  return planar("moons", n, options.seed, ["upper", "lower"], (i, random) => {
+  const { seed, noise } = readOptions("generate moons", options, MOONS_OPTIONS);
+  checkNoise("moons", noise);
+  return planar("moons", n, seed, ["upper", "lower"], (i, random) => {
     const angle = Math.PI * random.uniform();
     const side = i % 2 === 0 ? 2 / 3 : -2 / 3;
     return [
@@ -83,6 +87,10 @@ export function moons(n: number, options: GeneratorOptions = {}): Dataset {
     ];
   });
 }
+
+const CIRCLE_OPTIONS = { seed: 0, noise: 0 } satisfies OptionTable<
+  GeneratorOptions
+>;
 
 /**
  * Points on the unit circle: `x = (cos θ, sin θ) + noise · ε`, `θ` uniform.
@@ -102,8 +110,9 @@ export function moons(n: number, options: GeneratorOptions = {}): Dataset {
  * ```
  */
 export function circle(n: number, options: GeneratorOptions = {}): Dataset {
-  const noise = checkNoise("circle", options.noise ?? 0);
-  return planar("circle", n, options.seed, undefined, (_, random) => {
+  const { seed, noise } = readOptions("generate circle", options, CIRCLE_OPTIONS);
+  checkNoise("circle", noise);
+  return planar("circle", n, seed, undefined, (_, random) => {
     const angle = 2 * Math.PI * random.uniform();
     return [
       Math.cos(angle) + noise * random.normal(),
@@ -111,6 +120,10 @@ export function circle(n: number, options: GeneratorOptions = {}): Dataset {
     ];
   });
 }
+
+const CHECKERBOARD_OPTIONS = { seed: 0, cells: 4 } satisfies OptionTable<
+  CheckerboardOptions
+>;
 
 /**
  * Points uniform on the dark squares of a board that fills `[-1, 1]²`; the
@@ -134,7 +147,7 @@ export function checkerboard(
   n: number,
   options: CheckerboardOptions = {},
 ): Dataset {
-  const { seed, cells = 4 } = options;
+  const { seed, cells } = readOptions("generate checkerboard", options, CHECKERBOARD_OPTIONS);
   checkWhole("generate checkerboard", "cells", cells, 1, 2 ** 16);
   const dark = Math.ceil(cells * cells / 2);
   return planar("checkerboard", n, seed, undefined, (_, random) => {
@@ -148,6 +161,10 @@ export function checkerboard(
     ];
   });
 }
+
+const SPIRALS_OPTIONS = { seed: 0, noise: 0.02, arms: 2, turns: 1.5 } satisfies OptionTable<
+  SpiralsOptions
+>;
 
 /**
  * Archimedean spirals around the origin, one class per arm, item `i` in arm `i mod arms`.
@@ -170,8 +187,8 @@ export function checkerboard(
  * ```
  */
 export function spirals(n: number, options: SpiralsOptions = {}): Dataset {
-  const { seed, arms = 2, turns = 1.5 } = options;
-  const noise = checkNoise("spirals", options.noise ?? 0.02);
+  const { seed, noise, arms, turns } = readOptions("generate spirals", options, SPIRALS_OPTIONS);
+  checkNoise("spirals", noise);
   checkWhole("generate spirals", "arms", arms, 1, 2 ** 24);
   if (!Number.isFinite(turns)) {
     throw new RangeError(
@@ -188,6 +205,13 @@ export function spirals(n: number, options: SpiralsOptions = {}): Dataset {
     ];
   });
 }
+
+const MIXTURE_OPTIONS = {
+  seed: 0,
+  means: undefined,
+  weights: undefined,
+  covariances: undefined,
+} satisfies OptionTable<MixtureOptions>;
 
 /**
  * Independent draws from a Gaussian mixture, labelled by their component.
@@ -215,7 +239,11 @@ export function gaussianMixture(
   n: number,
   options: MixtureOptions = {},
 ): Dataset {
-  const { seed = 0, means = ring(8, 0.8) } = options;
+  const { seed, means = ring(8, 0.8) } = readOptions(
+    "generate gaussians",
+    options,
+    MIXTURE_OPTIONS,
+  );
   const components = means.length;
   const dimension = means[0]?.length ?? 0;
   const weights = options.weights ?? means.map(() => 1);
@@ -254,7 +282,7 @@ export function gaussianMixture(
 function planar(
   name: string,
   n: number,
-  seed: number = 0,
+  seed: number,
   classNames: string[] | undefined,
   draw: (i: number, random: RandomStream) => [number, number],
 ): Dataset {
@@ -284,13 +312,12 @@ function checkFinite(data: Float32Array, name: string, wanted: string): void {
   throw new RangeError(`Cannot generate ${name}: an item is beyond float32, wanted ${wanted}`);
 }
 
-function checkNoise(name: string, noise: number): number {
+function checkNoise(name: string, noise: number): void {
   if (!(noise >= 0 && noise < Infinity)) {
     throw new RangeError(
       `Cannot generate ${name}: noise is ${noise}, wanted a finite number >= 0`,
     );
   }
-  return noise;
 }
 
 function checkMixture(

@@ -3,12 +3,13 @@
  *
  * @module
  */
+import { type OptionTable, readOptions } from "../_options.ts";
 import { sizeOf } from "../_shape.ts";
 import { DatasetError } from "../errors.ts";
 import { checkLimit, checkOneOf } from "./_checks.ts";
 import { allocate, ByteReader, findFile, nameOf } from "./_files.ts";
 import { Dataset } from "./dataset.ts";
-import type { ReadOptions } from "./read_options.ts";
+import { READ_OPTIONS, type ReadOptions } from "./read_options.ts";
 
 /** Options of {@linkcode readIdx}. */
 export interface IdxOptions extends ReadOptions {
@@ -25,6 +26,13 @@ export interface MnistOptions extends ReadOptions {
   /** Which part. Default `"train"`. */
   readonly split?: "train" | "test";
 }
+
+const OPTIONS = {
+  ...READ_OPTIONS,
+  labels: undefined,
+  classNames: undefined,
+  name: undefined,
+} satisfies OptionTable<IdxOptions>;
 
 /**
  * Reads unsigned bytes in IDX format, gzipped or not.
@@ -56,7 +64,11 @@ export async function readIdx(
   images: string | Blob,
   options: IdxOptions = {},
 ): Promise<Dataset> {
-  const { classNames, name = nameOf(images) } = options;
+  const { classNames, name = nameOf(images) } = readOptions(
+    `read ${nameOf(images)}`,
+    options,
+    OPTIONS,
+  );
   const { bytes: data, dimensions } = await readArray(images, options);
   const shape = dimensions.length === 3
     ? [...dimensions.slice(1), 1]
@@ -73,6 +85,8 @@ export async function readIdx(
     classNames,
   });
 }
+
+const MNIST_OPTIONS = { ...READ_OPTIONS, split: "train" } satisfies OptionTable<MnistOptions>;
 
 /**
  * Reads MNIST, or a set of ten classes in the same files, from a folder.
@@ -109,7 +123,7 @@ export async function readMnist(
   folder: string,
   options: MnistOptions = {},
 ): Promise<Dataset> {
-  const { split = "train", ...rest } = options;
+  const { split, ...rest } = readOptions(`read ${folder}`, options, MNIST_OPTIONS);
   checkOneOf(`read ${folder}`, "split", split, ["train", "test"]);
   const part = split === "train" ? "train" : "t10k";
   return await readIdx(await findFile(folder, `${part}-images-idx3-ubyte`), {

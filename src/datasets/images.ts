@@ -6,7 +6,7 @@
 import { checkWhole } from "../_checks.ts";
 import { cacheFolder } from "../_cache_folder.ts";
 import { note } from "../_note.ts";
-import { checkOptionNames } from "../_received.ts";
+import { checkOptionNames, type OptionTable } from "../_options.ts";
 import { DatasetError } from "../errors.ts";
 import { checkLimit, checkOneOf } from "./_checks.ts";
 import { decodeImage, type Pixels } from "./_decode_image.ts";
@@ -14,7 +14,7 @@ import { allocate } from "./_files.ts";
 import { type ImageArray, throughImageCache } from "./_image_cache.ts";
 import { type ImageFile, listed, openImages } from "./_image_source.ts";
 import { Dataset } from "./dataset.ts";
-import type { ReadOptions } from "./read_options.ts";
+import { READ_OPTIONS, type ReadOptions } from "./read_options.ts";
 
 /** Options of {@linkcode readImages}. */
 export interface ImagesOptions extends ReadOptions {
@@ -40,10 +40,14 @@ export interface ImagesOptions extends ReadOptions {
 /** Files of a folder read at once; an archive is one file, which has one position. */
 const AT_ONCE = 8;
 
-const OPTIONS: Readonly<Record<keyof ImagesOptions, true>> = {
-  ...{ size: true, channels: true, cache: true, onPassedOver: true, name: true },
-  ...{ limit: true, signal: true, onProgress: true, onNote: true },
-};
+const OPTIONS = {
+  ...READ_OPTIONS,
+  size: undefined,
+  channels: undefined,
+  cache: undefined,
+  onPassedOver: undefined,
+  name: undefined,
+} satisfies OptionTable<ImagesOptions>;
 
 /**
  * Reads a folder or zip archive of PNG and JPEG images.

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { checkOptionNames, optionsFor, type OptionTable } from "../_options.ts";
 import { checkLimit } from "./_checks.ts";
 import { exists } from "./_files.ts";
 import { POINTS, SIZED, splitSpec } from "./_spec.ts";
@@ -17,7 +18,7 @@ import { readMesh } from "./mesh.ts";
 import { readCsv } from "./points.ts";
 import { readNpy, readNpz } from "./read_npy.ts";
 import type { NpyOptions } from "./read_npy.ts";
-import type { ReadOptions } from "./read_options.ts";
+import { READ_OPTIONS, type ReadOptions } from "./read_options.ts";
 import { shapes } from "./shapes.ts";
 import { tinyShapes } from "./tiny_shapes.ts";
 
@@ -27,15 +28,24 @@ type Reader = (path: string, options: LoadOptions) => Promise<Dataset>;
 export interface LoadOptions
   extends ReadOptions, Pick<ImagesOptions, "onPassedOver">, Pick<NpyOptions, "layout"> {}
 
+const IMAGE_OPTIONS = { ...READ_OPTIONS, onPassedOver: undefined };
+const ARRAY_OPTIONS = { ...READ_OPTIONS, layout: undefined };
+const OPTIONS = { ...IMAGE_OPTIONS, ...ARRAY_OPTIONS } satisfies OptionTable<LoadOptions>;
+
+/** A reader that is given those of the options that it takes. */
+function taking(table: Partial<typeof OPTIONS>, read: Reader): Reader {
+  return (path, options) => read(path, optionsFor(table, options));
+}
+
 const READERS: Record<string, Reader> = {
-  mnist: readMnist,
-  cifar10: readCifar10,
-  cifar100: readCifar100,
-  images: readSized,
-  npy: readNpy,
-  npz: readNpz,
-  csv: readCsv,
-  mesh: readPoints,
+  mnist: taking(READ_OPTIONS, readMnist),
+  cifar10: taking(READ_OPTIONS, readCifar10),
+  cifar100: taking(READ_OPTIONS, readCifar100),
+  images: taking(IMAGE_OPTIONS, readSized),
+  npy: taking(ARRAY_OPTIONS, readNpy),
+  npz: taking(ARRAY_OPTIONS, readNpz),
+  csv: taking(READ_OPTIONS, readCsv),
+  mesh: taking(READ_OPTIONS, readPoints),
 };
 
 const GENERATORS: Record<string, (n: number) => Dataset> = {
@@ -108,18 +118,19 @@ export async function loadDataset(
   spec: string,
   options: LoadOptions = {},
 ): Promise<Dataset> {
+  checkOptionNames(`load the data set ${spec}`, options, OPTIONS);
   const limit = checkLimit(options.limit);
   options.signal?.throwIfAborted();
-  const { layout, ...others } = options;
+  const { layout } = options;
   if (layout !== undefined && !/^np[yz]:/.test(spec)) {
     throw new RangeError(
       `Cannot load the data set ${spec}: the layout is ${layout}, wanted none but for npy:PATH and npz:PATH`,
     );
   }
-  if (spec === "builtin:shapes") return await builtinShapes(options);
+  if (spec === "builtin:shapes") return await builtinShapes(optionsFor(READ_OPTIONS, options));
   const [scheme, rest] = splitSpec(spec);
   if (Object.hasOwn(READERS, scheme) && rest !== "") {
-    return await READERS[scheme](rest, layout === undefined ? others : options);
+    return await READERS[scheme](rest, options);
   }
   if (Object.hasOwn(GENERATORS, scheme) && /^[1-9]\d*$/.test(rest)) {
     return GENERATORS[scheme](Math.min(Number(rest), limit));

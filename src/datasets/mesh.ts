@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { type OptionTable, type Read, readOptions } from "../_options.ts";
 import { checkWhole } from "../_checks.ts";
 import { atOnce, inTurns } from "../_turns.ts";
 import type { Interruptible } from "../_turns.ts";
@@ -12,7 +13,7 @@ import { checkLimit, checkOneOf } from "./_checks.ts";
 import { readBytes } from "./_files.ts";
 import { Dataset } from "./dataset.ts";
 import { parseMesh, type TriangleMesh } from "./parse_mesh.ts";
-import type { ReadOptions } from "./read_options.ts";
+import { READ_OPTIONS, type ReadOptions } from "./read_options.ts";
 
 /** Options of {@linkcode sampleMesh} and {@linkcode readMesh}. */
 export interface SampleMeshOptions {
@@ -39,6 +40,18 @@ export interface MeshOptions extends ReadOptions, SampleMeshOptions {
   /** The data set's name. Default: the path. */
   readonly name?: string;
 }
+
+const SAMPLE_OPTIONS = { count: 2048, method: "area", seed: 0 } satisfies OptionTable<
+  SampleMeshOptions
+>;
+
+const OPTIONS = {
+  ...READ_OPTIONS,
+  ...SAMPLE_OPTIONS,
+  vertices: false,
+  normalise: "unit-cube",
+  name: undefined,
+} satisfies OptionTable<MeshOptions>;
 
 /**
  * Reads an OBJ or PLY mesh, gzipped or not, as a point cloud of its surface.
@@ -69,7 +82,11 @@ export async function readMesh(
   path: string,
   options: MeshOptions = {},
 ): Promise<Dataset> {
-  const { vertices = false, normalise = "unit-cube", name = path } = options;
+  const { vertices, normalise, name = path, count, method, seed } = readOptions(
+    `read ${path}`,
+    options,
+    OPTIONS,
+  );
   checkOneOf(`read ${path}`, "normalise", normalise, ["unit-cube", "none"]);
   const limit = checkLimit(options.limit);
   const bytes = await readBytes(path, 2 ** 29, options.signal);
@@ -86,8 +103,7 @@ export async function readMesh(
       "a positive one, or the option vertices",
     );
   }
-  const { count = 2048 } = options;
-  const samples = meshSamples(mesh, { ...options, count: Math.min(count, limit) });
+  const samples = meshSamples(mesh, { count: Math.min(count, limit), method, seed });
   const set = points(await inTurns(samples, options.signal), name);
   options.onProgress?.(set.count, set.count);
   return set;
@@ -121,12 +137,12 @@ export function sampleMesh(
   mesh: TriangleMesh,
   options: SampleMeshOptions = {},
 ): Float64Array {
-  return atOnce(meshSamples(mesh, options));
+  return atOnce(meshSamples(mesh, readOptions("sample a mesh", options, SAMPLE_OPTIONS)));
 }
 
 function* meshSamples(
   mesh: TriangleMesh,
-  { count = 2048, method = "area", seed = 0 }: SampleMeshOptions,
+  { count, method, seed }: Read<SampleMeshOptions, typeof SAMPLE_OPTIONS>,
 ): Interruptible<Float64Array> {
   checkWhole("sample a mesh", "count", count, 1, 2 ** 24);
   checkOneOf("sample a mesh", "method", method, ["area", "farthest"]);

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { type OptionTable, readOptions } from "../_options.ts";
 import { checkOneOf } from "./_checks.ts";
 
 /** Options of {@linkcode encodePly}. */
@@ -10,6 +11,8 @@ export interface PlyOptions {
   /** `"binary"`: little-endian, 12 bytes per point of float32; `"ascii"`: text, a line per point. Default `"binary"`. */
   readonly format?: "binary" | "ascii";
 }
+
+const OPTIONS = { format: "binary" } satisfies OptionTable<PlyOptions>;
 
 /**
  * Encodes points of space as a PLY file of version 1.0, without faces, bit for bit: what viewers of
@@ -33,7 +36,7 @@ export interface PlyOptions {
  * ```
  */
 export function encodePly(points: ArrayLike<number>, options: PlyOptions = {}): Uint8Array {
-  const { format = "binary" } = options;
+  const { format } = readOptions("encode points", options, OPTIONS);
   checkOneOf("encode points", "format", format, ["binary", "ascii"]);
   if (points.length === 0 || points.length % 3 !== 0) {
     throw new TypeError(

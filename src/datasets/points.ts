@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { checkOptionNames, type OptionTable } from "../_options.ts";
 import { DatasetError } from "../errors.ts";
 import { note } from "../_note.ts";
 import { checkLimit, checkOneOf } from "./_checks.ts";
@@ -10,7 +11,7 @@ import { readText } from "./_files.ts";
 import { isName, isNumber, parseTable, type Row, type Table } from "./_table.ts";
 import { parseNumber } from "./_text.ts";
 import { Dataset } from "./dataset.ts";
-import type { ReadOptions } from "./read_options.ts";
+import { READ_OPTIONS, type ReadOptions } from "./read_options.ts";
 
 /** Options of {@linkcode readCsv}. */
 export interface CsvOptions extends ReadOptions {
@@ -31,6 +32,15 @@ export interface CsvOptions extends ReadOptions {
   /** The data set's name. Default: the path. */
   readonly name?: string;
 }
+
+const OPTIONS = {
+  ...READ_OPTIONS,
+  header: undefined,
+  index: undefined,
+  labels: undefined,
+  decimal: undefined,
+  name: undefined,
+} satisfies OptionTable<CsvOptions>;
 
 /**
  * Reads points from a text file, one row of numbers per line, gzipped or not.
@@ -62,6 +72,7 @@ export async function readCsv(
   path: string,
   options: CsvOptions = {},
 ): Promise<Dataset> {
+  checkOptionNames(`read ${path}`, options, OPTIONS);
   const { name = path, signal } = options;
   checkOneOf(`read ${path}`, "header", options.header, [true, false, "auto", undefined]);
   checkOneOf(`read ${path}`, "decimal", options.decimal, [".", ",", undefined]);

@@ -4,6 +4,7 @@
  * @module
  */
 import { note } from "../_note.ts";
+import { type OptionTable, readOptions } from "../_options.ts";
 import { isImage, sizeOf } from "../_shape.ts";
 import { DatasetError } from "../errors.ts";
 import { checkLimit } from "./_checks.ts";
@@ -12,7 +13,7 @@ import { itemsOf, moveChannels, rangeOf } from "./_npy_items.ts";
 import { ZipArchive } from "./_zip.ts";
 import { Dataset } from "./dataset.ts";
 import { decodeNpy, type NpyArray } from "./npy.ts";
-import type { ReadOptions } from "./read_options.ts";
+import { READ_OPTIONS, type ReadOptions } from "./read_options.ts";
 
 /** Options of {@linkcode readNpy}. */
 export interface NpyOptions extends ReadOptions {
@@ -44,6 +45,15 @@ export interface NpzOptions extends Omit<NpyOptions, "labels"> {
 
 /** Above this many bytes an array is refused: no typed array holds more. */
 const MOST = 2 ** 33;
+
+const OPTIONS = {
+  ...READ_OPTIONS,
+  labels: undefined,
+  classNames: undefined,
+  layout: undefined,
+  range: undefined,
+  name: undefined,
+} satisfies OptionTable<NpyOptions>;
 
 /**
  * Reads a `.npy` file, gzipped or not, as a data set.
@@ -80,7 +90,7 @@ export async function readNpy(
   path: string,
   options: NpyOptions = {},
 ): Promise<Dataset> {
-  const { signal, labels, name = path } = options;
+  const { signal, labels, name = path } = readOptions(`read ${path}`, options, OPTIONS);
   const array = decodeNpy(await readBytes(path, MOST, signal), path);
   return toDataset(
     array,
@@ -91,6 +101,8 @@ export async function readNpy(
     { ...options, name },
   );
 }
+
+const NPZ_OPTIONS = { ...OPTIONS, key: undefined } satisfies OptionTable<NpzOptions>;
 
 /**
  * Reads an array of a `.npz` archive as a data set, by the rules of {@linkcode readNpy}.
@@ -121,7 +133,7 @@ export async function readNpz(
   path: string,
   options: NpzOptions = {},
 ): Promise<Dataset> {
-  const { name = path, signal } = options;
+  const { name = path, signal } = readOptions(`read ${path}`, options, NPZ_OPTIONS);
   using archive = await ZipArchive.open(path, MOST, MOST);
   const entries = new Map(
     archive.entries.flatMap((entry) =>

@@ -25,4 +25,5 @@ export const READ_OPTIONS = {
   limit: undefined,
   signal: undefined,
   onProgress: undefined,
+  onNote: undefined,
 } satisfies OptionTable<ReadOptions>;

@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { type OptionTable, readOptions } from "../_options.ts";
 import { checkWhole } from "../_checks.ts";
 import { roomFor } from "../_room.ts";
 import { RandomStream } from "../random.ts";
@@ -60,6 +61,8 @@ export const SHAPE_CLASSES: readonly string[] = Object.keys(CLASSES);
 
 const ROOT3_HALF = 0.8660254037844386;
 
+const OPTIONS = { seed: 0, size: 32 } satisfies OptionTable<ShapesOptions>;
+
 /**
  * Procedural colour images: a disc, square, triangle, ring, cross or stripes,
  * anti-aliased, of random place, size, rotation and colours. Item `i` is of class
@@ -81,7 +84,7 @@ const ROOT3_HALF = 0.8660254037844386;
  * ```
  */
 export function shapes(n: number = 4096, options: ShapesOptions = {}): Dataset {
-  const { seed = 0, size = 32 } = options;
+  const { seed, size } = readOptions("draw shapes", options, OPTIONS);
   checkWhole("draw shapes", "n", n, 1, 2 ** 24);
   checkWhole("draw shapes", "size", size, 8, 1024);
   const bytes = n * size * size * 3;

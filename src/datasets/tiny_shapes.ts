@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { type OptionTable, readOptions } from "../_options.ts";
 import { checkWhole } from "../_checks.ts";
 import { roomFor } from "../_room.ts";
 import { RandomStream } from "../random.ts";
@@ -28,6 +29,8 @@ function bar(dx: number, dy: number, r: number): number {
   return Math.max(dx - r, dy - r / 3);
 }
 
+const OPTIONS = { seed: 0 } satisfies OptionTable<TinyShapesOptions>;
+
 /**
  * Grey images of a disc, square, cross or bar, of random place, size and tones, anti-aliased: 144 numbers each.
  *
@@ -49,7 +52,7 @@ function bar(dx: number, dy: number, r: number): number {
  * ```
  */
 export function tinyShapes(n: number = 4096, options: TinyShapesOptions = {}): Dataset {
-  const { seed = 0 } = options;
+  const { seed } = readOptions("draw tiny shapes", options, OPTIONS);
   checkWhole("draw tiny shapes", "n", n, 1, 2 ** 24);
   const classNames = Object.keys(SHAPES);
   const length = n * SIZE * SIZE, labels = new Uint32Array(n);
