@@ -29,7 +29,7 @@ export type Read<T, D> =
  * @param options The options; one that is undefined is not given.
  * @param table Those that exist, with their defaults.
  * @returns The options that are given or have a default.
- * @throws {TypeError} If they are no plain object, or there is no such option.
+ * @throws {TypeError} If they are no plain object, there is no such option, or one is null.
  */
 export function readOptions<T extends object, const D extends OptionTable<T>>(
   action: string,
@@ -46,7 +46,7 @@ export function readOptions<T extends object, const D extends OptionTable<T>>(
  * @param action What is attempted, for the message.
  * @param options The options.
  * @param table Those that exist.
- * @throws {TypeError} If they are no plain object, or there is no such option.
+ * @throws {TypeError} If they are no plain object, there is no such option, or one is null.
  */
 export function checkOptionNames<T extends object, const D extends OptionTable<T>>(
   action: string,
@@ -62,6 +62,11 @@ export function checkOptionNames<T extends object, const D extends OptionTable<T
   }
   for (const name of Object.keys(options)) {
     if (!Object.hasOwn(table, name)) throw unknownOption(action, name, Object.keys(table));
+    if (options[name as keyof T] === null) {
+      throw new TypeError(
+        `Cannot ${action}: the option ${name} is null, wanted a value, or undefined for the default`,
+      );
+    }
   }
 }
 

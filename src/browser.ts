@@ -190,7 +190,7 @@ export type { EmbeddedOptions } from "./samplers/runge_kutta/embedded.ts";
 export { respacedGrid } from "./samplers/respaced_grid.ts";
 export * from "./samplers/end_estimate.ts";
 export * from "./samplers/sample.ts";
-export * from "./samplers/sampler.ts";
+export type * from "./samplers/sampler.ts";
 export { skipEstimate, skipLevel } from "./samplers/skip_level.ts";
 export type { SkipEstimate } from "./samplers/skip_level.ts";
 export { landingLevel, teleport } from "./samplers/teleport.ts";

@@ -3,10 +3,11 @@
  *
  * @module
  */
+import { checkOptionNames } from "../_options.ts";
 import type { Sigma } from "../compute/posterior.ts";
 import type { Denoiser } from "../denoisers/denoiser.ts";
 import { OwnedStates } from "./_owned_states.ts";
-import type { SamplerOptions } from "./sampler.ts";
+import { SAMPLER_OPTIONS, type SamplerOptions } from "./sampler.ts";
 
 /** One run of a sampler: its denoiser, the calls so far, and the states made by it. */
 export class Evaluator<X> extends OwnedStates<X> {
@@ -17,6 +18,7 @@ export class Evaluator<X> extends OwnedStates<X> {
 
   constructor(readonly denoiser: Denoiser<X>, readonly options: SamplerOptions = {}) {
     super(denoiser.space);
+    checkOptionNames("sample", options, SAMPLER_OPTIONS);
   }
 
   /**

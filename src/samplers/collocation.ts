@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { type OptionTable, readOptions } from "../_options.ts";
 import { checkWhole } from "../_checks.ts";
 import type { Denoiser } from "../denoisers/denoiser.ts";
 import { checkSigmas } from "../noise.ts";
@@ -170,18 +171,34 @@ export function collocation(options: CollocationOptions = {}): CollocationSample
   };
 }
 
+const OPTIONS = {
+  mode: "adaptive",
+  tolerance: undefined,
+  windowsInFlight: 1,
+  nodes: undefined,
+  family: undefined,
+  sweeps: undefined,
+  exactLinear: true,
+  quasiNewton: true,
+  scale: undefined,
+  roundoff: undefined,
+  guard: true,
+  clampTolerance: true,
+  maxWindows: 500,
+} satisfies OptionTable<CollocationOptions>;
+
 function settingsOf(options: CollocationOptions) {
-  const { mode = "adaptive" } = options;
+  const settings = readOptions("make a collocation sampler", options, OPTIONS);
+  const { mode } = settings;
   if (!["adaptive", "static", "published"].includes(mode)) {
     throw new RangeError(
       `Cannot make a collocation sampler: mode is ${mode}, wanted adaptive, static or published`,
     );
   }
-  const { tolerance = mode === "static" ? 1e-5 : 1e-6, maxWindows = 500, scale, roundoff } =
-    options;
-  const { windowsInFlight = 1 } = options;
-  const { nodes = mode === "static" || tolerance < 1e-6 ? 8 : 6 } = options;
-  const { sweeps = nodes, family = mode === "published" ? "chebyshev" : "gauss" } = options;
+  const { maxWindows, scale, roundoff, windowsInFlight } = settings;
+  const { tolerance = mode === "static" ? 1e-5 : 1e-6 } = settings;
+  const { nodes = mode === "static" || tolerance < 1e-6 ? 8 : 6 } = settings;
+  const { sweeps = nodes, family = mode === "published" ? "chebyshev" : "gauss" } = settings;
   if (!["gauss", "chebyshev"].includes(family)) {
     throw new RangeError(
       `Cannot make a collocation sampler: family is ${family}, wanted gauss or chebyshev`,
@@ -208,10 +225,10 @@ function settingsOf(options: CollocationOptions) {
     maxWindows,
     scale,
     roundoff,
-    exactLinear: options.exactLinear ?? true,
-    quasiNewton: options.quasiNewton ?? true,
-    guard: options.guard ?? true,
-    clampTolerance: options.clampTolerance ?? true,
+    exactLinear: settings.exactLinear,
+    quasiNewton: settings.quasiNewton,
+    guard: settings.guard,
+    clampTolerance: settings.clampTolerance,
   };
 }
 

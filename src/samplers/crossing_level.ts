@@ -3,6 +3,8 @@
  *
  * @module
  */
+import { type OptionTable, readOptions } from "../_options.ts";
+import { EVALUATE_OPTIONS } from "../compute/posterior.ts";
 import type { EvaluateOptions } from "../compute/posterior.ts";
 import { checkComparison, deviationsFrom, noisyItems } from "../denoisers/_noisy_items.ts";
 import type { Denoiser } from "../denoisers/denoiser.ts";
@@ -42,6 +44,13 @@ export interface CrossingLevel {
   /** The deviations at all levels compared. */
   readonly levels: readonly DeviationsAtLevel[];
 }
+
+const OPTIONS = {
+  ...EVALUATE_OPTIONS,
+  sigmas: undefined,
+  count: 256,
+  seed: 0,
+} satisfies OptionTable<CrossingOptions>;
 
 /**
  * Finds the lowest level to which a Gaussian teleport does no harm, by looking at the denoiser: the smallest `σ`
@@ -84,11 +93,11 @@ export async function crossingLevel<X>(
   optimal: Denoiser<X>,
   options: CrossingOptions = {},
 ): Promise<CrossingLevel> {
-  const {
-    sigmas = logSnrGrid(16, { sigmaMin: 0.5 }).sigmas,
-    count = 256,
-    seed = 0,
-  } = options;
+  const { sigmas = logSnrGrid(16, { sigmaMin: 0.5 }).sigmas, count, seed } = readOptions(
+    "find the crossing level",
+    options,
+    OPTIONS,
+  );
   using stop = stopButton(options.signal);
   const { signal } = stop;
   const { draw, dimension } = checkComparison(optimal, sigmas, count);

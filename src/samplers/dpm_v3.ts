@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { type OptionTable, type Read, readOptions } from "../_options.ts";
 import { sizeOf } from "../_shape.ts";
 import type { Denoiser } from "../denoisers/denoiser.ts";
 import { checkSigmas } from "../noise.ts";
@@ -29,6 +30,14 @@ export interface DpmV3Options {
   /** Whether the order never exceeds the number of steps that remain. Default true. */
   readonly lowerOrderFinal?: boolean;
 }
+
+const OPTIONS = {
+  statistics: undefined,
+  order: 3,
+  corrector: true,
+  pseudo: undefined,
+  lowerOrderFinal: true,
+} satisfies OptionTable<DpmV3Options>;
 
 /**
  * DPM-Solver-v3, one evaluation per step.
@@ -62,7 +71,8 @@ export interface DpmV3Options {
  * ```
  */
 export function dpmV3(options: DpmV3Options): Sampler {
-  const { order = 3, statistics } = options;
+  const settings = readOptions("make DPM-Solver-v3", options, OPTIONS);
+  const { order, statistics } = settings;
   if (![1, 2, 3].includes(order)) {
     throw new RangeError(`Cannot make DPM-Solver-v3: order is ${order}, wanted 1, 2 or 3`);
   }
@@ -72,8 +82,7 @@ export function dpmV3(options: DpmV3Options): Sampler {
     name: "dpm-v3",
     order,
     references: ["K. Zheng, C. Lu, J. Chen, J. Zhu (2023), DPM-Solver-v3, arXiv:2310.13268"],
-    run: (denoiser, x, sigmas, run) =>
-      walk(denoiser, x, sigmas, tables, { ...options, order }, run),
+    run: (denoiser, x, sigmas, run) => walk(denoiser, x, sigmas, tables, settings, run),
   };
 }
 
@@ -89,12 +98,12 @@ async function* walk<X>(
   start: X,
   sigmas: readonly number[],
   tables: Tables,
-  options: DpmV3Options & { order: number },
+  options: Read<DpmV3Options, typeof OPTIONS>,
   run?: SamplerOptions,
 ): AsyncGenerator<SamplerStep<X>, void, void> {
   checkSigmas(sigmas);
   const steps = sigmas.length - 1;
-  const { order, lowerOrderFinal = true, corrector = true, pseudo = steps <= 5 } = options;
+  const { order, lowerOrderFinal, corrector, pseudo = steps <= 5 } = options;
   const level = new Levels(denoiser, start, tables, run);
   const { evaluator } = level;
   let x = start;

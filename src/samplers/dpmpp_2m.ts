@@ -3,6 +3,8 @@
  *
  * @module
  */
+import { checkOptionNames } from "../_options.ts";
+import { MULTISTEP_OPTIONS } from "./_multistep_options.ts";
 import { withStart } from "./_moments.ts";
 import { DPMPP_REFERENCES } from "./dpmpp_1.ts";
 import { multistep } from "./multistep.ts";
@@ -48,6 +50,7 @@ export function weightsOf2M(h: number, nodes: readonly number[]): number[] {
  * ```
  */
 export function dpmpp2m(options: MultistepOptions = {}): MultistepSampler {
+  checkOptionNames("make the sampler dpmpp-2m", options, MULTISTEP_OPTIONS);
   return multistep(
     { name: "dpmpp-2m", order: 2, outputs: 2, references: DPMPP_REFERENCES },
     { predict: weightsOf2M },

@@ -3,6 +3,8 @@
  *
  * @module
  */
+import { type OptionTable, readOptions } from "../_options.ts";
+import { MULTISTEP_OPTIONS } from "./_multistep_options.ts";
 import { moments } from "./_moments.ts";
 import { DPMPP_REFERENCES } from "./dpmpp_1.ts";
 import { weightsOf2M } from "./dpmpp_2m.ts";
@@ -17,6 +19,8 @@ export interface Dpmpp3mOptions extends MultistepOptions {
    */
   readonly form?: "published" | "taylor";
 }
+
+const OPTIONS = { ...MULTISTEP_OPTIONS, form: "published" } satisfies OptionTable<Dpmpp3mOptions>;
 
 /**
  * The multistep DPM-Solver++ with three outputs, one evaluation per step.
@@ -47,7 +51,8 @@ export interface Dpmpp3mOptions extends MultistepOptions {
  * ```
  */
 export function dpmpp3m(options: Dpmpp3mOptions = {}): MultistepSampler {
-  const taylor = options.form === "taylor";
+  const { form, ...others } = readOptions("make the sampler dpmpp-3m", options, OPTIONS);
+  const taylor = form === "taylor";
   return multistep(
     {
       name: taylor ? "dpmpp-3m-taylor" : "dpmpp-3m",
@@ -59,7 +64,7 @@ export function dpmpp3m(options: Dpmpp3mOptions = {}): MultistepSampler {
       predict: (h, nodes) =>
         nodes.length < 2 ? weightsOf2M(h, nodes) : weights(h, nodes, taylor ? 2 : 1),
     },
-    options,
+    others,
   );
 }
 

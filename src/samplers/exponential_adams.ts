@@ -3,6 +3,8 @@
  *
  * @module
  */
+import { checkOptionNames } from "../_options.ts";
+import { MULTISTEP_OPTIONS } from "./_multistep_options.ts";
 import { momentWeights } from "./_moments.ts";
 import { multistep } from "./multistep.ts";
 import type { MultistepOptions, MultistepSampler } from "./multistep.ts";
@@ -38,6 +40,7 @@ export function exponentialAdams(
   order: number,
   options: MultistepOptions = {},
 ): MultistepSampler {
+  checkOptionNames("make the exponential Adams method", options, MULTISTEP_OPTIONS);
   if (![1, 2, 3, 4].includes(order)) {
     throw new RangeError(
       `Cannot make the exponential Adams method: order is ${order}, wanted 1, 2, 3 or 4`,

@@ -3,8 +3,9 @@
  *
  * @module
  */
+import { checkOptionNames, type OptionTable, readOptions } from "../_options.ts";
 import { sizeOf } from "../_shape.ts";
-import type { EvaluateOptions } from "../compute/posterior.ts";
+import { EVALUATE_OPTIONS, type EvaluateOptions } from "../compute/posterior.ts";
 import type { Denoiser } from "../denoisers/denoiser.ts";
 import { rowAxes } from "../denoisers/gaussian_axes.ts";
 import type { RowAxes } from "../denoisers/gaussian_axes.ts";
@@ -58,6 +59,8 @@ export interface GaussianLegOptions {
   readonly keep?: "flow" | "law";
 }
 
+const GAUSSIAN_OPTIONS = { keep: "flow" } satisfies OptionTable<GaussianLegOptions>;
+
 /**
  * The first leg along a Gaussian law, in closed form: two products with the basis per level, in float64.
  *
@@ -82,7 +85,8 @@ export interface GaussianLegOptions {
  * ```
  */
 export function gaussianLeg(law: GaussianLaw, options: GaussianLegOptions = {}): FirstLeg {
-  const { mean } = law, ofLaw = options.keep === "law";
+  const { keep } = readOptions("make a Gaussian first leg", options, GAUSSIAN_OPTIONS);
+  const { mean } = law, ofLaw = keep === "law";
   let opened: Promise<RowAxes> | undefined;
   const dispose = () => {
     void opened?.then((axes) => axes[Symbol.dispose]());
@@ -94,13 +98,14 @@ export function gaussianLeg(law: GaussianLaw, options: GaussianLegOptions = {}):
       "B. Wang, J. Vastola (2024), The unreasonable effectiveness of Gaussian score approximation for diffusion models and its applications, arXiv:2412.09726",
     ],
     dimension: mean.length,
-    async follow(x, [from, ...sigmas], options = {}) {
+    async follow(x, [from, ...sigmas], evaluate = {}) {
+      checkOptionNames("follow a first leg", evaluate, EVALUATE_OPTIONS);
       const axes = await (opened ??= rowAxes(law));
       // The axes take deviations from the mean; all of a start σ₀ε is noise.
       const start = ofLaw ? x.map((v, i) => v + mean[i % mean.length]) : x;
       const states: FlowState[] = [];
       for (const sigma of sigmas) {
-        options.signal?.throwIfAborted();
+        evaluate.signal?.throwIfAborted();
         const spread = (v: number) => Math.sqrt(v + sigma * sigma);
         const [state, end] = ofLaw
           ? [(v: number) => spread(v) / from, (v: number) => v / (spread(v) * from)]
@@ -140,6 +145,10 @@ const MOST_STEPS = 128;
 /** Halving the steps takes an error of third order to an eighth, so that it is a seventh of the change. */
 const LEFT = 7;
 
+const INTEGRATED_OPTIONS = { stepsPerFold: 8, tolerance: undefined } satisfies OptionTable<
+  IntegratedLegOptions
+>;
+
 /**
  * The first leg along the flow of any denoiser that costs little beside the one that is sampled, such as a mixture's:
  * integrated by UniPC of order 3 without lower orders at the end, with steps as short as the tolerance asks for.
@@ -171,7 +180,11 @@ export function integratedLeg<X>(
   options: IntegratedLegOptions = {},
 ): FirstLeg {
   const dimension = sizeOf(denoiser.shape);
-  const { stepsPerFold = 8, tolerance = 1e-3 * Math.sqrt(dimension) } = options;
+  const { stepsPerFold, tolerance = 1e-3 * Math.sqrt(dimension) } = readOptions(
+    "integrate a first leg",
+    options,
+    INTEGRATED_OPTIONS,
+  );
   for (const [name, value] of Object.entries({ stepsPerFold, tolerance })) {
     if (!(value > 0 && value < Infinity)) {
       throw new RangeError(
@@ -184,6 +197,7 @@ export function integratedLeg<X>(
     references: denoiser.references,
     dimension,
     async follow(x, sigmas, evaluate = {}) {
+      checkOptionNames("follow a first leg", evaluate, EVALUATE_OPTIONS);
       let perFold = stepsPerFold;
       let coarse = await integrate(denoiser, x, sigmas, perFold / 2, evaluate);
       for (;;) {

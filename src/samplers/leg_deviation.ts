@@ -3,6 +3,8 @@
  *
  * @module
  */
+import { type OptionTable, readOptions } from "../_options.ts";
+import { EVALUATE_OPTIONS } from "../compute/posterior.ts";
 import type { EvaluateOptions } from "../compute/posterior.ts";
 import { checkComparison, deviationsFrom, noisyItems } from "../denoisers/_noisy_items.ts";
 import type { Denoiser } from "../denoisers/denoiser.ts";
@@ -50,6 +52,14 @@ export interface LegDeviation {
   lowest(tolerance: number): number;
 }
 
+const OPTIONS = {
+  ...EVALUATE_OPTIONS,
+  sigmas: undefined,
+  count: 64,
+  seed: 0,
+  tolerance: Infinity,
+} satisfies OptionTable<LegDeviationOptions>;
+
 /**
  * Measures how far a first leg along a denoiser lands from the flow of the data, without following either:
  *
@@ -85,12 +95,11 @@ export async function legDeviation<X>(
   optimal: Denoiser<X>,
   options: LegDeviationOptions = {},
 ): Promise<LegDeviation> {
-  const {
-    sigmas = logSnrGrid(25, { sigmaMin: 0.5 }).sigmas,
-    count = 64,
-    seed = 0,
-    tolerance = Infinity,
-  } = options;
+  const { sigmas = logSnrGrid(25, { sigmaMin: 0.5 }).sigmas, count, seed, tolerance } = readOptions(
+    "measure the deviation of a first leg",
+    options,
+    OPTIONS,
+  );
   using stop = stopButton(options.signal);
   const { signal } = stop;
   const { draw, dimension } = checkComparison(optimal, sigmas, count);

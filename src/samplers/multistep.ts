@@ -3,9 +3,12 @@
  *
  * @module
  */
+import { optionsFor, type OptionTable, readOptions } from "../_options.ts";
+import { MULTISTEP_OPTIONS } from "./_multistep_options.ts";
 import type { Denoiser } from "../denoisers/denoiser.ts";
 import { checkSigmas } from "../noise.ts";
 import { Evaluator } from "./_evaluator.ts";
+import { SAMPLER_OPTIONS } from "./sampler.ts";
 import type { Sampler, SamplerOptions, SamplerStep } from "./sampler.ts";
 
 /**
@@ -124,17 +127,22 @@ export function multistep(
   formula: MultistepFormula,
   options: MultistepOptions = {},
 ): MultistepSampler {
-  const { name, order, references } = description;
+  const { name, order, references, outputs } = description;
+  const settings = readOptions(`make the sampler ${name}`, options, MULTISTEP_OPTIONS);
   return {
     name,
     order,
     references,
     run: (denoiser, x, sigmas, runOptions) =>
-      run(denoiser, x, sigmas, { formula, outputs: description.outputs, ...options }, runOptions),
+      run(denoiser, x, sigmas, { formula, outputs, ...settings }, runOptions),
   };
 }
 
-interface Settings extends MultistepOptions {
+const RUN_OPTIONS = { ...SAMPLER_OPTIONS, history: [] } satisfies OptionTable<
+  MultistepRunOptions<never>
+>;
+
+interface Settings extends Required<MultistepOptions> {
   readonly formula: MultistepFormula;
   readonly outputs: number;
 }
@@ -147,12 +155,12 @@ async function* run<X>(
   options: MultistepRunOptions<X> = {},
 ): AsyncGenerator<SamplerStep<X>, void, void> {
   checkSigmas(sigmas);
-  const { history = [] } = options;
+  const { history } = readOptions("sample", options, RUN_OPTIONS);
   if (history.length > 0) {
     checkSigmas([...history.map(({ sigma }) => sigma).reverse(), ...sigmas]);
   }
-  const { formula, outputs, lowerOrderFinal = true, correctLast = false } = settings;
-  const evaluator = new Evaluator(denoiser, options);
+  const { formula, outputs, lowerOrderFinal, correctLast } = settings;
+  const evaluator = new Evaluator(denoiser, optionsFor(SAMPLER_OPTIONS, options));
   const steps = sigmas.length - 1;
   let x = start;
   let past = [...history];

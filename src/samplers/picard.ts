@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { type OptionTable, readOptions } from "../_options.ts";
 import type { Denoiser } from "../denoisers/denoiser.ts";
 import { checkSigmas } from "../noise.ts";
 import { PicardRun } from "./picard/run.ts";
@@ -19,6 +20,8 @@ export interface PicardOptions {
    */
   readonly tolerance?: number;
 }
+
+const OPTIONS = { parallel: 10, tolerance: 0.1 } satisfies OptionTable<PicardOptions>;
 
 /**
  * DDIM, many steps at a time: all points of a window are evaluated in one call, and each is then reached
@@ -57,7 +60,7 @@ export interface PicardOptions {
  * ```
  */
 export function picard(options: PicardOptions = {}): Sampler {
-  const { parallel = 10, tolerance = 0.1 } = options;
+  const { parallel, tolerance } = readOptions("make the Picard sampler", options, OPTIONS);
   if (!Number.isInteger(parallel) || parallel < 1) {
     throw new RangeError(
       `Cannot make the Picard sampler: parallel is ${parallel}, wanted a whole number >= 1`,

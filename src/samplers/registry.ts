@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { checkOptionNames, type OptionTable } from "../_options.ts";
 import { collocation } from "./collocation.ts";
 import { ddim } from "./ddim.ts";
 import { dopri5 } from "./dopri5.ts";
@@ -129,6 +130,10 @@ export function takesTolerance(name: string): boolean {
   return WITH_TOLERANCE.includes(name);
 }
 
+const OPTIONS = { tolerance: undefined, statistics: undefined } satisfies OptionTable<
+  SamplerRequest
+>;
+
 /**
  * A sampler by its name.
  *
@@ -148,6 +153,7 @@ export function takesTolerance(name: string): boolean {
  * ```
  */
 export function samplerByName(name: string, request: SamplerRequest = {}): Sampler {
+  checkOptionNames(`make the sampler ${name}`, request, OPTIONS);
   if (!Object.hasOwn(SAMPLERS, name)) {
     throw new RangeError(
       `Cannot make the sampler ${name}: wanted one of ${SAMPLER_NAMES.join(", ")}`,

@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { checkKind, checkOptionNames, received } from "../_received.ts";
+import { type OptionTable, type Read, readOptions } from "../_options.ts";
+import { checkKind, received } from "../_received.ts";
 import { roomFor } from "../_room.ts";
 import { sizeOf } from "../_shape.ts";
 import { showsItself } from "../_shows_itself.ts";
@@ -69,10 +70,21 @@ export interface SampleOptions {
   readonly shape?: readonly number[];
 }
 
-const OPTIONS: Readonly<Record<keyof SampleOptions, true>> = {
-  ...{ count: true, sampler: true, grid: true, seed: true, first: true, init: true },
-  ...{ batchSize: true, trajectory: true, signal: true, onProgress: true, shape: true },
-};
+const OPTIONS = {
+  count: undefined,
+  sampler: undefined,
+  grid: undefined,
+  seed: 0,
+  first: 0,
+  init: undefined,
+  batchSize: 64,
+  trajectory: false,
+  signal: undefined,
+  onProgress: undefined,
+  shape: undefined,
+} satisfies OptionTable<SampleOptions>;
+
+type Settings = Read<SampleOptions, typeof OPTIONS>;
 
 /** What is known of one step of a run, over all samples. */
 export interface StepRecord {
@@ -165,49 +177,49 @@ export async function sample<X = AnyTensor>(
   denoiser: Denoiser<X> | DenoiserFunction,
   options: SampleOptions = {},
 ): Promise<SampleResult<X>> {
-  checkOptionNames("sample", options, OPTIONS);
+  if (typeof denoiser !== "function") checkKind("sample", "denoiser", denoiser, "denoiser");
+  const settings = readOptions("sample", options, OPTIONS);
   if (typeof denoiser === "function") {
-    return await run(await tensorDenoiser(denoiser, options), options) as SampleResult<X>;
+    return await run(await tensorDenoiser(denoiser, settings), settings) as SampleResult<X>;
   }
-  checkKind("sample", "denoiser", denoiser, "denoiser");
-  checkShape(denoiser.shape, options.shape);
-  return await run(denoiser, options);
+  checkShape(denoiser.shape, settings.shape);
+  return await run(denoiser, settings);
 }
 
-async function run<X>(denoiser: Denoiser<X>, options: SampleOptions): Promise<SampleResult<X>> {
+async function run<X>(denoiser: Denoiser<X>, settings: Settings): Promise<SampleResult<X>> {
+  const { init, batchSize } = settings;
   const {
-    count = options.init ? Math.ceil(options.init.length / sizeOf(denoiser.shape)) : COUNT,
+    count = init ? Math.ceil(init.length / sizeOf(denoiser.shape)) : COUNT,
     sampler = ddim(),
     grid = ddpmGrid(),
-    batchSize = 64,
-  } = options;
+  } = settings;
   checkKind("sample", "sampler", sampler, "sampler");
   checkKind("sample", "grid", grid, "grid");
-  checkOptions(denoiser, count, batchSize, options);
+  checkOptions(denoiser, count, settings);
   checkSigmas(grid.sigmas);
   const { space, shape } = denoiser;
-  const bytes = count * bytesOf(denoiser, grid, options);
+  const bytes = count * bytesOf(denoiser, grid, settings);
   const record = roomFor(
     "sample",
     `${count} samples`,
     bytes,
-    () => new Recorder(space, count, shape, grid.sigmas, options.trajectory ?? false),
+    () => new Recorder(space, count, shape, grid.sigmas, settings.trajectory),
   );
   const watched = record.watch(denoiser);
   const clock = new ProgressClock(grid.sigmas, Math.ceil(count / batchSize));
-  using stop = stopButton(options.signal);
+  using stop = stopButton(settings.signal);
   const { signal } = stop;
   let turn = performance.now();
   for (let first = 0; first < count; first += batchSize) {
     signal?.throwIfAborted();
     const rows = Math.min(batchSize, count - first);
-    const start = space.from(startState(denoiser, grid, first, rows, options), [rows, ...shape]);
+    const start = space.from(startState(denoiser, grid, first, rows, settings), [rows, ...shape]);
     try {
-      const samples = sampleIndices(first + (options.first ?? 0), rows);
+      const samples = sampleIndices(first + settings.first, rows);
       await record.start(start, first, rows, { signal, samples });
       for await (const at of sampler.run(watched, start, grid.sigmas, { signal, samples })) {
         await record.step(at);
-        await options.onProgress?.(clock.at(first / batchSize, at.sigma));
+        await settings.onProgress?.(clock.at(first / batchSize, at.sigma));
         if (performance.now() - turn > TURN_MS) {
           await new Promise((resolve) => setTimeout(resolve));
           turn = performance.now();
@@ -232,7 +244,7 @@ async function run<X>(denoiser: Denoiser<X>, options: SampleOptions): Promise<Sa
 /** A function on tensors, as most denoisers are; those need one of the backends of tfjs. */
 async function tensorDenoiser(
   denoise: DenoiserFunction,
-  { shape }: SampleOptions,
+  { shape }: Settings,
 ): Promise<Denoiser<AnyTensor>> {
   if (!shape) {
     throw new TypeError(
@@ -254,7 +266,7 @@ function checkShape(own: readonly number[], asked: SampleOptions["shape"]): void
 function bytesOf<X>(
   { shape }: Denoiser<X>,
   { sigmas }: SigmaGrid,
-  { trajectory }: SampleOptions,
+  { trajectory }: Settings,
 ): number {
   const each = 8, levels = sigmas.length;
   const numbers = sizeOf(shape) * (4 + (trajectory ? 2 * levels : 0));
@@ -296,8 +308,7 @@ class ProgressClock {
 function checkOptions<X>(
   denoiser: Denoiser<X>,
   count: number,
-  batchSize: number,
-  { grid, init }: SampleOptions,
+  { grid, init, batchSize }: Settings,
 ): void {
   for (
     const [name, value] of [["count", count], ["batchSize", batchSize]] as const
@@ -346,7 +357,7 @@ function startState<X>(
   grid: SigmaGrid,
   first: number,
   rows: number,
-  { seed = 0, first: offset = 0, init }: SampleOptions,
+  { seed, first: offset, init }: Settings,
 ): Float64Array {
   const dimension = sizeOf(denoiser.shape);
   const noise = init

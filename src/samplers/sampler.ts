@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { OptionTable } from "../_options.ts";
 import type { Denoiser } from "../denoisers/denoiser.ts";
 
 /** What a method that iterates or adapts its steps knows about its convergence: one value per row so far. */
@@ -46,6 +47,11 @@ export interface SamplerOptions {
   /** The index of each sample within the run; a sampler hands them on to the denoiser, row by row. Default: from 0 on. */
   readonly samples?: ArrayLike<number>;
 }
+
+/** The options of {@linkcode SamplerOptions}, none with a default. */
+export const SAMPLER_OPTIONS = { signal: undefined, samples: undefined } satisfies OptionTable<
+  SamplerOptions
+>;
 
 /** A numerical method for the probability-flow equation `dx/dσ = (x − D(x, σ))/σ`. */
 export interface Sampler {

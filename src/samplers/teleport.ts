@@ -3,12 +3,14 @@
  *
  * @module
  */
+import { checkOptionNames, type OptionTable, readOptions } from "../_options.ts";
 import { checkKind } from "../_received.ts";
 import { sizeOf } from "../_shape.ts";
 import type { Denoiser } from "../denoisers/denoiser.ts";
 import { checkSigmas } from "../noise.ts";
 import { OwnedStates } from "./_owned_states.ts";
 import type { FirstLeg } from "./first_leg.ts";
+import { SAMPLER_OPTIONS } from "./sampler.ts";
 import type { Sampler, SamplerOptions, SamplerStep } from "./sampler.ts";
 
 /** Options of {@linkcode teleport}. */
@@ -35,6 +37,10 @@ export interface TeleportLimit {
   /** The most that is allowed, in the same unit. */
   readonly tolerance: number;
 }
+
+const OPTIONS = { sigma: undefined, between: false, limit: undefined } satisfies OptionTable<
+  TeleportOptions
+>;
 
 /**
  * A sampler that jumps: a first leg from the first level of the grid to a lower one without a call of
@@ -77,7 +83,7 @@ export interface TeleportLimit {
 export function teleport(sampler: Sampler, leg: FirstLeg, options: TeleportOptions): Sampler {
   checkKind("teleport", "sampler", sampler, "sampler");
   checkKind("teleport", "leg", leg, "leg");
-  const { sigma, between = false, limit } = options ?? {};
+  const { sigma, between, limit } = readOptions("teleport", options, OPTIONS);
   if (!(sigma > 0 && sigma < Infinity)) {
     throw new RangeError(`Cannot teleport: sigma is ${sigma}, wanted a finite number > 0`);
   }
@@ -138,6 +144,7 @@ async function* run<X>(
   { sampler, leg, landing, between }: Settings,
   options: SamplerOptions = {},
 ): AsyncGenerator<SamplerStep<X>, void, void> {
+  checkOptionNames("sample", options, SAMPLER_OPTIONS);
   const { signal } = options;
   const { shape } = denoiser;
   checkLeg(leg, shape);

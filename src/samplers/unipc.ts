@@ -3,6 +3,8 @@
  *
  * @module
  */
+import { type OptionTable, readOptions } from "../_options.ts";
+import { MULTISTEP_OPTIONS } from "./_multistep_options.ts";
 import { momentWeights, withStart } from "./_moments.ts";
 import { multistep } from "./multistep.ts";
 import type { MultistepOptions, MultistepSampler } from "./multistep.ts";
@@ -16,6 +18,10 @@ export interface UniPCOptions extends MultistepOptions {
   /** Whether to correct. Default true. */
   readonly corrector?: boolean;
 }
+
+const OPTIONS = { ...MULTISTEP_OPTIONS, order: 3, b: "B2", corrector: true } satisfies OptionTable<
+  UniPCOptions
+>;
 
 /**
  * UniPC in data prediction: a predictor of order `p` and a corrector of order `p + 1`, one evaluation per step.
@@ -48,7 +54,11 @@ export interface UniPCOptions extends MultistepOptions {
  * ```
  */
 export function unipc(options: UniPCOptions = {}): MultistepSampler {
-  const { order = 3, b = "B2", corrector = true } = options;
+  const { order, b, corrector, ...others } = readOptions(
+    "make the sampler UniPC",
+    options,
+    OPTIONS,
+  );
   if (![1, 2, 3].includes(order)) {
     throw new RangeError(`Cannot make the sampler UniPC: order is ${order}, wanted 1, 2 or 3`);
   }
@@ -71,7 +81,7 @@ export function unipc(options: UniPCOptions = {}): MultistepSampler {
         correct: (h, nodes) => nodes.length === 1 ? shortcut(h, half(h)) : momentWeights(h, nodes),
       }),
     },
-    options,
+    others,
   );
 }
 

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { type OptionTable, readOptions } from "../_options.ts";
 import { sizeOf } from "../_shape.ts";
 import { rowAxes } from "../denoisers/gaussian_axes.ts";
 import type { RowAxes } from "../denoisers/gaussian_axes.ts";
@@ -27,6 +28,8 @@ export interface StraightenedOptions {
   /** The order, 1 or 2. Default 2. */
   readonly order?: 1 | 2;
 }
+
+const OPTIONS = { order: 2 } satisfies OptionTable<StraightenedOptions>;
 
 /**
  * Euler's method, or the Adams–Bashforth method of order two, in coordinates that a Gaussian's flow leaves alone.
@@ -62,7 +65,7 @@ export interface StraightenedOptions {
  * ```
  */
 export function straightened(law: GaussianLaw, options: StraightenedOptions = {}): Sampler {
-  const { order = 2 } = options;
+  const { order } = readOptions("make the straightened sampler", options, OPTIONS);
   if (order !== 1 && order !== 2) {
     throw new RangeError(
       `Cannot make the straightened sampler: order is ${order}, wanted 1 or 2`,

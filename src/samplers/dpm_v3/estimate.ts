@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { type OptionTable, readOptions } from "../../_options.ts";
 import { sizeOf } from "../../_shape.ts";
 import { cacheFolder } from "../../_cache_folder.ts";
 import {
@@ -41,6 +42,18 @@ export interface DpmV3StatisticsOptions extends TableRange {
 const MAGIC = "CFDPMV31";
 /** Variances of `f` below this share of that of the output are rounding and sampling noise: nothing to regress on. */
 const DEGENERATE = 1e-6;
+
+const OPTIONS = {
+  sigmaMax: 80,
+  sigmaMin: 0.002,
+  intervals: 120,
+  samples: 64,
+  seed: 0,
+  batchSize: 64,
+  cache: undefined,
+  signal: undefined,
+  onProgress: undefined,
+} satisfies OptionTable<DpmV3StatisticsOptions>;
 
 /**
  * The tables that {@linkcode dpmV3} needs, estimated from data noised to each level, `x = x₀ + σz`.
@@ -81,8 +94,8 @@ export async function dpmV3Statistics<X>(
   dataset: Dataset,
   options: DpmV3StatisticsOptions = {},
 ): Promise<DpmV3Statistics> {
-  const { sigmaMax = 80, sigmaMin = 0.002, intervals = 120, samples = 64, seed = 0 } = options;
-  const { batchSize = 64 } = options;
+  const settings = readOptions("estimate the statistics", options, OPTIONS);
+  const { sigmaMax, sigmaMin, intervals, samples, seed, batchSize } = settings;
   const whole = { intervals, samples, batchSize };
   for (const [name, value] of Object.entries(whole)) {
     if (!Number.isInteger(value) || value < (name === "samples" ? 2 : 1)) {

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { type OptionTable, readOptions } from "../../_options.ts";
 import { checkRow, finiteRow } from "../../denoisers/gaussian_law.ts";
 import type { GaussianLaw } from "../../denoisers/gaussian_law.ts";
 
@@ -79,6 +80,8 @@ export function levelsOf({ sigmaMax, sigmaMin, intervals }: Required<TableRange>
   );
 }
 
+const OPTIONS = { sigmaMax: 80, sigmaMin: 0.002, intervals: 120 } satisfies OptionTable<TableRange>;
+
 /**
  * The tables of a Gaussian whose principal axes are the coordinate axes, in closed form. With them one
  * step of `dpmV3()` is exact, up to the quadrature of the tables.
@@ -111,7 +114,11 @@ export function levelsOf({ sigmaMax, sigmaMin, intervals }: Required<TableRange>
  * ```
  */
 export function gaussianStatistics(law: GaussianLaw, range: TableRange = {}): DpmV3Statistics {
-  const { sigmaMax = 80, sigmaMin = 0.002, intervals = 120 } = range;
+  const { sigmaMax, sigmaMin, intervals } = readOptions(
+    "make the tables of a Gaussian",
+    range,
+    OPTIONS,
+  );
   if (law.basis) {
     throw new TypeError(
       "Cannot make the tables of a Gaussian: received principal axes, wanted variances of the coordinates",

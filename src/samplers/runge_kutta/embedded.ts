@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { type OptionTable, readOptions } from "../../_options.ts";
 import type { Sampler } from "../sampler.ts";
 import { adaptive } from "./adaptive.ts";
 import { oneStep } from "../_one_step.ts";
@@ -23,6 +24,8 @@ export interface EmbeddedOptions {
   readonly adaptive?: boolean;
 }
 
+const OPTIONS = { tolerance: 1e-6, adaptive: true } satisfies OptionTable<EmbeddedOptions>;
+
 /** The sampler of a tableau. */
 export function embedded(
   name: string,
@@ -30,14 +33,14 @@ export function embedded(
   references: readonly string[],
   options: EmbeddedOptions,
 ): Sampler {
-  const { tolerance = 1e-6 } = options;
+  const { tolerance, adaptive: adapts } = readOptions(`make ${name}`, options, OPTIONS);
   if (!(tolerance > 0 && tolerance < 1)) {
     throw new RangeError(
       `Cannot make ${name}: tolerance is ${tolerance}, wanted a number in (0, 1)`,
     );
   }
   const { order } = tableau;
-  if (options.adaptive === false) {
+  if (!adapts) {
     return {
       name: `${name}-grid`,
       order,
