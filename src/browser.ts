@@ -134,7 +134,8 @@ export type { GaussianMoments, Wasserstein2, Wasserstein2Options } from "./metri
 export * from "./noise.ts";
 export * from "./plots/bitmap.ts";
 export * from "./plots/image_grid.ts";
-export * from "./plots/projection.ts";
+export { projection } from "./plots/projection.ts";
+export type { SpaceView } from "./plots/projection.ts";
 export * from "./plots/scatter_image.ts";
 export * from "./plots/trajectory_image.ts";
 export * from "./random.ts";

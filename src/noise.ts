@@ -8,6 +8,7 @@
  *
  * @module
  */
+import { type OptionTable, readOptions } from "./_options.ts";
 import { MOST_STEPS, SIGMA_RANGE } from "./_checks.ts";
 import { STEPS } from "./_defaults.ts";
 
@@ -273,6 +274,8 @@ export interface UniformTOptions {
   readonly start?: number;
 }
 
+const UNIFORM_T_OPTIONS = { start: 0 } satisfies OptionTable<UniformTOptions>;
+
 /**
  * The grid that is uniform in flow time, `t = n/S`.
  *
@@ -306,7 +309,7 @@ export function uniformTGrid(
   steps: number = STEPS["uniform-t"],
   options: UniformTOptions = {},
 ): SigmaGrid {
-  const { start = 0 } = options;
+  const { start } = readOptions("make the grid uniform-t", options, UNIFORM_T_OPTIONS);
   // Before 1e-9 the difference to 1 loses the half of its digits.
   if (!(start === 0 || start >= 1e-9 && start < 1)) {
     throw new RangeError(
@@ -436,8 +439,10 @@ function checkFalling(sigmas: readonly number[], grid: GridName): void {
   );
 }
 
+const RANGE_OPTIONS = { sigmaMax: 80, sigmaMin: 0.002 } satisfies OptionTable<GridRange>;
+
 function checkRange(range: GridRange, grid: GridName): Required<GridRange> {
-  const { sigmaMax = 80, sigmaMin = 0.002 } = range;
+  const { sigmaMax, sigmaMin } = readOptions(`make the grid ${grid}`, range, RANGE_OPTIONS);
   const [least, most] = SIGMA_RANGE;
   if (!(sigmaMin >= least && sigmaMin < sigmaMax && sigmaMax <= most)) {
     throw new RangeError(

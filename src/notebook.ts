@@ -12,6 +12,7 @@
  *
  * @module
  */
+import { type OptionTable, readOptions } from "./_options.ts";
 import { received } from "./_received.ts";
 import { Buffer } from "node:buffer";
 import { escapeHtml, escapeMarkdown, visible } from "./_escape.ts";
@@ -109,6 +110,17 @@ export interface ShowOptions {
 /** The kernel may send an output after it has said that a cell is done; so long a cell waits for it. */
 const SETTLE = 25;
 
+const SHOW_OPTIONS = {
+  shape: undefined,
+  range: undefined,
+  columns: undefined,
+  scale: undefined,
+  items: undefined,
+  id: undefined,
+  update: undefined,
+  display: undefined,
+} satisfies OptionTable<ShowOptions>;
+
 /**
  * Shows a thing in the notebook, or prints it where there is none.
  *
@@ -138,9 +150,9 @@ export async function show(
   thing: Showable,
   options: ShowOptions = {},
 ): Promise<void> {
-  const { id, update } = options;
-  const display = options.display ?? kernelDisplay() ?? print;
-  for (const [suffix, bundle] of await bundlesOf(thing, options)) {
+  const settings = readOptions("show this", options, SHOW_OPTIONS);
+  const { id, update, display = kernelDisplay() ?? print } = settings;
+  for (const [suffix, bundle] of await bundlesOf(thing, settings)) {
     await display(bundle, {
       raw: true,
       ...(id !== undefined && { display_id: id + suffix }),
@@ -379,7 +391,8 @@ function samplesBundle(
 ): Promise<MediaBundle> {
   if (!shape?.length) throw unknownShape();
   if (shape.length > 1) {
-    return bitmapBundle(imageGrid(values, { ...options, shape }));
+    const { range, columns, scale } = options;
+    return bitmapBundle(imageGrid(values, { shape, range, columns, scale }));
   }
   return shape[0] === 2
     ? chartBundle(scatterSpec([{ label: "samples", points: values }]))
@@ -398,6 +411,8 @@ export interface NotebookProgressOptions {
 
 /** Milliseconds between two updates: more often than this nobody sees. */
 const UPDATE = 100;
+
+const PROGRESS_OPTIONS = { display: undefined } satisfies OptionTable<NotebookProgressOptions>;
 
 /**
  * A progress callback for `sample()` that updates one line in place: a bar, the
@@ -424,7 +439,11 @@ export function notebookProgress(
   label: string,
   options: NotebookProgressOptions = {},
 ): (progress: Progress) => Promise<void> {
-  const display = options.display ?? kernelDisplay();
+  const { display = kernelDisplay() } = readOptions(
+    "show the progress",
+    options,
+    PROGRESS_OPTIONS,
+  );
   if (display) return updatingProgress(label, display);
   return Deno.stderr.isTerminal() ? redrawnProgress(label) : printedProgress(label);
 }

@@ -15,6 +15,8 @@
  *
  * @module
  */
+import { optionsFor, type OptionTable, type Read, readOptions } from "../_options.ts";
+import { ADAM_OPTIONS } from "../training/_check_adam.ts";
 import * as tf from "@tensorflow/tfjs-core";
 import type { Dataset } from "../datasets/dataset.ts";
 import { directionsOf } from "../denoisers/_spectrum_rounding.ts";
@@ -82,6 +84,21 @@ export interface AutoencoderOptions extends AdamOptions, Pick<SpectrumOptions, "
 
 const ACTION = "train an autoencoder";
 
+const OPTIONS = {
+  ...ADAM_OPTIONS,
+  latentDimension: undefined,
+  components: undefined,
+  width: 512,
+  stability: 0.1,
+  steps: 3000,
+  batchSize: 128,
+  seed: 0,
+  backend: undefined,
+  cache: undefined,
+  onStep: undefined,
+  signal: undefined,
+} satisfies OptionTable<AutoencoderOptions>;
+
 /**
  * Trains a small autoencoder whose encoder and decoder do not enlarge small noise, so that averages of latents decode
  * sensibly.
@@ -129,11 +146,12 @@ export async function trainAutoencoder(
   dataset: Dataset,
   options: AutoencoderOptions = {},
 ): Promise<TrainedAutoencoder> {
-  const { stability = 0.1, steps = 3000, batchSize = 128, seed = 0, onStep } = options;
-  using stop = stopButton(options.signal);
+  const settings = readOptions(ACTION, options, OPTIONS);
+  const { stability, steps, batchSize, seed, onStep } = settings;
+  using stop = stopButton(settings.signal);
   const { signal } = stop;
-  const { frame, ...sizes } = await frameOf(dataset, options);
-  using backend = await openTrainingBackend(options.backend);
+  const { frame, ...sizes } = await frameOf(dataset, settings);
+  using backend = await openTrainingBackend(settings.backend);
   const coordinates = await coordinatesOf(dataset, frame, backend, signal);
   const state = beginOptimising(initialAutoencoder(sizes, seed));
   const loss = (tensors: Readonly<Record<string, tf.Tensor>>, step: number) =>
@@ -143,8 +161,9 @@ export async function trainAutoencoder(
       stability,
     );
   const paceAt = startClock(0, steps, batchSize);
+  const adam = optionsFor(ADAM_OPTIONS, settings);
   for await (
-    const { step, loss: value } of optimise(loss, state, { ...options, signal, backend, steps })
+    const { step, loss: value } of optimise(loss, state, { ...adam, signal, backend, steps })
   ) {
     await onStep?.({ step, steps, loss: value, ...paceAt(step) });
   }
@@ -163,11 +182,11 @@ export async function trainAutoencoder(
 /** The sizes of the network, and the components that it sees. */
 async function frameOf(
   dataset: Dataset,
-  options: AutoencoderOptions,
+  settings: Read<AutoencoderOptions, typeof OPTIONS>,
 ): Promise<AutoencoderSizes & { frame: Weights }> {
-  const { dimension: d } = dataset, { cache, signal } = options;
-  const { components: most = Math.min(256, d), width = 512, stability = 0 } = options;
-  const { steps = 1, batchSize = 1, latentDimension: wanted = 1 } = options;
+  const { dimension: d } = dataset,
+    { cache, signal, width, stability, steps, batchSize } = settings;
+  const { components: most = Math.min(256, d), latentDimension: wanted = 1 } = settings;
   const counts = { components: most, latentDimension: wanted, width, steps, batchSize };
   for (const [name, value] of Object.entries(counts)) checkWhole(ACTION, name, value, 1);
   if (!(stability >= 0 && stability < Infinity)) {
@@ -185,7 +204,7 @@ async function frameOf(
     );
   }
   const { mean, variances, basis } = lowRank(whole, components);
-  const { latentDimension = Math.max(1, Math.min(32, components)) } = options;
+  const { latentDimension = Math.max(1, Math.min(32, components)) } = settings;
   if (latentDimension > components) {
     throw new RangeError(
       `Cannot ${ACTION}: latentDimension is ${latentDimension}, wanted at most ${components}, the components of the data`,

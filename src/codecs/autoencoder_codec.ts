@@ -3,9 +3,10 @@
  *
  * @module
  */
+import { checkOptionNames, type OptionTable } from "../_options.ts";
 import * as tf from "@tensorflow/tfjs-core";
 import { sizeOf } from "../_shape.ts";
-import type { WorkOptions } from "../compute/work_options.ts";
+import { WORK_OPTIONS, type WorkOptions } from "../compute/work_options.ts";
 import { DatasetError } from "../errors.ts";
 import type { AnyTensor } from "../linear_space.ts";
 import { openTrainingBackend } from "../training/backend.ts";
@@ -25,6 +26,8 @@ export interface AutoencoderCodecOptions {
   /** Where to compute. Default `"auto"`. */
   readonly backend?: TrainingBackendKind;
 }
+
+const OPTIONS = { backend: undefined } satisfies OptionTable<AutoencoderCodecOptions>;
 
 /**
  * A trained autoencoder as a codec, for any denoiser and sampler.
@@ -52,6 +55,7 @@ export async function autoencoderCodec(
   trained: TrainedAutoencoder,
   options: AutoencoderCodecOptions = {},
 ): Promise<Codec> {
+  checkOptionNames("open an autoencoder", options, OPTIONS);
   const { shape, latentDimension, components, width, step, data } = trained;
   const backend = await openTrainingBackend(options.backend);
   const d = sizeOf(shape);
@@ -65,6 +69,7 @@ export async function autoencoderCodec(
     map: (rows: AnyTensor) => AnyTensor,
     work: WorkOptions = {},
   ) => {
+    checkOptionNames(action, work, WORK_OPTIONS);
     checkRows(action, values, from);
     const mapped = await inBatches({
       count: values.length / from,
@@ -238,6 +243,7 @@ export async function loadAutoencoder(
   file: string,
   options: AutoencoderCodecOptions = {},
 ): Promise<Codec> {
+  checkOptionNames(`load ${file}`, options, OPTIONS);
   const bytes = await readIfThere(file);
   if (!bytes) throw new DatasetError(file, "no such file", "a trained autoencoder");
   return await autoencoderCodec(decodeAutoencoder(bytes, file), options);

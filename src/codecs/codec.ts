@@ -3,7 +3,8 @@
  *
  * @module
  */
-import type { WorkOptions } from "../compute/work_options.ts";
+import { checkOptionNames } from "../_options.ts";
+import { WORK_OPTIONS, type WorkOptions } from "../compute/work_options.ts";
 import { Dataset } from "../datasets/dataset.ts";
 
 /** A way from samples to latents and back. */
@@ -60,6 +61,7 @@ export async function encodeDataset(
   codec: Codec,
   options: WorkOptions = {},
 ): Promise<Dataset> {
+  checkOptionNames(`encode ${dataset.name}`, options, WORK_OPTIONS);
   if (dataset.shape.join() !== codec.shape.join()) {
     throw new TypeError(
       `Cannot encode ${dataset.name}: its items have shape [${dataset.shape}], wanted [${codec.shape}]`,

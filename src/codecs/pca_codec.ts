@@ -3,7 +3,8 @@
  *
  * @module
  */
-import type { WorkOptions } from "../compute/work_options.ts";
+import { checkOptionNames, type OptionTable, readOptions } from "../_options.ts";
+import { WORK_OPTIONS, type WorkOptions } from "../compute/work_options.ts";
 import type { Dataset } from "../datasets/dataset.ts";
 import { directionsOf } from "../denoisers/_spectrum_rounding.ts";
 import { dataSpectrum, lowRank } from "../denoisers/spectrum.ts";
@@ -17,6 +18,14 @@ export interface PcaCodecOptions extends Pick<SpectrumOptions, "cache" | "class"
   /** Divide by the standard deviations, so that latents have unit variance. Default true. */
   readonly whiten?: boolean;
 }
+
+const OPTIONS = {
+  rank: undefined,
+  whiten: true,
+  cache: undefined,
+  class: undefined,
+  signal: undefined,
+} satisfies OptionTable<PcaCodecOptions>;
 
 /**
  * Principal components as latents.
@@ -48,7 +57,11 @@ export interface PcaCodecOptions extends Pick<SpectrumOptions, "cache" | "class"
  * ```
  */
 export async function pcaCodec(dataset: Dataset, options: PcaCodecOptions = {}): Promise<Codec> {
-  const { rank: most = Math.min(128, dataset.dimension), whiten = true, ...rest } = options;
+  const { rank: most = Math.min(128, dataset.dimension), whiten, ...rest } = readOptions(
+    "encode by principal components",
+    options,
+    OPTIONS,
+  );
   if (most === 0) {
     throw new RangeError(`Cannot encode by principal components: rank is 0, wanted at least 1`);
   }
@@ -93,9 +106,10 @@ function checkRows(
   rows: Float32Array,
   width: number,
   action: string,
-  { signal }: WorkOptions,
+  work: WorkOptions,
 ): void {
-  signal?.throwIfAborted();
+  checkOptionNames(action, work, WORK_OPTIONS);
+  work.signal?.throwIfAborted();
   if (rows.length === 0 || rows.length % width !== 0) {
     throw new TypeError(
       `Cannot ${action}: received ${rows.length} numbers, wanted whole rows of ${width}`,

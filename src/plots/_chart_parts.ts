@@ -3,7 +3,15 @@
  *
  * @module
  */
-import type { Json } from "./chart.ts";
+import type { OptionTable } from "../_options.ts";
+import type { ChartOptions, Json } from "./chart.ts";
+
+/** The options that all charts share; the sizes differ. */
+export const CHART_OPTIONS = {
+  title: undefined,
+  width: undefined,
+  height: undefined,
+} satisfies OptionTable<ChartOptions>;
 
 /** Colours that stay apart for colour-blind eyes, in order of use. */
 export const PALETTE: readonly string[] = [

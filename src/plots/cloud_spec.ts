@@ -3,8 +3,10 @@
  *
  * @module
  */
+import { checkOptionNames, optionsFor, type OptionTable } from "../_options.ts";
+import { CHART_OPTIONS } from "./_chart_parts.ts";
 import type { ChartSpec } from "./chart.ts";
-import { projection } from "./projection.ts";
+import { projection, VIEW_OPTIONS } from "./projection.ts";
 import type { SpaceView } from "./projection.ts";
 import { scatterSpec } from "./scatter_spec.ts";
 import type { PointLayer, ScatterOptions } from "./scatter_spec.ts";
@@ -14,6 +16,9 @@ export type CloudLayer = Omit<PointLayer, "weights">;
 
 /** Options of {@linkcode cloudSpec}; `domain` is that of the projected plane. */
 export interface CloudOptions extends SpaceView, Omit<ScatterOptions, "axes"> {}
+
+const SCATTER_OPTIONS = { ...CHART_OPTIONS, domain: undefined };
+const OPTIONS = { ...VIEW_OPTIONS, ...SCATTER_OPTIONS } satisfies OptionTable<CloudOptions>;
 
 /**
  * Layers of points in space, in parallel projection: nearer points are drawn over farther ones,
@@ -38,7 +43,8 @@ export function cloudSpec(
   layers: readonly CloudLayer[],
   options: CloudOptions = {},
 ): ChartSpec {
-  const project = projection(options);
+  checkOptionNames("draw a cloud", options, OPTIONS);
+  const project = projection(optionsFor(VIEW_OPTIONS, options));
   const clouds = layers.map(({ label, points }) => projected(points, label, project));
   const depths = clouds.flatMap((cloud) => cloud.map(([, , near]) => near));
   const [far, near] = depths.reduce(
@@ -52,7 +58,7 @@ export function cloudSpec(
       // Points that are all equally near are all in front.
       weights: clouds[i].map(([, , depth]) => near > far ? (depth - far) / (near - far) : 1),
     })),
-    { ...options, axes: false },
+    { ...optionsFor(SCATTER_OPTIONS, options), axes: false },
   );
 }
 

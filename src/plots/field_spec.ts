@@ -3,6 +3,8 @@
  *
  * @module
  */
+import { type OptionTable, readOptions } from "../_options.ts";
+import { CHART_OPTIONS } from "./_chart_parts.ts";
 import { BACKGROUND_GREY, PALETTE, planeAxis, planePoints, squareDomain } from "./_chart_parts.ts";
 import { CHART_SCHEMA } from "./chart.ts";
 import type { ChartOptions, ChartSpec } from "./chart.ts";
@@ -14,6 +16,14 @@ export interface FieldOptions extends ChartOptions {
   /** Length of the longest arrow, in units of the plane. Default: as long as the vectors are. */
   readonly longest?: number;
 }
+
+const OPTIONS = {
+  ...CHART_OPTIONS,
+  points: undefined,
+  longest: undefined,
+  width: 240,
+  height: 240,
+} satisfies OptionTable<FieldOptions>;
 
 /**
  * A vector field: a line from each place along its vector, with a dot where it begins.
@@ -45,7 +55,7 @@ export function fieldSpec(
       `Cannot draw the field: received ${along.length} vectors for ${from.length} places, wanted one each`,
     );
   }
-  const { title, width = 240, height = 240, points, longest } = options;
+  const { title, width, height, points, longest } = readOptions("draw the field", options, OPTIONS);
   const most = along.reduce((length, [x, y]) => Math.max(length, Math.hypot(x, y)), 0);
   const scale = longest === undefined || most === 0 ? 1 : longest / most;
   const shown = points ? planePoints(points, "the points") : [];

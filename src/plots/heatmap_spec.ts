@@ -3,6 +3,8 @@
  *
  * @module
  */
+import { type OptionTable, readOptions } from "../_options.ts";
+import { CHART_OPTIONS } from "./_chart_parts.ts";
 import { chartNumbers } from "./_chart_parts.ts";
 import { CHART_SCHEMA } from "./chart.ts";
 import type { ChartOptions, ChartSpec } from "./chart.ts";
@@ -18,6 +20,14 @@ export interface HeatmapOptions extends ChartOptions {
   /** How numbers are written in their cells, as a d3 format. Default `".2~g"`. */
   readonly format?: string;
 }
+
+const OPTIONS = {
+  ...CHART_OPTIONS,
+  xTitle: undefined,
+  yTitle: undefined,
+  valueTitle: undefined,
+  format: ".2~g",
+} satisfies OptionTable<HeatmapOptions>;
 
 /**
  * A table of numbers as colours, dark for large ones, with the numbers written in.
@@ -51,8 +61,9 @@ export function heatmapSpec(
     );
   }
   const numbers = chartNumbers(values, "the heat map");
-  const { title, width = 60 * columns.length, height = 32 * rows.length } = options;
-  const { xTitle, yTitle, valueTitle, format = ".2~g" } = options;
+  const settings = readOptions("draw a heat map", options, OPTIONS);
+  const { title, width = 60 * columns.length, height = 32 * rows.length } = settings;
+  const { xTitle, yTitle, valueTitle, format } = settings;
   const middle = (Math.min(...numbers) + Math.max(...numbers)) / 2;
   const axis = (field: string, name: string | undefined, order: readonly (number | string)[]) => ({
     field,

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { type OptionTable, type Read, readOptions } from "../_options.ts";
 import { blankBitmap } from "./bitmap.ts";
 import type { Bitmap, Colour } from "./bitmap.ts";
 
@@ -23,6 +24,15 @@ export interface ImageGridOptions {
 }
 
 const LEAST_SIDE = 64;
+
+const OPTIONS = {
+  shape: undefined,
+  columns: undefined,
+  scale: undefined,
+  range: [-1, 1],
+  padding: 2,
+  background: undefined,
+} satisfies OptionTable<ImageGridOptions>;
 
 /**
  * A grid of images as one picture, row by row from the top left, small images
@@ -48,13 +58,14 @@ export function imageGrid(
   values: ArrayLike<number>,
   options: ImageGridOptions,
 ): Bitmap {
-  const layout = layOut(values, options);
+  const settings = readOptions("draw images", options, OPTIONS);
+  const layout = layOut(values, settings);
   const { count, columns, tileWidth, tileHeight, padding } = layout;
   const rows = Math.ceil(count / columns);
   const grid = blankBitmap(
     columns * (tileWidth + padding) + padding,
     rows * (tileHeight + padding) + padding,
-    options.background,
+    settings.background,
   );
   for (let image = 0; image < count; image++) {
     const left = padding + (image % columns) * (tileWidth + padding);
@@ -80,9 +91,9 @@ interface Layout {
 
 function layOut(
   values: ArrayLike<number>,
-  options: ImageGridOptions,
+  settings: Read<ImageGridOptions, typeof OPTIONS>,
 ): Layout {
-  const { shape, range = [-1, 1], padding = 2 } = options;
+  const { shape, range, padding } = settings;
   const [height, width, channels = 1] = shape;
   if (
     shape.length < 2 || shape.length > 3 ||
@@ -106,8 +117,8 @@ function layOut(
       `Cannot draw images: range is [${range}], wanted two rising finite numbers`,
     );
   }
-  const columns = options.columns ?? Math.ceil(Math.sqrt(count));
-  const scale = options.scale ??
+  const columns = settings.columns ?? Math.ceil(Math.sqrt(count));
+  const scale = settings.scale ??
     Math.max(1, Math.ceil(LEAST_SIDE / Math.max(height, width)));
   for (
     const [name, value, least] of [

@@ -3,6 +3,8 @@
  *
  * @module
  */
+import { type OptionTable, readOptions } from "../_options.ts";
+import { CHART_OPTIONS } from "./_chart_parts.ts";
 import { received } from "../_received.ts";
 import { CHART_LEGEND, chartNumbers, PALETTE } from "./_chart_parts.ts";
 import { CHART_SCHEMA } from "./chart.ts";
@@ -34,6 +36,17 @@ export interface LineOptions extends ChartOptions {
   readonly xReversed?: boolean;
 }
 
+const OPTIONS = {
+  ...CHART_OPTIONS,
+  xTitle: undefined,
+  yTitle: undefined,
+  xLog: false,
+  yLog: false,
+  xReversed: false,
+  width: 420,
+  height: 260,
+} satisfies OptionTable<LineOptions>;
+
 /**
  * Lines with a mark at each value; dashed lines have no marks.
  *
@@ -57,8 +70,8 @@ export function lineSpec(
   options: LineOptions = {},
 ): ChartSpec {
   checkSeries(series);
-  const { title, width = 420, height = 260 } = options;
-  const { xLog = false, yLog = false, xReversed = false } = options;
+  const settings = readOptions("draw lines", options, OPTIONS);
+  const { title, width, height, xTitle, yTitle, xLog, yLog, xReversed } = settings;
   const rows = ({ label, x, y }: Series) => {
     const ys = chartNumbers(y, `the line ${label}`, yLog);
     return chartNumbers(x, `the line ${label}`, xLog).map((v, i) => ({
@@ -69,8 +82,8 @@ export function lineSpec(
   };
   const labels = series.map(({ label }) => label);
   const encoding = {
-    x: axis("x", options.xTitle, xLog, xReversed),
-    y: axis("y", options.yTitle, yLog, false),
+    x: axis("x", xTitle, xLog, xReversed),
+    y: axis("y", yTitle, yLog, false),
     color: {
       field: "line",
       type: "nominal",

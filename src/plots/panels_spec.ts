@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { type OptionTable, readOptions } from "../_options.ts";
 import { CHART_SCHEMA } from "./chart.ts";
 import type { ChartSpec, Json } from "./chart.ts";
 
@@ -15,6 +16,10 @@ export interface PanelsOptions {
   /** One legend for all charts, which then must have the same layers in the same colours. Default `false`. */
   readonly oneLegend?: boolean;
 }
+
+const OPTIONS = { title: undefined, columns: undefined, oneLegend: false } satisfies OptionTable<
+  PanelsOptions
+>;
 
 /**
  * Charts side by side, each with its own title and axes.
@@ -38,7 +43,11 @@ export function panelsSpec(
   charts: readonly ChartSpec[],
   options: PanelsOptions = {},
 ): ChartSpec {
-  const { title, columns = charts.length, oneLegend = false } = options;
+  const { title, columns = charts.length, oneLegend } = readOptions(
+    "draw panels",
+    options,
+    OPTIONS,
+  );
   if (charts.length === 0) {
     throw new TypeError("Cannot draw panels: received 0 charts, wanted at least 1");
   }

@@ -3,6 +3,8 @@
  *
  * @module
  */
+import { type OptionTable, readOptions } from "../_options.ts";
+import { CHART_OPTIONS } from "./_chart_parts.ts";
 import {
   BACKGROUND_GREY,
   CHART_LEGEND,
@@ -38,6 +40,13 @@ export interface PosteriorOptions extends ChartOptions {
 
 /** Points whose weight is below this share of the largest are drawn grey. */
 const VISIBLE = 0.002;
+
+const OPTIONS = {
+  ...CHART_OPTIONS,
+  columns: undefined,
+  width: 150,
+  height: 150,
+} satisfies OptionTable<PosteriorOptions>;
 
 /**
  * Panels side by side: data points as circles whose area is their posterior
@@ -76,7 +85,11 @@ export function posteriorSpec(
       "Cannot draw posteriors: received 0 panels, wanted at least 1",
     );
   }
-  const { title, width = 150, height = 150, columns = panels.length } = options;
+  const { title, width, height, columns = panels.length } = readOptions(
+    "draw posteriors",
+    options,
+    OPTIONS,
+  );
   const domain = squareDomain(points, width / height);
   // One table for all panels: a row per point, a column of weights per panel.
   const shares = panels.map(({ weights, sigma }) =>

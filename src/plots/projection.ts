@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { type OptionTable, readOptions } from "../_options.ts";
 
 /** From where points in space are seen. */
 export interface SpaceView {
@@ -14,6 +15,9 @@ export interface SpaceView {
 
 /** Degrees at which a cube is seen along its diagonal. */
 const ISOMETRIC = Math.atan(Math.SQRT1_2) * 180 / Math.PI;
+
+/** The options of {@linkcode SpaceView}. */
+export const VIEW_OPTIONS = { azimuth: 45, elevation: ISOMETRIC } satisfies OptionTable<SpaceView>;
 
 /**
  * The parallel projection of space: no perspective, `y` points up, as in meshes.
@@ -37,7 +41,7 @@ const ISOMETRIC = Math.atan(Math.SQRT1_2) * 180 / Math.PI;
 export function projection(
   view: SpaceView = {},
 ): (x: number, y: number, z: number) => [right: number, up: number, near: number] {
-  const { azimuth = 45, elevation = ISOMETRIC } = view;
+  const { azimuth, elevation } = readOptions("project points", view, VIEW_OPTIONS);
   for (const [name, angle] of [["azimuth", azimuth], ["elevation", elevation]] as const) {
     if (Number.isFinite(angle)) continue;
     throw new RangeError(

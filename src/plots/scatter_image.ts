@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { type OptionTable, readOptions } from "../_options.ts";
 import { checkRows } from "../metrics/_rows.ts";
 import { blankBitmap } from "./bitmap.ts";
 import type { Bitmap, Colour } from "./bitmap.ts";
@@ -22,6 +23,10 @@ const GREY: Colour = [176, 182, 190];
 const BLUE: Colour = [31, 90, 180];
 const FRAME: Colour = [120, 126, 134];
 const MARGIN = 12;
+
+const OPTIONS = { dimension: undefined, data: undefined, size: 512 } satisfies OptionTable<
+  ScatterImageOptions
+>;
 
 /**
  * A square picture of points: samples as blue discs over the data as grey ones,
@@ -50,7 +55,7 @@ export function scatterImage(
   samples: ArrayLike<number>,
   options: ScatterImageOptions,
 ): Bitmap {
-  const { dimension, data, size = 512 } = options;
+  const { dimension, data, size } = readOptions("draw points", options, OPTIONS);
   checkRows(samples, dimension, "draw points");
   if (data) checkRows(data, dimension, "draw points");
   if (!Number.isInteger(size) || size < 64 || size > 4096) {

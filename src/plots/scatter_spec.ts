@@ -3,6 +3,8 @@
  *
  * @module
  */
+import { type OptionTable, readOptions } from "../_options.ts";
+import { CHART_OPTIONS } from "./_chart_parts.ts";
 import {
   BACKGROUND_GREY,
   CHART_LEGEND,
@@ -41,6 +43,14 @@ export interface ScatterOptions extends ChartOptions {
   readonly axes?: boolean;
 }
 
+const OPTIONS = {
+  ...CHART_OPTIONS,
+  domain: undefined,
+  axes: true,
+  width: 320,
+  height: 320,
+} satisfies OptionTable<ScatterOptions>;
+
 /**
  * Layers of points in the plane, one unit equally long in both directions.
  *
@@ -68,7 +78,7 @@ export function scatterSpec(
       "Cannot draw points: received 0 layers, wanted at least 1",
     );
   }
-  const { title, width = 320, height = 320, axes = true } = options;
+  const { title, width, height, axes } = readOptions("draw points", options, OPTIONS);
   const all = layers.map((layer) => planePoints(layer.points, layer.label));
   const domain = options.domain ?? squareDomain(all.flat(), width / height);
   const colours = layers.map(({ colour }, i) =>

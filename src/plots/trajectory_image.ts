@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { type OptionTable, readOptions } from "../_options.ts";
 import { isImage, sizeOf } from "../_shape.ts";
 import type { TrajectoryPoint } from "../samplers/sample.ts";
 import { joinBitmaps } from "./bitmap.ts";
@@ -24,6 +25,13 @@ export interface TrajectoryImageOptions {
 
 const IMAGES = 6;
 const LEVELS = 11;
+
+const OPTIONS = {
+  shape: undefined,
+  range: undefined,
+  data: undefined,
+  decode: undefined,
+} satisfies OptionTable<TrajectoryImageOptions>;
 
 /**
  * A trajectory from left to right, at eleven of its noise levels at most.
@@ -55,7 +63,7 @@ export async function trajectoryImage(
   if (trajectory.length === 0) {
     throw new RangeError("Cannot draw a trajectory: received no states, wanted at least 1");
   }
-  const { shape, range, data } = options;
+  const { shape, range, data } = readOptions("draw a trajectory", options, OPTIONS);
   const dimension = sizeOf(shape);
   const points = await drawnStates(trajectory, options.decode);
   if (!isImage(shape)) {

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { type OptionTable, readOptions } from "../_options.ts";
 import type { DataStore } from "../compute/device.ts";
 import { float64Logits } from "../compute/rounding.ts";
 import { tensorSpace } from "../linear_space.ts";
@@ -84,6 +85,8 @@ const MARGIN = 64;
 // Samples whose last search is kept; a batch has fewer.
 const MOST_KNOWN = 4096;
 
+const OPTIONS = { retained: 1024, spread: 0, slack: undefined } satisfies OptionTable<CertifiedSearchOptions>;
+
 /**
  * Finds, query by query, the smallest subset whose certificate holds, the cheapest way first:
  *
@@ -127,8 +130,11 @@ export class CertifiedSearch {
    * @throws {RangeError} If that is not a whole number ≥ 1.
    */
   constructor(store: DataStore, options: CertifiedSearchOptions = {}) {
-    const { retained = 1024, spread = 0, slack = (l) => float64Logits(store.dimension, l) } =
-      options;
+    const { retained, spread, slack = (l) => float64Logits(store.dimension, l) } = readOptions(
+      "search for subsets",
+      options,
+      OPTIONS,
+    );
     if (!Number.isInteger(retained) || retained < 1) {
       throw new RangeError(
         `Cannot search for subsets: retained is ${retained}, wanted a whole number >= 1`,

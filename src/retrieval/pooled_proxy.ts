@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { checkOptionNames, type OptionTable } from "../_options.ts";
 import type { Device } from "../compute/device.ts";
 import { affineOf } from "../compute/posterior.ts";
 import type { Dataset } from "../datasets/dataset.ts";
@@ -55,8 +56,11 @@ export async function pooledProxy(
   return await storeProxy(pooledProjection(dataset, options), device);
 }
 
+const OPTIONS = { side: undefined } satisfies OptionTable<PooledProxyOptions>;
+
 /** The projection of {@linkcode pooledProxy}, and the items under it. */
 export function pooledProjection(dataset: Dataset, options: PooledProxyOptions = {}): Projection {
+  checkOptionNames("pool pixels", options, OPTIONS);
   const pooling = poolingOf(dataset.shape, options.side);
   const { rows, columns, size, p } = pooling;
   const { data, count, dimension, range } = dataset;

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { type OptionTable, readOptions } from "../_options.ts";
 
 /** How candidates are found: see {@linkcode subsetSchedule}. */
 export type ScheduleName = "described" | "random-pool" | "random";
@@ -37,6 +38,10 @@ export interface SubsetSchedule {
   /** The sizes at a noise level `σ > 0`, in data units. */
   sizes(sigma: number): ScheduleSizes;
 }
+
+const OPTIONS = { count: undefined, k: undefined, m: undefined } satisfies OptionTable<
+  ScheduleOptions
+>;
 
 /**
  * The published schedules of a golden subset, with `s = σ/√(1+σ²)` and `u = 1 − s`, which is 0 for
@@ -74,7 +79,7 @@ export interface SubsetSchedule {
  * ```
  */
 export function subsetSchedule(name: ScheduleName, options: ScheduleOptions): SubsetSchedule {
-  const { count } = options;
+  const { count } = readOptions(`make the schedule ${name}`, options, OPTIONS);
   if (!["described", "random-pool", "random"].includes(name)) {
     throw new RangeError(
       `Cannot make the schedule ${name}: wanted one of described, random-pool, random`,

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { type OptionTable, readOptions } from "../_options.ts";
 import type { PointSet } from "../compute/posterior.ts";
 import { medianOf } from "../_quantile.ts";
 import { checkRows } from "../metrics/_rows.ts";
@@ -40,6 +41,8 @@ export interface ConcentrationOptions {
   readonly seed?: number;
 }
 
+const OPTIONS = { mass: 1e-3, seed: 0 } satisfies OptionTable<ConcentrationOptions>;
+
 /**
  * How many items weigh, and how many are needed, against the noise level.
  * Query `j` is `cⱼ + σεⱼ` with one fixed noise `εⱼ` at all levels.
@@ -71,7 +74,7 @@ export function concentration(
   sigmas: readonly number[],
   options: ConcentrationOptions = {},
 ): Concentration[] {
-  const { mass = 1e-3, seed = 0 } = options;
+  const { mass, seed } = readOptions("measure concentration", options, OPTIONS);
   const { dimension } = points;
   const queries = checkRows(clean, dimension, "measure concentration");
   const noise = startNoise(seed, 0, queries, dimension);

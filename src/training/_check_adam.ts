@@ -1,5 +1,18 @@
 import { checkPositive } from "../_checks.ts";
+import { type OptionTable, type Read, readOptions } from "../_options.ts";
 import type { AdamOptions } from "./adam.ts";
+
+/** The options of Adam, with their defaults. */
+export const ADAM_OPTIONS = {
+  rate: 1e-3,
+  warmUp: 0,
+  beta1: 0.9,
+  beta2: 0.999,
+  epsilon: 1e-8,
+  batchSize: 128,
+  halfLife: 500_000,
+  rampUp: 0.05,
+} satisfies OptionTable<AdamOptions>;
 
 /**
  * The options with their defaults.
@@ -8,10 +21,10 @@ import type { AdamOptions } from "./adam.ts";
  */
 export function checkAdam(
   options: AdamOptions,
-): Required<Pick<AdamOptions, "rate" | "warmUp" | "beta1" | "beta2" | "epsilon">> {
-  const { rate = 1e-3, warmUp = 0, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8 } = options;
-  const { batchSize = 128, halfLife = 500_000, rampUp = 0.05 } = options;
+): Read<AdamOptions, typeof ADAM_OPTIONS> {
   const action = "optimise";
+  const settings = readOptions(action, options, ADAM_OPTIONS);
+  const { rate, warmUp, beta1, beta2, epsilon, batchSize, halfLife, rampUp } = settings;
   for (const [name, value] of Object.entries({ rate, epsilon, batchSize, halfLife, rampUp })) {
     checkPositive(action, name, value);
   }
@@ -25,5 +38,5 @@ export function checkAdam(
   if (!(warmUp >= 0 && warmUp < Infinity)) {
     throw new RangeError(`Cannot ${action}: warmUp is ${warmUp}, wanted a number >= 0`);
   }
-  return { rate, warmUp, beta1, beta2, epsilon };
+  return settings;
 }

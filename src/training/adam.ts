@@ -101,8 +101,9 @@ export function adamStep(
   gradients: Readonly<Record<string, ArrayLike<number>>>,
   options: AdamOptions = {},
 ): void {
-  const { rate, warmUp, beta1, beta2, epsilon } = checkAdam(options);
-  const kept = averageKept(state.step, options);
+  const settings = checkAdam(options);
+  const { rate, warmUp, beta1, beta2, epsilon } = settings;
+  const kept = averageKept(state.step, settings);
   const n = ++state.step;
   const size = rate * (warmUp > 0 ? Math.min(1, n / warmUp) : 1) / (1 - beta1 ** n);
   const unbias = 1 / (1 - beta2 ** n);
@@ -126,8 +127,10 @@ export function adamStep(
 }
 
 /** How much of the average stays in a step, after so many. */
-function averageKept(steps: number, options: AdamOptions): number {
-  const { batchSize = 128, halfLife = 500_000, rampUp = 0.05 } = options;
+function averageKept(
+  steps: number,
+  { batchSize, halfLife, rampUp }: ReturnType<typeof checkAdam>,
+): number {
   const items = Math.min(halfLife, rampUp * steps * batchSize);
   return items > 0 ? 0.5 ** (batchSize / items) : 0;
 }

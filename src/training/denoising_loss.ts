@@ -3,14 +3,18 @@
  *
  * @module
  */
+import { readOptions } from "../_options.ts";
 import * as tf from "@tensorflow/tfjs-core";
 import type { Dataset } from "../datasets/dataset.ts";
 import { denoiseGaussian } from "../denoisers/gaussian_law.ts";
 import type { Preconditioning } from "../denoisers/preconditioning.ts";
 import { RandomStream } from "../random.ts";
 import { checkPositive, checkWhole } from "../_checks.ts";
+import { LEVEL_OPTIONS, LOSS_OPTIONS } from "./_loss_options.ts";
 import type { Network } from "./network.ts";
 import type { Loss } from "./optimise.ts";
+
+const ACTION = "train a denoiser";
 
 /** The noise levels of training, `ln σ ~ N(mean, deviation²)`. */
 export interface NoiseLevels {
@@ -65,9 +69,10 @@ export function trainingBatch(
   dataset: Dataset,
   preconditioning: Preconditioning,
   step: number,
-  options: { batchSize?: number; seed?: number; levels?: NoiseLevels } = {},
+  options: DenoisingLossOptions = {},
 ): TrainingBatch {
-  const { batchSize = 128, seed = 0, levels: { mean = -1.2, deviation = 1.2 } = {} } = options;
+  const { batchSize, seed, levels = {} } = readOptions(ACTION, options, LOSS_OPTIONS);
+  const { mean, deviation } = readOptions(ACTION, levels, LEVEL_OPTIONS);
   const d = dataset.dimension, { law } = preconditioning;
   const inputs = new Float32Array(batchSize * d), targets = new Float32Array(batchSize * d);
   const noise = new Float32Array(batchSize), weights = new Float32Array(batchSize);
@@ -130,9 +135,10 @@ export function denoisingLoss(
   preconditioning: Preconditioning,
   options: DenoisingLossOptions = {},
 ): Loss {
-  const { batchSize = 128, levels: { deviation = 1.2 } = {} } = options;
-  checkWhole("train a denoiser", "batchSize", batchSize, 1);
-  checkPositive("train a denoiser", "the deviation of the noise levels", deviation);
+  const { batchSize, levels = {} } = readOptions(ACTION, options, LOSS_OPTIONS);
+  const { deviation } = readOptions(ACTION, levels, LEVEL_OPTIONS);
+  checkWhole(ACTION, "batchSize", batchSize, 1);
+  checkPositive(ACTION, "the deviation of the noise levels", deviation);
   if (network.shape.join() !== dataset.shape.join()) {
     throw new TypeError(
       `Cannot train a denoiser: the network is for shape [${network.shape}], ` +

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { type OptionTable, readOptions } from "../_options.ts";
 import * as tf from "@tensorflow/tfjs-core";
 import { sizeOf } from "../_shape.ts";
 import { noiseFeatures, noiseFrequencies } from "./_noise_features.ts";
@@ -25,6 +26,14 @@ export interface MlpOptions {
   /** Seed of the weights and frequencies. Default 0. */
   readonly seed?: number;
 }
+
+const OPTIONS = {
+  shape: undefined,
+  width: 256,
+  layers: 3,
+  frequencies: 8,
+  seed: 0,
+} satisfies OptionTable<MlpOptions>;
 
 /**
  * A multilayer perceptron over all numbers of a sample and waves of the noise level.
@@ -49,7 +58,11 @@ export interface MlpOptions {
  * ```
  */
 export function mlp(options: MlpOptions): Network {
-  const { shape, width = 256, layers = 3, frequencies = 8, seed = 0 } = options;
+  const { shape, width, layers, frequencies, seed } = readOptions(
+    "make a network",
+    options,
+    OPTIONS,
+  );
   for (const [name, value] of Object.entries({ width, layers, frequencies })) {
     checkWhole("make a network", name, value, 1);
   }

@@ -11,10 +11,11 @@
  *
  * @module
  */
+import { optionsFor, type OptionTable, readOptions } from "../_options.ts";
 import * as tf from "@tensorflow/tfjs-core";
 import type { AnyTensor } from "../linear_space.ts";
 import { checkWhole } from "../_checks.ts";
-import { checkAdam } from "./_check_adam.ts";
+import { ADAM_OPTIONS, checkAdam } from "./_check_adam.ts";
 import { adamStep } from "./adam.ts";
 import type { AdamOptions, OptimiserState } from "./adam.ts";
 import type { TrainingBackend } from "./backend.ts";
@@ -54,6 +55,13 @@ export interface OptimiseStep {
 // Every so often other work gets its turn, timers and signals among it.
 const TURN_MS = 50;
 
+const OPTIONS = {
+  ...ADAM_OPTIONS,
+  backend: undefined,
+  steps: undefined,
+  signal: undefined,
+} satisfies OptionTable<OptimiseOptions>;
+
 /**
  * Makes a loss small by Adam, step by step.
  *
@@ -82,9 +90,10 @@ export async function* optimise(
   state: OptimiserState,
   options: OptimiseOptions,
 ): AsyncGenerator<OptimiseStep, void, void> {
-  const { backend, steps, signal } = options;
+  const { backend, steps, signal } = readOptions("optimise", options, OPTIONS);
+  const adam = optionsFor(ADAM_OPTIONS, options);
   checkWhole("optimise", "steps", steps, 0);
-  checkAdam(options);
+  checkAdam(adam);
   let turn = performance.now();
   while (state.step < steps) {
     signal?.throwIfAborted();
@@ -94,7 +103,7 @@ export async function* optimise(
         `Cannot optimise: the loss is ${value} at step ${state.step}, wanted a finite number (try a smaller rate)`,
       );
     }
-    adamStep(state, gradients, options);
+    adamStep(state, gradients, adam);
     yield { step: state.step, loss: value };
     if (performance.now() - turn > TURN_MS) {
       await new Promise((resolve) => setTimeout(resolve));

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { checkOptionNames, type OptionTable } from "../_options.ts";
 import * as tf from "@tensorflow/tfjs-core";
 import { sizeOf } from "../_shape.ts";
 import type { Denoiser } from "../denoisers/denoiser.ts";
@@ -56,6 +57,8 @@ export interface TrainedDenoiserOptions {
   readonly backend?: TrainingBackend;
 }
 
+const TRAINED_OPTIONS = { backend: undefined } satisfies OptionTable<TrainedDenoiserOptions>;
+
 /**
  * A trained network as a denoiser.
  *
@@ -79,6 +82,7 @@ export function trainedDenoiser(
   trained: TrainedNetwork,
   options: TrainedDenoiserOptions = {},
 ): NetworkDenoiser {
+  checkOptionNames("denoise by a trained network", options, TRAINED_OPTIONS);
   const { network, weights, preconditioning, mean, step, data } = trained;
   const run = options.backend?.run ?? ((body: () => AnyTensor) => body());
   const tensors = weightTensors(weights);
@@ -157,6 +161,8 @@ export interface DecodeNetworkOptions {
   readonly networkOf?: (config: NetworkConfig) => Network;
 }
 
+const DECODE_OPTIONS = { networkOf: undefined } satisfies OptionTable<DecodeNetworkOptions>;
+
 /**
  * Decodes a trained network.
  *
@@ -179,6 +185,7 @@ export function decodeNetwork(
   file: string,
   options: DecodeNetworkOptions = {},
 ): TrainedNetwork {
+  checkOptionNames(`decode ${file}`, options, DECODE_OPTIONS);
   const { weights: arrays, notes } = decodeSafetensors(bytes, file);
   const weights = Object.fromEntries(
     Object.entries(arrays).filter(([name]) => !name.startsWith(LAW)),
@@ -229,6 +236,7 @@ export async function readNetwork(
   file: string,
   options: DecodeNetworkOptions = {},
 ): Promise<TrainedNetwork> {
+  checkOptionNames(`read ${file}`, options, DECODE_OPTIONS);
   const bytes = await readIfThere(file);
   if (bytes) return decodeNetwork(bytes, file, options);
   throw new DatasetError(file, "no such file", "a trained network");
@@ -251,14 +259,15 @@ export async function readNetwork(
  * ```
  */
 export function networkOf(config: NetworkConfig): Network {
-  switch (config.kind) {
+  const { kind, ...sizes } = config;
+  switch (kind) {
     case "mlp":
-      return mlp(config as unknown as MlpOptions);
+      return mlp(sizes as unknown as MlpOptions);
     case "unet":
-      return unet(config as unknown as UnetOptions);
+      return unet(sizes as unknown as UnetOptions);
     default:
       throw new RangeError(
-        `Cannot make a network: the kind is ${config.kind}, wanted mlp or unet`,
+        `Cannot make a network: the kind is ${kind}, wanted mlp or unet`,
       );
   }
 }

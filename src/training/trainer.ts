@@ -16,6 +16,9 @@
  *
  * @module
  */
+import { optionsFor, type OptionTable, type Read, readOptions } from "../_options.ts";
+import { ADAM_OPTIONS } from "./_check_adam.ts";
+import { LEVEL_OPTIONS, LOSS_OPTIONS } from "./_loss_options.ts";
 import type { Dataset } from "../datasets/dataset.ts";
 import { edmPreconditioning } from "../denoisers/preconditioning.ts";
 import type { Preconditioning } from "../denoisers/preconditioning.ts";
@@ -82,6 +85,20 @@ export interface TrainOptions extends AdamOptions, DenoisingLossOptions {
   readonly signal?: AbortSignal;
 }
 
+const OPTIONS = {
+  ...ADAM_OPTIONS,
+  ...LOSS_OPTIONS,
+  network: undefined,
+  preconditioning: undefined,
+  steps: 8000,
+  backend: undefined,
+  checkpoint: undefined,
+  checkpointEvery: 1000,
+  snapshots: [],
+  onStep: undefined,
+  signal: undefined,
+} satisfies OptionTable<TrainOptions>;
+
 /**
  * Trains a network to denoise a data set.
  *
@@ -121,14 +138,20 @@ export async function trainDenoiser(
   dataset: Dataset,
   options: TrainOptions = {},
 ): Promise<TrainedNetwork> {
-  const { steps = 8000, checkpoint, checkpointEvery = 1000, snapshots = [] } = options;
-  const { batchSize = 128, preconditioning = edmPreconditioning() } = options;
-  const network = options.network ?? mlp({ shape: dataset.shape });
+  const settings = readOptions("train a denoiser", options, OPTIONS);
+  const { steps, checkpoint, checkpointEvery, snapshots, batchSize, onStep } = settings;
+  const { network = mlp({ shape: dataset.shape }), preconditioning = edmPreconditioning() } =
+    settings;
   checkWhole("train a denoiser", "steps", steps, 1);
   checkWhole("train a denoiser", "checkpointEvery", checkpointEvery, 1);
-  const loss = denoisingLoss(network, dataset, preconditioning, options);
+  const loss = denoisingLoss(
+    network,
+    dataset,
+    preconditioning,
+    optionsFor(LOSS_OPTIONS, settings),
+  );
   const about = { network, preconditioning, data: dataset.name };
-  const notes = notesOf(describe({ ...about, step: 0 }), dataset, options);
+  const notes = notesOf(describe({ ...about, step: 0 }), dataset, settings);
   const state = await startingState(network, notes, checkpoint);
   const result = (): TrainedNetwork => ({
     ...about,
@@ -142,16 +165,17 @@ export async function trainDenoiser(
     saved = state.step;
   };
   let saved = state.step > 0 ? state.step : -1;
-  using backend = await openTrainingBackend(options.backend);
-  using stop = stopButton(options.signal);
+  using backend = await openTrainingBackend(settings.backend);
+  using stop = stopButton(settings.signal);
   const { signal } = stop;
   const paceAt = startClock(state.step, steps, batchSize);
+  const adam = optionsFor(ADAM_OPTIONS, settings);
   try {
     for await (
-      const { step, loss: value } of optimise(loss, state, { ...options, signal, backend, steps })
+      const { step, loss: value } of optimise(loss, state, { ...adam, signal, backend, steps })
     ) {
       if (step % checkpointEvery === 0) await save();
-      await options.onStep?.({
+      await onStep?.({
         step,
         steps,
         loss: value,
@@ -171,10 +195,11 @@ export async function trainDenoiser(
 function notesOf(
   { network, preconditioning, data }: ReturnType<typeof describe>,
   { count }: Dataset,
-  options: TrainOptions,
+  settings: Read<TrainOptions, typeof OPTIONS>,
 ): Record<string, string> {
-  const { batchSize = 128, seed = 0, levels = {}, rate = 1e-3, warmUp = 0 } = options;
-  const { beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, halfLife = 5e5, rampUp = 0.05 } = options;
+  const { batchSize, seed, levels = {} } = settings;
+  const { rate, warmUp, beta1, beta2, epsilon, halfLife, rampUp } = settings;
+  const { mean, deviation } = optionsFor(LEVEL_OPTIONS, levels);
   const adam = { rate, warmUp, beta1, beta2, epsilon, halfLife, rampUp };
   return {
     network,
@@ -183,7 +208,7 @@ function notesOf(
     count: String(count),
     batch: String(batchSize),
     seed: String(seed),
-    levels: JSON.stringify([levels.mean ?? -1.2, levels.deviation ?? 1.2]),
+    levels: JSON.stringify([mean, deviation]),
     adam: JSON.stringify(adam),
   };
 }

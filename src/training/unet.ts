@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { type OptionTable, readOptions } from "../_options.ts";
 import * as tf from "@tensorflow/tfjs-core";
 import type { AnyTensor } from "../linear_space.ts";
 import { checkWhole } from "../_checks.ts";
@@ -36,6 +37,14 @@ interface Block {
 
 const ACTION = "make a network";
 
+const OPTIONS = {
+  shape: undefined,
+  channels: undefined,
+  blocks: 1,
+  frequencies: 8,
+  seed: 0,
+} satisfies OptionTable<UnetOptions>;
+
 /**
  * A U-Net: residual blocks of 3 × 3 convolutions at falling and then rising resolution; what a level knew on the way
  * down is added on the way up.
@@ -64,7 +73,11 @@ const ACTION = "make a network";
  * ```
  */
 export function unet(options: UnetOptions): Network {
-  const { shape, channels = [32, 64], blocks = 1, frequencies = 8, seed = 0 } = options;
+  const { shape, channels = [32, 64], blocks, frequencies, seed } = readOptions(
+    "make a network",
+    options,
+    OPTIONS,
+  );
   checkSizes(shape, channels, { blocks, frequencies });
   const [, , colours] = shape, [base] = channels, wide = 4 * base;
   const waves = noiseFrequencies(frequencies, seed);

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { checkOptionNames, type OptionTable } from "../../_options.ts";
 import type { ExactFlow } from "./exact_flow.ts";
 import { exactFlow } from "./exact_flow.ts";
 import { normals } from "./gaussian_flow.ts";
@@ -30,6 +31,10 @@ export interface IsotropicMixtureOptions {
   /** The spread `τ ≥ 0` of all components, or of each. Default 0: points. */
   readonly spread?: number | ArrayLike<number>;
 }
+
+const OPTIONS = { weights: undefined, spread: undefined, name: undefined } satisfies OptionTable<
+  IsotropicMixtureOptions
+>;
 
 /**
  * The flow of `Σₘ wₘ N(μₘ, τₘ² I)`: the same as that of `mixtureFlow`, with less generality and more speed.
@@ -61,6 +66,7 @@ export function isotropicMixture(
   centres: readonly ArrayLike<number>[],
   options: IsotropicMixtureOptions = {},
 ): IsotropicMixture {
+  checkOptionNames("make a mixture", options, OPTIONS);
   const law = lawOf(centres, options);
   const { means, weights, spreads, mean, dimension } = law;
   const smallest = spreads.filter((tau) => tau > 0).reduce((a, b) => Math.min(a, b), Infinity);

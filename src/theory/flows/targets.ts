@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { type OptionTable, type Read, readOptions } from "../../_options.ts";
 import { RandomStream } from "../../random.ts";
 import { isotropicMixture } from "./isotropic_mixture.ts";
 import type { IsotropicMixture } from "./isotropic_mixture.ts";
@@ -19,6 +20,16 @@ export interface TargetOptions {
   readonly equal?: boolean;
 }
 
+const OPTIONS = {
+  seed: 0,
+  modes: 10,
+  spread: 0.05,
+  equal: undefined,
+} satisfies OptionTable<TargetOptions>;
+type Settings = Read<TargetOptions, typeof OPTIONS>;
+
+const RING_OPTIONS = { ...OPTIONS, modes: 8 };
+
 /**
  * Modes equally spaced on the unit circle.
  *
@@ -34,9 +45,10 @@ export interface TargetOptions {
  * ```
  */
 export function ringTarget(options: TargetOptions = {}): IsotropicMixture {
-  const { modes = 8 } = options;
+  const settings = readOptions("place modes", options, RING_OPTIONS);
+  const { modes } = settings;
   const angles = Array.from({ length: modes }, (_, m) => 2 * Math.PI * m / modes);
-  return target("ring", angles.map((t) => [Math.cos(t), Math.sin(t)]), options);
+  return target("ring", angles.map((t) => [Math.cos(t), Math.sin(t)]), settings);
 }
 
 /**
@@ -56,11 +68,12 @@ export function ringTarget(options: TargetOptions = {}): IsotropicMixture {
  * ```
  */
 export function sphereTarget(dimension: number, options: TargetOptions = {}): IsotropicMixture {
-  const centres = normalCentres(dimension, options).map((mu) => {
+  const settings = readOptions("place modes", options, OPTIONS);
+  const centres = normalCentres(dimension, settings).map((mu) => {
     const norm = Math.sqrt(mu.reduce((sum, v) => sum + v * v, 0));
     return mu.map((v) => v / norm);
   });
-  return target(`sphere-${dimension}`, centres, options);
+  return target(`sphere-${dimension}`, centres, settings);
 }
 
 /**
@@ -80,13 +93,14 @@ export function sphereTarget(dimension: number, options: TargetOptions = {}): Is
  * ```
  */
 export function ambientTarget(dimension: number, options: TargetOptions = {}): IsotropicMixture {
-  const centres = normalCentres(dimension, options).map((mu) => mu.map((v) => v / 2));
-  return target(`ambient-${dimension}`, centres, options);
+  const settings = readOptions("place modes", options, OPTIONS);
+  const centres = normalCentres(dimension, settings).map((mu) => mu.map((v) => v / 2));
+  return target(`ambient-${dimension}`, centres, settings);
 }
 
 function normalCentres(
   dimension: number,
-  { seed = 0, modes = 10 }: TargetOptions,
+  { seed, modes }: Settings,
 ): Float64Array[] {
   for (const [name, value] of Object.entries({ dimension, modes })) {
     if (!Number.isInteger(value) || value < 1 || value > 2 ** 24) {
@@ -104,7 +118,7 @@ function normalCentres(
 function target(
   name: string,
   centres: readonly ArrayLike<number>[],
-  { seed = 0, spread = 0.05, equal = spread === 0 }: TargetOptions,
+  { seed, spread, equal = spread === 0 }: Settings,
 ): IsotropicMixture {
   return isotropicMixture(centres, {
     name,
