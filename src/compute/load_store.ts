@@ -5,7 +5,7 @@
  */
 import { chunkRows } from "./chunk_rows.ts";
 import type { DataStore, Device } from "./device.ts";
-import type { EvaluateOptions } from "./posterior.ts";
+import { checkEvaluateOptions, type EvaluateOptions } from "./posterior.ts";
 import type { PointSource } from "./streamed_store.ts";
 
 /**
@@ -42,6 +42,7 @@ export async function loadStore(
   device: Device,
   options: EvaluateOptions = {},
 ): Promise<DataStore> {
+  checkEvaluateOptions("load data", options);
   if (device.load) return await device.load(source, options);
   const { count, dimension, bytes, range } = source;
   // One chunk, of all rows.

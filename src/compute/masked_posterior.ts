@@ -4,10 +4,11 @@
  *
  * @module
  */
+import { optionsFor, type OptionTable, readOptions } from "../_options.ts";
 import { checkPositive } from "../_checks.ts";
 import { maskColumn } from "./mask.ts";
 import type { Mask } from "./mask.ts";
-import { affineOf, checkPoints, checkQueries } from "./posterior.ts";
+import { affineOf, checkPoints, checkQueries, EVALUATE_OPTIONS } from "./posterior.ts";
 import type { EvaluateOptions, PointSet } from "./posterior.ts";
 import { checkSubsets } from "./subset.ts";
 import type { Subset } from "./subset.ts";
@@ -28,6 +29,13 @@ export interface MaskedOptions extends EvaluateOptions {
   readonly batch?: number;
 }
 
+const OPTIONS = {
+  ...EVALUATE_OPTIONS,
+  subsets: undefined,
+  temperature: 1,
+  batch: Infinity,
+} satisfies OptionTable<MaskedOptions>;
+
 /**
  * Checks a call.
  *
@@ -43,8 +51,9 @@ export function checkMasked(
   queries: ArrayLike<number>,
   sigma: number,
   mask: Mask,
-  { subsets, temperature = 1, batch }: MaskedOptions,
+  options: MaskedOptions,
 ): number {
+  const { subsets, temperature, batch } = readOptions(MASKED_ACTION, options, OPTIONS);
   const rows = queries.length / store.dimension;
   if (!Number.isInteger(rows)) {
     throw new TypeError(
@@ -61,7 +70,7 @@ export function checkMasked(
   }
   checkPositive(MASKED_ACTION, "sigma", sigma);
   checkPositive(MASKED_ACTION, "temperature", temperature);
-  if (batch !== undefined && !(Number.isInteger(batch) && batch >= 1)) {
+  if (batch !== Infinity && !(Number.isInteger(batch) && batch >= 1)) {
     throw new RangeError(
       `Cannot ${MASKED_ACTION}: batch is ${batch}, wanted a whole number >= 1`,
     );
@@ -112,7 +121,7 @@ export function referenceMasked(
   const count = checkPoints(points);
   const { data, dimension } = points;
   const rows = checkMasked({ count, dimension }, queries, sigma, mask, options);
-  const { subsets, temperature = 1, batch = Infinity, signal } = options;
+  const { subsets, temperature, batch, signal } = optionsFor(OPTIONS, options);
   const { scale, offset } = affineOf(points);
   const all = subsets ? undefined : Uint32Array.from({ length: count }, (_, i) => i);
   const columns = Array.from(mask.outputs, (_, m) => maskColumn(mask, m));

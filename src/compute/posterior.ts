@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { OptionTable } from "../_options.ts";
+import { checkOptionNames, type OptionTable } from "../_options.ts";
 import { checkKind, received } from "../_received.ts";
 import { SIGMA_RANGE } from "../_checks.ts";
 import { sizeOf } from "../_shape.ts";
@@ -109,6 +109,17 @@ export const EVALUATE_OPTIONS = {
   samples: undefined,
   run: undefined,
 } satisfies OptionTable<EvaluateOptions>;
+
+/**
+ * Refuses options of a call that do not exist.
+ *
+ * @param action What is attempted, for the message.
+ * @param options The options, if there are any.
+ * @throws {TypeError} If they are no plain object, or there is no such option.
+ */
+export function checkEvaluateOptions(action: string, options?: EvaluateOptions): void {
+  if (options !== undefined) checkOptionNames(action, options, EVALUATE_OPTIONS);
+}
 
 /**
  * The sample that each query belongs to.

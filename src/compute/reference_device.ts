@@ -9,7 +9,15 @@ import { useCpuBackend } from "./cpu_backend.ts";
 import type { DataStore, Device } from "./device.ts";
 import { MASKED_ACTION, referenceMasked } from "./masked_posterior.ts";
 import { referenceNeighbours, squaredDistance } from "./neighbours.ts";
-import { affineOf, checkPoints, checkQueries, checkQueryShape, checkRefill } from "./posterior.ts";
+import {
+  affineOf,
+  checkEvaluateOptions,
+  checkPoints,
+  checkQueries,
+  checkQueryShape,
+  checkRefill,
+  POSTERIOR_ACTION,
+} from "./posterior.ts";
 import type { PointSet } from "./posterior.ts";
 import { referencePosterior } from "./reference.ts";
 import { float64Rounding } from "./rounding.ts";
@@ -55,6 +63,7 @@ function store(points: PointSet, isOpen: () => boolean): DataStore {
     dimension,
     rounding: float64Rounding(count, dimension),
     async posterior(x, sigma, options) {
+      checkEvaluateOptions(POSTERIOR_ACTION, options);
       checkQueryShape(x.shape, dimension);
       const values = await x.data<"float32">();
       options?.signal?.throwIfAborted();
@@ -70,6 +79,7 @@ function store(points: PointSet, isOpen: () => boolean): DataStore {
       };
     },
     async nearest(x, k, options) {
+      checkEvaluateOptions("find the nearest rows", options);
       checkQueryShape(x.shape, dimension, "find the nearest rows");
       const values = await x.data<"float32">();
       options?.signal?.throwIfAborted();
@@ -91,6 +101,7 @@ function store(points: PointSet, isOpen: () => boolean): DataStore {
       }, options);
     },
     async distancesTo(x, lists, options) {
+      checkEvaluateOptions(MEASURE_ACTION, options);
       checkRows(lists, checkQueryShape(x.shape, dimension, MEASURE_ACTION), count);
       const values = await x.data<"float32">();
       options?.signal?.throwIfAborted();

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { checkOptionNames, optionsFor, type OptionTable } from "../_options.ts";
 import * as tf from "@tensorflow/tfjs-core";
 import { DeviceError } from "../errors.ts";
 import type { AnyTensor } from "../linear_space.ts";
@@ -11,7 +12,14 @@ import type { DataStore, Device } from "./device.ts";
 import { mergePosteriors } from "./merge_posteriors.ts";
 import { checkNeighbours } from "./neighbours.ts";
 import type { Neighbours } from "./neighbours.ts";
-import { checkQueries, checkQueryShape, POSTERIOR_ACTION, sigmaPerRow } from "./posterior.ts";
+import {
+  checkEvaluateOptions,
+  checkQueries,
+  checkQueryShape,
+  EVALUATE_OPTIONS,
+  POSTERIOR_ACTION,
+  sigmaPerRow,
+} from "./posterior.ts";
 import type { EvaluateOptions, Posterior, Sigma } from "./posterior.ts";
 import { streamedRounding } from "./rounding.ts";
 import type { StoreRounding } from "./rounding.ts";
@@ -52,6 +60,15 @@ export interface StreamOptions {
   readonly chunkBytes?: number;
 }
 
+/** The options of {@linkcode StreamOptions}, none with a default. */
+export const STREAM_OPTIONS = { chunkBytes: undefined } satisfies OptionTable<StreamOptions>;
+
+/** Those of {@linkcode streamedMean}. */
+export const STREAMED_MEAN_OPTIONS = {
+  ...STREAM_OPTIONS,
+  ...EVALUATE_OPTIONS,
+} satisfies OptionTable<StreamOptions & EvaluateOptions>;
+
 /**
  * Data that stay where they are: a store like any other, whose every call reads all rows once, chunk
  * by chunk, and has the device work on one chunk while the next is read and laid out.
@@ -91,6 +108,7 @@ export function streamStore(
   device: Device,
   options: StreamOptions = {},
 ): DataStore {
+  checkOptionNames("stream data", options, STREAM_OPTIONS);
   return new StreamedStore(source, device, options);
 }
 
@@ -119,10 +137,11 @@ export async function streamedMean(
   source: PointSource,
   options: StreamOptions & EvaluateOptions = {},
 ): Promise<Float64Array> {
+  checkOptionNames("compute the mean of streamed data", options, STREAMED_MEAN_OPTIONS);
   const { count, dimension } = source;
   const { range: [lo, hi] = [-1, 1] } = source;
   const sum = new Float64Array(dimension);
-  const most = chunkRows(source, options);
+  const most = chunkRows(source, optionsFor(STREAM_OPTIONS, options));
   const buffer = chunkBuffer(source, most);
   for (let first = 0; first < count; first += most) {
     options.signal?.throwIfAborted();
@@ -183,6 +202,7 @@ class StreamedStore implements DataStore {
     sigma: Sigma,
     options: EvaluateOptions = {},
   ): Promise<Posterior<AnyTensor>> {
+    checkEvaluateOptions(POSTERIOR_ACTION, options);
     const queries = checkQueryShape(x.shape, this.dimension);
     const sigmas = sigmaPerRow(sigma, queries, POSTERIOR_ACTION);
     let whole: Posterior<Float64Array> | undefined;
@@ -200,6 +220,7 @@ class StreamedStore implements DataStore {
   }
 
   async nearest(x: AnyTensor, k: number, options: EvaluateOptions = {}): Promise<Neighbours> {
+    checkEvaluateOptions("find the nearest rows", options);
     const queries = checkQueryShape(x.shape, this.dimension, "find the nearest rows");
     checkNeighbours(k, this.count);
     let whole: Neighbours | undefined;
@@ -229,8 +250,10 @@ class StreamedStore implements DataStore {
   async distancesTo(
     x: AnyTensor,
     lists: readonly Uint32Array[],
-    { signal }: EvaluateOptions = {},
+    options: EvaluateOptions = {},
   ): Promise<Distances> {
+    checkEvaluateOptions(MEASURE_ACTION, options);
+    const { signal } = options;
     this.#check(signal);
     checkRows(lists, checkQueryShape(x.shape, this.dimension, MEASURE_ACTION), this.count);
     const values = await x.data<"float32">();

@@ -4,7 +4,13 @@
  * @module
  */
 import type { AnyTensor } from "../linear_space.ts";
-import { checkQueryShape, emptyFacts, POSTERIOR_ACTION, sigmaPerRow } from "./posterior.ts";
+import {
+  checkEvaluateOptions,
+  checkQueryShape,
+  emptyFacts,
+  POSTERIOR_ACTION,
+  sigmaPerRow,
+} from "./posterior.ts";
 import type { EvaluateOptions, Posterior, PosteriorFacts, Sigma } from "./posterior.ts";
 import { checkSubsets } from "./subset.ts";
 import type { Subset } from "./subset.ts";
@@ -50,8 +56,10 @@ export async function subsetPosterior(
   sigma: Sigma,
   subsets: readonly Subset[],
   kernels: SubsetKernels,
-  { signal }: EvaluateOptions = {},
+  options: EvaluateOptions = {},
 ): Promise<Posterior<AnyTensor>> {
+  checkEvaluateOptions(POSTERIOR_ACTION, options);
+  const { signal } = options;
   const queries = checkQueryShape(x.shape, dimension);
   const sigmas = sigmaPerRow(sigma, queries, POSTERIOR_ACTION);
   checkSubsets(subsets, queries, count, POSTERIOR_ACTION);

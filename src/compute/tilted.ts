@@ -3,7 +3,15 @@
  *
  * @module
  */
-import { affineOf, checkPoints, checkQueries, samplePerRow, sigmaPerRow } from "./posterior.ts";
+import { type OptionTable, readOptions } from "../_options.ts";
+import {
+  affineOf,
+  checkPoints,
+  checkQueries,
+  EVALUATE_OPTIONS,
+  samplePerRow,
+  sigmaPerRow,
+} from "./posterior.ts";
 import type { EvaluateOptions, PointSet, Sigma } from "./posterior.ts";
 
 /** Random vectors of samples, `M` of each: the same whenever they are asked for. */
@@ -21,6 +29,12 @@ export interface TiltOptions extends EvaluateOptions {
   /** How far the vectors move each query, `s` in data units per unit of a vector. */
   readonly strengths: ArrayLike<number>;
 }
+
+const OPTIONS = {
+  ...EVALUATE_OPTIONS,
+  tilts: undefined,
+  strengths: undefined,
+} satisfies OptionTable<TiltOptions>;
 
 /**
  * Posterior means averaged over queries that are moved along vectors, without evaluating each of them.
@@ -78,9 +92,9 @@ export interface TiltedRows {
  * @throws {TypeError} If there is not one per query.
  */
 export function tiltedRows(sigma: Sigma, rows: number, options: TiltOptions): TiltedRows {
-  const { strengths } = options;
+  const { strengths, samples: given } = readOptions(ACTION, options, OPTIONS);
   const sigmas = sigmaPerRow(sigma, rows, ACTION);
-  const samples = samplePerRow(options, rows, ACTION);
+  const samples = samplePerRow({ samples: given }, rows, ACTION);
   if (strengths.length !== rows) {
     throw new TypeError(
       `Cannot ${ACTION}: received ${strengths.length} strengths for ${rows} queries, wanted one each`,

@@ -15,6 +15,7 @@ import { checkNeighbours, exactNeighbours, squaredDistance } from "./neighbours.
 import type { Candidates, Neighbours } from "./neighbours.ts";
 import {
   affineOf,
+  checkEvaluateOptions,
   checkPoints,
   checkQueries,
   checkQueryShape,
@@ -203,6 +204,7 @@ export class GpuStore implements DataStore {
     sigma: Sigma,
     options: EvaluateOptions = {},
   ): Promise<Posterior<AnyTensor>> {
+    checkEvaluateOptions(POSTERIOR_ACTION, options);
     const queries = checkQueryShape(x.shape, this.dimension);
     const sigmas = sigmaPerRow(sigma, queries, POSTERIOR_ACTION);
     return await this.#inTurn(
@@ -214,6 +216,7 @@ export class GpuStore implements DataStore {
 
   /** The nearest rows, see {@linkcode DataStore.nearest}; calls take turns. */
   async nearest(x: AnyTensor, k: number, options: EvaluateOptions = {}): Promise<Neighbours> {
+    checkEvaluateOptions(FIND, options);
     const queries = checkQueryShape(x.shape, this.dimension, FIND);
     checkNeighbours(k, this.count);
     return await this.#inTurn(x, options.signal, async (raw) => {
@@ -272,8 +275,10 @@ export class GpuStore implements DataStore {
   async distancesTo(
     x: AnyTensor,
     lists: readonly Uint32Array[],
-    { signal }: EvaluateOptions = {},
+    options: EvaluateOptions = {},
   ): Promise<Distances> {
+    checkEvaluateOptions(MEASURE_ACTION, options);
+    const { signal } = options;
     checkRows(lists, checkQueryShape(x.shape, this.dimension, MEASURE_ACTION), this.count);
     this.#check();
     const values = await this.#gpu.wait(x.data<"float32">());

@@ -3,13 +3,14 @@
  *
  * @module
  */
+import { type OptionTable, readOptions } from "../_options.ts";
 import { checkRegion } from "./pixel_region.ts";
 import type { PixelRegion } from "./pixel_region.ts";
 import { checkQueries, sigmaPerRow } from "./posterior.ts";
 import type { Sigma } from "./posterior.ts";
 import { checkSubsets } from "./subset.ts";
 import type { Subset } from "./subset.ts";
-import type { WorkOptions } from "./work_options.ts";
+import { WORK_OPTIONS, type WorkOptions } from "./work_options.ts";
 
 /**
  * Which patches of an image compete at a pixel, besides the one at the same place:
@@ -35,6 +36,15 @@ export interface WindowOptions extends WorkOptions {
   /** Compute only these pixels. Default: all. */
   readonly region?: PixelRegion;
 }
+
+const OPTIONS = {
+  ...WORK_OPTIONS,
+  shape: undefined,
+  patch: undefined,
+  translations: "none",
+  subsets: undefined,
+  region: undefined,
+} satisfies OptionTable<WindowOptions>;
 
 /** The posterior mean per pixel, and how much evidence each had. */
 export interface WindowPosterior<X> {
@@ -87,7 +97,7 @@ export function windowJob(
   sigma: Sigma,
   options: WindowOptions,
 ): WindowJob {
-  const { translations = "none", subsets } = options;
+  const { translations, subsets } = readOptions(WINDOW_ACTION, options, OPTIONS);
   const [height, width, channels] = options.shape;
   if (options.shape.length !== 3 || height * width * channels !== store.dimension) {
     throw new TypeError(

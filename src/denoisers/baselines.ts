@@ -3,12 +3,13 @@
  *
  * @module
  */
+import { type OptionTable, readOptions } from "../_options.ts";
 import { checkWhole, SIGMA_RANGE } from "../_checks.ts";
 import { sizeOf } from "../_shape.ts";
 import { inTurns } from "../_turns.ts";
 import type { Interruptible } from "../_turns.ts";
 import { referenceNeighbours } from "../compute/neighbours.ts";
-import { samplePerRow, sigmaPerRow } from "../compute/posterior.ts";
+import { checkEvaluateOptions, samplePerRow, sigmaPerRow } from "../compute/posterior.ts";
 import type { Dataset } from "../datasets/dataset.ts";
 import type { StateSpace } from "../linear_space.ts";
 import { RandomStream } from "../random.ts";
@@ -42,6 +43,8 @@ export interface DirichletAverageOptions {
   readonly seed?: number;
 }
 
+const RANDOM_OPTIONS = { M: 2, seed: 0 } satisfies OptionTable<RandomAverageOptions>;
+
 /**
  * Means of `M` random items, repeats allowed, as a denoiser.
  *
@@ -74,7 +77,7 @@ export function randomAverage<X>(
   space: StateSpace<X>,
   options: RandomAverageOptions = {},
 ): Denoiser<X> {
-  const { M = 2, seed = 0 } = options;
+  const { M, seed } = readOptions(ACTION, options, RANDOM_OPTIONS);
   checkWhole(ACTION, "M", M, 1, MOST_PICKS);
   return drawn(dataset, space, seed, `mean of ${M} random items`, function* (stream) {
     yield;
@@ -82,6 +85,10 @@ export function randomAverage<X>(
     return meanOf(dataset, picks);
   });
 }
+
+const LOCAL_OPTIONS = { ...RANDOM_OPTIONS, neighbours: 2 } satisfies OptionTable<
+  LocalAverageOptions
+>;
 
 /**
  * Means of `M` random picks among an item and its nearest neighbours, as a denoiser.
@@ -114,7 +121,7 @@ export function localAverage<X>(
   space: StateSpace<X>,
   options: LocalAverageOptions = {},
 ): Denoiser<X> {
-  const { M = 2, neighbours = 2, seed = 0 } = options;
+  const { M, neighbours, seed } = readOptions(ACTION, options, LOCAL_OPTIONS);
   checkWhole(ACTION, "M", M, 1, MOST_PICKS);
   checkWhole(ACTION, "neighbours", neighbours, 0, dataset.count - 1);
   const label = `mean of ${M} picks among an item and its ${neighbours} nearest`;
@@ -125,6 +132,10 @@ export function localAverage<X>(
     return meanOf(dataset, Array.from({ length: M }, () => indices[stream.below(indices.length)]));
   });
 }
+
+const DIRICHLET_OPTIONS = { concentration: 1, seed: 0 } satisfies OptionTable<
+  DirichletAverageOptions
+>;
 
 /**
  * Averages of all items with Dirichlet weights, as a denoiser.
@@ -157,7 +168,7 @@ export function dirichletAverage<X>(
   space: StateSpace<X>,
   options: DirichletAverageOptions = {},
 ): Denoiser<X> {
-  const { concentration = 1, seed = 0 } = options;
+  const { concentration, seed } = readOptions(ACTION, options, DIRICHLET_OPTIONS);
   if (!(concentration > 0 && concentration < Infinity)) {
     throw new RangeError(
       `Cannot ${ACTION}: concentration is ${concentration}, wanted a finite number > 0`,
@@ -229,6 +240,7 @@ export function kernelDensity<X>(base: Denoiser<X>, bandwidth: number): Denoiser
         Float64Array.from(draw(stream), (v) => v + bandwidth * stream.normal()),
     }),
     async denoise(x, sigma, evaluate) {
+      checkEvaluateOptions(ACTION, evaluate);
       const values = await space.values(x);
       const dimension = sizeOf(shape), rows = values.length / dimension;
       const sigmas = sigmaPerRow(sigma, rows, ACTION);
@@ -264,6 +276,7 @@ function drawn<X>(
     mean: () => dataset.mean(),
     draw: (stream) => dataset.values(stream.below(dataset.count)),
     async denoise(x, sigma, evaluate = {}) {
+      checkEvaluateOptions(ACTION, evaluate);
       const rows = (await space.values(x)).length / dimension;
       sigmaPerRow(sigma, rows, ACTION);
       const samples = samplePerRow(evaluate, rows, ACTION);

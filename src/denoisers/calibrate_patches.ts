@@ -3,6 +3,8 @@
  *
  * @module
  */
+import { type OptionTable, readOptions } from "../_options.ts";
+import { WORK_OPTIONS } from "../compute/work_options.ts";
 import type { WorkOptions } from "../compute/work_options.ts";
 import type { Dataset } from "../datasets/dataset.ts";
 import { startNoise } from "../random.ts";
@@ -41,6 +43,16 @@ export interface PatchCalibration extends PatchTable {
   readonly choices?: readonly (readonly number[])[];
 }
 
+const OPTIONS = {
+  ...WORK_OPTIONS,
+  rule: "cosine",
+  sigmas: undefined,
+  patches: undefined,
+  count: 10,
+  seed: 0,
+  images: undefined,
+} satisfies OptionTable<CalibrationOptions>;
+
 /**
  * Finds the sides of windows that make a local denoiser most like a target, by noise level. In one of two ways:
  *
@@ -78,19 +90,20 @@ export async function calibratePatches<X>(
   target: Denoiser<X> | "clean",
   options: CalibrationOptions = {},
 ): Promise<PatchCalibration> {
-  const { rule = "cosine", count = 10, seed = 0 } = options;
+  const settings = readOptions("calibrate patches", options, OPTIONS);
+  const { rule, count, seed } = settings;
   const [height, width] = denoiser.shape;
   const side = Math.max(height, width);
   const largest = rule === "error" ? 2 * side - 1 : side;
   const {
     sigmas = patchTable("cifar-unet").sigmas.slice(1),
     patches = Array.from({ length: Math.floor((largest - 1) / 2) }, (_, k) => 2 * k + 3),
-  } = options;
+  } = settings;
   const shape = target === "clean" ? undefined : target.shape;
   check(denoiser.shape, shape, { ...options, rule, sigmas, patches, count });
   const work = { denoiser, target, sigmas, patches, count, noise: noiseOf(denoiser, count, seed) };
   using stop = stopButton(options.signal);
-  const watched = { ...options, signal: stop.signal };
+  const watched = { ...settings, signal: stop.signal };
   return rule === "error"
     ? await byError(work, options.images!, watched)
     : await byCosine({ ...work, target: target as Denoiser<X> }, watched);

@@ -3,8 +3,10 @@
  *
  * @module
  */
+import { optionsFor, type OptionTable, readOptions } from "../_options.ts";
 import { powerOfTwo } from "../_unit.ts";
 import { affineOf } from "../compute/posterior.ts";
+import { WORK_OPTIONS } from "../compute/work_options.ts";
 import type { WorkOptions } from "../compute/work_options.ts";
 import type { Dataset } from "../datasets/dataset.ts";
 import { RandomStream } from "../random.ts";
@@ -44,6 +46,10 @@ const LEAST_THREADED = 2e7;
 /** Directions in which all items are looked at, and products of numbers spent on that. */
 const LEADING = 12;
 const LEADING_WORK = 5e8;
+
+const OPTIONS = { ...WORK_OPTIONS, rows: undefined, seed: 0 } satisfies OptionTable<
+  CumulantOptions
+>;
 
 /**
  * The norms of the cumulants of a data set, from inner products of its items: no tensor of `d³` numbers.
@@ -85,18 +91,19 @@ export async function cumulantNorms(
       `Cannot compute cumulants: the spectrum has dimension ${spectrum.mean.length}, wanted ${dimension}`,
     );
   }
-  const { rows = Math.min(count, Math.max(2, Math.floor(Math.sqrt(WORK / dimension)))) } = options;
+  const settings = readOptions("compute cumulants", options, OPTIONS);
+  const { rows = Math.min(count, Math.max(2, Math.floor(Math.sqrt(WORK / dimension)))) } = settings;
   if (!Number.isInteger(rows) || rows < 2 || rows > count) {
     throw new RangeError(
       `Cannot compute cumulants: received ${rows} rows of ${count}, wanted a whole number from 2 to ${count}`,
     );
   }
-  const chosen = distinct(rows, count, options.seed ?? 0);
+  const chosen = distinct(rows, count, settings.seed);
   const variance = Math.max(spectrum.variances[0] ?? 0, spectrum.floor);
   // Eighth powers of deviations are summed: float64 holds them in a unit near the data's spread.
   const unit = powerOfTwo(Math.sqrt(variance));
   const columns = deviations(dataset, spectrum.mean, chosen).map((v) => v / unit);
-  const gram = await gramMatrix(columns, rows, options);
+  const gram = await gramMatrix(columns, rows, optionsFor(WORK_OPTIONS, settings));
   options.signal?.throwIfAborted();
   const all = meansOverPairs(gram, rows, count);
   const scaled = inUnit(spectrum, unit);

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { type OptionTable, readOptions } from "../_options.ts";
 import type { Device } from "../compute/device.ts";
 import type { WorkOptions } from "../compute/work_options.ts";
 import type { Dataset } from "../datasets/dataset.ts";
@@ -126,12 +127,21 @@ export function equivariantFloat64(
   return windowDenoiserFloat64(equivariantModel(dataset, options));
 }
 
+const OPTIONS = {
+  class: undefined,
+  windows: DEFAULT_WINDOWS,
+  dictionary: "circular",
+  limit: undefined,
+  onProgress: undefined,
+} satisfies OptionTable<EquivariantOptions>;
+
 function equivariantModel(dataset: Dataset, options: EquivariantOptions): WindowModel {
   checkImages(dataset, ACTION);
-  const all = options.class === undefined ? dataset : dataset.classSubset(options.class);
-  const { windows = DEFAULT_WINDOWS, dictionary = "circular" } = options;
+  const settings = readOptions(ACTION, options, OPTIONS);
+  const all = settings.class === undefined ? dataset : dataset.classSubset(settings.class);
+  const { windows, dictionary, onProgress } = settings;
   const [height, width] = all.shape;
-  const data = limited(all, options.limit ?? Math.ceil(PAIRS / (height * width) ** 2));
+  const data = limited(all, settings.limit ?? Math.ceil(PAIRS / (height * width) ** 2));
   const machine = windows === Infinity && dictionary !== "border"
     ? "equivariant denoiser (ES)"
     : dictionary === "border"
@@ -147,7 +157,7 @@ function equivariantModel(dataset: Dataset, options: EquivariantOptions): Window
     references: REFERENCES,
     patch: patchSchedule(windows, Math.min(height, width)),
     translations: dictionary,
-    onProgress: options.onProgress,
+    onProgress,
   };
 }
 

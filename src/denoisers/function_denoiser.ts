@@ -3,9 +3,10 @@
  *
  * @module
  */
+import { type OptionTable, readOptions } from "../_options.ts";
 import { received } from "../_received.ts";
 import { sizeOf } from "../_shape.ts";
-import { sigmaPerRow } from "../compute/posterior.ts";
+import { checkEvaluateOptions, sigmaPerRow } from "../compute/posterior.ts";
 import type { StateSpace } from "../linear_space.ts";
 import type { Denoiser } from "./denoiser.ts";
 
@@ -32,6 +33,10 @@ export interface FunctionDenoiserOptions<X> {
 
 const ACTION = "denoise by a function";
 
+const OPTIONS = { shape: undefined, space: undefined } satisfies OptionTable<
+  FunctionDenoiserOptions<never>
+>;
+
 /**
  * A denoiser from a plain function, for whatever takes denoisers. {@linkcode sample} takes the function itself.
  *
@@ -56,11 +61,12 @@ const ACTION = "denoise by a function";
  */
 export function functionDenoiser<X>(
   denoise: DenoiserFunction,
-  { shape, space }: FunctionDenoiserOptions<X>,
+  options: FunctionDenoiserOptions<X>,
 ): Denoiser<X> {
   if (typeof denoise !== "function") {
     throw new TypeError(`Cannot ${ACTION}: received ${received(denoise)}, wanted a function`);
   }
+  const { shape, space } = readOptions(ACTION, options, OPTIONS);
   checkShape(shape);
   const dimension = sizeOf(shape);
   const of = async (x: Float32Array | Float64Array, sigma: number) =>
@@ -70,12 +76,13 @@ export function functionDenoiser<X>(
     references: [],
     shape,
     space,
-    async denoise(x, sigma, { signal } = {}) {
+    async denoise(x, sigma, evaluate) {
+      checkEvaluateOptions(ACTION, evaluate);
       const values = await space.values(x), rows = values.length / dimension;
       const sigmas = sigmaPerRow(sigma, rows, ACTION);
       const mean = space.numbers(values.length);
       for (const [level, at] of rowsByLevel(sigmas)) {
-        signal?.throwIfAborted();
+        evaluate?.signal?.throwIfAborted();
         const part = space.numbers(at.length * dimension);
         at.forEach((row, i) => part.set(rowOf(values, row, dimension), i * dimension));
         const found = await of(part, level);

@@ -3,8 +3,9 @@
  *
  * @module
  */
+import { type OptionTable, readOptions } from "../_options.ts";
 import { sizeOf } from "../_shape.ts";
-import { sigmaPerRow } from "../compute/posterior.ts";
+import { checkEvaluateOptions, sigmaPerRow } from "../compute/posterior.ts";
 import type { Device } from "../compute/device.ts";
 import type { AnyTensor } from "../linear_space.ts";
 import { arraySpace, tensorSpace } from "../linear_space.ts";
@@ -108,6 +109,7 @@ export function gaussianFloat64(
     space: arraySpace,
     // deno-lint-ignore require-await -- So that what is thrown rejects.
     async denoise(x, sigma, evaluate) {
+      checkEvaluateOptions(ACTION, evaluate);
       evaluate?.signal?.throwIfAborted();
       if (x.length % d !== 0) {
         throw new TypeError(
@@ -135,8 +137,12 @@ function common(law: GaussianLaw, name: string, shape: readonly number[]) {
   };
 }
 
+const GAUSSIAN_OPTIONS = { shape: undefined, name: "a Gaussian" } satisfies OptionTable<
+  GaussianOptions
+>;
+
 function checked(law: GaussianLaw, options: GaussianOptions): Required<GaussianOptions> {
-  const { shape = [law.mean.length], name = "a Gaussian" } = options;
+  const { shape = [law.mean.length], name } = readOptions(ACTION, options, GAUSSIAN_OPTIONS);
   checkRow(law, law.mean, ACTION);
   if (sizeOf(shape) !== law.mean.length) {
     throw new TypeError(

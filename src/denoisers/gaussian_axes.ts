@@ -4,7 +4,7 @@
  * @module
  */
 import type { Device } from "../compute/device.ts";
-import { checkQueries, checkQueryShape } from "../compute/posterior.ts";
+import { checkEvaluateOptions, checkQueries, checkQueryShape } from "../compute/posterior.ts";
 import type { EvaluateOptions } from "../compute/posterior.ts";
 import { DeviceError } from "../errors.ts";
 import type { AnyTensor } from "../linear_space.ts";
@@ -78,6 +78,7 @@ export async function gaussianAxes(law: GaussianLaw, device: Device): Promise<Ga
   };
   return {
     async scale(x, factor, options) {
+      checkEvaluateOptions(ACTION, options);
       checkQueryShape(x.shape, law.mean.length, ACTION);
       const values = await x.data<"float32">();
       checkQueries(values, ACTION);

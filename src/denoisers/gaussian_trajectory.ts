@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { checkOptionNames, type OptionTable } from "../_options.ts";
 import { scaleRows } from "./gaussian_axes.ts";
 import { flowFactor } from "./gaussian_law.ts";
 import type { GaussianLaw } from "./gaussian_law.ts";
@@ -25,6 +26,8 @@ export interface FlowState {
   /** What the denoiser makes of them, `D(x, σ)`, rows of `d` numbers. */
   readonly denoised: Float64Array;
 }
+
+const OPTIONS = { coordinates: undefined } satisfies OptionTable<TrajectoryOptions>;
 
 /**
  * The trajectories of a Gaussian law through some noise levels, in closed form.
@@ -61,6 +64,7 @@ export function gaussianTrajectory(
   sigmas: readonly number[],
   options: TrajectoryOptions = {},
 ): FlowState[] {
+  checkOptionNames("follow a Gaussian trajectory", options, OPTIONS);
   const [from] = sigmas;
   const start = startOf(law, x, from, options);
   return sigmas.map((sigma) => {
@@ -110,6 +114,7 @@ export function gaussianEndpoint(
   to: number,
   options: TrajectoryOptions = {},
 ): Float64Array {
+  checkOptionNames("follow a Gaussian trajectory", options, OPTIONS);
   checkLevel(to);
   return scaleRows(
     law,

@@ -3,9 +3,11 @@
  *
  * @module
  */
+import { checkOptionNames, type OptionTable } from "../_options.ts";
 import { checkKind } from "../_received.ts";
 import type { DataStore, Device } from "../compute/device.ts";
 import {
+  checkEvaluateOptions,
   checkQueries,
   checkQueryShape,
   emptyFacts,
@@ -105,6 +107,18 @@ export interface GoldenSubset extends StoredDenoiser {
   ): Promise<Denoised<AnyTensor, Required<PosteriorFacts>>>;
 }
 
+const OPTIONS = {
+  class: undefined,
+  tolerance: undefined,
+  retained: undefined,
+  k: undefined,
+  m: undefined,
+  schedule: undefined,
+  proxy: undefined,
+  tail: undefined,
+  seed: undefined,
+} satisfies OptionTable<GoldenSubsetOptions>;
+
 /**
  * Restricts a denoiser to a golden subset: for each query the few items of the data that matter, found
  * again at every noise level. In one of three ways:
@@ -165,6 +179,7 @@ export async function goldenSubset(
   const whole = subsetOf(base, "make a golden subset");
   checkKind("make a golden subset", "dataset", dataset, "dataset");
   checkKind("make a golden subset", "device", device, "device");
+  checkOptionNames("make a golden subset", options, OPTIONS);
   checkOptions(base.label, whole, dataset, options);
   using resources = new DisposableStack();
   const items = options.class === undefined ? undefined : dataset.classItems(options.class);
@@ -315,6 +330,7 @@ async function restrictedPosterior(
   sigma: Sigma,
   options: EvaluateOptions = {},
 ): Promise<GoldenPosterior> {
+  checkEvaluateOptions(ACTION, options);
   const { store, chooser } = parts;
   const queries = checkQueryShape(x.shape, store.dimension, ACTION);
   const sigmas = sigmaPerRow(sigma, queries, ACTION);

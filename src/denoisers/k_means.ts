@@ -3,8 +3,10 @@
  *
  * @module
  */
+import { type OptionTable, readOptions } from "../_options.ts";
 import { affineOf, checkPoints } from "../compute/posterior.ts";
 import type { PointSet } from "../compute/posterior.ts";
+import { WORK_OPTIONS } from "../compute/work_options.ts";
 import type { WorkOptions } from "../compute/work_options.ts";
 import { RandomStream } from "../random.ts";
 import { stopButton } from "../stop_button.ts";
@@ -39,6 +41,13 @@ const PATIENCE = 10;
 const MEMORY = 0.7;
 /** Items that centres are first chosen among, per centre, and at least. */
 const SEEDS_PER_CENTRE = 8, LEAST_SEEDS = 2048;
+
+const OPTIONS = {
+  ...WORK_OPTIONS,
+  seed: 0,
+  batchSize: 2048,
+  iterations: 100,
+} satisfies OptionTable<KMeansOptions>;
 
 /**
  * Groups items around `k` centres, so that the mean squared distance to the nearest centre is small.
@@ -76,7 +85,7 @@ export async function kMeans(
   k: number,
   options: KMeansOptions = {},
 ): Promise<Clusters> {
-  const { seed = 0, batchSize = 2048, iterations = 100, onProgress } = options;
+  const { seed, batchSize, iterations, onProgress } = readOptions("cluster", options, OPTIONS);
   using stop = stopButton(options.signal);
   const { signal } = stop;
   const count = checkPoints(points);

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { type OptionTable, readOptions } from "../_options.ts";
 import type { Device } from "../compute/device.ts";
 import type { WorkOptions } from "../compute/work_options.ts";
 import type { Dataset } from "../datasets/dataset.ts";
@@ -102,16 +103,28 @@ export function localFloat64(
   return windowDenoiserFloat64(localModel(dataset, options));
 }
 
+const OPTIONS = {
+  class: undefined,
+  windows: DEFAULT_WINDOWS,
+  onProgress: undefined,
+} satisfies OptionTable<
+  LocalOptions
+>;
+
 function localModel(dataset: Dataset, options: LocalOptions): WindowModel {
+  const { windows, onProgress, class: only } = readOptions(
+    "make a local denoiser",
+    options,
+    OPTIONS,
+  );
   checkImages(dataset, "make a local denoiser");
-  const data = options.class === undefined ? dataset : dataset.classSubset(options.class);
-  const { windows = DEFAULT_WINDOWS } = options;
+  const data = only === undefined ? dataset : dataset.classSubset(only);
   return {
     data,
     label: `local denoiser (LS) of ${data.name}, ${describePatch(windows)}`,
     references: REFERENCES,
     patch: patchSchedule(windows, Math.min(data.shape[0], data.shape[1])),
     translations: "none",
-    onProgress: options.onProgress,
+    onProgress,
   };
 }

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { checkOptionNames, type OptionTable } from "../_options.ts";
 import { emptyMask } from "../compute/mask.ts";
 import type { Mask } from "../compute/mask.ts";
 import { filterMatrix } from "../compute/wasm/filter_matrix.ts";
@@ -29,6 +30,8 @@ export interface MaskRule {
 
 /** A diagonal element below this divides nothing, as published. */
 const DEAD = 1e-6;
+
+const OPTIONS = { signal: undefined } satisfies OptionTable<Pick<WorkOptions, "signal">>;
 
 /**
  * The mask of PCA locality at one noise level.
@@ -72,6 +75,7 @@ export async function localityMask(
   rule: MaskRule,
   options: Pick<WorkOptions, "signal"> = {},
 ): Promise<Mask> {
+  checkOptionNames("make a mask", options, OPTIONS);
   checkRule(rule);
   if (!(sigma > 0 && sigma < Infinity)) {
     throw new RangeError(`Cannot make a mask: sigma is ${sigma}, wanted a finite number > 0`);

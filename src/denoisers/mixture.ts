@@ -3,7 +3,9 @@
  *
  * @module
  */
+import { type OptionTable, type Read, readOptions } from "../_options.ts";
 import type { Device } from "../compute/device.ts";
+import { WORK_OPTIONS } from "../compute/work_options.ts";
 import type { WorkOptions } from "../compute/work_options.ts";
 import type { Dataset } from "../datasets/dataset.ts";
 import type { Denoiser } from "./denoiser.ts";
@@ -34,6 +36,15 @@ export interface MixtureFitOptions extends WorkOptions {
   /** Seed of the clusters. Default 0. */
   readonly seed?: number;
 }
+
+const OPTIONS = {
+  ...WORK_OPTIONS,
+  class: undefined,
+  components: 10,
+  rank: undefined,
+  ridge: 1e-5,
+  seed: 0,
+} satisfies OptionTable<MixtureFitOptions>;
 
 /**
  * Fits a mixture of Gaussians to a data set: clusters by k-means, or the classes; for each its share of the items, their
@@ -67,26 +78,29 @@ export async function fitMixture(
   dataset: Dataset,
   options: MixtureFitOptions = {},
 ): Promise<MixtureLaw> {
-  const { ridge = 1e-5, signal, onProgress } = options;
+  const settings = readOptions("fit a mixture", options, OPTIONS);
+  const { ridge, signal, onProgress } = settings;
   if (!(ridge >= 0 && ridge < Infinity)) {
     throw new RangeError(
       `Cannot fit a mixture: ridge is ${ridge}, wanted a finite number >= 0`,
     );
   }
   const data = options.class === undefined ? dataset : dataset.classSubset(options.class);
-  const members = await membersOf(data, options);
+  const members = await membersOf(data, settings);
   const components: GaussianLaw[] = [];
   for (const items of members) {
     signal?.throwIfAborted();
-    components.push(await componentOf(data.subset(items), ridge, options));
+    components.push(await componentOf(data.subset(items), ridge, settings));
     onProgress?.(components.length, members.length);
   }
   return mixtureLaw(members.map(({ length }) => length), components);
 }
 
 /** The items of each component. */
-async function membersOf(data: Dataset, options: MixtureFitOptions): Promise<number[][]> {
-  const { components = 10, seed, signal } = options;
+async function membersOf(
+  data: Dataset,
+  { components, seed, signal }: Read<MixtureFitOptions, typeof OPTIONS>,
+): Promise<number[][]> {
   const labels = components === "classes"
     ? data.labels
     : (await kMeans(data, components, { seed, signal })).labels;

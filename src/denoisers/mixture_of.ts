@@ -3,9 +3,16 @@
  *
  * @module
  */
+import { type OptionTable, readOptions } from "../_options.ts";
 import { sizeOf } from "../_shape.ts";
 import type { Device } from "../compute/device.ts";
-import { checkQueries, checkQueryShape, emptyFacts, sigmaPerRow } from "../compute/posterior.ts";
+import {
+  checkEvaluateOptions,
+  checkQueries,
+  checkQueryShape,
+  emptyFacts,
+  sigmaPerRow,
+} from "../compute/posterior.ts";
 import type { EvaluateOptions, Posterior, PosteriorFacts, Sigma } from "../compute/posterior.ts";
 import { logitFacts } from "../compute/subset_posterior.ts";
 import { DeviceError } from "../errors.ts";
@@ -86,6 +93,7 @@ export async function mixtureOf(
     open = false;
   };
   const denoise: MixtureDenoiser["denoise"] = async (x, sigma, evaluate) => {
+    checkEvaluateOptions(ACTION, evaluate);
     const count = checkQueryShape(x.shape, dimension, ACTION);
     const sigmas = sigmaPerRow(sigma, count, ACTION);
     const values = await x.data<"float32">();
@@ -133,6 +141,7 @@ export function mixtureOfFloat64(
   const { common, dimension, name } = describe(law, options);
   // deno-lint-ignore require-await -- So that what is thrown rejects.
   const denoise: Denoiser<Float64Array>["denoise"] = async (x, sigma, evaluate) => {
+    checkEvaluateOptions(ACTION, evaluate);
     evaluate?.signal?.throwIfAborted();
     if (x.length % dimension !== 0) {
       throw new TypeError(
@@ -168,9 +177,15 @@ function plainPosterior(
   return { mean, facts };
 }
 
+const OPTIONS = { shape: undefined, name: undefined } satisfies OptionTable<GaussianOptions>;
+
 function describe(law: MixtureLaw, options: GaussianOptions) {
   const mean = meanOfMixture(law), dimension = mean.length;
-  const { shape = [dimension], name = `a mixture of ${law.components.length}` } = options;
+  const { shape = [dimension], name = `a mixture of ${law.components.length}` } = readOptions(
+    ACTION,
+    options,
+    OPTIONS,
+  );
   if (sizeOf(shape) !== dimension) {
     throw new TypeError(
       `Cannot ${ACTION}: the shape is [${shape}], wanted one of ${dimension} numbers`,

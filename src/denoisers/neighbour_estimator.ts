@@ -3,8 +3,9 @@
  *
  * @module
  */
+import { type OptionTable, readOptions } from "../_options.ts";
 import type { DataStore } from "../compute/device.ts";
-import { samplePerRow, sigmaPerRow } from "../compute/posterior.ts";
+import { checkEvaluateOptions, samplePerRow, sigmaPerRow } from "../compute/posterior.ts";
 import type { Neighbours } from "../compute/neighbours.ts";
 import type { Subset } from "../compute/subset.ts";
 import { levelKey, RandomStream } from "../random.ts";
@@ -34,6 +35,10 @@ const REFERENCES = [
   "M. Karppa, M. Aumüller, R. Pagh (2021), DEANN: speeding up kernel-density estimation using approximate nearest neighbor search, arXiv:2107.02736",
   "C. Scarvelis, H. Sáez de Ocáriz Borde, J. Solomon (2023), Closed-form diffusion models, arXiv:2310.12395",
 ];
+
+const OPTIONS = { K: undefined, L: undefined, switchAt: .3, seed: 0 } satisfies OptionTable<
+  NeighbourEstimatorOptions
+>;
 
 /**
  * An estimate of the optimal denoiser from `K` nearest items and `L` random ones of the rest, which
@@ -78,10 +83,11 @@ export function neighbourEstimator(
   options: NeighbourEstimatorOptions = {},
 ): StoredDenoiser {
   const { count } = storeOf(base);
-  const { K = Math.min(100, count), switchAt = .3, seed = 0 } = options;
-  const { L = Math.min(K, count - K) } = options;
+  const settings = readOptions(ACTION, options, OPTIONS);
+  const { K = Math.min(100, count), L = Math.min(K, count - K), switchAt, seed } = settings;
   checkOptions(K, L, switchAt, count);
   const denoise: StoredDenoiser["denoise"] = async (x, sigma, evaluate = {}) => {
+    checkEvaluateOptions(ACTION, evaluate);
     const store = storeOf(base);
     const rows = x.shape[0];
     const sigmas = sigmaPerRow(sigma, rows, ACTION);

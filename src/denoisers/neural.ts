@@ -3,9 +3,10 @@
  *
  * @module
  */
+import { type OptionTable, readOptions } from "../_options.ts";
 import * as tf from "@tensorflow/tfjs-core";
 import { sizeOf } from "../_shape.ts";
-import { sigmaPerRow } from "../compute/posterior.ts";
+import { checkEvaluateOptions, sigmaPerRow } from "../compute/posterior.ts";
 import type { AnyTensor } from "../linear_space.ts";
 import { tensorSpace } from "../linear_space.ts";
 import type { RandomStream } from "../random.ts";
@@ -47,6 +48,15 @@ const GAUSSIAN =
 const EDM =
   "T. Karras, M. Aittala, T. Aila, S. Laine (2022), Elucidating the design space of diffusion-based generative models, arXiv:2206.00364";
 
+const OPTIONS = {
+  shape: undefined,
+  preconditioning: undefined,
+  mean: undefined,
+  draw: undefined,
+  label: "network",
+  references: undefined,
+} satisfies OptionTable<NeuralOptions>;
+
 /**
  * Any tfjs network as a denoiser, for every sampler.
  *
@@ -80,7 +90,11 @@ export function neural(
   model: NetworkFunction | PredictingModel,
   options: NeuralOptions,
 ): Denoiser<AnyTensor> {
-  const { shape, preconditioning = edmPreconditioning(), draw, label = "network" } = options;
+  const { shape, preconditioning = edmPreconditioning(), draw, label } = readOptions(
+    ACTION,
+    options,
+    OPTIONS,
+  );
   const mean = options.mean && Float64Array.from(options.mean);
   const { law, config } = preconditioning;
   const { kind } = config.kind === "control-variate" ? config.base : config;
@@ -107,6 +121,7 @@ export function neural(
     ...(mean && { mean: () => mean.slice() }),
     ...(draw && { draw }),
     async denoise(x, sigma, evaluate) {
+      checkEvaluateOptions(ACTION, evaluate);
       evaluate?.signal?.throwIfAborted();
       const rows = x.shape[0] ?? 0;
       if (x.rank < 2 || sizeOf(x.shape.slice(1)) !== sizeOf(shape)) {

@@ -3,14 +3,21 @@
  *
  * @module
  */
+import { checkOptionNames, optionsFor, type OptionTable, readOptions } from "../_options.ts";
 import { checkKind } from "../_received.ts";
 import * as tf from "@tensorflow/tfjs-core";
 import type { DataStore, Device } from "../compute/device.ts";
 import { checkRegion } from "../compute/pixel_region.ts";
 import type { PixelRegion } from "../compute/pixel_region.ts";
+import { checkEvaluateOptions, POSTERIOR_ACTION } from "../compute/posterior.ts";
 import type { EvaluateOptions, PosteriorFacts, Sigma } from "../compute/posterior.ts";
 import { referencePosterior } from "../compute/reference.ts";
-import { streamedMean, streamStore } from "../compute/streamed_store.ts";
+import {
+  STREAM_OPTIONS,
+  STREAMED_MEAN_OPTIONS,
+  streamedMean,
+  streamStore,
+} from "../compute/streamed_store.ts";
 import type { StreamOptions } from "../compute/streamed_store.ts";
 import { float64Tilted } from "../compute/tilted.ts";
 import type { Dataset } from "../datasets/dataset.ts";
@@ -51,6 +58,8 @@ export interface OptimalOptions {
   readonly class?: number | string;
 }
 
+const OPTIONS = { class: undefined } satisfies OptionTable<OptimalOptions>;
+
 /**
  * The optimal denoiser of a data set, on a device: the exact, training-free
  * posterior mean over the whole set or one class.
@@ -90,6 +99,7 @@ export async function optimal(
 ): Promise<OptimalDenoiser> {
   checkKind("make the optimal denoiser", "dataset", dataset, "dataset");
   checkKind("make the optimal denoiser", "device", device, "device");
+  checkOptionNames("make the optimal denoiser", options, OPTIONS);
   const data = restricted(dataset, options);
   const store = await device.store(data);
   return storedOptimal(store, data, {
@@ -105,6 +115,12 @@ export interface OptimalStreamedOptions extends StreamOptions {
   /** Cancels this. */
   readonly signal?: AbortSignal;
 }
+
+const STREAMED_OPTIONS = {
+  ...STREAM_OPTIONS,
+  mean: false,
+  signal: undefined,
+} satisfies OptionTable<OptimalStreamedOptions>;
 
 /**
  * The optimal denoiser of data that stay on disk: the same function as {@linkcode optimal}, for sets
@@ -139,8 +155,11 @@ export async function optimalStreamed(
   device: Device,
   options: OptimalStreamedOptions = {},
 ): Promise<OptimalDenoiser> {
-  const store = streamStore(rows, device, options);
-  const mean = options.mean ? await streamedMean(rows, options) : undefined;
+  const settings = readOptions("make the optimal denoiser", options, STREAMED_OPTIONS);
+  const store = streamStore(rows, device, optionsFor(STREAM_OPTIONS, settings));
+  const mean = settings.mean
+    ? await streamedMean(rows, optionsFor(STREAMED_MEAN_OPTIONS, settings))
+    : undefined;
   return storedOptimal(store, rows, mean && { mean: () => mean.slice() });
 }
 
@@ -216,6 +235,7 @@ export function optimalFloat64(
   dataset: Dataset,
   options: OptimalOptions = {},
 ): Denoiser<Float64Array> {
+  checkOptionNames("make the optimal denoiser", options, OPTIONS);
   const data = restricted(dataset, options);
   const denoiser: Denoiser<Float64Array> = {
     label: `optimal denoiser of ${data.name}, float64`,
@@ -226,6 +246,7 @@ export function optimalFloat64(
     draw: (stream) => data.values(stream.below(data.count)),
     // deno-lint-ignore require-await -- So that what is thrown rejects.
     async denoise(x, sigma, evaluate) {
+      checkEvaluateOptions(POSTERIOR_ACTION, evaluate);
       evaluate?.signal?.throwIfAborted();
       const { mean, facts } = referencePosterior(data, x, sigma);
       return { mean, ...inWholeSet(facts, data.items) };

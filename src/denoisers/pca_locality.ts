@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { type OptionTable, readOptions } from "../_options.ts";
 import { checkKind } from "../_received.ts";
 import * as tf from "@tensorflow/tfjs-core";
 import type { Device } from "../compute/device.ts";
@@ -12,10 +13,11 @@ import { MASKED_ACTION, referenceMasked } from "../compute/masked_posterior.ts";
 import type { MaskedOptions } from "../compute/masked_posterior.ts";
 import { checkRegion } from "../compute/pixel_region.ts";
 import type { PixelRegion } from "../compute/pixel_region.ts";
-import { checkQueryShape, sigmaPerRow } from "../compute/posterior.ts";
+import { checkEvaluateOptions, checkQueryShape, sigmaPerRow } from "../compute/posterior.ts";
 import type { Sigma } from "../compute/posterior.ts";
 import { checkSubsets } from "../compute/subset.ts";
 import type { Subset } from "../compute/subset.ts";
+import { WORK_OPTIONS } from "../compute/work_options.ts";
 import type { WorkOptions } from "../compute/work_options.ts";
 import type { Dataset } from "../datasets/dataset.ts";
 import { DeviceError } from "../errors.ts";
@@ -178,7 +180,7 @@ export async function pcaLocality(
   device: Device,
   options: PcaLocalityOptions = {},
 ): Promise<PcaLocality> {
-  checkKind("make the PCA denoiser", "device", device, "device");
+  checkKind(ACTION, "device", device, "device");
   const model = await makeModel(dataset, options);
   const { data, masks } = model;
   const store = await device.store(data);
@@ -210,7 +212,10 @@ export async function pcaLocality(
     mean: () => data.mean(),
     draw: (stream) => data.values(stream.below(data.count)),
     mask: (sigma) => masks.of(sigma),
-    denoise: async (x, sigma, evaluate = {}) => ({ mean: await estimate(x, sigma, evaluate) }),
+    async denoise(x, sigma, evaluate = {}) {
+      checkEvaluateOptions(MASKED_ACTION, evaluate);
+      return { mean: await estimate(x, sigma, evaluate) };
+    },
     dispose: () => store.dispose(),
     [Symbol.dispose]: () => store.dispose(),
   };
@@ -268,7 +273,10 @@ export async function pcaLocalityFloat64(
     space: arraySpace,
     mean: () => data.mean(),
     draw: (stream) => data.values(stream.below(data.count)),
-    denoise: async (x, sigma, evaluate = {}) => ({ mean: await estimate(x, sigma, evaluate) }),
+    async denoise(x, sigma, evaluate = {}) {
+      checkEvaluateOptions(MASKED_ACTION, evaluate);
+      return { mean: await estimate(x, sigma, evaluate) };
+    },
   };
   keepCapabilities(denoiser, {
     subset: {
@@ -287,24 +295,48 @@ interface Model {
   readonly options: Pick<MaskedOptions, "temperature" | "batch">;
 }
 
+const OPTIONS = {
+  ...WORK_OPTIONS,
+  class: undefined,
+  theta: DEFAULT_THETA,
+  orientation: undefined,
+  normalisation: undefined,
+  temperature: 1,
+  average: undefined,
+  spectrum: undefined,
+  cache: true,
+} satisfies OptionTable<PcaLocalityOptions>;
+
+const AVERAGE_OPTIONS = { batch: undefined } satisfies OptionTable<
+  NonNullable<PcaLocalityOptions["average"]>
+>;
+
+const ACTION = "make the PCA denoiser";
+
 async function makeModel(dataset: Dataset, options: PcaLocalityOptions): Promise<Model> {
-  const data = options.class === undefined ? dataset : dataset.classSubset(options.class);
-  const { cache = true, temperature = 1, average, theta = DEFAULT_THETA } = options;
-  const rule = { ...options, theta: typeof theta === "string" ? publishedTheta(theta) : theta };
+  const settings = readOptions(ACTION, options, OPTIONS);
+  const { cache, temperature, average, signal, onProgress } = settings;
+  const data = settings.class === undefined ? dataset : dataset.classSubset(settings.class);
+  const batch = average && readOptions(ACTION, average, AVERAGE_OPTIONS).batch;
+  const { theta, orientation, normalisation } = settings;
+  const rule = {
+    theta: typeof theta === "string" ? publishedTheta(theta) : theta,
+    orientation,
+    normalisation,
+  };
   checkRule(rule);
-  const { signal, onProgress } = options;
-  const spectrum = options.spectrum ?? await dataSpectrum(data, { cache, signal, onProgress });
+  const { spectrum = await dataSpectrum(data, { cache, signal, onProgress }) } = settings;
   if (spectrum.mean.length !== data.dimension) {
     throw new TypeError(
       `Cannot make a denoiser of ${data.name}: the spectrum has ${spectrum.mean.length} coordinates, wanted ${data.dimension}`,
     );
   }
-  const averaged = average ? `, averaged over batches of ${average.batch}` : "";
+  const averaged = average ? `, averaged over batches of ${batch}` : "";
   return {
     data,
     label: `PCA locality of ${data.name}, theta ${rule.theta}${averaged}`,
     masks: new MaskCache(spectrum, rule, cache),
-    options: { temperature, ...(average && { batch: average.batch }) },
+    options: { temperature, ...(average && { batch }) },
   };
 }
 

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { type OptionTable, readOptions } from "../_options.ts";
 import { checkPositive } from "../_checks.ts";
 import { crc32 } from "../_crc32.ts";
 import { checkRow, finiteRow } from "./gaussian_law.ts";
@@ -99,6 +100,8 @@ export interface PlainOptions {
   readonly sigmaMax?: number;
 }
 
+const PLAIN_OPTIONS = { sigmaMin: 0.002, sigmaMax: 80 } satisfies OptionTable<PlainOptions>;
+
 /**
  * No preconditioning: the network is the denoiser, `D = F(x, ¼ ln σ)`, with the noise level that it is told kept within
  * bounds, and the weight 1.
@@ -117,7 +120,7 @@ export interface PlainOptions {
  * ```
  */
 export function plainPreconditioning(options: PlainOptions = {}): Preconditioning {
-  const { sigmaMin = 0.002, sigmaMax = 80 } = options;
+  const { sigmaMin, sigmaMax } = readOptions(ACTION, options, PLAIN_OPTIONS);
   checkPositive(ACTION, "sigmaMin", sigmaMin);
   checkPositive(ACTION, "sigmaMax", sigmaMax);
   if (sigmaMin >= sigmaMax) {

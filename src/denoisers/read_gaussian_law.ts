@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { type OptionTable, readOptions } from "../_options.ts";
 import { checkWhole } from "../_checks.ts";
 import { sizeOf } from "../_shape.ts";
 import { readTorchFile, torchPickle } from "../datasets/_torch_file.ts";
@@ -35,6 +36,13 @@ const KEYS = ["eigval", "eigvec", "imgmean"] as const;
 type Arrays = Record<typeof KEYS[number], NpyArray>;
 /** As for arrays in general: no typed array holds more. */
 const MOST = 2 ** 33;
+
+const OPTIONS = {
+  shape: undefined,
+  range: undefined,
+  rank: undefined,
+  floor: undefined,
+} satisfies OptionTable<ReadGaussianLawOptions>;
 
 /**
  * Reads a Gaussian law from a file of principal components, as they are published of CIFAR-10, FFHQ, AFHQ and ImageNet.
@@ -77,7 +85,7 @@ export async function readGaussianLaw(
   file: string,
   options: ReadGaussianLawOptions = {},
 ): Promise<Spectrum> {
-  const { range: [low, high] = [0, 1], floor } = options;
+  const { range: [low, high] = [0, 1], floor } = readOptions(`read ${file}`, options, OPTIONS);
   const scale = 2 / (high - low);
   if (!(scale > 0 && scale < Infinity)) {
     throw new RangeError(

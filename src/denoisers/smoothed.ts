@@ -3,13 +3,14 @@
  *
  * @module
  */
-import { checkKind, checkOptionNames } from "../_received.ts";
+import { type OptionTable, readOptions } from "../_options.ts";
+import { checkKind } from "../_received.ts";
 import { DRAWS } from "../_defaults.ts";
 import { checkRoom } from "../_room.ts";
 import { sizeOf } from "../_shape.ts";
 import { inTurns } from "../_turns.ts";
 import type { Interruptible } from "../_turns.ts";
-import { samplePerRow, sigmaPerRow } from "../compute/posterior.ts";
+import { checkEvaluateOptions, samplePerRow, sigmaPerRow } from "../compute/posterior.ts";
 import type { EvaluateOptions } from "../compute/posterior.ts";
 import type { Subset } from "../compute/subset.ts";
 import type { Tilts } from "../compute/tilted.ts";
@@ -45,13 +46,16 @@ export interface SmoothedOptions {
   readonly seed?: number;
 }
 
-const OPTIONS: Readonly<Record<keyof SmoothedOptions, true>> = {
-  ...{ bandwidth: true, M: true, drawKind: true, seed: true },
-};
-
 const REFERENCES = [
   "C. Scarvelis, H. Sáez de Ocáriz Borde, J. Solomon (2023), Closed-form diffusion models, arXiv:2310.12395",
 ];
+
+const OPTIONS = {
+  bandwidth: undefined,
+  M: DRAWS,
+  drawKind: "fixed",
+  seed: 0,
+} satisfies OptionTable<SmoothedOptions>;
 
 /**
  * A denoiser averaged over perturbed queries: with the optimal denoiser inside, samples end on
@@ -99,8 +103,7 @@ export function smoothed<X>(
   options: SmoothedOptions,
 ): Denoiser<X> {
   checkKind(ACTION, "base", base, "denoiser");
-  checkOptionNames(ACTION, options, OPTIONS);
-  const { bandwidth, M = DRAWS, drawKind = "fixed", seed = 0 } = options;
+  const { bandwidth, M, drawKind, seed } = readOptions(ACTION, options, OPTIONS);
   checkOptions(bandwidth, M, drawKind);
   const { space, shape } = base;
   const dimension = sizeOf(shape);
@@ -124,6 +127,7 @@ export function smoothed<X>(
     ...(base.draw && { draw: base.draw }),
     ...((base.drawsPerLevel || drawKind === "fresh") && { drawsPerLevel: true }),
     async denoise(x, sigma, evaluate = {}) {
+      checkEvaluateOptions(ACTION, evaluate);
       const values = await space.values(x);
       const rows = values.length / dimension;
       const sigmas = sigmaPerRow(sigma, rows, ACTION);

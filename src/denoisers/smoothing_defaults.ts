@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { type OptionTable, readOptions } from "../_options.ts";
 import { medianOf } from "../_quantile.ts";
 import { DRAWS } from "../_defaults.ts";
 import type { DataStore, Device } from "../compute/device.ts";
@@ -50,6 +51,8 @@ const TRUE_NEIGHBOURS = 8, NEIGHBOURLY = 0.95;
 const RANGE = 256, HALVINGS = 7;
 /** Steps per gap at which a finite step no longer smooths by itself. */
 const STEPS_PER_GAP = 20;
+
+const OPTIONS = { start: 0, signal: undefined } satisfies OptionTable<SmoothingDefaultsOptions>;
 
 /**
  * Bandwidth and steps for {@linkcode smoothed}, from distances between neighbours.
@@ -100,7 +103,7 @@ export async function smoothingDefaults(
   device: Device,
   options: SmoothingDefaultsOptions = {},
 ): Promise<SmoothingDefaults> {
-  const { start = 0 } = options;
+  const { start } = readOptions("choose a bandwidth", options, OPTIONS);
   using stop = stopButton(options.signal);
   const { signal } = stop;
   if (!(start >= 0 && start < 1)) {

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { type OptionTable, readOptions } from "../_options.ts";
 import { checkKind } from "../_received.ts";
 import { cacheFolder } from "../_cache_folder.ts";
 import {
@@ -16,6 +17,7 @@ import { sampleMoments } from "../compute/covariance.ts";
 import { eigenDecomposition } from "../compute/eigen/eigen_decomposition.ts";
 import type { EigenDecomposition } from "../compute/eigen/eigen_decomposition.ts";
 import { affineOf, checkPoints } from "../compute/posterior.ts";
+import { WORK_OPTIONS } from "../compute/work_options.ts";
 import type { WorkOptions } from "../compute/work_options.ts";
 import type { Dataset } from "../datasets/dataset.ts";
 import { stopButton } from "../stop_button.ts";
@@ -57,6 +59,15 @@ const LEAST_CACHED = 256;
 const LEAST_BY_ITEMS = 1024;
 const MAGIC = "CFSPECT1";
 
+/** The options of {@linkcode SpectrumOptions}, with their defaults. */
+export const SPECTRUM_OPTIONS = {
+  ...WORK_OPTIONS,
+  class: undefined,
+  rank: undefined,
+  floor: "discarded",
+  cache: true,
+} satisfies OptionTable<SpectrumOptions>;
+
 /**
  * The spectrum of a data set: its mean, and the eigen-decomposition of its sample covariance.
  *
@@ -90,12 +101,13 @@ export async function dataSpectrum(
   options: SpectrumOptions = {},
 ): Promise<Spectrum> {
   checkKind("take the spectrum", "dataset", dataset, "dataset");
-  const { rank = dataset.dimension, floor = "discarded" } = options;
+  const settings = readOptions("take the spectrum", options, SPECTRUM_OPTIONS);
+  const { rank = dataset.dimension, floor } = settings;
   checkRank(rank, dataset.dimension);
   checkFloor(floor);
   const data = options.class === undefined ? dataset : dataset.classSubset(options.class);
   using stop = stopButton(options.signal);
-  const decomposed = await throughCache(data, { ...options, signal: stop.signal });
+  const decomposed = await throughCache(data, { ...settings, signal: stop.signal });
   const spectrum = cutAtRounding(decomposed, data);
   return lowRank(spectrum, Math.min(rank, spectrum.variances.length), floor);
 }

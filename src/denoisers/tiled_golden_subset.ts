@@ -3,9 +3,16 @@
  *
  * @module
  */
+import { type OptionTable, type Read, readOptions } from "../_options.ts";
 import type { DataStore, Device } from "../compute/device.ts";
 import type { PixelRegion } from "../compute/pixel_region.ts";
-import { checkQueries, checkQueryShape, samplePerRow, sigmaPerRow } from "../compute/posterior.ts";
+import {
+  checkEvaluateOptions,
+  checkQueries,
+  checkQueryShape,
+  samplePerRow,
+  sigmaPerRow,
+} from "../compute/posterior.ts";
 import type { EvaluateOptions, Sigma } from "../compute/posterior.ts";
 import type { Dataset } from "../datasets/dataset.ts";
 import type { AnyTensor } from "../linear_space.ts";
@@ -28,6 +35,10 @@ export interface TiledGoldenSubsetOptions {
   /** Size of each subset, its range over the noise levels, or the name of published ones. Default {@linkcode publishedSizes}. */
   readonly k?: SizeRange | SizesName;
 }
+
+const OPTIONS = { tiles: 4, margin: undefined, k: undefined } satisfies OptionTable<
+  TiledGoldenSubsetOptions
+>;
 
 /**
  * Restricts a local denoiser to golden subsets of its own kind: for each of `G × G` tiles of an image the items that
@@ -70,6 +81,7 @@ export async function tiledGoldenSubset(
   device: Device,
   options: TiledGoldenSubsetOptions = {},
 ): Promise<StoredDenoiser> {
+  const settings = readOptions("make golden subsets by tiles", options, OPTIONS);
   const { count, shape, name } = dataset;
   const whole = subsetOf(base, "make golden subsets by tiles");
   if (whole.count !== count) {
@@ -77,8 +89,8 @@ export async function tiledGoldenSubset(
       `Cannot make golden subsets by tiles: the ${base.label} holds ${whole.count} items and ${name} ${count}, wanted the same data`,
     );
   }
-  const tiles = tilesOf(dataset, options);
-  const { k } = options;
+  const tiles = tilesOf(dataset, settings);
+  const { k } = settings;
   const sizes = typeof k === "string" ? publishedSizes(count, k) : k ?? publishedSizes(count);
   const schedule = subsetSchedule("described", { count, k: sizes, m: count });
   using resources = new DisposableStack();
@@ -127,6 +139,7 @@ async function denoise(
   sigma: Sigma,
   options: EvaluateOptions = {},
 ): Promise<AnyTensor> {
+  checkEvaluateOptions(ACTION, options);
   const { shape } = base;
   const { denoiseOn } = subsetOf(base, ACTION);
   const queries = checkQueryShape(x.shape, shape.reduce((a, b) => a * b, 1), ACTION);
@@ -159,7 +172,7 @@ async function denoise(
 
 function tilesOf(
   { shape, name }: Dataset,
-  { tiles = 4, margin }: TiledGoldenSubsetOptions,
+  { tiles, margin }: Read<TiledGoldenSubsetOptions, typeof OPTIONS>,
 ): Tile[] {
   if (shape.length !== 3) {
     throw new TypeError(

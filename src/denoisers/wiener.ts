@@ -3,13 +3,16 @@
  *
  * @module
  */
+import { checkOptionNames } from "../_options.ts";
 import type { Device } from "../compute/device.ts";
 import type { Dataset } from "../datasets/dataset.ts";
 import type { Denoiser } from "./denoiser.ts";
 import { gaussian, gaussianFloat64 } from "./gaussian.ts";
 import type { StoredDenoiser } from "./optimal.ts";
-import { dataSpectrum } from "./spectrum.ts";
+import { dataSpectrum, SPECTRUM_OPTIONS } from "./spectrum.ts";
 import type { SpectrumOptions } from "./spectrum.ts";
+
+const ACTION = "make the Wiener denoiser";
 
 /**
  * The Wiener filter of a data set, on a device: the best linear denoiser, and the exact one if the data are Gaussian.
@@ -51,6 +54,7 @@ export async function wiener(
   device: Device,
   options: SpectrumOptions = {},
 ): Promise<StoredDenoiser> {
+  checkOptionNames(ACTION, options, SPECTRUM_OPTIONS);
   const law = await dataSpectrum(dataset, options);
   return await gaussian(law, device, describe(dataset, options));
 }
@@ -78,6 +82,7 @@ export async function wienerFloat64(
   dataset: Dataset,
   options: SpectrumOptions = {},
 ): Promise<Denoiser<Float64Array>> {
+  checkOptionNames(ACTION, options, SPECTRUM_OPTIONS);
   return gaussianFloat64(await dataSpectrum(dataset, options), describe(dataset, options));
 }
 

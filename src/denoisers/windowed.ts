@@ -3,16 +3,22 @@
  *
  * @module
  */
+import { checkOptionNames, type OptionTable } from "../_options.ts";
 import { checkKind } from "../_received.ts";
 import * as tf from "@tensorflow/tfjs-core";
 import type { Device } from "../compute/device.ts";
-import { checkQueryShape, sigmaPerRow } from "../compute/posterior.ts";
+import {
+  checkEvaluateOptions,
+  checkQueryShape,
+  EVALUATE_OPTIONS,
+  sigmaPerRow,
+} from "../compute/posterior.ts";
 import type { Sigma } from "../compute/posterior.ts";
 import type { Subset } from "../compute/subset.ts";
 import { axisShifts, WINDOW_ACTION } from "../compute/windowed.ts";
 import type { Translations, WindowOptions, WindowPosterior } from "../compute/windowed.ts";
 import { referenceWindowedInTurns } from "../compute/windowed_reference.ts";
-import type { WorkOptions } from "../compute/work_options.ts";
+import { WORK_OPTIONS, type WorkOptions } from "../compute/work_options.ts";
 import type { Dataset } from "../datasets/dataset.ts";
 import { DeviceError } from "../errors.ts";
 import { arraySpace, tensorSpace } from "../linear_space.ts";
@@ -31,6 +37,14 @@ export interface PixelOptions extends SubsetOptions, WorkOptions {
   /** Side of the windows, one for all rows or one each. Default: that of the noise level. */
   readonly patch?: number | ArrayLike<number>;
 }
+
+const PIXEL_OPTIONS = {
+  ...EVALUATE_OPTIONS,
+  ...WORK_OPTIONS,
+  region: undefined,
+  subsets: undefined,
+  patch: undefined,
+} satisfies OptionTable<PixelOptions>;
 
 /** A denoiser of images with a softmax of its own for each pixel, over patches of the data. */
 export interface WindowDenoiser<X> extends Denoiser<X> {
@@ -152,10 +166,14 @@ function windowedBy<X, D>(
     patch,
     mean: () => meanOf(data, patch(Infinity), translations),
     draw: (stream) => data.values(stream.below(data.count)),
-    perPixel: (x, sigma, options = {}) => perPixel(x, sigma, options),
-    denoise: async (x, sigma, { signal } = {}) => ({
-      mean: (await perPixel(x, sigma, { signal })).mean,
-    }),
+    async perPixel(x, sigma, options = {}) {
+      checkOptionNames(WINDOW_ACTION, options, PIXEL_OPTIONS);
+      return await perPixel(x, sigma, options);
+    },
+    async denoise(x, sigma, options) {
+      checkEvaluateOptions(WINDOW_ACTION, options);
+      return { mean: (await perPixel(x, sigma, { signal: options?.signal })).mean };
+    },
   };
   keepCapabilities(denoiser, {
     subset: {

@@ -4,8 +4,8 @@
  * @module
  */
 import { checkOptionNames } from "../_options.ts";
-import { EVALUATE_OPTIONS } from "../compute/posterior.ts";
 import { sizeOf } from "../_shape.ts";
+import { EVALUATE_OPTIONS } from "../compute/posterior.ts";
 import type { EvaluateOptions, Sigma } from "../compute/posterior.ts";
 import type { Denoiser } from "../denoisers/denoiser.ts";
 import { outputsOf } from "./_outputs.ts";

@@ -4,8 +4,8 @@
  * @module
  */
 import { type OptionTable, readOptions } from "../_options.ts";
-import { EVALUATE_OPTIONS } from "../compute/posterior.ts";
 import { showsItself } from "../_shows_itself.ts";
+import { EVALUATE_OPTIONS } from "../compute/posterior.ts";
 import type { EvaluateOptions } from "../compute/posterior.ts";
 import type { Dataset } from "../datasets/dataset.ts";
 import { noisyItems, noisyStates } from "../denoisers/_noisy_items.ts";

@@ -4,8 +4,14 @@
  * @module
  */
 import { type OptionTable, readOptions } from "../_options.ts";
-import { CHART_OPTIONS } from "./_chart_parts.ts";
-import { BACKGROUND_GREY, PALETTE, planeAxis, planePoints, squareDomain } from "./_chart_parts.ts";
+import {
+  BACKGROUND_GREY,
+  CHART_OPTIONS,
+  PALETTE,
+  planeAxis,
+  planePoints,
+  squareDomain,
+} from "./_chart_parts.ts";
 import { CHART_SCHEMA } from "./chart.ts";
 import type { ChartOptions, ChartSpec } from "./chart.ts";
 

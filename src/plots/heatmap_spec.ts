@@ -4,8 +4,7 @@
  * @module
  */
 import { type OptionTable, readOptions } from "../_options.ts";
-import { CHART_OPTIONS } from "./_chart_parts.ts";
-import { chartNumbers } from "./_chart_parts.ts";
+import { CHART_OPTIONS, chartNumbers } from "./_chart_parts.ts";
 import { CHART_SCHEMA } from "./chart.ts";
 import type { ChartOptions, ChartSpec } from "./chart.ts";
 

@@ -4,9 +4,8 @@
  * @module
  */
 import { type OptionTable, readOptions } from "../_options.ts";
-import { CHART_OPTIONS } from "./_chart_parts.ts";
 import { received } from "../_received.ts";
-import { CHART_LEGEND, chartNumbers, PALETTE } from "./_chart_parts.ts";
+import { CHART_LEGEND, CHART_OPTIONS, chartNumbers, PALETTE } from "./_chart_parts.ts";
 import { CHART_SCHEMA } from "./chart.ts";
 import type { ChartOptions, ChartSpec, Json } from "./chart.ts";
 

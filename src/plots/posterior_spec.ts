@@ -4,10 +4,10 @@
  * @module
  */
 import { type OptionTable, readOptions } from "../_options.ts";
-import { CHART_OPTIONS } from "./_chart_parts.ts";
 import {
   BACKGROUND_GREY,
   CHART_LEGEND,
+  CHART_OPTIONS,
   PALETTE,
   planeAxis,
   planePoints,

@@ -85,7 +85,9 @@ const MARGIN = 64;
 // Samples whose last search is kept; a batch has fewer.
 const MOST_KNOWN = 4096;
 
-const OPTIONS = { retained: 1024, spread: 0, slack: undefined } satisfies OptionTable<CertifiedSearchOptions>;
+const OPTIONS = { retained: 1024, spread: 0, slack: undefined } satisfies OptionTable<
+  CertifiedSearchOptions
+>;
 
 /**
  * Finds, query by query, the smallest subset whose certificate holds, the cheapest way first:
@@ -130,11 +132,12 @@ export class CertifiedSearch {
    * @throws {RangeError} If that is not a whole number ≥ 1.
    */
   constructor(store: DataStore, options: CertifiedSearchOptions = {}) {
-    const { retained, spread, slack = (l) => float64Logits(store.dimension, l) } = readOptions(
-      "search for subsets",
-      options,
-      OPTIONS,
-    );
+    const { retained, spread, slack = (l: number) => float64Logits(store.dimension, l) } =
+      readOptions(
+        "search for subsets",
+        options,
+        OPTIONS,
+      );
     if (!Number.isInteger(retained) || retained < 1) {
       throw new RangeError(
         `Cannot search for subsets: retained is ${retained}, wanted a whole number >= 1`,

@@ -3,8 +3,9 @@
  *
  * @module
  */
+import { MEASURE_ACTION } from "../compute/subset_posterior.ts";
 import type { DataStore, Device } from "../compute/device.ts";
-import type { EvaluateOptions, PointSet } from "../compute/posterior.ts";
+import { checkEvaluateOptions, type EvaluateOptions, type PointSet } from "../compute/posterior.ts";
 import type { AnyTensor } from "../linear_space.ts";
 import { tensorSpace } from "../linear_space.ts";
 
@@ -89,7 +90,10 @@ export async function storeProxy(projection: Projection, device: Device): Promis
     label: projection.label,
     count: store.count,
     dimension: store.dimension,
-    measure: (x, lists, options) => measure(projection, store, x, lists, options),
+    async measure(x, lists, options) {
+      checkEvaluateOptions(MEASURE_ACTION, options);
+      return await measure(projection, store, x, lists, options);
+    },
     dispose,
     [Symbol.dispose]: dispose,
   };
@@ -107,6 +111,7 @@ export function exactProxy(store: DataStore): RetrievalProxy {
     count: store.count,
     dimension: store.dimension,
     async measure(x, lists, options) {
+      checkEvaluateOptions(MEASURE_ACTION, options);
       const values = await x.data<"float32">();
       const { squares, errors } = await inGroups(store, values, lists, options);
       return { squares, bounds: (q) => shorter(squares[q], errors[q]) };

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { checkEvaluateOptions } from "../posterior.ts";
 import { useCpuBackend } from "../cpu_backend.ts";
 import type { Device } from "../device.ts";
 import * as posterior from "./modules/posterior.ts";
@@ -48,7 +49,10 @@ export async function openWasm(reason: string, options: WasmOptions = {}): Promi
       `${threads} thread${threads === 1 ? "" : "s"}`,
     reason,
     store: (points) => WasmStore.create(points, pool, options),
-    load: (source, { signal } = {}) => WasmStore.load(source, pool, options, signal),
+    async load(source, evaluate) {
+      checkEvaluateOptions("load data", evaluate);
+      return await WasmStore.load(source, pool, options, evaluate?.signal);
+    },
     dispose,
     [Symbol.dispose]: dispose,
   };

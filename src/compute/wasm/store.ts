@@ -15,6 +15,7 @@ import { exactNeighbours } from "../neighbours.ts";
 import type { Candidates, Neighbours } from "../neighbours.ts";
 import {
   affineOf,
+  checkEvaluateOptions,
   checkPoints,
   checkQueries,
   checkQueryShape,
@@ -229,6 +230,7 @@ export class WasmStore implements DataStore {
     sigma: Sigma,
     options: EvaluateOptions = {},
   ): Promise<Posterior<AnyTensor>> {
+    checkEvaluateOptions(POSTERIOR_ACTION, options);
     const rows = checkQueryShape(x.shape, this.dimension);
     const sigmas = sigmaPerRow(sigma, rows, POSTERIOR_ACTION);
     const values = await x.data<"float32">();
@@ -275,6 +277,7 @@ export class WasmStore implements DataStore {
   }
 
   async nearest(x: AnyTensor, k: number, options: EvaluateOptions = {}): Promise<Neighbours> {
+    checkEvaluateOptions(FIND, options);
     const rows = checkQueryShape(x.shape, this.dimension, FIND);
     const values = await x.data<"float32">();
     checkQueries(values, FIND);
@@ -315,14 +318,15 @@ export class WasmStore implements DataStore {
   async distancesTo(
     x: AnyTensor,
     lists: readonly Uint32Array[],
-    { signal }: EvaluateOptions = {},
+    options: EvaluateOptions = {},
   ): Promise<Distances> {
+    checkEvaluateOptions(MEASURE_ACTION, options);
     checkRows(lists, checkQueryShape(x.shape, this.dimension, MEASURE_ACTION), this.count);
     const values = await x.data<"float32">();
     checkQueries(values, MEASURE_ACTION);
     return await this.exclusively(
       MEASURE_ACTION,
-      (view) => measureRows(view, values, lists, signal),
+      (view) => measureRows(view, values, lists, options.signal),
     );
   }
 

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { EvaluateOptions } from "../../compute/posterior.ts";
+import { checkEvaluateOptions, type EvaluateOptions } from "../../compute/posterior.ts";
 import { POSTERIOR_ACTION, sigmaPerRow } from "../../compute/posterior.ts";
 import { checkQueries } from "../../compute/posterior.ts";
 import type { Denoiser } from "../../denoisers/denoiser.ts";
@@ -106,11 +106,13 @@ export function exactFlow(row: FlowOfRow): ExactFlow {
       mean: () => mean.slice(),
       // deno-lint-ignore require-await -- So that what is thrown rejects.
       async denoise(x, sigma, options) {
+        checkEvaluateOptions("denoise along a flow", options);
         options?.signal?.throwIfAborted();
         return { mean: denoise(x, sigma) };
       },
     },
     async transport(x, from, to, options = {}) {
+      checkEvaluateOptions("follow a flow", options);
       checkLevels(from, to);
       const rows = rowsOf(x, dimension, ACTION);
       checkQueries(x, ACTION);
