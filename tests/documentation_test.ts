@@ -1,67 +1,8 @@
 /** What `deno doc` shows of each entry: nothing lacks its description, parameters, result, errors or example. */
-import { fromFileUrl, join } from "@std/path";
+import { fromFileUrl } from "@std/path";
 import assert from "node:assert/strict";
-
-const ROOT = fromFileUrl(new URL("..", import.meta.url));
-const ENTRIES = Object.values(
-  JSON.parse(Deno.readTextFileSync(join(ROOT, "deno.json"))).exports as Record<string, string>,
-).map((path) => path.replace("./", ""));
-
-interface Tag {
-  readonly kind: string;
-  readonly name?: string;
-  readonly doc?: string;
-  readonly tsType?: { readonly repr: string };
-}
-
-interface JsDoc {
-  readonly doc?: string;
-  readonly tags?: readonly Tag[];
-}
-
-interface Parameter {
-  readonly kind: string;
-  readonly tsType?: unknown;
-  readonly name?: string;
-  readonly left?: Parameter;
-  readonly arg?: Parameter;
-}
-
-interface ReturnType {
-  readonly repr: string;
-  readonly value: { readonly typeParams?: readonly ReturnType[] };
-}
-
-interface Signature {
-  readonly params: readonly Parameter[];
-  readonly returnType?: ReturnType;
-}
-
-interface Method {
-  readonly name: string;
-  readonly jsDoc?: JsDoc;
-  readonly functionDef: Signature;
-}
-
-interface Constructor {
-  readonly jsDoc?: JsDoc;
-  readonly params: readonly Parameter[];
-}
-
-interface Declaration {
-  readonly kind: string;
-  readonly jsDoc?: JsDoc;
-  readonly location: { readonly filename: string; readonly line: number };
-  readonly def: Signature & {
-    readonly constructors?: readonly Constructor[];
-    readonly methods?: readonly Method[];
-  };
-}
-
-interface Entry {
-  readonly module_doc?: JsDoc;
-  readonly symbols: readonly { name: string; declarations: readonly Declaration[] }[];
-}
+import { documentation, ENTRIES } from "./_helpers/documentation.ts";
+import type { Declaration, JsDoc, Parameter, Signature, Tag } from "./_helpers/documentation.ts";
 
 const entries = await documentation();
 // A reference repeats what is documented where it comes from.
@@ -71,22 +12,6 @@ const EXPORTS = entries.flatMap(({ symbols }) =>
       .map((declared) => ({ name, ...declared }))
   )
 );
-
-async function documentation(): Promise<Entry[]> {
-  const command = new Deno.Command(Deno.execPath(), {
-    args: ["doc", "--json", ...ENTRIES],
-    cwd: ROOT,
-    stderr: "piped",
-  });
-  const { success, stdout, stderr } = await command.output();
-  assert.ok(success, new TextDecoder().decode(stderr));
-  const { nodes } = JSON.parse(new TextDecoder().decode(stdout)) as {
-    nodes: Record<string, Entry>;
-  };
-  return ENTRIES.map((path) =>
-    Object.entries(nodes).find(([url]) => url.endsWith(`/${path}`))?.[1] ?? assert.fail(path)
-  );
-}
 
 const tagsOf = (jsDoc: JsDoc | undefined, kind: string): Tag[] =>
   jsDoc?.tags?.filter((tag) => tag.kind === kind) ?? [];

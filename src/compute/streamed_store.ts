@@ -237,6 +237,7 @@ class StreamedStore implements DataStore {
     subsets: readonly Subset[],
     options: EvaluateOptions = {},
   ): Promise<Posterior<AnyTensor>> {
+    checkEvaluateOptions(POSTERIOR_ACTION, options);
     this.#check(options.signal);
     return await subsetPosterior(this, x, sigma, subsets, {
       distances: (lists) => this.distancesTo(x, lists, options),

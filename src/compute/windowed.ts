@@ -37,7 +37,8 @@ export interface WindowOptions extends WorkOptions {
   readonly region?: PixelRegion;
 }
 
-const OPTIONS = {
+/** The options of {@linkcode WindowOptions}. */
+export const WINDOW_OPTIONS = {
   ...WORK_OPTIONS,
   shape: undefined,
   patch: undefined,
@@ -97,7 +98,7 @@ export function windowJob(
   sigma: Sigma,
   options: WindowOptions,
 ): WindowJob {
-  const { translations, subsets } = readOptions(WINDOW_ACTION, options, OPTIONS);
+  const { translations, subsets } = readOptions(WINDOW_ACTION, options, WINDOW_OPTIONS);
   const [height, width, channels] = options.shape;
   if (options.shape.length !== 3 || height * width * channels !== store.dimension) {
     throw new TypeError(

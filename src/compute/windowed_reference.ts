@@ -3,9 +3,10 @@
  *
  * @module
  */
+import { readOptions } from "../_options.ts";
 import { affineOf, checkPoints } from "./posterior.ts";
 import type { PointSet, Sigma } from "./posterior.ts";
-import { axisShifts, windowJob, windowReach } from "./windowed.ts";
+import { axisShifts, WINDOW_ACTION, WINDOW_OPTIONS, windowJob, windowReach } from "./windowed.ts";
 import type { AxisShift, Reach, WindowJob, WindowOptions, WindowPosterior } from "./windowed.ts";
 
 /** What the items so far say about each pixel of a query: the streaming softmax. */
@@ -96,7 +97,7 @@ export async function referenceWindowedInTurns(
   sigma: Sigma,
   options: WindowOptions,
 ): Promise<WindowPosterior<Float64Array>> {
-  const { signal, onProgress } = options;
+  const { signal, onProgress } = readOptions(WINDOW_ACTION, options, WINDOW_OPTIONS);
   signal?.throwIfAborted();
   const work = evaluate(points, queries, sigma, options);
   let start = performance.now();

@@ -31,7 +31,7 @@ import { SHAPE_CLASSES, shapes } from "./shapes.ts";
 export async function builtinShapes(
   options: ReadOptions = {},
 ): Promise<Dataset> {
-  checkOptionNames("read builtin:shapes", options, READ_OPTIONS);
+  checkOptionNames("read the shapes", options, READ_OPTIONS);
   const [images, labels] = ["images-idx4", "labels-idx1"].map((name) =>
     new URL(`../../data/shapes/${name}-ubyte.gz`, import.meta.url)
   );

@@ -133,9 +133,14 @@ function levelsOf(name: string, steps: number): number[] {
   return name === "dpm-v3" ? [first, first * Math.exp(-short), ...rest] : [first, ...rest];
 }
 
+/** The methods that take outputs known before. */
+const MULTISTEP = /^(?:dpmpp|exp-ab|unipc)/;
+
 async function errorOf(sampler: Sampler, problem: Problem, steps: number): Promise<number> {
   const { flow, start, exact } = problem;
-  const options: MultistepRunOptions<Float64Array> = { history: await historyOf(problem, steps) };
+  const options: MultistepRunOptions<Float64Array> = MULTISTEP.test(sampler.name)
+    ? { history: await historyOf(problem, steps) }
+    : {};
   let end = start;
   for await (
     const { x } of sampler.run(flow.denoiser, start, levelsOf(sampler.name, steps), options)

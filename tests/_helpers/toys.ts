@@ -50,16 +50,22 @@ export const MIXTURE: Toy = {
   start: Float64Array.of(3, -4),
 };
 
+/** The methods that take outputs known before; the others have no option for them. */
+const MULTISTEP = /^(?:dpmpp|exp-ab|unip)/;
+
 /** All steps of a run, with copies of the states. */
 export async function stepsOf(
   sampler: Sampler,
   denoiser: Denoiser<Float64Array>,
   start: Float64Array,
   sigmas: readonly number[],
-  options?: SamplerOptions & { history?: readonly KnownOutput<Float64Array>[] },
+  { history, ...options }: SamplerOptions & {
+    history?: readonly KnownOutput<Float64Array>[];
+  } = {},
 ): Promise<SamplerStep<Float64Array>[]> {
   const steps: SamplerStep<Float64Array>[] = [];
-  for await (const step of sampler.run(denoiser, start, sigmas, options)) {
+  const known = history && MULTISTEP.test(sampler.name) ? { ...options, history } : options;
+  for await (const step of sampler.run(denoiser, start, sigmas, known)) {
     steps.push({ ...step, x: step.x.slice(), denoised: step.denoised.slice() });
   }
   return steps;

@@ -253,7 +253,7 @@ export class WasmStore implements DataStore {
 
   async #tiltedMean(x: AnyTensor, sigma: Sigma, options: TiltOptions): Promise<AnyTensor> {
     const rows = checkQueryShape(x.shape, this.dimension);
-    const tilt = { tilts: options.tilts, ...tiltedRows(sigma, rows, options) };
+    const tilt = { ...tiltedRows(sigma, rows, options), tilts: options.tilts };
     const values = await x.data<"float32">();
     checkQueries(values);
     const draws = tilt.tilts.count;
