@@ -195,6 +195,7 @@ export interface GridRange {
  * @param range The ends.
  * @returns The grid, ending at 0; its start is `σ_max·ε`.
  * @throws {RangeError} If `steps` is not a whole number ≥ 2, or the ends do not fall or are too near for so many steps.
+ * @throws {TypeError} If there is no such option.
  *
  * @example
  * ```ts
@@ -244,6 +245,7 @@ export function karrasGrid(
  * @param range The ends.
  * @returns The grid, ending at `σ_min`; its start is `σ_max·ε`.
  * @throws {RangeError} If `steps` is not a whole number ≥ 1, or the ends do not fall or are too near for so many steps.
+ * @throws {TypeError} If there is no such option.
  *
  * @example
  * ```ts
@@ -296,6 +298,7 @@ const UNIFORM_T_OPTIONS = { start: 0 } satisfies OptionTable<UniformTOptions>;
  * @returns The grid, ending at 0; its start is `μ + (S−1)·ε`, of a late one an item of the data plus `σ_T ε`.
  * @throws {RangeError} If `steps` is not a whole number in range, the start is not in [0, 1), or a positive noise level is
  * below 1e-18.
+ * @throws {TypeError} If there is no such option.
  *
  * @example
  * ```ts

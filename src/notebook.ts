@@ -422,6 +422,7 @@ const PROGRESS_OPTIONS = { display: undefined } satisfies OptionTable<NotebookPr
  * @param label What is going on, in a word or two.
  * @param options Where to show it.
  * @returns A callback; a new one for each run.
+ * @throws {TypeError} If there is no such option.
  *
  * @example
  * ```ts

@@ -143,6 +143,7 @@ function thrownBy(
   const text = functions.get(name) ?? "";
   const thrown = new Set([...text.matchAll(/\bthrow new (\w+)/g)].map(([, error]) => error));
   if (/\bcheck(?:Whole|Positive|OneOf|Limit)\(/.test(text)) thrown.add("RangeError");
+  if (/\b(?:readOptions|check(?:Option|Evaluate)\w+)\(/.test(text)) thrown.add("TypeError");
   for (const [, called] of text.matchAll(/(?<![.\w])(\w+)\(/g)) {
     if (!functions.has(called) || seen.has(called)) continue;
     for (const error of thrownBy(called, functions, seen)) thrown.add(error);

@@ -34,7 +34,7 @@ Deno.test("mistakes of newcomers are refused in one line", async () => {
     [() => sample(optimal(data, device)), /denoiser is a Promise, which was not awaited/],
     [() => sample(data), /denoiser is of type Dataset, wanted a denoiser/],
     [() => sample(denoiser, 16), /options is 16, wanted an object of count, sampler/],
-    [() => sample(denoiser, { steps: 5 }), /received the option steps, wanted one of count/],
+    [() => sample(denoiser, { steps: 5 }), /there is no option steps, wanted one of count/],
     [() => sample(denoiser, { count: "2" }), /count is "2", wanted a whole number >= 1/],
     [() => sample(denoiser, { sampler: "heun" }), /sampler is "heun", wanted a sampler/],
     [() => sample(denoiser, { sampler: package_.heun }), /the function heun, which was not called/],
@@ -49,7 +49,7 @@ Deno.test("mistakes of newcomers are refused in one line", async () => {
     [() => denoiser.denoise(library.arraySpace.from([0, 0]), 1), /no shape, wanted a tensor/],
     [() => denoiser.denoise(x, library.missing), /sigma is undefined, wanted a number/],
     [() => library.smoothed(denoiser), /options is undefined, wanted an object of bandwidth/],
-    [() => library.smoothed(denoiser, { bandwidth: 1, draws: 4 }), /the option draws, wanted one/],
+    [() => library.smoothed(denoiser, { bandwidth: 1, draws: 4 }), /no option draws, wanted one/],
     [() => library.teleport("heun"), /sampler is "heun"/],
     [() => library.teleport(package_.heun(), 3), /leg is 3, wanted a first leg/],
     [() => library.nearestItems([1, 2]), /points is undefined, wanted a data set/],
@@ -58,7 +58,7 @@ Deno.test("mistakes of newcomers are refused in one line", async () => {
     [() => new library.Dataset(), /data is undefined/],
     [() => new library.Dataset({ data: [1], shape: [1], name: "x" }), /data is an array of 1/],
     [() => library.lineSpec({ label: "x", x: [1], y: [1] }), /series is an object of label, x, y/],
-    [() => library.readImages("x", { resize: 64 }), /the option resize, wanted one of size, /],
+    [() => library.readImages("x", { resize: 64 }), /no option resize, wanted one of limit, /],
     [() => library.show(library.builtinShapes()), /it is a Promise, which was not awaited/],
   ];
   for (const [call, message] of calls) {

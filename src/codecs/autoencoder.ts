@@ -126,6 +126,7 @@ const OPTIONS = {
  * @throws {RangeError} If an option is out of range, there are fewer components than numbers per latent, the items
  * are all the same, or the loss is not finite.
  * @throws {DeviceError} If the backend asked for is not there.
+ * @throws {TypeError} If there is no such option.
  *
  * @example
  * ```ts

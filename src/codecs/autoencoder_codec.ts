@@ -39,6 +39,7 @@ const OPTIONS = { backend: undefined } satisfies OptionTable<AutoencoderCodecOpt
  * @param options Where to compute.
  * @returns The codec. Dispose it after use. It throws a `RangeError` if a result is not finite.
  * @throws {DeviceError} If the backend asked for is not there.
+ * @throws {TypeError} If there is no such option.
  *
  * @example
  * ```ts
@@ -225,6 +226,7 @@ function sizesOf(text: string, file: string): AutoencoderSizes & { shape: number
  * @param options Where to compute.
  * @returns The codec. Dispose it after use.
  * @throws {DatasetError} If there is no such file, it is damaged, ends early, or is no trained autoencoder.
+ * @throws {TypeError} If there is no such option.
  *
  * @example
  * ```ts

@@ -43,6 +43,7 @@ const OPTIONS = {
  * @param options How many components; whether to whiten; where to keep the decomposition.
  * @returns The codec. Dispose it after use.
  * @throws {RangeError} If the rank is out of range, all items are the same, or the class does not exist.
+ * @throws {TypeError} If there is no such option.
  *
  * @example All components: nothing is lost
  * ```ts

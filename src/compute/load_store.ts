@@ -20,6 +20,7 @@ import type { PointSource } from "./streamed_store.ts";
  * @returns The stored data.
  * @throws {RangeError} If there are no rows, or a number is not finite.
  * @throws {DeviceError} If the device cannot hold them.
+ * @throws {TypeError} If there is no such option.
  *
  * @example
  * ```ts

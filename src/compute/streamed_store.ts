@@ -80,6 +80,7 @@ export const STREAMED_MEAN_OPTIONS = {
  * @param options The size of a chunk.
  * @returns The store. Its calls take turns; a signal is heard between chunks.
  * @throws {RangeError} If there are no rows, or the size of a chunk is not positive.
+ * @throws {TypeError} If there is no such option.
  *
  * @example
  * ```ts
@@ -119,6 +120,7 @@ export function streamStore(
  * @param options The size of a chunk, a signal.
  * @returns `dimension` numbers.
  * @throws {RangeError} If there are no rows, or the size of a chunk is not positive.
+ * @throws {TypeError} If there is no such option.
  *
  * @example
  * ```ts

@@ -18,6 +18,7 @@ import { SHAPE_CLASSES, shapes } from "./shapes.ts";
  * @param options Limit, signal, progress.
  * @returns 4,096 byte images of shape `[32, 32, 3]` in six classes.
  * @throws {DatasetError} If the shipped files are damaged.
+ * @throws {TypeError} If there is no such option.
  *
  * @example
  * ```ts

@@ -68,6 +68,7 @@ const OPTIONS = { ...READ_OPTIONS, split: "train", imagesPerFile: undefined } sa
  * @returns Byte images of shape `[32, 32, 3]`, channels last, with labels 0 to 9.
  * @throws {DatasetError} If a file is missing, truncated, too long or damaged, or a label is above 9.
  * @throws {RangeError} If an option is not one of its choices, or a number not a whole one.
+ * @throws {TypeError} If there is no such option.
  *
  * @example The published files
  * ```ts ignore
@@ -126,6 +127,7 @@ const CIFAR100_OPTIONS = { ...OPTIONS, labels: "fine" } satisfies OptionTable<Ci
  * @returns Byte images of shape `[32, 32, 3]`, channels last, with labels below 100, or below 20 if coarse.
  * @throws {DatasetError} If a file is missing, truncated, too long or damaged, or a label is out of range.
  * @throws {RangeError} If an option is not one of its choices, or a number not a whole one.
+ * @throws {TypeError} If there is no such option.
  *
  * @example The published files
  * ```ts ignore

@@ -75,6 +75,7 @@ const OPTIONS = {
  * @throws {DatasetError} If the file is missing, damaged, too short or too long, or of another type. So does any reading of
  * a file that was changed since it was opened.
  * @throws {RangeError} If the limit is not a whole number ≥ 1, there is no such layout, or the range does not rise.
+ * @throws {TypeError} If there is no such option.
  *
  * @example
  * ```ts

@@ -64,6 +64,7 @@ const MOONS_OPTIONS = { seed: 0, noise: 0.05 } satisfies OptionTable<GeneratorOp
  * @param options Seed and noise; noise is 0.05 by default.
  * @returns `n` points in the plane, with labels.
  * @throws {RangeError} If `n` or an option is out of range.
+ * @throws {TypeError} If there is no such option.
  *
  * @example
  * ```ts
@@ -99,6 +100,7 @@ const CIRCLE_OPTIONS = { seed: 0, noise: 0 } satisfies OptionTable<
  * @param options Seed and noise; noise is 0 by default.
  * @returns `n` points in the plane.
  * @throws {RangeError} If `n` or an option is out of range.
+ * @throws {TypeError} If there is no such option.
  *
  * @example
  * ```ts
@@ -133,6 +135,7 @@ const CHECKERBOARD_OPTIONS = { seed: 0, cells: 4 } satisfies OptionTable<
  * @param options Seed and squares per side.
  * @returns `n` points in the plane.
  * @throws {RangeError} If `n` or an option is out of range.
+ * @throws {TypeError} If there is no such option.
  *
  * @example
  * ```ts
@@ -177,6 +180,7 @@ const SPIRALS_OPTIONS = { seed: 0, noise: 0.02, arms: 2, turns: 1.5 } satisfies 
  * @param options Seed, noise (0.02 by default), arms and turns.
  * @returns `n` points in the plane, with labels.
  * @throws {RangeError} If `n` or an option is out of range.
+ * @throws {TypeError} If there is no such option.
  *
  * @example
  * ```ts

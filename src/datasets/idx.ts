@@ -45,6 +45,7 @@ const OPTIONS = {
  * @returns The data set, of range `[-1, 1]`.
  * @throws {DatasetError} If a file is missing, no IDX file of bytes, truncated, too long, or does not fit its labels.
  * @throws {RangeError} If the limit is not a whole number `≥ 1`.
+ * @throws {TypeError} If there is no such option.
  *
  * @example
  * ```ts
@@ -98,6 +99,7 @@ const MNIST_OPTIONS = { ...READ_OPTIONS, split: "train" } satisfies OptionTable<
  * @returns Grey images of shape `[rows, columns, 1]`, with labels 0 to 9.
  * @throws {DatasetError} If a file is missing or damaged, or a label is above 9.
  * @throws {RangeError} If `split` is not one of its choices, or the limit not a whole number.
+ * @throws {TypeError} If there is no such option.
  *
  * @example The published files in a folder `mnist`
  * ```ts ignore

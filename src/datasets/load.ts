@@ -103,6 +103,7 @@ export const DATASET_SPECS: readonly string[] = [
  * @returns The data set.
  * @throws {RangeError} If there is no such form, the number is out of range, or a layout is given for what is no array.
  * @throws {DatasetError} If the path cannot be read as this kind of data.
+ * @throws {TypeError} If there is no such option.
  *
  * @example
  * ```ts

@@ -61,6 +61,7 @@ const OPTIONS = {
  * @returns Points of shape `[3]` in float32.
  * @throws {DatasetError} If the file is missing, no mesh, damaged, or without a surface.
  * @throws {RangeError} If an option is out of range.
+ * @throws {TypeError} If there is no such option.
  *
  * @example
  * ```ts
@@ -122,6 +123,7 @@ export async function readMesh(
  * @param options How many points and how they are chosen.
  * @returns `count` rows of `x, y, z`.
  * @throws {RangeError} If an option is out of range, or the mesh has no area.
+ * @throws {TypeError} If there is no such option.
  *
  * @example
  * ```ts

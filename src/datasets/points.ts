@@ -55,6 +55,7 @@ const OPTIONS = {
  * @throws {DatasetError} If the file is missing or empty, a field is no finite number of float32, or rows differ in
  * length; names the line.
  * @throws {RangeError} If the limit is not a whole number `≥ 1`, or there is no such column of labels.
+ * @throws {TypeError} If there is no such option.
  *
  * @example
  * ```ts

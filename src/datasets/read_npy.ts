@@ -74,6 +74,7 @@ const OPTIONS = {
  * @throws {DatasetError} If a file is missing, damaged, of another type or an unknown layout, or holds a number that is
  * not finite.
  * @throws {RangeError} If the limit is not a whole number `≥ 1`, there is no such layout, or the range does not rise.
+ * @throws {TypeError} If there is no such option.
  *
  * @example
  * ```ts
@@ -112,6 +113,7 @@ const NPZ_OPTIONS = { ...OPTIONS, key: undefined } satisfies OptionTable<NpzOpti
  * @returns The data set.
  * @throws {DatasetError} If the archive is missing or damaged, or does not hold such an array.
  * @throws {RangeError} If the limit is not a whole number `≥ 1`, there is no such layout, or the range does not rise.
+ * @throws {TypeError} If there is no such option.
  *
  * @example
  * ```ts

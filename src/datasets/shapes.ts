@@ -72,6 +72,7 @@ const OPTIONS = { seed: 0, size: 32 } satisfies OptionTable<ShapesOptions>;
  * @param options Seed and image size.
  * @returns `n` byte images of shape `[size, size, 3]`, with labels.
  * @throws {RangeError} If `n`, the seed or the size is out of range.
+ * @throws {TypeError} If there is no such option.
  *
  * @example
  * ```ts

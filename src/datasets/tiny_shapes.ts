@@ -40,6 +40,7 @@ const OPTIONS = { seed: 0 } satisfies OptionTable<TinyShapesOptions>;
  * @param options Seed.
  * @returns `n` images of floats of shape `[12, 12, 1]` in [-1, 1], with labels.
  * @throws {RangeError} If `n` or the seed is out of range.
+ * @throws {TypeError} If there is no such option.
  *
  * @example
  * ```ts

@@ -61,6 +61,7 @@ const RANDOM_OPTIONS = { M: 2, seed: 0 } satisfies OptionTable<RandomAverageOpti
  * @param options How many items; the seed.
  * @returns The denoiser.
  * @throws {RangeError} If `M` is not a whole number >= 1.
+ * @throws {TypeError} If there is no such option.
  *
  * @example
  * ```ts
@@ -105,6 +106,7 @@ const LOCAL_OPTIONS = { ...RANDOM_OPTIONS, neighbours: 2 } satisfies OptionTable
  * @param options How many picks, among how many neighbours; the seed.
  * @returns The denoiser.
  * @throws {RangeError} If `M` is not a whole number >= 1, or the neighbours are not from 0 to `N − 1`.
+ * @throws {TypeError} If there is no such option.
  *
  * @example On a line of points, two picks are at most two places apart
  * ```ts
@@ -152,6 +154,7 @@ const DIRICHLET_OPTIONS = { concentration: 1, seed: 0 } satisfies OptionTable<
  * @param options The concentration; the seed.
  * @returns The denoiser.
  * @throws {RangeError} If the concentration is not a finite number > 0.
+ * @throws {TypeError} If there is no such option.
  *
  * @example
  * ```ts

@@ -152,6 +152,7 @@ const OPTIONS = {
  * holds another number of items, or a tolerance is asked of a base with weights per pixel, or is below what a mean
  * of float32 numbers is off by.
  * @throws {DeviceError} If the device cannot hold what the search needs.
+ * @throws {TypeError} If there is no such option.
  *
  * @example A certificate: never further from the exact denoiser than allowed
  * ```ts

@@ -68,6 +68,7 @@ const OPTIONS = {
  * @param options Seed, batches, signal, progress.
  * @returns The clusters.
  * @throws {RangeError} If `k`, the batch size or the number of iterations is not a whole number in range.
+ * @throws {TypeError} If there is no such option.
  *
  * @example
  * ```ts

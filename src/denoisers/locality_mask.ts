@@ -52,6 +52,7 @@ const OPTIONS = { signal: undefined } satisfies OptionTable<Pick<WorkOptions, "s
  * @param options Cancels the work.
  * @returns The mask: coordinate `n` counts for output `m` where `G[n, m] = 1`.
  * @throws {RangeError} If `sigma` or `theta` is out of range.
+ * @throws {TypeError} If there is no such option.
  *
  * @example Two coordinates that vary together, and one apart
  * ```ts

@@ -61,6 +61,7 @@ const OPTIONS = {
  * @param options Components, rank, ridge, seed, class, signal, progress.
  * @returns The mixture; clusters without items are left out.
  * @throws {RangeError} If the number of components, the rank or the ridge is out of range, or there are no classes.
+ * @throws {TypeError} If there is no such option.
  *
  * @example Two separate pairs
  * ```ts
@@ -155,6 +156,7 @@ function isotropic(data: Dataset, ridge: number): GaussianLaw {
  * Dispose it after use.
  * @throws {RangeError} If the number of components, the rank or the ridge is out of range, or there are no classes.
  * @throws {DeviceError} If the device cannot hold the axes.
+ * @throws {TypeError} If there is no such option.
  *
  * @example
  * ```ts
@@ -186,6 +188,7 @@ export async function mixture(
  * @param options Components, rank, ridge, seed, class: those of {@linkcode fitMixture}.
  * @returns The denoiser, on rows of `dataset.dimension` numbers, with the posterior over its components.
  * @throws {RangeError} If the number of components, the rank or the ridge is out of range, or there are no classes.
+ * @throws {TypeError} If there is no such option.
  *
  * @example As many components as items: the optimal denoiser
  * ```ts

@@ -77,6 +77,7 @@ const OPTIONS = { class: undefined } satisfies OptionTable<OptimalOptions>;
  * @returns The denoiser, on tensors of shape `[B, …dataset.shape]`. Dispose it after use.
  * @throws {RangeError} If the class does not exist.
  * @throws {DeviceError} If the device cannot hold the data.
+ * @throws {TypeError} If there is no such option.
  *
  * @example Far below the distance between two points, the denoiser returns the nearer one
  * ```ts
@@ -132,6 +133,7 @@ const STREAMED_OPTIONS = {
  * @param options The size of a chunk; whether the mean is wanted.
  * @returns The denoiser, on tensors of shape `[B, …rows.shape]`. Dispose it after use.
  * @throws {RangeError} If the size of a chunk is not positive.
+ * @throws {TypeError} If there is no such option.
  *
  * @example
  * ```ts
@@ -220,6 +222,7 @@ function cropped(images: AnyTensor, { top, left, height, width }: PixelRegion): 
  * @param options Restriction to a class.
  * @returns The denoiser, on `Float64Array` states of rows one after the other.
  * @throws {RangeError} If the class does not exist.
+ * @throws {TypeError} If there is no such option.
  *
  * @example
  * ```ts

@@ -109,6 +109,7 @@ const PLAIN_OPTIONS = { sigmaMin: 0.002, sigmaMax: 80 } satisfies OptionTable<Pl
  * @param options The bounds.
  * @returns The preconditioning.
  * @throws {RangeError} If a bound is not a finite number > 0, or they do not rise.
+ * @throws {TypeError} If there is no such option.
  *
  * @example
  * ```ts
@@ -246,6 +247,7 @@ export function controlVariate(
  * @param law The law of a control variate, if it is one.
  * @returns The preconditioning.
  * @throws {RangeError} If there is no such kind, or the law is missing or another.
+ * @throws {TypeError} If a number of the configuration is null.
  *
  * @example
  * ```ts
@@ -263,7 +265,7 @@ export function preconditioningOf(
     case "edm":
       return edmPreconditioning(config.sigmaData);
     case "plain":
-      return plainPreconditioning(config);
+      return plainPreconditioning({ sigmaMin: config.sigmaMin, sigmaMax: config.sigmaMax });
     case "noise":
       return noisePreconditioning();
     case "control-variate": {

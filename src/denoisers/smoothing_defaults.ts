@@ -85,6 +85,7 @@ const OPTIONS = { start: 0, signal: undefined } satisfies OptionTable<SmoothingD
  * @param options A late start; a signal that cancels.
  * @returns The bandwidth, the number of draws and of steps, and what they were derived from.
  * @throws {RangeError} If all items are the same, a number is not finite, or the start is not in [0, 1).
+ * @throws {TypeError} If there is no such option.
  *
  * @example A ring of evenly spread points: the bandwidth is two fifths of the gap
  * ```ts

@@ -84,6 +84,7 @@ export const SPECTRUM_OPTIONS = {
  * @returns The spectrum; variances that are rounding, of this arithmetic or of numbers stored as float32, are exactly 0.
  * @throws {RangeError} If the class does not exist, the rank is not a whole number from 0 to `d`, the floor is not
  * a finite number ≥ 0, or a number of the data is not finite.
+ * @throws {TypeError} If there is no such option.
  *
  * @example
  * ```ts

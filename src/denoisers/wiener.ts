@@ -34,6 +34,7 @@ const ACTION = "make the Wiener denoiser";
  * @returns The denoiser, on tensors of shape `[B, …dataset.shape]`. Dispose it after use.
  * @throws {RangeError} If the class does not exist, or rank or floor are out of range.
  * @throws {DeviceError} If the device cannot hold the basis.
+ * @throws {TypeError} If there is no such option.
  *
  * @example
  * ```ts
@@ -67,6 +68,7 @@ export async function wiener(
  * @param options Class, rank, floor, cache, signal, progress: those of `dataSpectrum()`.
  * @returns The denoiser, on rows of `dataset.dimension` numbers.
  * @throws {RangeError} If the class does not exist, or rank or floor are out of range.
+ * @throws {TypeError} If there is no such option.
  *
  * @example
  * ```ts

@@ -345,6 +345,7 @@ const MEMORISED_OPTIONS = { ...OPTIONS, percentile: 5, items: 512 } satisfies Op
  * @param options Which percentile, of how many items; a signal that cancels.
  * @returns The distance, in data units.
  * @throws {RangeError} If an option is out of range, or the data hold no two distinct items.
+ * @throws {TypeError} If there is no such option.
  *
  * @example
  * ```ts

@@ -29,6 +29,7 @@ export const VIEW_OPTIONS = { azimuth: 45, elevation: ISOMETRIC } satisfies Opti
  * @param view From where, by azimuth `a` and elevation `e`.
  * @returns A function from `x, y, z` to how far right, up and near a point is.
  * @throws {RangeError} If an angle is not finite.
+ * @throws {TypeError} If there is no such option.
  *
  * @example From the front, `x` points to the right
  * ```ts

@@ -124,6 +124,7 @@ const LEAST_TOLERANCES = [[2 ** -8, 4e-3], [2 ** -11, 2e-4], [2 ** -24, 2e-7]] a
  * @param options Mode, tolerance, nodes.
  * @returns The sampler.
  * @throws {RangeError} If an option is out of range.
+ * @throws {TypeError} If there is no such option.
  *
  * @example Gaussian data of variance 1: the exact flow is x ∝ √(1 + σ²)
  * ```ts

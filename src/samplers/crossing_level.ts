@@ -70,6 +70,7 @@ const OPTIONS = {
  * @returns The level, and what was compared.
  * @throws {RangeError} If there are fewer than two levels, they do not fall, or the number of items is not a
  * whole number > 0, or the optimal denoiser cannot draw items.
+ * @throws {TypeError} If there is no such option.
  *
  * @example A denoiser that is off by 0.01 everywhere is beaten where the Gaussian is off by less
  * ```ts

@@ -36,6 +36,7 @@ export function weightsOf2M(h: number, nodes: readonly number[]): number[] {
  *
  * @param options Orders at the end.
  * @returns The sampler.
+ * @throws {TypeError} If there is no such option.
  *
  * @example Exact where the denoiser is constant: a data set of one point
  * ```ts

@@ -40,6 +40,7 @@ const OPTIONS = { ...MULTISTEP_OPTIONS, form: "published" } satisfies OptionTabl
  *
  * @param options The form; orders at the end.
  * @returns The sampler, named `dpmpp-3m` or `dpmpp-3m-taylor`.
+ * @throws {TypeError} If there is no such option.
  *
  * @example
  * ```ts

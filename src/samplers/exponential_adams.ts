@@ -26,6 +26,7 @@ import type { MultistepOptions, MultistepSampler } from "./multistep.ts";
  * @param options Orders at the end.
  * @returns The sampler, named `exp-ab-k`.
  * @throws {RangeError} If the order is not 1, 2, 3 or 4.
+ * @throws {TypeError} If there is no such option.
  *
  * @example
  * ```ts

@@ -73,6 +73,7 @@ const GAUSSIAN_OPTIONS = { keep: "flow" } satisfies OptionTable<GaussianLegOptio
  * @param law The law, for instance from `dataSpectrum()`.
  * @param options What is kept of the start.
  * @returns The leg. Large ones start threads; dispose them after use.
+ * @throws {TypeError} If there is no such option.
  *
  * @example
  * ```ts
@@ -161,6 +162,7 @@ const INTEGRATED_OPTIONS = { stepsPerFold: 8, tolerance: undefined } satisfies O
  * @returns The leg, whose states carry the estimated error. Its `follow()` throws a `RangeError` if that is still
  * beyond the tolerance with 128 steps per factor `e`.
  * @throws {RangeError} If the number of steps or the tolerance is not positive.
+ * @throws {TypeError} If there is no such option.
  *
  * @example A mixture of one component is a Gaussian
  * ```ts

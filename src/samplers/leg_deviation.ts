@@ -77,6 +77,7 @@ const OPTIONS = {
  * @returns Deviations, displacements, and the lowest level for a tolerance.
  * @throws {RangeError} If there are fewer than two levels, they do not fall, or the number of items is not a
  * whole number > 0, or the optimal denoiser cannot draw items.
+ * @throws {TypeError} If there is no such option.
  *
  * @example The data themselves land where they should
  * ```ts

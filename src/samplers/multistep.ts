@@ -107,6 +107,7 @@ export interface MultistepDescription {
  * @param formula The weights.
  * @param options Orders at the end.
  * @returns The sampler.
+ * @throws {TypeError} If there is no such option.
  *
  * @example DDIM is the formula that uses the latest output alone
  * ```ts

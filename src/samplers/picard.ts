@@ -45,6 +45,7 @@ const OPTIONS = { parallel: 10, tolerance: 0.1 } satisfies OptionTable<PicardOpt
  * @param options The length of the window; the tolerance.
  * @returns The sampler.
  * @throws {RangeError} If the window is not a whole number of points ≥ 1, or the tolerance is not from 0 to 1.
+ * @throws {TypeError} If there is no such option.
  *
  * @example The same end as DDIM, in fewer calls
  * ```ts

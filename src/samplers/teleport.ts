@@ -64,6 +64,7 @@ const OPTIONS = { sigma: undefined, between: false, limit: undefined } satisfies
  * @param options Where to land.
  * @returns The sampler; the jump is its first step.
  * @throws {RangeError} If the noise level is not positive.
+ * @throws {TypeError} If there is no such option.
  *
  * @example One point as a Gaussian without variance: two of four evaluations saved, nothing lost
  * ```ts

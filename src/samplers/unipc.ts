@@ -43,6 +43,7 @@ const OPTIONS = { ...MULTISTEP_OPTIONS, order: 3, b: "B2", corrector: true } sat
  * @returns The sampler, named `unipc`, with `-p` for orders other than 3, `-b1` for `B1` and `unip` without corrector;
  * its order is `p + 1`, without corrector `p`.
  * @throws {RangeError} If the order is not 1, 2 or 3.
+ * @throws {TypeError} If there is no such option.
  *
  * @example
  * ```ts

@@ -51,6 +51,7 @@ const OPTIONS = { order: 2 } satisfies OptionTable<StraightenedOptions>;
  * @param options The order.
  * @returns The sampler.
  * @throws {RangeError} If the order is not 1 or 2.
+ * @throws {TypeError} If there is no such option.
  *
  * @example One step on Gaussian data
  * ```ts

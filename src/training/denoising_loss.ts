@@ -54,6 +54,7 @@ export interface TrainingBatch {
  * @param step The step, from 0.
  * @param options Batch size, default 128; seed, default 0; noise levels.
  * @returns The batch.
+ * @throws {TypeError} If there is no such option.
  *
  * @example The target has unit variance, whatever the noise
  * ```ts

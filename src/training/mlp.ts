@@ -47,6 +47,7 @@ const OPTIONS = {
  * @param options The sizes.
  * @returns The network.
  * @throws {RangeError} If a size is not a whole number ≥ 1.
+ * @throws {TypeError} If there is no such option.
  *
  * @example
  * ```ts

@@ -70,6 +70,7 @@ const OPTIONS = {
  * @param options Backend, number of steps, step size and the like.
  * @returns The steps, each yielded after it was taken.
  * @throws {RangeError} If an option is out of range or the loss not finite.
+ * @throws {TypeError} If there is no such option.
  *
  * @example The minimum of a parabola
  * ```ts

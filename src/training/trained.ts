@@ -65,6 +65,7 @@ const TRAINED_OPTIONS = { backend: undefined } satisfies OptionTable<TrainedDeno
  * @param trained The network.
  * @param options Where to compute.
  * @returns The denoiser. Dispose it after use.
+ * @throws {TypeError} If there is no such option.
  *
  * @example
  * ```ts
@@ -171,6 +172,7 @@ const DECODE_OPTIONS = { networkOf: undefined } satisfies OptionTable<DecodeNetw
  * @param options How to make networks that are not of this package.
  * @returns The network.
  * @throws {DatasetError} If the file is damaged, ends early, is no trained network, or of an unknown kind.
+ * @throws {TypeError} If there is no such option.
  *
  * @example
  * ```ts
@@ -222,6 +224,7 @@ export function decodeNetwork(
  * @param options How to make networks that are not of this package.
  * @returns The network.
  * @throws {DatasetError} If there is no such file, it is damaged, ends early, or is no trained network.
+ * @throws {TypeError} If there is no such option.
  *
  * @example The network that comes with a clone
  * ```ts

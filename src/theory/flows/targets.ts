@@ -35,6 +35,7 @@ const RING_OPTIONS = { ...OPTIONS, modes: 8 };
  *
  * @param options Seed, modes, spread.
  * @returns Their flow in the plane.
+ * @throws {TypeError} If there is no such option.
  *
  * @example
  * ```ts
@@ -58,6 +59,7 @@ export function ringTarget(options: TargetOptions = {}): IsotropicMixture {
  * @param options Seed, modes, spread.
  * @returns Their flow.
  * @throws {RangeError} If a number is not a whole one from 1 to 2²⁴.
+ * @throws {TypeError} If there is no such option.
  *
  * @example
  * ```ts
@@ -83,6 +85,7 @@ export function sphereTarget(dimension: number, options: TargetOptions = {}): Is
  * @param options Seed, modes, spread.
  * @returns Their flow.
  * @throws {RangeError} If a number is not a whole one from 1 to 2²⁴.
+ * @throws {TypeError} If there is no such option.
  *
  * @example
  * ```ts
