@@ -87,7 +87,7 @@ async function closedLeg(
   const norms = await cumulantNorms(dataset, spectrum, { signal });
   const least = skipLevel(norms, toleranceOf(dataset, options));
   const crossing = async () => {
-    using law = await gaussian(spectrum, device, dataset);
+    using law = await gaussian(spectrum, device, { shape: dataset.shape, name: dataset.name });
     using truth = await optimal(dataset, device);
     return await crossed(denoiser, law, truth, options, signal);
   };

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { checkOptionNames, type OptionTable } from "../_options.ts";
 import { received } from "../_received.ts";
 import { sizeOf } from "../_shape.ts";
 import { showsItself } from "../_shows_itself.ts";
@@ -27,6 +28,16 @@ export interface DatasetInit {
   /** Of a part of a larger set, the place of each item there. Default: this is a whole set. */
   readonly items?: Uint32Array;
 }
+
+const PARTS = {
+  data: undefined,
+  shape: undefined,
+  name: undefined,
+  labels: undefined,
+  classNames: undefined,
+  range: undefined,
+  items: undefined,
+} satisfies OptionTable<DatasetInit>;
 
 /**
  * A finite data set, the whole model of a closed-form diffusion.
@@ -84,6 +95,7 @@ export class Dataset {
   constructor(init: DatasetInit) {
     // Of what was forgotten each part is missing.
     const { data, shape, labels, classNames, range = [-1, 1], name, items } = init ?? {};
+    if (init !== undefined) checkOptionNames(`make the data set ${name}`, init, PARTS);
     const action = `Cannot make the data set ${name}`;
     if (!(data instanceof Uint8Array || data instanceof Float32Array)) {
       throw new TypeError(

@@ -194,7 +194,7 @@ async function knee(): Promise<void> {
     curve.push([level, energy]);
   }
   const level = kneeOf(curve);
-  using law = await gaussian(spectrum, device, data);
+  using law = await gaussian(spectrum, device, { shape: data.shape });
   const crossing = await crossingLevel<AnyTensor>(denoiser, law, truth);
   console.log(`\nenergy distance at 14 evaluations of dpmpp-2m over the level of the teleport:`);
   console.log(curve.map(([sigma, energy]) => `${sigma}: ${energy.toFixed(4)}`).join("  "));

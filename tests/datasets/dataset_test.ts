@@ -116,6 +116,10 @@ Deno.test("Dataset refuses parts that do not fit together", () => {
   const good = { data: new Uint8Array(4), shape: [2], name: "x" };
   const refuse = (change: Partial<Record<keyof DatasetInit, unknown>>, type: typeof TypeError) =>
     assert.throws(() => new Dataset({ ...good, ...change } as DatasetInit), type);
+  assert.throws(() => new Dataset({ ...good, lables: new Uint32Array(2) } as DatasetInit), {
+    name: "TypeError",
+    message: "Cannot make the data set x: there is no option lables, wanted labels",
+  });
   refuse({ data: [1, 2] }, TypeError);
   refuse({ data: new Float64Array(4) }, TypeError);
   refuse({ data: new Uint8Array(5) }, TypeError);

@@ -85,7 +85,7 @@ Deno.test("compareScores() of the optimal denoiser: a Gaussian explains all but 
   const x = noise.map((e, i) => set.data[i % set.data.length] + sigma * e);
   const { score, centred } = await compareScores(
     optimalFloat64(set),
-    gaussianFloat64(law, set),
+    gaussianFloat64(law, { shape: set.shape }),
     x,
     sigma,
   );

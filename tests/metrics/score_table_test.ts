@@ -23,7 +23,7 @@ Deno.test("scoreTable() has a row per level and approximation; itself explains a
   const laws = await Promise.all(
     [1, 12].map((components) => fitMixture(set, { components, rank: 12, ridge: 1e-3 })),
   );
-  const [gaussian, twelve] = laws.map((law) => mixtureOfFloat64(law, set));
+  const [gaussian, twelve] = laws.map((law) => mixtureOfFloat64(law, { shape: set.shape }));
   const point = gaussianFloat64(gaussianLaw(set.mean(), 0), set);
   const rows = await scoreTable(truth, { point, gaussian, twelve, truth }, set, {
     sigmas: SIGMAS,
@@ -65,7 +65,12 @@ Deno.test("scoreTable() of tensors is that of numbers, and leaks nothing", async
   await withoutLeaks(async () => {
     const ours = await scoreTable(exact, { fitted, linear }, set, options);
     const law = await fitMixture(set, { components: 5, rank: 10 });
-    const theirs = await scoreTable(truth, { fitted: mixtureOfFloat64(law, set) }, set, options);
+    const theirs = await scoreTable(
+      truth,
+      { fitted: mixtureOfFloat64(law, { shape: set.shape }) },
+      set,
+      options,
+    );
     for (const row of theirs) {
       const same = ours.find(({ sigma, approximation }) =>
         sigma === row.sigma && approximation === "fitted"

@@ -24,8 +24,11 @@ Deno.test("imageGrid puts every number where it belongs", () => {
         { length: p.count * size },
         (_, i) => (i * 89 + 7) % 256,
       );
+      const { columns: most, scale, padding } = p;
       const grid = imageGrid(bytes, {
-        ...p,
+        columns: most,
+        scale,
+        padding,
         shape: [p.height, p.width, p.channels],
         range: [0, 255],
         background: [1, 2, 3],
