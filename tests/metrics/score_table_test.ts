@@ -24,7 +24,7 @@ Deno.test("scoreTable() has a row per level and approximation; itself explains a
     [1, 12].map((components) => fitMixture(set, { components, rank: 12, ridge: 1e-3 })),
   );
   const [gaussian, twelve] = laws.map((law) => mixtureOfFloat64(law, { shape: set.shape }));
-  const point = gaussianFloat64(gaussianLaw(set.mean(), 0), set);
+  const point = gaussianFloat64(gaussianLaw(set.mean(), 0), { shape: set.shape });
   const rows = await scoreTable(truth, { point, gaussian, twelve, truth }, set, {
     sigmas: SIGMAS,
     count: 48,
@@ -46,7 +46,9 @@ Deno.test("scoreTable() has a row per level and approximation; itself explains a
 });
 
 Deno.test("scoreTable() looks at the same noisy items at all levels, which depend on the seed", async () => {
-  const gaussian = gaussianFloat64((await fitMixture(set, { components: 1 })).components[0], set);
+  const gaussian = gaussianFloat64((await fitMixture(set, { components: 1 })).components[0], {
+    shape: set.shape,
+  });
   const residuals = async (sigmas: number[], seed?: number, count = 16) => {
     const rows = await scoreTable(truth, { gaussian }, set, { sigmas, seed, count });
     return [...rows.at(-1)!.explained.score.residuals];
@@ -86,7 +88,7 @@ Deno.test("scoreTable() of tensors is that of numbers, and leaks nothing", async
 });
 
 Deno.test("scoreTable() refuses counts, levels and shapes that are none, and can be stopped", async () => {
-  const other = { point: gaussianFloat64(gaussianLaw(set.mean(), 0), set) };
+  const other = { point: gaussianFloat64(gaussianLaw(set.mean(), 0), { shape: set.shape }) };
   for (const count of [0, 1.5]) {
     await assert.rejects(scoreTable(truth, other, set, { count }), RangeError);
   }

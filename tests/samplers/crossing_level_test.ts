@@ -131,7 +131,7 @@ Deno.test("of a denoiser that knows a part of the data, both automatic levels li
   using whole = await optimalOf(train, device);
   using quarter = await optimalOf(train.take(256), device);
   const [ofData] = (await fitMixture(train, { components: 1, ridge: 0 })).components;
-  using wiener = await gaussianOf(ofData, device, train);
+  using wiener = await gaussianOf(ofData, device, { shape: train.shape });
   using leg = gaussianLeg(ofData);
   const energies: [number, number][] = [];
   for (const sigma of KNEE_LEVELS) {
