@@ -50,7 +50,7 @@ const OPTIONS = {
   samples: 64,
   seed: 0,
   batchSize: 64,
-  cache: undefined,
+  cache: true,
   signal: undefined,
   onProgress: undefined,
 } satisfies OptionTable<DpmV3StatisticsOptions>;
