@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { checkOptionNames, type OptionTable } from "../_options.ts";
 import { sizeOf } from "../_shape.ts";
 import type { PosteriorFacts } from "../compute/posterior.ts";
 import type { Denoiser } from "../denoisers/denoiser.ts";
@@ -18,6 +19,19 @@ export interface EndEstimateOptions extends Omit<SampleOptions, "trajectory" | "
   /** How many of the samples, from the first on, are run again. Default 16, or all of them. */
   readonly probes?: number;
 }
+
+const OPTIONS = {
+  probes: undefined,
+  count: undefined,
+  sampler: undefined,
+  grid: undefined,
+  seed: undefined,
+  first: undefined,
+  init: undefined,
+  batchSize: undefined,
+  signal: undefined,
+  shape: undefined,
+} satisfies OptionTable<EndEstimateOptions>;
 
 /** An estimate, no bound, of how far the ends of a run are from those of the exact one. */
 export interface EndEstimate {
@@ -53,6 +67,7 @@ const PROBES = 16;
  * @param options The options of the run; how many samples are run again.
  * @returns Distances of the ends, and how many are at another item.
  * @throws {RangeError} If `probes` is not a whole number ≥ 1, or the denoiser bounds no error.
+ * @throws {TypeError} If there is no such option.
  *
  * @example Far from any choice, an error of each step is nearly all there is at the end
  * ```ts
@@ -75,6 +90,7 @@ export async function endEstimate(
   run: Pick<SampleResult<AnyTensor>, "x">,
   options: EndEstimateOptions = {},
 ): Promise<EndEstimate> {
+  checkOptionNames("estimate the end of a run", options, OPTIONS);
   const { probes: wanted = PROBES, init, ...same } = options;
   if (!Number.isInteger(wanted) || wanted < 1) {
     throw new RangeError(

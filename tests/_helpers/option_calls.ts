@@ -93,6 +93,7 @@ export const CALLS: Readonly<Record<string, (parts: Parts) => readonly unknown[]
   empiricalFlow: ({ set }) => [set],
   encodeDataset: ({ set, codec }) => [set, codec],
   encodePly: () => [floats(3)],
+  endEstimate: ({ exact }) => [exact, { x: query(2) }],
   energyDistance: () => [floats(4), floats(4), 2],
   equivariant: ({ images, device }) => [images, device, { windows: 3 }],
   equivariantFloat64: ({ images }) => [images, { windows: 3 }],
