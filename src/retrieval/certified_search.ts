@@ -88,6 +88,7 @@ const MOST_KNOWN = 4096;
 const OPTIONS = { retained: 1024, spread: 0, slack: undefined } satisfies OptionTable<
   CertifiedSearchOptions
 >;
+const SEARCH_OPTIONS = { run: undefined, signal: undefined } satisfies OptionTable<SearchOptions>;
 
 /**
  * Finds, query by query, the smallest subset whose certificate holds, the cheapest way first:
@@ -158,8 +159,9 @@ export class CertifiedSearch {
    */
   async find(
     queries: readonly SearchQuery[],
-    { run, signal }: SearchOptions = {},
+    options: SearchOptions = {},
   ): Promise<(CertifiedSubset | undefined)[]> {
+    const { run, signal } = readOptions("search for subsets", options, SEARCH_OPTIONS);
     const found: (CertifiedSubset | undefined)[] = new Array(queries.length).fill(undefined);
     // Read once: calls at the same time may learn more before this one is done.
     const { known, effective } = this.#of(run);

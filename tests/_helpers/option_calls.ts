@@ -192,7 +192,7 @@ export const CALLS: Readonly<Record<string, (parts: Parts) => readonly unknown[]
   readNpy: () => ["missing"],
   readNpz: () => ["missing"],
   referenceMasked: () => [points(), floats(2), 1, m.maskOf(2, () => true)],
-  referenceWindowed: ({ images }) => [images, floats(144), 1, { shape: [12, 12, 1], windows: 3 }],
+  referenceWindowed: ({ images }) => [images, floats(144), 1, { shape: [12, 12, 1], patch: 3 }],
   ringTarget: () => [],
   rk4: () => [],
   sample: ({ exact64 }) => [exact64],
@@ -253,6 +253,7 @@ export const METHODS: Readonly<Record<string, (object: Any, parts: Parts) => rea
     denoise: (denoiser) => [stateOf(denoiser), 1],
     distancesTo: (store) => [rowOf(store), [Uint32Array.of(0)]],
     encode: ({ shape }: { shape: number[] }) => [floats(shape.reduce((a, b) => a * b, 1))],
+    find: () => [[]],
     follow: () => [state(), [2, 1]],
     load: () => [sourceOf()],
     masked: ({ dimension }) => [floats(dimension), 1, m.maskOf(dimension, () => true)],
@@ -279,6 +280,7 @@ export const METHODS: Readonly<Record<string, (object: Any, parts: Parts) => rea
 export const MORE: Readonly<
   Record<string, (parts: Parts, devices: readonly Device[]) => Promise<readonly Any[]>>
 > = {
+  CertifiedSearch: ({ exact }) => Promise.resolve([new m.CertifiedSearch(exact.store!)]),
   DataStore: ({ set }, devices) => Promise.all(devices.map((device) => device.store(set))),
   Denoiser: ({ law }) => Promise.resolve([gaussianFlow(law).denoiser]),
   Device: (_parts, devices) => Promise.resolve(devices),

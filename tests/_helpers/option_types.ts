@@ -5,7 +5,7 @@ import type { Declaration, Entry, Parameter, Type } from "./documentation.ts";
 export interface OptionsTaker {
   /** Its name: `moons`, `new CertifiedSearch`, `Denoiser.denoise`. */
   readonly name: string;
-  /** The interface that it is a method of. */
+  /** The interface or class that it is a method of. */
   readonly owner?: string;
   /** The place of the options among its parameters. */
   readonly at: number;
@@ -41,7 +41,7 @@ export class OptionTypes {
             this.#takers(
               `${name}.${method.name}`,
               method.params ?? method.functionDef.params,
-              kind === "interface" ? name : undefined,
+              name,
             )
           ),
         ];
