@@ -10,7 +10,11 @@ import type { Affine, PointSet } from "./posterior.ts";
 export interface Neighbours {
   /** Their number per query, `k`. */
   readonly k: number;
-  /** Row indices, `k` per query; equal distances in the order of the rows. */
+  /**
+   * Row indices, `k` per query, by rising distance; equal ones of {@linkcode Neighbours.distances} in the order of the rows. Devices
+   * add up squares in orders of their own, so that distances, and with them the order of rows equally far to rounding, may
+   * differ between devices in the last bit.
+   */
   readonly indices: Uint32Array;
   /** Euclidean distances in data units, `k` per query, by direct differences in float64. */
   readonly distances: Float64Array;
@@ -103,14 +107,21 @@ export async function exactNeighbours(
 }
 
 /** Whether no row outside of the candidates can be among the `k` nearest. */
-function isEnough({ indices, squares, error }: Candidates, k: number, count: number): boolean {
-  return indices.length === count || squares[squares.length - 1] - squares[k - 1] > 2 * error;
+function isEnough(candidates: Candidates, k: number, count: number): boolean {
+  const { indices, squares } = candidates;
+  return indices.length === count || squares[squares.length - 1] > lastInDoubt(candidates, k);
+}
+
+/** The largest square whose row can be among the `k` nearest: that of the last of them, its error, and what the root rounds away. */
+function lastInDoubt({ squares, error }: Candidates, k: number): number {
+  return squares[k - 1] * (1 + 2 ** -50) + 2 * error;
 }
 
 /** The candidates that can be among the `k` nearest. */
-function withinError({ indices, squares, error }: Candidates, k: number): Candidates {
+function withinError(candidates: Candidates, k: number): Candidates {
+  const { indices, squares, error } = candidates, last = lastInDoubt(candidates, k);
   let size = k;
-  while (size < indices.length && squares[size] - squares[k - 1] <= 2 * error) size++;
+  while (size < indices.length && squares[size] <= last) size++;
   return { indices: indices.slice(0, size), squares: squares.slice(0, size), error };
 }
 
@@ -121,11 +132,12 @@ function keepNearest(
   candidates: ArrayLike<number>,
   squares: ArrayLike<number>,
 ): void {
-  const order = Array.from(candidates, (index, i) => ({ index, square: squares[i] }))
-    .sort((a, b) => a.square - b.square || a.index - b.index);
+  // By distances as they are returned: roots of squares that differ in the last bit may be equal.
+  const order = Array.from(candidates, (index, i) => ({ index, distance: Math.sqrt(squares[i]) }))
+    .sort((a, b) => a.distance - b.distance || a.index - b.index);
   for (let i = 0; i < k; i++) {
     indices[row * k + i] = order[i].index;
-    distances[row * k + i] = Math.sqrt(order[i].square);
+    distances[row * k + i] = order[i].distance;
   }
 }
 

@@ -12,7 +12,10 @@ import { checkRows } from "./_rows.ts";
 import { fromUnit, powerOfTwo } from "../_unit.ts";
 import { stopButton } from "../stop_button.ts";
 
-/** The two nearest items of each sample, by their places in the whole data set, see `Dataset.items`. Ties go to the lower row. */
+/**
+ * The two nearest items of each sample by squared distance in float64, by their places in the whole data set, see `Dataset.items`.
+ * Equal squares go to the lower row.
+ */
 export interface NearestItems {
   /** Index of the nearest item; the first of its copies, if the data hold copies. */
   readonly nearest: Uint32Array;

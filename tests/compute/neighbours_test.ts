@@ -117,6 +117,45 @@ testOnDevices(devices, "nearest() breaks ties by the order of the rows", async (
   }
 });
 
+testOnDevices(
+  devices,
+  "nearest() orders equal distances by row where their squares differ in the last bit",
+  async (device) => {
+    // Permutations of the same numbers: equally far from the origin, but for the order in which squares are added.
+    const numbers = [0.31, 7.3, 0.0031, 9.7, 0.55].map(Math.fround), rows: number[][] = [];
+    const permute = (row: number[], rest: number[]) => {
+      if (rest.length === 0) rows.push(row);
+      rest.forEach((v, i) => permute([...row, v], rest.toSpliced(i, 1)));
+    };
+    permute([], numbers);
+    const points = { data: Float32Array.from(rows.flat()), dimension: 5 };
+    const squares = rows.map((row) => row.reduce((sum, v) => sum + v * v, 0));
+    const byRoot = new Map(squares.map((square) => [Math.sqrt(square), square]));
+    assert.ok(new Set(squares).size > byRoot.size, "squares differ where roots do not");
+    for (const k of [120, 60, 7]) {
+      for (
+        const { indices, distances } of [
+          await search(device, points, new Float32Array(5), k),
+          referenceNeighbours(points, new Float32Array(5), k),
+        ]
+      ) {
+        for (let i = 1; i < k; i++) {
+          assert.ok(distances[i] >= distances[i - 1]);
+          if (distances[i] === distances[i - 1]) {
+            assert.ok(indices[i] > indices[i - 1], `rows ${indices[i - 1]}, ${indices[i]}`);
+          }
+        }
+        // A row that is left out is farther, or as far and later.
+        const last = distances[k - 1] * (1 - 2 ** -50);
+        const out = squares.findIndex((square, row) =>
+          Math.sqrt(square) < last && !indices.includes(row)
+        );
+        assert.equal(out, -1);
+      }
+    }
+  },
+);
+
 testOnDevices(devices, "nearest() tells near-duplicates apart", async (device) => {
   // Bytes that differ in one grey level of one pixel, seen from far away.
   const dimension = 3072, count = 40;
