@@ -13,9 +13,8 @@ export const NO_ENERGY = 3e38;
 /**
  * The masked posterior of some rows: `E(i, m) = Σₙ G[n, m] T(i, n) + wᵢ`, a streaming softmax of `−h E` per column.
  *
- * - Entries: `T(i, n) = (xᵢ[n] − a[n])(xᵢ[n] − b[n])` with `a + b = 2q`: squared differences but for a number that is
- *   the same for all rows. With `a = b = q` those near the query are small and exact to rounding; far from all
- *   data, `a` in the middle of them keeps their differences.
+ * - Entries: `T(i, n) = e(e − t)` with `e = xᵢ[n] − a[n]`, `t = 2(q − a)`: squared differences but for a number that is
+ *   the same for all rows (`data_box.ts`).
  * - Layout: one thread per column, work-groups `(⌈columns/64⌉, jobs)`. A job is a range of listed rows of
  *   one query. For 16 rows and 64 coordinates at a time the work-group puts T into its memory; then
  *   each thread adds the entries that its 64 bits of the mask name.
@@ -37,7 +36,7 @@ struct Entry { row: u32, energy: f32 }
 struct Job { first: u32, last: u32, query: u32, state: u32 }
 struct Work { columns: u32, words: u32, vectors: u32, rate: f32 }
 ${data}
-@group(0) @binding(1) var<storage, read> queries: array<vec4f>; // a, then b
+@group(0) @binding(1) var<storage, read> queries: array<vec4f>; // a, then t
 @group(0) @binding(2) var<storage, read> entries: array<Entry>;
 @group(0) @binding(3) var<storage, read> jobs: array<Job>;
 @group(0) @binding(4) var<storage, read> mask: array<u32>;
@@ -55,10 +54,10 @@ fn fill(first: u32, last: u32, query: u32, vector: u32, thread: u32) {
   var t = mat4x4f();
   if (c < work.vectors) {
     let a = queries[2u * query * work.vectors + c];
-    let b = queries[(2u * query + 1u) * work.vectors + c];
+    let slope = queries[(2u * query + 1u) * work.vectors + c];
     for (var i = 0u; i < 4u; i++) {
-      let x = load(row(first + 4u * group + i, last) * work.vectors + c);
-      t[i] = (x - a) * (x - b);
+      let e = load(row(first + 4u * group + i, last) * work.vectors + c) - a;
+      t[i] = e * (e - slope);
     }
   }
   t = transpose(t);

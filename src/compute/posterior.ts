@@ -26,7 +26,8 @@ export interface PointSet {
 /**
  * Facts about the posterior that come free with its mean, one value per query.
  *
- * The logits are `lᵢ = −‖x − xᵢ‖² / 2σ²` and the weights `wᵢ = softmaxᵢ(lᵢ)`.
+ * The logits are `lᵢ = −‖x − xᵢ‖² / 2σ²` and the weights `wᵢ = softmaxᵢ(lᵢ)`. How far rounding can take them on a device, see
+ * `optimal()`.
  */
 export interface PosteriorFacts {
   /** `log Σᵢ exp(lᵢ)`, nats. */

@@ -126,14 +126,12 @@ export const CHUNK_UNIFORM_STRIDE = 256;
  * @param plan The plan.
  * @param count Rows in the data set.
  * @param index Number of the chunk.
- * @param centre The middle of the range of the data, stored units.
  * @returns The words of the uniform.
  */
 export function chunkUniform(
   plan: PosteriorPlan,
   count: number,
   index: number,
-  centre: number,
 ): Uint32Array {
   const first = index * plan.chunkRows;
   const rows = Math.min(plan.chunkRows, count - first);
@@ -148,7 +146,7 @@ export function chunkUniform(
     0,
   );
   // Together the neglected weights are at most 2⁻²⁶ of the largest one.
-  new Float32Array(words.buffer).set([2 ** -26 / count, centre], 6);
+  new Float32Array(words.buffer).set([2 ** -26 / count], 6);
   return words;
 }
 

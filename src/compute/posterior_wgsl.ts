@@ -24,14 +24,14 @@ struct Chunk {
   vectors: u32,    // vectors per row
   splitRows: u32,  // rows in one split
   negligible: f32, // weights below this are not summed
-  centre: f32,     // the middle of the range of the data
+  unused: u32,
 }`;
 
 /** What the kernels know about a query; `queryWords` fills it. */
 const QUERY = /* wgsl */ `
 struct Query {
   rate: f32,    // scale²/2σ²; negative for a query that only fills its work-group
-  shifted: u32, // whether its distances are taken relative to that of the centre
+  shifted: u32, // whether it is compared from the middle of the data
 }`;
 
 function dataBinding(plan: PosteriorPlan): string {
@@ -49,40 +49,57 @@ function repeat(n: number, line: (i: number) => string): string {
 /**
  * Kernel 1, prepare: queries in data units become padded rows in stored units.
  *
- * - Computes `q = x/scale − offset/scale`, so that the data need no conversion, and
- *   for queries that are far from all data (`shifted`, see kernel 2) `2q − c` and `‖q − c‖²`.
- * - Layout: one work-group of 64 threads per query, one pass, a tree over the threads.
+ * - Computes `u = (x − o − low)/scale`, the query relative to the middle `c` of the data, with the value `o + low` of `c` in
+ *   two parts: a difference of numbers of like size is exact, so that no offset of the data enters. What is written is
+ *   `q = c + u`, or `t = 2u` for a query that is `shifted` (see kernel 2): because the caller says so, or because it is far from
+ *   all data, `‖u‖² > far`.
+ * - Layout: one work-group of 64 threads per query, two passes, a tree over the threads between them.
  *   Rows from `count` on, which fill the last block of queries, become 0.
  * - Memory: reads `[count, d]` words, writes `[queries, vectors]` vectors.
- * - Output: `found[query]` holds `‖q − c‖²`, or 0 for a query that is not shifted, and
+ * - Output: `found[query]` holds whether the query is shifted, and
  *   in `bad` whether a number of the query is not finite, which is decided
  *   on its bits: compilers may assume that floats are finite. Such a number is taken as 0.
- * - Error: one rounding of `q`, as if `x` had been rounded once more.
+ * - Error: four roundings of `u` (one for floats), one more of `q` for bytes; floats are what they are.
  *
+ * @param plan The plan.
  * @returns The shader.
  */
-export function prepareShader(): string {
+export function prepareShader({ bytes }: PosteriorPlan): string {
+  const value = bytes
+    ? "u + centres[column]"
+    : `bitcast<vec4f>(vec4u(${
+      [0, 1, 2, 3].map((j) => `number(query, column * 4u + ${j}u)`).join(", ")
+    }))`;
   return /* wgsl */ `
 ${QUERY}
 struct Affine {
-  dimension: u32, vectors: u32, count: u32, inverse: f32, bias: f32, centre: f32,
+  dimension: u32, vectors: u32, count: u32, inverse: f32, low: f32, far: f32,
 }
-struct Found { squared: f32, bad: u32 }
+struct Found { shifted: u32, bad: u32 }
 @group(0) @binding(0) var<storage, read> raw: array<u32>;
-@group(0) @binding(1) var<storage, read> each: array<Query>;
+@group(0) @binding(1) var<storage, read_write> each: array<Query>;
 @group(0) @binding(2) var<storage, read_write> queries: array<vec4f>;
 @group(0) @binding(3) var<storage, read_write> found: array<Found>;
 @group(0) @binding(4) var<uniform> affine: Affine;
+@group(0) @binding(5) var<storage, read> origins: array<f32>;
+${bytes ? "@group(0) @binding(6) var<storage, read> centres: array<vec4f>;" : ""}
 var<workgroup> squares: array<f32, ${WORKGROUP}>;
 var<workgroup> bad: atomic<u32>;
+
+// The bits of a number of a query; 0 for padding and for what is not finite.
+fn number(query: u32, c: u32) -> u32 {
+  if (c >= affine.dimension || query >= affine.count) { return 0u; }
+  let bits = raw[query * affine.dimension + c];
+  return select(bits, 0u, (bits & 0x7f800000u) == 0x7f800000u);
+}
 
 @compute @workgroup_size(${WORKGROUP})
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
   let query = group.x;
-  let shifted = each[query].shifted == 1u;
+  let asked = each[query].shifted;
   var square = 0.0;
   for (var column = thread; column < affine.vectors; column += ${WORKGROUP}u) {
-    var q = vec4f();
+    var u = vec4f();
     for (var j = 0u; j < 4u; j++) {
       let c = column * 4u + j;
       if (c >= affine.dimension || query >= affine.count) { break; }
@@ -90,20 +107,30 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
       if ((bits & 0x7f800000u) == 0x7f800000u) {
         atomicOr(&bad, 1u);
       } else {
-        let value = fma(bitcast<f32>(bits), affine.inverse, affine.bias);
-        let a = value - affine.centre;
-        square = select(0.0, fma(a, a, square), shifted);
-        q[j] = select(value, value + a, shifted);
+        u[j] = ((bitcast<f32>(bits) - origins[c]) - affine.low) * affine.inverse;
+        // Too far is far enough.
+        let bounded = clamp(u[j], -1e15, 1e15);
+        square = fma(bounded, bounded, square);
       }
     }
-    queries[query * affine.vectors + column] = q;
+    queries[query * affine.vectors + column] = u;
   }
   squares[thread] = square;
   for (var half = ${WORKGROUP / 2}u; half > 0u; half >>= 1u) {
     workgroupBarrier();
     if (thread < half) { squares[thread] += squares[thread + half]; }
   }
-  if (thread == 0u) { found[query] = Found(squares[0], atomicLoad(&bad)); }
+  workgroupBarrier();
+  let shifted = select(asked, 1u, squares[0] > affine.far);
+  for (var column = thread; column < affine.vectors; column += ${WORKGROUP}u) {
+    let at = query * affine.vectors + column;
+    let u = queries[at];
+    queries[at] = select(${value}, 2.0 * u, shifted == 1u);
+  }
+  if (thread == 0u) {
+    found[query] = Found(shifted, atomicLoad(&bad));
+    each[query].shifted = shifted;
+  }
 }`;
 }
 
@@ -113,9 +140,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
  *
  * - Algorithm: direct differences, never the expanded square, which cancels at low
  *   noise. At high noise all distances are large and nearly equal, and their own rounding, `d/2` nats
- *   times epsilon, would hide the differences; such a query is `shifted`: with `c` the middle of the data's range,
- *   `‖q − xᵢ‖² − ‖q − c‖² = Σ (c − xᵢ)(2q − c − xᵢ)`, whose terms are smaller by about the
- *   ratio of noise to range. Both are `Σ (p − xᵢ)(q′ − xᵢ)`, with `p = q′ = q` or with `p = c`, `q′ = 2q − c`.
+ *   times epsilon, would hide the differences, and likewise for a query far from all data. Such a query is `shifted`:
+ *   with `c` the middle of the data, `‖q − xᵢ‖² − ‖q − c‖² = Σ e(e + t)` with `e = c − xᵢ`, `t = 2(q − c)`, whose terms are
+ *   smaller by about the ratio of the data's radius to the distance. With `e = q − xᵢ`, `t = 0` this is the square itself.
  * - Layout: `lanes` threads share a row, each sums every `lanes`-th vector of 8 rows
  *   for `perGroup` queries in registers, in runs of 64 numbers; then a tree over the lanes in work-group
  *   memory. Work-groups `(⌈rows / (8·64/lanes)⌉, ⌈queries/perGroup⌉)`, one pass.
@@ -157,9 +184,11 @@ ${dataBinding(plan)}
 @group(0) @binding(2) var<storage, read> queries: array<vec4f>;
 @group(0) @binding(3) var<storage, read_write> distances: array<${type}>;
 @group(0) @binding(4) var<uniform> chunk: Chunk;
+@group(0) @binding(5) var<storage, read> centres: array<vec4f>;
 var<workgroup> partial: array<${type}, ${lanes === 1 ? 1 : ROWS * WORKGROUP}>;
 
-fn add(sum: f32, a: vec4f, b: vec4f) -> f32 {
+fn add(sum: f32, a: vec4f, t: vec4f) -> f32 {
+  let b = a + t;
   return fma(a.w, b.w, fma(a.z, b.z, fma(a.y, b.y, fma(a.x, b.x, sum))));
 }
 
@@ -170,7 +199,6 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
   let last = chunk.rows - 1u;
   let vectors = chunk.vectors;
   let query = group.y * ${perGroup}u;
-  let centre = vec4f(chunk.centre);
   ${rows((r) => `let row${r} = min(row + ${r}u, last) * vectors;`)}
   ${queries((q) => `let shifted${q} = each[query + ${q}u].shifted == 1u;`)}
   ${pairs((q, r) => `var t${q}_${r} = 0.0;`)}
@@ -178,12 +206,14 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
     ${pairs((q, r) => `var s${q}_${r} = 0.0;`)}
     let end = min(start + ${RUN * lanes}u, vectors);
     for (var c = start; c < end; c += ${lanes}u) {
+      let centre = centres[c];
       ${rows((r) => `let x${r} = load(row${r} + c);`)}
       ${
     queries((q) => `
       let q${q} = queries[(query + ${q}u) * vectors + c];
       let p${q} = select(q${q}, centre, shifted${q});
-      ${rows((r) => `s${q}_${r} = add(s${q}_${r}, p${q} - x${r}, q${q} - x${r});`)}`)
+      let u${q} = select(vec4f(), q${q}, shifted${q});
+      ${rows((r) => `s${q}_${r} = add(s${q}_${r}, p${q} - x${r}, u${q});`)}`)
   }
     }
     ${pairs((q, r) => `t${q}_${r} += s${q}_${r};`)}
@@ -318,7 +348,8 @@ fn main(
 }
 
 /**
- * Kernel 4, weighted sum: adds `Σᵢ wᵢ xᵢ` of a chunk to the running sums.
+ * Kernel 4, weighted sum: adds `Σᵢ wᵢ (xᵢ − c)` of a chunk to the running sums. For floats `c` is the middle of the data,
+ * where it is not 0, the differences are exact (`data_box.ts`), so that no offset of the data enters; for bytes it is 0.
  *
  * - Algorithm: per split of the chunk a sum of its own, so that a single query
  *   fills the device and sums stay short. Rows without weight are not read.
@@ -328,7 +359,7 @@ fn main(
  * - Memory: reads the chunk once per `perGroup` queries where it has weight; `sums` is
  *   `[splits, queries, vectors]` vectors; 4 KiB of work-group memory.
  * - Output: `sums`, stored units, relative to the running minimum.
- * - Error: one rounding per row of a split and per chunk, of sums of positive weights.
+ * - Error: one rounding per row of a split and per chunk, of sums of the size of the data about `c`.
  *
  * @param plan The plan.
  * @param perGroup Queries per work-group, 1 or 4.
@@ -361,6 +392,7 @@ ${dataBinding(plan)}
 @group(0) @binding(2) var<storage, read> state: array<State>;
 @group(0) @binding(3) var<uniform> chunk: Chunk;
 @group(0) @binding(4) var<storage, read_write> sums: array<vec4f>;
+@group(0) @binding(5) var<storage, read> anchors: array<vec4f>;
 ${turns === 1 ? "" : `var<workgroup> partial: array<vec4f, ${perGroup * WORKGROUP}>;`}
 
 fn store(at: u32, factor: f32, sum: vec4f) {
@@ -379,10 +411,11 @@ fn main(
   let base = group.z * chunk.stride;
   ${repeat(perGroup, (q) => `var sum${q} = vec4f();`)}
   if (column < vectors) {
+    let anchor = anchors[column];
     for (var row = group.y * chunk.splitRows + thread / ${columns}u; row < end; row += ${turns}u) {
       let w = weights[base + row];
       if (any(w != ${type}())) {
-        let x = load(row * vectors + column);
+        let x = load(row * vectors + column) - anchor;
         ${
     repeat(
       perGroup,
@@ -454,7 +487,7 @@ fn main(
 /**
  * Kernel 6, finish: adds the splits, divides by `Z` and goes back to data units.
  *
- * - Computes `mean = (Σ sums)·(1/Z)·scale + offset`.
+ * - Computes `mean = ((Σ sums)·(1/Z)·scale + o) + low`, with the value `o + low` of `c` in two parts.
  * - Layout: one thread per number, work-groups `(⌈d/64⌉, queries)`, one pass.
  * - Memory: reads `[splits, queries, vectors]` vectors, writes `[queries, d]` floats without padding.
  * - Error: one rounding per split and three more.
@@ -464,12 +497,13 @@ fn main(
 export function finishShader(): string {
   return /* wgsl */ `
 struct Finish {
-  dimension: u32, vectors: u32, splits: u32, queries: u32, scale: f32, offset: f32,
+  dimension: u32, vectors: u32, splits: u32, queries: u32, scale: f32, low: f32,
 }
 @group(0) @binding(0) var<storage, read> sums: array<f32>;
 @group(0) @binding(1) var<storage, read> inverses: array<f32>;
 @group(0) @binding(2) var<storage, read_write> mean: array<f32>;
 @group(0) @binding(3) var<uniform> finish: Finish;
+@group(0) @binding(4) var<storage, read> values: array<f32>;
 
 @compute @workgroup_size(${WORKGROUP})
 fn main(@builtin(global_invocation_id) id: vec3u) {
@@ -484,6 +518,6 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     at += stride;
   }
   mean[query * finish.dimension + c] =
-    fma(sum * inverses[query], finish.scale, finish.offset);
+    fma(sum * inverses[query], finish.scale, values[c]) + finish.low;
 }`;
 }

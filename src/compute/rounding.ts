@@ -3,6 +3,8 @@
  *
  * @module
  */
+import { FAR, isFromMiddle, spreadOf, squareFrom } from "./data_box.ts";
+import type { DataBox } from "./data_box.ts";
 import type { Affine } from "./posterior.ts";
 import type { PosteriorPlan } from "./posterior_plan.ts";
 
@@ -80,14 +82,17 @@ export interface WasmShape extends Affine {
   readonly shards: number;
   /** Whether the scan looks at the first digit of a query alone, at nats per squared stored unit. */
   oneDigit(largest: number, g: number): boolean;
+  /** The box of floats, once a posterior was computed. */
+  box(): DataBox | undefined;
 }
 
 /**
  * Of the CPU device, see `posterior.as` and `subset.as`:
  *
- * - distances to floats: one rounding of each difference, its square, and sums in 4 lanes over 256 numbers;
+ * - distances to floats: one rounding of each difference, its square, and sums in 4 lanes over 256 numbers; of queries
+ *   compared from the middle of the data, one rounding of the query and the same sums of products, relative to `2 ‖q − c‖ ‖xᵢ − c‖`;
  * - distances to bytes: exact but for what is left of the query after one digit or two, `r`: `2⟨r, xᵢ − xⱼ⟩` between rows;
- * - sums: a block of rows from zero, then blocks, rescaled when a nearer row is found. Where the weights of a block of
+ * - sums, of floats about the middle: a block of rows from zero, then blocks, rescaled when a nearer row is found. Where the weights of a block of
  *   bytes are even they become integers, each off by half a unit: `R/2·32767` of the sum, `R = √N/16`.
  */
 export function wasmRounding(shape: WasmShape): StoreRounding {
@@ -100,7 +105,7 @@ export function wasmRounding(shape: WasmShape): StoreRounding {
     origin: offset,
     exactDistances: true,
     posterior: (query) => ({
-      logits: bytes ? digitLogits(shape, query) : floatLogits(dimension, query),
+      logits: bytes ? digitLogits(shape, query) : floatLogits(shape, query),
       // The exponential is right to 1e-11; rows that are left out weigh 2^-26.
       weights: 2 ** -25,
       sums,
@@ -109,10 +114,18 @@ export function wasmRounding(shape: WasmShape): StoreRounding {
   };
 }
 
-function floatLogits(dimension: number, { sigma, square }: RoundedQuery): number {
+function floatLogits({ dimension, box }: WasmShape, query: RoundedQuery): number {
+  const { values, sigma, square } = query, known = box();
+  // Nothing was computed yet that could be off.
+  if (!known) return Infinity;
   const rate = 0.5 / (sigma * sigma);
-  return (Math.ceil(Math.min(dimension + 7, 256) / 4) + 6) * EPS32 * square * rate +
-    float64Logits(dimension / 64, square * rate);
+  const roundings = (Math.ceil(Math.min(dimension + 7, 256) / 4) + 6) * EPS32;
+  if (!isFromMiddle(values, sigma, known)) {
+    return roundings * square * rate + float64Logits(dimension / 64, square * rate);
+  }
+  const away = Math.sqrt(squareFrom(values, known.centre)), { radius } = known;
+  return 2 * roundings * away * radius * rate +
+    (dimension + 8) * EPS64 * (away + radius) ** 2 * rate;
 }
 
 function digitLogits(
@@ -146,8 +159,8 @@ export interface GpuShape extends Affine {
   readonly plan: PosteriorPlan;
   readonly count: number;
   readonly dimension: number;
-  /** The largest distance of a stored number from the middle of their range. */
-  readonly spread: number;
+  /** The box of the data, stored units. */
+  readonly box: DataBox;
   /** Parts of the data that kernels for listed rows see one after the other. */
   readonly segments: number;
 }
@@ -155,9 +168,10 @@ export interface GpuShape extends Affine {
 /**
  * Of the GPU device, see `posterior_wgsl.ts` and `subset_wgsl.ts`, where WGSL rounds sums and products correctly:
  *
- * - a query is rounded relative to the stored origin, `2⟨Δq, xᵢ − xⱼ⟩` between rows; floats are taken as they are;
- * - distances: runs of 64 numbers, runs, a tree; relative to the distance, or for noise beyond the range of the data
- *   to `‖c − xᵢ‖ ‖2q − c − xᵢ‖`;
+ * - a query is rounded relative to the middle `c` of the data, four times, and once more for bytes, `2⟨Δq, xᵢ − xⱼ⟩` between
+ *   rows; floats near the data are taken as they are;
+ * - distances: runs of 64 numbers, runs, a tree; relative to the distance, or for a query compared from the middle
+ *   to `‖c − xᵢ‖ (‖c − xᵢ‖ + 2‖q − c‖)`;
  * - weights: two roundings and three of the exponent;
  * - sums: the rows of a split, chunks, splits; Z likewise.
  */
@@ -185,25 +199,22 @@ export function gpuRounding(shape: GpuShape): StoreRounding {
 }
 
 function gpuLogits(
-  { plan, dimension, scale, offset, spread }: GpuShape,
+  { plan, dimension, scale, offset, box }: GpuShape,
   { values, sigma, square, diameter }: RoundedQuery,
 ): number {
   const { lanes } = plan;
   const roundings = 64 + Math.ceil(dimension / (64 * lanes)) + Math.log2(lanes) + 8;
-  let moved = 0, length = 0;
-  for (const v of values) {
-    if (plan.bytes) moved += (3 * EPS32 * (Math.abs(v) + Math.abs(offset))) ** 2;
-    length += v * v;
-  }
-  moved = Math.sqrt(moved);
-  const rate = 0.5 / (sigma * sigma);
-  if (sigma / scale <= spread) return rate * (roundings * EPS32 * square + moved * diameter);
-  const reach = Math.sqrt(dimension) * spread * scale;
-  const other = 2 * Math.sqrt(square) + reach;
-  // 2q − c is rounded twice more; the product with c − xᵢ carries it, and differs from row to row.
-  const twice = 2 * moved +
-    4 * EPS32 * (2 * Math.sqrt(length) + reach + Math.abs(offset) * Math.sqrt(dimension));
-  return rate * (roundings * EPS32 * reach * other + twice * diameter);
+  const rate = 0.5 / (sigma * sigma), radius = box.radius * scale;
+  const stored = Float64Array.from(values, (v) => (v - offset) / scale);
+  const away = Math.sqrt(squareFrom(stored, box.centre)) * scale;
+  const moved = plan.bytes ? EPS32 * (5 * away + radius) : 0;
+  const near = rate * (roundings * EPS32 * square + moved * diameter);
+  const middle = rate *
+    (roundings * EPS32 * radius * (radius + 2 * away) + 10 * EPS32 * away * diameter);
+  // Which of the two it is, the kernel decides in float32.
+  const share = Math.max(away / (FAR * radius), sigma / (scale * spreadOf(box)));
+  if (share < 0.999) return near;
+  return share > 1.001 ? middle : Math.max(near, middle);
 }
 
 /**

@@ -25,14 +25,15 @@ fn load(at: u32) -> vec4f { return data[at]; }`;
 }
 
 /**
- * Distances to listed rows: `‖q − xᵢ‖²` in stored units by direct differences.
+ * Distances to listed rows: `‖q − xᵢ‖² = Σ e(e − t) + ‖q − a‖²` in stored units, with `e = xᵢ − a` (`data_box.ts`): without the last
+ * term, which the caller adds in float64.
  *
  * - Layout: an entry is a query and a row of the bound part of the data; 16 threads share one, each sums
  *   every 16th vector in runs of 64 numbers, then a tree in work-group memory. Work-groups
  *   `(2¹⁵, …)` over entries, one pass.
  * - Memory: reads the row and the query of each entry once; 256 bytes of work-group memory.
  * - Output: `distances[entry]`, float32.
- * - Error: relative to the distance at most `64 + d/1024 + 4` roundings, in practice one or two.
+ * - Error: relative to `Σ |e(e − t)|` at most `72 + d/1024` roundings, in practice one or two.
  *
  * @param plan The plan of the store.
  * @returns The shader.
@@ -42,7 +43,7 @@ export function listedDistanceShader(plan: PosteriorPlan): string {
 struct Entry { query: u32, row: u32 }
 struct Work { first: u32, count: u32, vectors: u32, unused: u32 }
 ${dataBinding(plan)}
-@group(0) @binding(1) var<storage, read> queries: array<vec4f>;
+@group(0) @binding(1) var<storage, read> queries: array<vec4f>; // a, then t
 @group(0) @binding(2) var<storage, read> entries: array<Entry>;
 @group(0) @binding(3) var<storage, read_write> distances: array<f32>;
 @group(0) @binding(4) var<uniform> work: Work;
@@ -55,14 +56,16 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
   // Threads beyond the last entry repeat it, so that all meet at the barriers.
   let entry = entries[work.first + min(place, work.count - 1u)];
   let row = entry.row * work.vectors;
-  let query = entry.query * work.vectors;
+  let point = 2u * entry.query * work.vectors;
+  let slope = point + work.vectors;
   var total = 0.0;
   for (var start = lane; start < work.vectors; start += ${RUN * LANES}u) {
     var sum = 0.0;
     let end = min(start + ${RUN * LANES}u, work.vectors);
     for (var c = start; c < end; c += ${LANES}u) {
-      let e = queries[query + c] - load(row + c);
-      sum = fma(e.w, e.w, fma(e.z, e.z, fma(e.y, e.y, fma(e.x, e.x, sum))));
+      let e = load(row + c) - queries[point + c];
+      let f = e - queries[slope + c];
+      sum = fma(e.w, f.w, fma(e.z, f.z, fma(e.y, f.y, fma(e.x, f.x, sum))));
     }
     total += sum;
   }
@@ -81,8 +84,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
  * - Layout: one thread per vector of a row; work-groups `(⌈vectors/64⌉, 8, queries)`, each an eighth
  *   of the query's entries in the bound part of the data, in runs of 16 rows; one pass per part.
  * - Memory: reads each listed row once; `sums` is `[8, queries, vectors]` vectors.
- * - Output: stored units; weights sum to 1 over all parts.
- * - Error: one rounding per row of a run and per run, of sums of positive weights.
+ * - Output: `Σ wᵢ (xᵢ − c)` in stored units, with `c` as in the weighted sum over all rows; weights sum to 1 over all parts.
+ * - Error: one rounding per row of a run and per run, of sums of the size of the data about `c`.
  *
  * @param plan The plan of the store.
  * @returns The shader.
@@ -96,6 +99,7 @@ ${dataBinding(plan)}
 @group(0) @binding(2) var<storage, read> starts: array<u32>; // queries + 1 of them
 @group(0) @binding(3) var<storage, read_write> sums: array<vec4f>;
 @group(0) @binding(4) var<uniform> work: Work;
+@group(0) @binding(5) var<storage, read> anchors: array<vec4f>;
 
 @compute @workgroup_size(${WORKGROUP})
 fn main(
@@ -109,11 +113,13 @@ fn main(
   let last = starts[group.z + 1u];
   let step = (last - first + ${SPLITS - 1}u) / ${SPLITS}u;
   let end = min(last, first + (group.y + 1u) * step);
+  let anchor = anchors[column];
   var total = vec4f();
   for (var start = first + group.y * step; start < end; start += ${RUN}u) {
     var sum = vec4f();
     for (var i = start; i < min(end, start + ${RUN}u); i++) {
-      sum = fma(vec4f(entries[i].weight), load(entries[i].row * work.vectors + column), sum);
+      let x = load(entries[i].row * work.vectors + column) - anchor;
+      sum = fma(vec4f(entries[i].weight), x, sum);
     }
     total += sum;
   }

@@ -3,13 +3,14 @@
  *
  * @module
  */
+import { comparisonOf } from "./data_box.ts";
 import type { Mask } from "./mask.ts";
 import { cutQueries, mergeParts } from "./masked_parts.ts";
 import type { RowPart } from "./masked_parts.ts";
 import type { MaskedOptions } from "./masked_posterior.ts";
 import { maskedShader, NO_ENERGY, TILE } from "./masked_wgsl.ts";
 import { WORKGROUP } from "./posterior_plan.ts";
-import { bind, dispatch, segments, using } from "./webgpu_subset.ts";
+import { bind, dispatch, segments, storedQuery, using, vectorsOf } from "./webgpu_subset.ts";
 import type { GpuRows, Segment } from "./webgpu_subset.ts";
 
 /** Work-groups along the second axis, at most. */
@@ -123,20 +124,13 @@ async function sums(call: Call, parts: readonly RowPart[]): Promise<Float32Array
   return states;
 }
 
-/** Per query `a` and `b`, in stored units, padded to whole vectors. */
+/** How each query is compared, coordinate by coordinate. */
 function coefficients({ rows, values }: Call): Float32Array<ArrayBuffer> {
-  const { plan, dimension, affine: { scale, offset }, range: { centre, spread } } = rows;
-  const width = 4 * plan.vectors, queries = values.length / dimension;
-  const numbers = new Float32Array(2 * width * queries);
-  for (let q = 0; q < queries; q++) {
-    for (let c = 0; c < dimension; c++) {
-      const v = (values[q * dimension + c] - offset) / scale;
-      const far = Math.abs(v - centre) > 3 * spread;
-      numbers[2 * q * width + c] = far ? centre : v;
-      numbers[(2 * q + 1) * width + c] = far ? 2 * v - centre : v;
-    }
-  }
-  return numbers;
+  const queries = values.length / rows.dimension;
+  return vectorsOf(
+    rows,
+    Array.from({ length: queries }, (_, q) => comparisonOf(storedQuery(rows, values, q), rows.box)),
+  );
 }
 
 /** The rows of a part. */

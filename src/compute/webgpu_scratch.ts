@@ -20,6 +20,7 @@ import {
   weightedSumShader,
 } from "./posterior_wgsl.ts";
 import type { Gpu } from "./webgpu_context.ts";
+import type { Middle } from "./webgpu_upload.ts";
 
 /** The data that are asked. */
 export interface StoredRows {
@@ -27,8 +28,8 @@ export interface StoredRows {
   readonly plan: PosteriorPlan;
   /** From stored units to data units. */
   readonly affine: Affine;
-  /** The middle of the range of the data, stored units. */
-  readonly centre: number;
+  /** What the data are taken relative to. */
+  readonly middle: Middle;
   /** Rows. */
   readonly count: number;
   /** Numbers per row. */
@@ -47,8 +48,10 @@ export interface Job {
   readonly from: number;
   /** `scale²/2σ²` of each. */
   readonly rates: Float64Array;
-  /** Whether the distances of each are taken relative to that of the centre. */
+  /** Whether each is compared from the middle of the data, however far it is. */
   readonly shifted: readonly boolean[];
+  /** The squared distance from the middle, stored units, beyond which all are. */
+  readonly far: number;
   /** The means of the batch, `[B, d]` floats. */
   readonly mean: GPUBuffer;
 }
@@ -100,7 +103,7 @@ export class PosteriorScratch {
     this.capacity = capacity;
     this.#buffers = buffers;
     this.#pipelines = {
-      prepare: gpu.pipeline(prepareShader()),
+      prepare: gpu.pipeline(prepareShader(rows.plan)),
       distance: gpu.pipeline(distanceShader(rows.plan, perGroup)),
       statistics: gpu.pipeline(statisticsShader(perGroup)),
       sum: gpu.pipeline(weightedSumShader(rows.plan, perGroup)),
@@ -131,7 +134,7 @@ export class PosteriorScratch {
     const { STORAGE, COPY_SRC, COPY_DST, UNIFORM, MAP_READ } = GPUBufferUsage;
     const partials = chunks * capacity * PARTIAL_WORDS * 4;
     const wanted: Record<keyof Scratch, [size: number, usage: number]> = {
-      raw: [capacity * dimension * 4, STORAGE | COPY_DST],
+      raw: [capacity * dimension * 4, STORAGE | COPY_DST | COPY_SRC],
       queries: [capacity * plan.vectors * 16, STORAGE],
       distances: [capacity * Math.min(plan.chunkRows, count) * 4, STORAGE | COPY_SRC],
       state: [capacity * 8, STORAGE],
@@ -143,7 +146,7 @@ export class PosteriorScratch {
       mean: [capacity * dimension * 4, STORAGE | COPY_SRC],
       affine: [32, UNIFORM | COPY_DST],
       finish: [32, UNIFORM | COPY_DST],
-      staging: [partials + capacity * 8, MAP_READ | COPY_DST],
+      staging: [partials + capacity * (8 + dimension * 4), MAP_READ | COPY_DST],
     };
     const buffers: Partial<Scratch> = {};
     try {
@@ -185,7 +188,7 @@ export class PosteriorScratch {
    * @param job What.
    */
   prepare(encoder: GPUCommandEncoder, job: Job): void {
-    const { dimension, plan, affine, centre } = this.#rows;
+    const { dimension, plan, affine, middle } = this.#rows;
     const { raw, each, queries, found, affine: uniform } = this.#buffers;
     const { queue } = this.#gpu.device;
     const count = job.rates.length;
@@ -193,7 +196,7 @@ export class PosteriorScratch {
     queue.writeBuffer(each, 0, queryWords(job, padded));
     const words = Uint32Array.of(dimension, plan.vectors, count, 0, 0, 0);
     new Float32Array(words.buffer).set(
-      [1 / affine.scale, -affine.offset / affine.scale, centre],
+      [1 / affine.scale, middle.centre.low, job.far],
       3,
     );
     queue.writeBuffer(uniform, 0, words);
@@ -206,7 +209,10 @@ export class PosteriorScratch {
     );
     const pass = encoder.beginComputePass();
     const { prepare } = this.#pipelines;
-    const group = this.#bind(prepare, raw, each, queries, found, uniform);
+    const { stored, values } = middle.centre;
+    // Only bytes are added to the middle again.
+    const buffers = [raw, each, queries, found, uniform, values, ...(plan.bytes ? [stored] : [])];
+    const group = this.#bind(prepare, ...buffers);
     dispatch(pass, prepare, group, [padded]);
     pass.end();
   }
@@ -283,7 +289,7 @@ export class PosteriorScratch {
 
   /** The bind groups of one chunk, whose rows lie in one shard. */
   #chunkGroups(chunk: number, rows: number): GPUBindGroup[] {
-    const { plan, shards, chunks } = this.#rows;
+    const { plan, shards, chunks, middle: { centre, anchor } } = this.#rows;
     const { each, queries, distances, state, partials, sums } = this.#buffers;
     const first = chunk * plan.chunkRows;
     const data = {
@@ -298,9 +304,9 @@ export class PosteriorScratch {
     };
     const { distance, statistics, sum } = this.#pipelines;
     return [
-      this.#bind(distance, data, each, queries, distances, uniform),
+      this.#bind(distance, data, each, queries, distances, uniform, centre.stored),
       this.#bind(statistics, distances, state, partials, uniform, each),
-      this.#bind(sum, data, distances, state, uniform, sums),
+      this.#bind(sum, data, distances, state, uniform, sums, anchor.stored),
     ];
   }
 
@@ -312,7 +318,7 @@ export class PosteriorScratch {
    * @param job What.
    */
   finish(encoder: GPUCommandEncoder, job: Job): void {
-    const { dimension, plan, affine, count } = this.#rows;
+    const { dimension, plan, affine, count, middle } = this.#rows;
     const buffers = this.#buffers;
     const queries = this.padded(job.rates.length);
     const chunks = Math.ceil(count / plan.chunkRows);
@@ -324,10 +330,10 @@ export class PosteriorScratch {
       0,
       0,
     );
-    new Float32Array(words.buffer).set([affine.scale, affine.offset], 4);
+    new Float32Array(words.buffer).set([affine.scale, middle.anchor.low], 4);
     this.#gpu.device.queue.writeBuffer(buffers.finish, 0, words);
     const { normalise, finish } = this.#pipelines;
-    const { partials, found, each, inverses, sums, mean, staging } = buffers;
+    const { raw, partials, found, each, inverses, sums, mean, staging } = buffers;
     const size = chunks * queries * PARTIAL_WORDS * 4;
     const states = { buffer: partials, size };
     const pass = encoder.beginComputePass();
@@ -337,7 +343,7 @@ export class PosteriorScratch {
     dispatch(
       pass,
       finish,
-      this.#bind(finish, sums, inverses, mean, buffers.finish),
+      this.#bind(finish, sums, inverses, mean, buffers.finish, middle.anchor.values),
       [Math.ceil(dimension / WORKGROUP), job.rates.length],
     );
     pass.end();
@@ -351,25 +357,27 @@ export class PosteriorScratch {
     );
     encoder.copyBufferToBuffer(partials, 0, staging, 0, partials.size);
     encoder.copyBufferToBuffer(found, 0, staging, partials.size, found.size);
+    encoder.copyBufferToBuffer(raw, 0, staging, partials.size + found.size, raw.size);
   }
 
   /**
    * Reads what the kernels found.
    *
    * @param queries The number of queries.
-   * @returns What is to be merged, and the first query that is not finite, or -1.
+   * @returns What is to be merged; the queries, and for each whether it was compared from the middle of the data; the
+   * first query that is not finite, or -1.
    * @throws {DeviceError} If the device was lost.
    */
   async read(
     queries: number,
-  ): Promise<{ partials: ArrayBuffer; bases: number[]; bad: number }> {
-    const { partials, staging } = this.#buffers;
+  ): Promise<{ partials: ArrayBuffer; raw: Float32Array; shifted: boolean[]; bad: number }> {
+    const { partials, found, staging } = this.#buffers;
     const words = await this.#gpu.read(staging, (bytes) => bytes.slice(0));
-    const squared = new Float32Array(words, partials.size);
     const flags = new Uint32Array(words, partials.size, 2 * queries);
     return {
       partials: words.slice(0, partials.size),
-      bases: Array.from({ length: queries }, (_, q) => squared[2 * q]),
+      raw: new Float32Array(words, partials.size + found.size, queries * this.#rows.dimension),
+      shifted: Array.from({ length: queries }, (_, q) => flags[2 * q] === 1),
       bad: flags.findIndex((flag, i) => i % 2 === 1 && flag !== 0) >> 1,
     };
   }

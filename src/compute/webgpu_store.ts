@@ -30,7 +30,10 @@ import type {
   PosteriorFacts,
   Sigma,
 } from "./posterior.ts";
+import { boxOf, FAR, spreadOf, squareFrom } from "./data_box.ts";
+import type { DataBox } from "./data_box.ts";
 import { planPosterior, type PosteriorPlan } from "./posterior_plan.ts";
+import { NO_DISTANCE } from "./posterior_wgsl.ts";
 import { gpuRounding } from "./rounding.ts";
 import type { StoreRounding } from "./rounding.ts";
 import type { Gpu } from "./webgpu_context.ts";
@@ -41,7 +44,8 @@ import { checkRows, MEASURE_ACTION, subsetPosterior } from "./subset_posterior.t
 import type { Distances } from "./subset_posterior.ts";
 import { maskedMeans } from "./webgpu_masked.ts";
 import { type GpuRows, measureRows, weightedMeans } from "./webgpu_subset.ts";
-import { uploadChunks, uploadRows } from "./webgpu_upload.ts";
+import { freeMiddle, uploadChunks, uploadMiddle, uploadRows } from "./webgpu_upload.ts";
+import type { Middle } from "./webgpu_upload.ts";
 import { windowedPosterior } from "./webgpu_windowed.ts";
 import { windowJob } from "./windowed.ts";
 import type { WindowOptions, WindowPosterior } from "./windowed.ts";
@@ -49,6 +53,9 @@ import type { WindowOptions, WindowPosterior } from "./windowed.ts";
 const FIND = "find the nearest rows";
 /** Bytes of rows that are read back at a time. */
 const READ_BYTES = 2 ** 25;
+
+/** A squared distance that the kernel which looks for far queries can tell, stored units. */
+const MOST_FAR = 1e29;
 
 /** Sizes that tests make small. */
 export interface StoreSizes {
@@ -58,22 +65,6 @@ export interface StoreSizes {
   readonly shardBytes?: number;
   /** Bytes of rows that a kernel for listed rows sees at once. Default: as many as the device allows. */
   readonly bindingBytes?: number;
-}
-
-/** The middle of the range of the stored numbers, and their largest distance from it. */
-interface Range {
-  readonly centre: number;
-  readonly spread: number;
-}
-
-function rangeOf(data: Uint8Array | Float32Array): Range {
-  if (data instanceof Uint8Array) return { centre: 127.5, spread: 127.5 };
-  let low = Infinity, high = -Infinity;
-  for (const value of data) {
-    if (value < low) low = value;
-    if (value > high) high = value;
-  }
-  return { centre: (low + high) / 2, spread: (high - low) / 2 };
 }
 
 /**
@@ -115,7 +106,8 @@ export class GpuStore implements DataStore {
   readonly #plan: PosteriorPlan;
   readonly #bindingBytes: number;
   readonly #affine: Affine;
-  readonly #range: Range;
+  readonly #box: DataBox;
+  readonly #middle: Middle;
   readonly #pace: Pace;
   readonly #shards: GPUBuffer[];
   readonly #chunks: GPUBuffer;
@@ -128,7 +120,8 @@ export class GpuStore implements DataStore {
     gpu: Gpu,
     points: PointSet,
     plan: PosteriorPlan,
-    range: Range,
+    box: DataBox,
+    middle: Middle,
     shards: GPUBuffer[],
     chunks: GPUBuffer,
     bindingBytes: number,
@@ -137,14 +130,15 @@ export class GpuStore implements DataStore {
     this.#plan = plan;
     this.#bindingBytes = bindingBytes;
     this.#affine = affineOf(points);
-    this.#range = range;
+    this.#box = box;
+    this.#middle = middle;
     this.#pace = new Pace(gpu);
     this.#shards = shards;
     this.#chunks = chunks;
     this.dimension = points.dimension;
     this.count = points.data.length / points.dimension;
     this.rounding = gpuRounding({
-      ...{ plan, count: this.count, dimension: this.dimension, spread: range.spread },
+      ...{ plan, count: this.count, dimension: this.dimension, box },
       ...this.#affine,
       segments: Math.ceil(this.count / Math.max(1, Math.floor(bindingBytes / plan.rowBytes))) +
         shards.length,
@@ -186,12 +180,16 @@ export class GpuStore implements DataStore {
         `Cannot store the data: rows hold ${points.dimension} numbers, wanted rows that fit a binding of ${maxStorageBufferBindingSize} bytes`,
       );
     }
-    const range = rangeOf(points.data);
+    const box = boxOf(points.data, points.dimension);
     const shards = await uploadRows(gpu, points, plan);
     try {
-      const chunks = await uploadChunks(gpu, plan, count, range.centre);
+      const middle = await uploadMiddle(gpu, plan, box, affineOf(points));
+      const chunks = await uploadChunks(gpu, plan, count).catch((error) => {
+        freeMiddle(gpu, middle);
+        throw error;
+      });
       const { bindingBytes = maxStorageBufferBindingSize } = sizes;
-      return new GpuStore(gpu, points, plan, range, shards, chunks, bindingBytes);
+      return new GpuStore(gpu, points, plan, box, middle, shards, chunks, bindingBytes);
     } catch (error) {
       gpu.free(...shards);
       throw error;
@@ -331,7 +329,8 @@ export class GpuStore implements DataStore {
       gpu: this.#gpu,
       plan: this.#plan,
       affine: this.#affine,
-      range: this.#range,
+      box: this.#box,
+      anchor: this.#middle.anchor,
       shards: this.#shards,
       count: this.count,
       dimension: this.dimension,
@@ -379,6 +378,7 @@ export class GpuStore implements DataStore {
   #free(): void {
     for (const scratch of this.#scratch.values()) scratch.free();
     this.#scratch.clear();
+    freeMiddle(this.#gpu, this.#middle);
     this.#gpu.free(this.#chunks, ...this.#shards.splice(0));
   }
 
@@ -454,9 +454,11 @@ export class GpuStore implements DataStore {
   ): Promise<PosteriorFacts> {
     const { scale } = this.#affine;
     const rates = sigmas.map((s) => 0.5 * (scale / s) ** 2);
-    const shifted = Array.from(sigmas, (s) => s / scale > this.#range.spread);
+    const spread = spreadOf(this.#box);
+    const shifted = Array.from(sigmas, (s) => s / scale > spread);
+    const far = Math.min(MOST_FAR, (FAR * this.#box.radius) ** 2);
     const scratch = await this.#scratchFor(sigmas.length);
-    const job: Job = { raw, from, rates, shifted, mean };
+    const job: Job = { raw, from, rates, shifted, far, mean };
     this.#submit(signal, (encoder) => scratch.prepare(encoder, job));
     const chunks = Math.ceil(this.count / this.#plan.chunkRows);
     for (let first = 0; first < chunks;) {
@@ -469,7 +471,7 @@ export class GpuStore implements DataStore {
       if (first < chunks) await this.#pace.wait();
     }
     this.#submit(signal, (encoder) => scratch.finish(encoder, job));
-    const { partials, bases, bad } = await scratch.read(rates.length);
+    const { partials, raw: values, shifted: were, bad } = await scratch.read(rates.length);
     signal?.throwIfAborted();
     this.#check();
     if (bad >= 0) {
@@ -480,6 +482,7 @@ export class GpuStore implements DataStore {
       );
     }
     const stride = scratch.padded(rates.length);
+    const bases = were.map((shifted, q) => shifted ? this.#squareFromMiddle(values, q) : 0);
     const { facts, overflow } = mergePartials(
       partials,
       chunks,
@@ -498,6 +501,13 @@ export class GpuStore implements DataStore {
     return facts;
   }
 
+  /** The squared distance of a query from the middle of the data, stored units. */
+  #squareFromMiddle(values: Float32Array, q: number): number {
+    const { scale, offset } = this.#affine, { centre } = this.#box;
+    const query = values.subarray(q * this.dimension, (q + 1) * this.dimension);
+    return squareFrom(Float64Array.from(query, (v) => (v - offset) / scale), centre);
+  }
+
   /** The `size` nearest rows of a block of queries, as float32 measures them. */
   async #search(
     raw: GPUBuffer,
@@ -509,12 +519,13 @@ export class GpuStore implements DataStore {
   ): Promise<Candidates[]> {
     const { chunkRows } = this.#plan;
     const scratch = await this.#scratchFor(batch);
-    // Direct differences at any distance: `shifted` distances have no bound on their error.
+    // Direct differences at any distance: what is compared from the middle lacks a term that differs from query to query.
     const job: Job = {
       raw,
       from: first,
       rates: new Float64Array(batch).fill(1),
       shifted: new Array(batch).fill(false),
+      far: NO_DISTANCE,
       mean: raw,
     };
     const heaps = Array.from({ length: batch }, () => new NearestHeap(size));
@@ -615,7 +626,7 @@ export class GpuStore implements DataStore {
       {
         plan: this.#plan,
         affine: this.#affine,
-        centre: this.#range.centre,
+        middle: this.#middle,
         count: this.count,
         dimension: this.dimension,
         shards: this.#shards,

@@ -3,12 +3,15 @@
  *
  * @module
  */
+import { comparisonOf, FAR, isFar, squareFrom } from "./data_box.ts";
+import type { Comparison, DataBox } from "./data_box.ts";
 import type { Affine } from "./posterior.ts";
 import { type PosteriorPlan, WORKGROUP } from "./posterior_plan.ts";
 import { finishShader } from "./posterior_wgsl.ts";
 import type { Distances, WeightedRows } from "./subset_posterior.ts";
 import { ACROSS, ENTRIES, listedDistanceShader, listedSumShader, SPLITS } from "./subset_wgsl.ts";
 import type { Gpu } from "./webgpu_context.ts";
+import type { Point } from "./webgpu_upload.ts";
 
 /** What kernels in other files need to know of a store. */
 export interface GpuRows {
@@ -20,8 +23,10 @@ export interface GpuRows {
   readonly affine: Affine;
   /** The rows, `plan.shardRows` per buffer. */
   readonly shards: readonly GPUBuffer[];
-  /** The middle of the range of the stored numbers, and their largest distance from it. */
-  readonly range: { readonly centre: number; readonly spread: number };
+  /** The box of the data, stored units. */
+  readonly box: DataBox;
+  /** What sums of rows are taken relative to. */
+  readonly anchor: Point;
   /** Number of rows. */
   readonly count: number;
   /** Numbers per row. */
@@ -67,7 +72,9 @@ export async function measureRows(
 ): Promise<Distances> {
   const { gpu, plan, affine: { scale } } = rows;
   const squares = lists.map(({ length }) => new Float64Array(length));
-  const stored = storedQueries(rows, queries, lists.length);
+  const compared = comparisons(rows, queries, lists.length);
+  const stored = vectorsOf(rows, compared);
+  const bases = compared.map(({ bases }) => bases.reduce((sum, v) => sum + v, 0));
   const pipeline = gpu.pipeline(listedDistanceShader(plan));
   await using(gpu, async (make) => {
     const { STORAGE, COPY_DST, UNIFORM } = GPUBufferUsage;
@@ -114,12 +121,14 @@ export async function measureRows(
         );
         await gpu.read(staging, (mapped) => {
           const found = new Float32Array(mapped);
-          places.forEach((p, i) => squares[p.query][p.index] = found[i] * scale * scale);
+          places.forEach((p, i) =>
+            squares[p.query][p.index] = Math.max(0, found[i] + bases[p.query]) * scale * scale
+          );
         });
       });
     }
   });
-  return { squares, errors: distanceErrors(rows, stored, squares) };
+  return { squares, errors: distanceErrors(rows, compared, bases, squares) };
 }
 
 /**
@@ -135,7 +144,7 @@ export async function weightedMeans(
   weighted: readonly WeightedRows[],
   signal?: AbortSignal,
 ): Promise<GPUBuffer> {
-  const { gpu, plan, dimension, affine } = rows;
+  const { gpu, plan, dimension, affine, anchor } = rows;
   const queries = weighted.length, { vectors } = plan;
   const sum = gpu.pipeline(listedSumShader(plan)), finish = gpu.pipeline(finishShader());
   const { STORAGE, COPY_DST, COPY_SRC, UNIFORM } = GPUBufferUsage;
@@ -151,7 +160,7 @@ export async function weightedMeans(
         return buffer;
       };
       const words = Uint32Array.of(dimension, vectors, SPLITS, queries, 0, 0, 0, 0);
-      new Float32Array(words.buffer).set([affine.scale, affine.offset], 4);
+      new Float32Array(words.buffer).set([affine.scale, anchor.low], 4);
       const [sums, uniform, inverses, end] = await Promise.all([
         // New buffers hold zeros.
         make(SPLITS * queries * vectors * 16, STORAGE),
@@ -168,7 +177,14 @@ export async function weightedMeans(
           ]);
           gpu.device.queue.writeBuffer(entries, 0, words);
           gpu.device.queue.writeBuffer(from, 0, starts);
-          const group = bind(gpu, sum, [segment.binding, entries, from, sums, uniform]);
+          const group = bind(gpu, sum, [
+            segment.binding,
+            entries,
+            from,
+            sums,
+            uniform,
+            anchor.stored,
+          ]);
           rows.submit(
             signal,
             (encoder) =>
@@ -176,7 +192,7 @@ export async function weightedMeans(
           );
         });
       }
-      const group = bind(gpu, finish, [sums, inverses, mean, end]);
+      const group = bind(gpu, finish, [sums, inverses, mean, end, anchor.values]);
       rows.submit(
         signal,
         (encoder) => dispatch(encoder, finish, group, Math.ceil(dimension / WORKGROUP), queries),
@@ -252,33 +268,61 @@ function entryWords({ first, places }: Segment, weighted: readonly WeightedRows[
   return { words, starts };
 }
 
-/** Queries in stored units, padded to whole vectors. */
-function storedQueries(
-  { plan, dimension, affine: { scale, offset } }: GpuRows,
+/** How each query is compared with the data, in stored units: as a whole close to them, or far from them. */
+function comparisons(rows: GpuRows, values: Float32Array, queries: number): Comparison[] {
+  return Array.from({ length: queries }, (_, q) => {
+    const query = storedQuery(rows, values, q);
+    const far = isFar(query, rows.box);
+    return comparisonOf(query, rows.box, () => far);
+  });
+}
+
+/** A query in stored units, float64. */
+export function storedQuery(
+  { dimension, affine: { scale, offset } }: GpuRows,
   values: Float32Array,
-  queries: number,
+  q: number,
+): Float64Array {
+  return Float64Array.from(
+    values.subarray(q * dimension, (q + 1) * dimension),
+    (v) => (v - offset) / scale,
+  );
+}
+
+/** The points and slopes of queries, padded to whole vectors. */
+export function vectorsOf(
+  { plan }: GpuRows,
+  compared: readonly Comparison[],
 ): Float32Array<ArrayBuffer> {
   const width = plan.vectors * 4;
-  const stored = new Float32Array(queries * width);
-  for (let q = 0; q < queries; q++) {
-    for (let c = 0; c < dimension; c++) {
-      stored[q * width + c] = (values[q * dimension + c] - offset) / scale;
-    }
-  }
+  const stored = new Float32Array(2 * width * compared.length);
+  compared.forEach(({ points, slopes }, q) => {
+    stored.set(points, 2 * q * width);
+    stored.set(slopes, (2 * q + 1) * width);
+  });
   return stored;
 }
 
-/** Runs of 64 numbers, and one rounding of each number of the query; in squared data units. */
+/**
+ * Bounds on the errors, squared data units: the roundings of a sum of `d` terms in runs of 64 by 16 threads, relative to the size
+ * of the terms, `Σ |e(e − t)| ≤ ‖e‖(‖e‖ + ‖t‖)`. An `e` reaches from the query to the row, or from the middle of the data.
+ */
 function distanceErrors(
-  { plan, affine: { scale } }: GpuRows,
-  stored: Float32Array,
+  { box, affine: { scale } }: GpuRows,
+  compared: readonly Comparison[],
+  bases: readonly number[],
   squares: readonly Float64Array[],
 ): Float64Array[] {
-  const width = plan.vectors * 4;
+  const dimension = box.centre.length, roundings = 72 + dimension / 1024;
+  const none = new Float32Array(dimension);
   return squares.map((list, q) => {
-    const query = stored.subarray(q * width, (q + 1) * width);
-    const length = scale * Math.sqrt(query.reduce((sum, v) => sum + v * v, 0));
-    return list.map((square) => 2 ** -24 * (80 * square + 4 * Math.sqrt(square) * length));
+    const slope = scale * Math.sqrt(squareFrom(compared[q].slopes, none));
+    const base = scale * Math.sqrt(bases[q]);
+    const far = base > FAR * scale * box.radius;
+    return list.map((square) => {
+      const length = far ? scale * box.radius : Math.sqrt(square) + base;
+      return 2 ** -24 * roundings * length * (length + slope);
+    });
   });
 }
 

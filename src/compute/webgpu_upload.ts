@@ -3,7 +3,8 @@
  *
  * @module
  */
-import type { PointSet } from "./posterior.ts";
+import type { DataBox } from "./data_box.ts";
+import type { Affine, PointSet } from "./posterior.ts";
 import { CHUNK_UNIFORM_STRIDE, chunkUniform, type PosteriorPlan } from "./posterior_plan.ts";
 import type { Gpu } from "./webgpu_context.ts";
 
@@ -92,20 +93,18 @@ function pad<T extends Uint8Array | Float32Array>(
  * @param gpu The device.
  * @param plan How the data are cut.
  * @param count Rows in the data set.
- * @param centre The middle of the range of the data, stored units.
  * @returns The buffer.
  */
 export async function uploadChunks(
   gpu: Gpu,
   plan: PosteriorPlan,
   count: number,
-  centre: number,
 ): Promise<GPUBuffer> {
   const chunks = Math.ceil(count / plan.chunkRows);
   const stride = CHUNK_UNIFORM_STRIDE / 4;
   const words = new Uint32Array(chunks * stride);
   for (let i = 0; i < chunks; i++) {
-    words.set(chunkUniform(plan, count, i, centre), i * stride);
+    words.set(chunkUniform(plan, count, i), i * stride);
   }
   const buffer = await gpu.buffer(
     words.byteLength,
@@ -113,4 +112,82 @@ export async function uploadChunks(
   );
   gpu.device.queue.writeBuffer(buffer, 0, words);
   return buffer;
+}
+
+/** A point in stored units, and what it stands for. */
+export interface Point {
+  /** Padded to whole vectors with zeros. */
+  readonly stored: GPUBuffer;
+  /** Its value in data units, rounded to float32, `d` floats. */
+  readonly values: GPUBuffer;
+  /** What is to be added to each of these: for floats nothing. */
+  readonly low: number;
+}
+
+/** The points that the data are taken relative to. */
+export interface Middle {
+  /** For differences of distances: the middle of the data. */
+  readonly centre: Point;
+  /** For sums of rows: the same for floats; 0 for bytes, whose sums are small and whose ends are to come out exactly. */
+  readonly anchor: Point;
+}
+
+/**
+ * Copies the middle of the data to the GPU.
+ *
+ * @param gpu The device.
+ * @param plan How the data are cut.
+ * @param box The box of the data, stored units.
+ * @param affine From stored units to data units.
+ * @returns The buffers.
+ */
+export async function uploadMiddle(
+  gpu: Gpu,
+  plan: PosteriorPlan,
+  { centre }: DataBox,
+  affine: Affine,
+): Promise<Middle> {
+  const point = await uploadPoint(gpu, plan, centre, affine);
+  if (!plan.bytes) return { centre: point, anchor: point };
+  try {
+    const anchor = await uploadPoint(gpu, plan, new Float32Array(centre.length), affine);
+    return { centre: point, anchor };
+  } catch (error) {
+    gpu.free(point.stored, point.values);
+    throw error;
+  }
+}
+
+async function uploadPoint(
+  gpu: Gpu,
+  plan: PosteriorPlan,
+  point: Float32Array,
+  { scale, offset }: Affine,
+): Promise<Point> {
+  const padded = new Float32Array(plan.vectors * 4);
+  padded.set(point);
+  const exact = Float64Array.from(point, (c) => c * scale + offset);
+  const values = Float32Array.from(exact);
+  const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST;
+  const stored = await gpu.buffer(padded.byteLength, usage);
+  try {
+    const rounded = await gpu.buffer(values.byteLength, usage);
+    gpu.device.queue.writeBuffer(stored, 0, padded);
+    gpu.device.queue.writeBuffer(rounded, 0, values);
+    // That of bytes is the same everywhere.
+    return { stored, values: rounded, low: exact[0] - values[0] };
+  } catch (error) {
+    gpu.free(stored);
+    throw error;
+  }
+}
+
+/**
+ * Frees the buffers of a middle.
+ *
+ * @param gpu The device.
+ * @param middle The buffers.
+ */
+export function freeMiddle(gpu: Gpu, { centre, anchor }: Middle): void {
+  gpu.free(...new Set([centre.stored, centre.values, anchor.stored, anchor.values]));
 }

@@ -3,11 +3,12 @@
  *
  * @module
  */
+import { comparisonOf } from "./data_box.ts";
 import { WORKGROUP } from "./posterior_plan.ts";
 import { NO_DISTANCE } from "./posterior_wgsl.ts";
-import { bind, dispatch, segments, using } from "./webgpu_subset.ts";
+import { bind, dispatch, segments, storedQuery, using } from "./webgpu_subset.ts";
 import type { GpuRows, Segment } from "./webgpu_subset.ts";
-import { axisShifts, WINDOW_ACTION, windowReach } from "./windowed.ts";
+import { axisShifts, WINDOW_ACTION, windowBases, windowBox, windowReach } from "./windowed.ts";
 import type { WindowJob, WindowOptions, WindowPosterior } from "./windowed.ts";
 import {
   ACROSS,
@@ -64,14 +65,13 @@ export async function windowedPosterior(
       shifts: translationsOf(job, query),
       signal: options.signal,
     };
-    const from = query * rows.dimension;
-    const stored = storedQuery(rows, values.subarray(from, from + rows.dimension), query);
+    const compared = comparedQuery(call, values);
     const parts = job.subsets ? segments(rows, [job.subsets[query].rows]) : whole;
     const images = job.subsets?.[query].rows.length ?? rows.count;
-    const states = await scan(call, stored.factors, parts, (done) => {
+    const states = await scan(call, compared.factors, parts, (done) => {
       options.onProgress?.(query * images + done, job.queries * images);
     });
-    merge(call, states, stored.base, out);
+    merge(call, states, compared.bases, out);
   }
   return out;
 }
@@ -85,28 +85,20 @@ function translationsOf(job: WindowJob, query: number): Int32Array<ArrayBuffer> 
 }
 
 /**
- * The two factors of each number of a query (see the kernel), in stored units, and by what their product falls short
- * of a squared difference.
+ * How a query is compared with the data, point and slope of each number side by side (see the kernel), in stored units, and by what
+ * that falls short of a squared difference.
  */
-function storedQuery(
-  { affine: { scale, offset }, range: { centre, spread } }: GpuRows,
-  values: Float32Array,
-  query: number,
-) {
-  const factors = new Float32Array(2 * values.length);
-  const base = new Float64Array(values.length);
-  values.forEach((value, c) => {
-    const v = (value - offset) / scale;
-    const far = Math.abs(v - centre) > 3 * spread;
-    factors.set(far ? [centre, 2 * v - centre] : [v, v], 2 * c);
-    base[c] = far ? (v - centre) ** 2 : 0;
-    const reach = Math.abs(centre) + spread;
-    const largest = values.length * (Math.abs(factors[2 * c]) + reach) *
-      (Math.abs(factors[2 * c + 1]) + reach);
+function comparedQuery({ rows, job, query }: Call, values: Float32Array) {
+  const box = windowBox(rows.box, job);
+  const { points, slopes, bases } = comparisonOf(storedQuery(rows, values, query), box);
+  const factors = new Float32Array(2 * points.length);
+  points.forEach((a, c) => {
+    factors.set([a, slopes[c]], 2 * c);
+    const edge = Math.abs(a - box.centre[c]) + box.halves[c];
     // Infinities would be lost on the way: compilers may assume that there are none.
-    if (!(largest < NO_DISTANCE)) throw tooFar(query);
+    if (!(points.length * edge * (edge + Math.abs(slopes[c])) < NO_DISTANCE)) throw tooFar(query);
   });
-  return { factors, base };
+  return { factors, bases };
 }
 
 function tooFar(query: number): RangeError {
@@ -254,40 +246,4 @@ function merge(
       out.mean[to * channels + c] = sums[2 + c] / sums[1] * scale + offset;
     }
   }
-}
-
-/** Sums over the windows of what the products fall short of squared differences. */
-function windowBases(job: WindowJob, query: number, base: Float64Array): Float64Array {
-  const { height, width, channels, region, patches, translations } = job;
-  const vertical = windowReach(height, patches[query], translations);
-  const horizontal = windowReach(width, patches[query], translations);
-  const rows = new Float64Array(height * width);
-  const place = (v: number, size: number) => vertical.wraps ? (v + size) % size : v;
-  const along = (
-    p: number,
-    { before, after }: typeof vertical,
-    size: number,
-    term: (v: number) => number,
-  ) => {
-    let sum = 0;
-    for (let v = p - before; v < p + after; v++) {
-      const at = place(v, size);
-      if (at >= 0 && at < size) sum += term(at);
-    }
-    return sum;
-  };
-  const pixel = (p: number) => {
-    let sum = 0;
-    for (let c = 0; c < channels; c++) sum += base[p * channels + c];
-    return sum;
-  };
-  for (let y = 0; y < height; y++) {
-    for (let x = 0; x < width; x++) {
-      rows[y * width + x] = along(x, horizontal, width, (u) => pixel(y * width + u));
-    }
-  }
-  return Float64Array.from({ length: region.height * region.width }, (_, i) => {
-    const y = region.top + Math.floor(i / region.width), x = region.left + i % region.width;
-    return along(y, vertical, height, (v) => rows[v * width + x]);
-  });
 }

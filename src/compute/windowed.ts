@@ -4,6 +4,8 @@
  * @module
  */
 import { type OptionTable, readOptions } from "../_options.ts";
+import { boxOfChannels, FAR } from "./data_box.ts";
+import type { DataBox } from "./data_box.ts";
 import { checkRegion } from "./pixel_region.ts";
 import type { PixelRegion } from "./pixel_region.ts";
 import { checkQueries, sigmaPerRow } from "./posterior.ts";
@@ -22,6 +24,9 @@ import { WORK_OPTIONS, type WorkOptions } from "./work_options.ts";
  *   theirs; for one that an edge cuts, the patches along that edge, cut alike; in a corner, the same place only.
  */
 export type Translations = "none" | "circular" | "interior" | "border";
+
+/** No state of noise level σ is so many σ away from its image, in the root mean square. */
+const FAR_NOISE = 4;
 
 /** Options of a posterior per pixel. */
 export interface WindowOptions extends WorkOptions {
@@ -236,4 +241,83 @@ export function axisShifts(
     });
   }
   return shifts;
+}
+
+/**
+ * The box that a query's numbers are compared with: that of the same number of all images, or, where patches at other places
+ * compete, of the same channel anywhere.
+ *
+ * @param box The box of the data.
+ * @param job What is computed.
+ */
+export function windowBox(box: DataBox, { channels, translations }: WindowJob): DataBox {
+  return translations === "none" ? box : boxOfChannels(box, channels);
+}
+
+/**
+ * Whether a query is far from data in some window: farther than three radii of the data there, and than noise explains.
+ *
+ * @param job What is computed.
+ * @param query The query.
+ * @param stored The query in stored units.
+ * @param box What it is compared with, see {@linkcode windowBox}.
+ * @param sigma Noise level in stored units.
+ */
+export function isFarInAWindow(
+  job: WindowJob,
+  query: number,
+  stored: Float64Array,
+  { centre, halves }: DataBox,
+  sigma: number,
+): boolean {
+  const away = windowBases(job, query, stored.map((q, c) => (q - centre[c]) ** 2));
+  const near = windowBases(
+    job,
+    query,
+    halves.map((half) => Math.max((FAR * half) ** 2, (FAR_NOISE * sigma) ** 2)),
+  );
+  return away.some((square, i) => square > near[i]);
+}
+
+/**
+ * Sums over the windows of what comparisons fall short of squared differences.
+ *
+ * @param job What is computed.
+ * @param query The query.
+ * @param base What each of its numbers falls short of.
+ * @returns One sum per pixel that is asked for.
+ */
+export function windowBases(job: WindowJob, query: number, base: Float64Array): Float64Array {
+  const { height, width, channels, region, patches, translations } = job;
+  const vertical = windowReach(height, patches[query], translations);
+  const horizontal = windowReach(width, patches[query], translations);
+  const rows = new Float64Array(height * width);
+  const place = (v: number, size: number) => vertical.wraps ? (v + size) % size : v;
+  const along = (
+    p: number,
+    { before, after }: typeof vertical,
+    size: number,
+    term: (v: number) => number,
+  ) => {
+    let sum = 0;
+    for (let v = p - before; v < p + after; v++) {
+      const at = place(v, size);
+      if (at >= 0 && at < size) sum += term(at);
+    }
+    return sum;
+  };
+  const pixel = (p: number) => {
+    let sum = 0;
+    for (let c = 0; c < channels; c++) sum += base[p * channels + c];
+    return sum;
+  };
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) {
+      rows[y * width + x] = along(x, horizontal, width, (u) => pixel(y * width + u));
+    }
+  }
+  return Float64Array.from({ length: region.height * region.width }, (_, i) => {
+    const y = region.top + Math.floor(i / region.width), x = region.left + i % region.width;
+    return along(y, vertical, height, (v) => rows[v * width + x]);
+  });
 }

@@ -65,11 +65,11 @@ fn moved(p: vec2i, shift: vec2i) -> vec2i {
 }
 
 /**
- * Kernel 1, differences: `e[k, p] = Σ_c (x_c − a_c)(x_c − b_c)` of pixel `p` and its image under translation, for each
+ * Kernel 1, differences: `Σ_c e(e − t_c)`, `e = x_c − a_c`, of pixel `p` and its image under translation, for each
  * pair `k` of an entry and a translation; 0 where the translation leads out of the image.
  *
- * - With `a + b = 2q` this is the squared difference to the query `q`, up to a number that is the same for all pairs: with `a = b = q`
- *   near the data, and, far from all of them, with `a` in their middle, which keeps their differences.
+ * - With `t = 2(q − a)` this is the squared difference to the query `q`, up to a number that is the same for all pairs
+ *   (`data_box.ts`).
  * - Layout: one thread per pair and pixel.
  * - Memory: writes `[count, height, width]` floats.
  *
@@ -98,9 +98,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
     let row = entries[pair / work.shifts].row;
     let place = u32(m.x * work.size.y + m.y) * ${shader.channels}u;
     for (var c = 0u; c < ${shader.channels}u; c++) {
-      let ab = query[pixel * ${shader.channels}u + c];
-      let x = number(row, place + c);
-      sum = fma(x - ab.x, x - ab.y, sum);
+      let compared = query[pixel * ${shader.channels}u + c];
+      let e = number(row, place + c) - compared.x;
+      sum = fma(e, e - compared.y, sum);
     }
   }
   differences[at] = sum;

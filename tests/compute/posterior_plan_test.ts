@@ -68,7 +68,7 @@ Deno.test("chunkUniform() covers every row once", () => {
   const count = 1000;
   let next = 0;
   for (let i = 0; next < count; i++) {
-    const [rows, first, index, , , splitRows] = chunkUniform(plan, count, i, 0);
+    const [rows, first, index, , , splitRows] = chunkUniform(plan, count, i);
     assert.deepEqual([first, index], [next, i]);
     assert.ok(splitRows * plan.splits >= rows);
     next += rows;

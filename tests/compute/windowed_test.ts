@@ -482,3 +482,44 @@ testOnDevices(
       await assert.rejects(ask(), DeviceError);
     }),
 );
+
+testOnDevices(
+  devices,
+  "windowed() keeps the logits of queries far from all images",
+  async (device) => {
+    const shape: Shape = [5, 4, 3];
+    for (const [bytes, offset] of [[true, 0], [false, 0], [false, 1000]] as const) {
+      const made = images(30, shape, bytes), { dimension } = made;
+      const data = bytes ? made.data : made.data.map((v) => v + offset) as Float32Array;
+      const points: PointSet = { data, dimension };
+      const store = await device.store(points);
+      // All of a query is far, or one pixel of it.
+      for (const reach of [dimension, shape[2]]) {
+        const size = 1e4;
+        const query = Float32Array.from(
+          { length: dimension },
+          (_, c) => offset + (c < reach ? (c % 2 ? 1 : -0.7) * size : 0.1),
+        );
+        // Numbers are within 4 of the middle, as far as they go.
+        const radius = 4 * Math.sqrt(dimension), away = size * Math.sqrt(dimension);
+        const sigma = Math.sqrt(away * radius / 5);
+        for (const translations of TRANSLATIONS) {
+          const options: WindowOptions = { shape, patch: 3, translations };
+          const actual = await store.windowed!(query, sigma, options);
+          const expected = referenceWindowed(points, query, sigma, options);
+          // At most 80 roundings of terms of size (x − a)(x − a − 2(q − a)), and float32 weights.
+          const logit = 80 * EPS32 * radius * (radius + 2 * away) / (2 * sigma * sigma);
+          assertClose(actual.logNormaliser, expected.logNormaliser, logit + 1e-5, translations);
+          // The mean moves by half the range times the error of a logit; then sums of numbers that far from 0.
+          assertClose(
+            actual.mean,
+            expected.mean,
+            4 * logit + 100 * EPS32 * (offset + 4),
+            `mean, ${translations}`,
+          );
+        }
+      }
+      store.dispose();
+    }
+  },
+);

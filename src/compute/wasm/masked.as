@@ -247,23 +247,6 @@ export function scan(bytes: i32, data: usize, rowBytes: usize, inputs: usize, pr
 
 // ---- preparations ----
 
-// The least and the greatest stored number of each coordinate over some rows, `stride` (a multiple of 8) of each.
-export function ranges(bytes: i32, data: usize, rows: usize, rowBytes: usize, stride: usize, out: usize): void {
-  const most = out + (stride << 2);
-  for (let c: usize = 0; c < stride; c += 4) {
-    v128.store(out + (c << 2), f32x4.splat(Infinity));
-    v128.store(most + (c << 2), f32x4.splat(-Infinity));
-  }
-  for (let r: usize = 0; r < rows; r++) {
-    const row = data + r * rowBytes;
-    for (let c: usize = 0; c < stride; c += 4) {
-      const x = bytes ? load4<i8>(row + c) : load4<f32>(row + (c << 2));
-      v128.store(out + (c << 2), f32x4.pmin(v128.load(out + (c << 2)), x));
-      v128.store(most + (c << 2), f32x4.pmax(v128.load(most + (c << 2)), x));
-    }
-  }
-}
-
 // The number of bits in which two columns of `words` 64-bit words differ.
 // @ts-ignore: decorator
 @inline function distance(a: usize, b: usize, words: usize): u32 {

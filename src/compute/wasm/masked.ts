@@ -9,10 +9,11 @@ import { cutQueries, mergeParts } from "../masked_parts.ts";
 import type { RowPart } from "../masked_parts.ts";
 import type { MaskedOptions } from "../masked_posterior.ts";
 import { programOf } from "./mask_program.ts";
-import { prepare, queryBytes, rangesOf, writeQuery } from "./masked_integers.ts";
+import { prepare, queryBytes, writeQuery } from "./masked_integers.ts";
 import type { MaskedQuery } from "./masked_integers.ts";
 import { Arena, grow, roundUp } from "./memory.ts";
 import * as masked from "./modules/masked.ts";
+import { rangesOf } from "./ranges.ts";
 import type { StoreView } from "./store.ts";
 
 /** Bytes of a job and of a column's state; the kernel agrees. */

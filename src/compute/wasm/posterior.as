@@ -13,7 +13,9 @@
 // beyond one block.
 //
 // Distances to floats are direct differences: float32 partial sums over 256
-// numbers each, added in float64.
+// numbers each, added in float64. The rounding of a distance is relative to it, so that for queries far from all data, whose
+// distances are large and nearly equal, it would hide their differences. There distances come from products, d = |q - c|^2 +
+// |x - c|^2 - 2 <q - c, x - c> with c in the middle of the data, the products summed likewise and the norms float64.
 //
 // Distances to bytes are integer arithmetic. Rows are stored as signed bytes v,
 // and a query, relative to the same origin, as two digits of 16 bits,
@@ -31,8 +33,8 @@
 // Tilted posteriors: a query x and M vectors e_m stand for M queries x + c e_m. Their distances differ by
 //   |x + c e_m - x_i|^2 = |x - x_i|^2 - 2 c <e_m, x_i> + const,
 // so that the work of measuring is done once, and that of the products, which tilt() does, once for all calls.
-// Here distances to floats come from products too, s1 = 1. They are off by less than
-//   e = 2 (16 + min(dim, 256) / 4) 2^-24 |q| |x|max,
+// Here distances to floats come from products as well, at any distance, s1 = 1. They are off by less than
+//   e = 2 (16 + min(dim, 256) / 4) 2^-24 |q - c| |x - c|max,
 // the float32 sums in 4 lanes; rows that this cannot rule out are measured by direct differences, unless what
 // the rounding usually comes to is below float32's in the logit anyway; then e = 0 is passed in.
 //
@@ -40,7 +42,7 @@
 // of the total, which the caller makes less than float32 rounding.
 //
 // Weights and their sums are float64; Y is float32, summed over a block from
-// zero and then added. Where the weights of a block of bytes are even (none above R times their mean, as at
+// zero and then added; of floats it is the sum of w_i (x_i - c), where c is such that these differences are exact. Where the weights of a block of bytes are even (none above R times their mean, as at
 // high noise), they become integers of 15 bits relative to the largest, and the sum over the block is
 // exact. The rounding of the weights, 2^-15/sqrt(12) in the root mean square, then moves the mean by about
 // 2^-15/sqrt(12) R / sqrt(N) of the spread of the data; the caller's R = sqrt(N)/16 makes this 2^-19, of a
@@ -193,8 +195,8 @@ function floatDistances(block: usize, rowBytes: usize, n: usize, stride: usize, 
   return f64x2.add(v128.shuffle<i64>(p, q, 0, 2), v128.shuffle<i64>(p, q, 1, 3));
 }
 
-// Products of 4 float queries with 2 rows.
-function products4x2(row: usize, row1: usize, q: usize, stride: usize, out: usize, outStride: usize): void {
+// Products of 4 float queries with 2 rows, less the centre.
+function products4x2(row: usize, row1: usize, centre: usize, q: usize, stride: usize, out: usize, outStride: usize): void {
   const qb = stride << 2;
   let d0 = f64x2.splat(0), d1 = d0, d2 = d0, d3 = d0;
   for (let from: usize = 0; from < stride; from += BLOCK_SUM) {
@@ -202,11 +204,12 @@ function products4x2(row: usize, row1: usize, q: usize, stride: usize, out: usiz
     let s00 = f32x4.splat(0), s10 = s00, s20 = s00, s30 = s00;
     let s01 = s00, s11 = s00, s21 = s00, s31 = s00;
     let p0 = q + (from << 2), p1 = p0 + qb, p2 = p1 + qb, p3 = p2 + qb;
-    let r1 = row1 + (from << 2);
+    let r1 = row1 + (from << 2), m = centre + (from << 2);
     const end = row + (to << 2);
     // Unrolled so that the addresses are computed once for 8 columns.
-    for (let r0 = row + (from << 2); r0 < end; r0 += 32, r1 += 32, p0 += 32, p1 += 32, p2 += 32, p3 += 32) {
-      const x0_0 = v128.load(r0), x1_0 = v128.load(r1);
+    for (let r0 = row + (from << 2); r0 < end; r0 += 32, r1 += 32, m += 32, p0 += 32, p1 += 32, p2 += 32, p3 += 32) {
+      const m_0 = v128.load(m);
+      const x0_0 = f32x4.sub(v128.load(r0), m_0), x1_0 = f32x4.sub(v128.load(r1), m_0);
       const a_0 = v128.load(p0);
       s00 = madd(a_0, x0_0, s00); s01 = madd(a_0, x1_0, s01);
       const b_0 = v128.load(p1);
@@ -215,7 +218,8 @@ function products4x2(row: usize, row1: usize, q: usize, stride: usize, out: usiz
       s20 = madd(c_0, x0_0, s20); s21 = madd(c_0, x1_0, s21);
       const d_0 = v128.load(p3);
       s30 = madd(d_0, x0_0, s30); s31 = madd(d_0, x1_0, s31);
-      const x0_4 = v128.load(r0, 16), x1_4 = v128.load(r1, 16);
+      const m_4 = v128.load(m, 16);
+      const x0_4 = f32x4.sub(v128.load(r0, 16), m_4), x1_4 = f32x4.sub(v128.load(r1, 16), m_4);
       const a_4 = v128.load(p0, 16);
       s00 = madd(a_4, x0_4, s00); s01 = madd(a_4, x1_4, s01);
       const b_4 = v128.load(p1, 16);
@@ -234,29 +238,39 @@ function products4x2(row: usize, row1: usize, q: usize, stride: usize, out: usiz
   v128.store(out, d3);
 }
 
-// The same for one pair.
-function product1(row: usize, q: usize, stride: usize): f64 {
-  let d: f64 = 0;
+// The same arithmetic per pair; two rows, because one sum would wait for every addition.
+function products1x2(row: usize, row1: usize, centre: usize, q: usize, stride: usize, out: usize, out1: usize): void {
+  let d0: f64 = 0, d1: f64 = 0;
   for (let from: usize = 0; from < stride; from += BLOCK_SUM) {
     const to = min(stride, from + BLOCK_SUM);
-    let s = f32x4.splat(0);
-    for (let c = from << 2; c < to << 2; c += 16) s = madd(v128.load(q + c), v128.load(row + c), s);
-    d += f64x2.extract_lane(sums2f(s, s), 0);
+    let s0 = f32x4.splat(0), s1 = s0;
+    for (let c = from << 2; c < to << 2; c += 16) {
+      const qv = v128.load(q + c), m = v128.load(centre + c);
+      s0 = madd(qv, f32x4.sub(v128.load(row + c), m), s0);
+      s1 = madd(qv, f32x4.sub(v128.load(row1 + c), m), s1);
+    }
+    const sums = sums2f(s0, s1);
+    d0 += f64x2.extract_lane(sums, 0);
+    d1 += f64x2.extract_lane(sums, 1);
   }
-  return d;
+  store<f64>(out, d0);
+  store<f64>(out1, d1);
 }
 
-function floatProducts(block: usize, rowBytes: usize, n: usize, stride: usize, q: usize, many: usize, out: usize, outStride: usize): void {
+function floatProducts(block: usize, rowBytes: usize, n: usize, stride: usize, centre: usize, q: usize, many: usize, out: usize, outStride: usize): void {
   let r: usize = 0;
   if (many == 4) {
     for (; r + 1 < n; r += 2) {
       const row = block + r * rowBytes;
-      products4x2(row, row + rowBytes, q, stride, out + (r << 3), outStride);
+      products4x2(row, row + rowBytes, centre, q, stride, out + (r << 3), outStride);
     }
   }
-  for (; r < n; r++) {
+  for (; r < n; r += 2) {
+    // An odd last row is its own partner.
+    const r1 = min(r + 1, n - 1);
     for (let k: usize = 0; k < many; k++) {
-      store<f64>(out + k * outStride + (r << 3), product1(block + r * rowBytes, q + k * (stride << 2), stride));
+      const o = out + k * outStride;
+      products1x2(block + r * rowBytes, block + r1 * rowBytes, centre, q + k * (stride << 2), stride, o + (r << 3), o + (r1 << 3));
     }
   }
 }
@@ -602,6 +616,17 @@ function weigh(distances: usize, weights: usize, n: usize, firstRow: usize, p: u
   v128.store(at, f32x4.add(v128.load(at), v));
 }
 
+// Four numbers of the centre, which only floats have.
+// @ts-ignore: decorator
+@inline function centreOf<T>(centre: usize, c: usize): v128 {
+  return isFloat<T>() ? v128.load(centre + (c << 2)) : f32x4.splat(0);
+}
+
+// @ts-ignore: decorator
+@inline function less<T>(x: v128, centre: v128): v128 {
+  return isFloat<T>() ? f32x4.sub(x, centre) : x;
+}
+
 // Lists the rows that any of 4 queries keeps: their numbers, and their weights side by side.
 // A missing query has weight 0. Returns how many.
 function listRows(weights: usize, ws: usize, many: usize, n: usize, numbers: usize, packed: usize): usize {
@@ -643,17 +668,19 @@ function quantise(weights: usize, n: usize, evenness: f32, pairs: usize): f32 {
   return most / 32767;
 }
 
-// Y += weights x rows over `width` columns, for 4 queries and `m` listed rows.
-function accumulate4<T>(rows: usize, tileBytes: usize, rowBytes: usize, m: usize, numbers: usize, packed: usize, y: usize, yb: usize, width: usize): void {
+// Y += weights x rows over `width` columns, for 4 queries and `m` listed rows. For f32 the centre is taken off the rows;
+// bytes that were converted are u32.
+function accumulate4<T>(rows: usize, centre: usize, tileBytes: usize, rowBytes: usize, m: usize, numbers: usize, packed: usize, y: usize, yb: usize, width: usize): void {
   const last = packed + (m << 4);
   for (let c: usize = 0; c < width; c += 8) {
     let a00 = f32x4.splat(0), a01 = a00, a10 = a00, a11 = a00;
     let a20 = a00, a21 = a00, a30 = a00, a31 = a00;
     const base = rows + (c >> 3) * tileBytes;
+    const m0 = centreOf<T>(centre, c), m1 = centreOf<T>(centre, c + 4);
     for (let w = packed, i = numbers; w < last; w += 16, i += 4) {
       const at = base + load<u32>(i) * rowBytes;
-      const x0 = load4<T>(at);
-      const x1 = load4<T>(at + 4 * sizeof<T>());
+      const x0 = less<T>(load4<T>(at), m0);
+      const x1 = less<T>(load4<T>(at + 4 * sizeof<T>()), m1);
       const w0 = v128.load32_splat(w);
       a00 = madd(w0, x0, a00); a01 = madd(w0, x1, a01);
       const w1 = v128.load32_splat(w, 4);
@@ -672,12 +699,14 @@ function accumulate4<T>(rows: usize, tileBytes: usize, rowBytes: usize, m: usize
 }
 
 // The same for query `k` of the 4 alone: the same order of additions per column.
-function accumulate1<T>(rows: usize, tileBytes: usize, rowBytes: usize, m: usize, numbers: usize, packed: usize, k: usize, y: usize, width: usize): void {
+function accumulate1<T>(rows: usize, centre: usize, tileBytes: usize, rowBytes: usize, m: usize, numbers: usize, packed: usize, k: usize, y: usize, width: usize): void {
   const last = packed + (m << 4);
   let c: usize = 0;
   for (; c + 16 <= width; c += 16) {
     let a0 = f32x4.splat(0), a1 = a0, a2 = a0, a3 = a0;
     const base = rows + (c >> 3) * tileBytes;
+    const m0 = centreOf<T>(centre, c), m1 = centreOf<T>(centre, c + 4);
+    const m2 = centreOf<T>(centre, c + 8), m3 = centreOf<T>(centre, c + 12);
     for (let w = packed, i = numbers; w < last; w += 16, i += 4) {
       const at = base + load<u32>(i) * rowBytes;
       const v = v128.load32_splat(w + (k << 2));
@@ -688,10 +717,10 @@ function accumulate1<T>(rows: usize, tileBytes: usize, rowBytes: usize, m: usize
         a2 = madd(v, f32x4.convert_i32x4_s(i32x4.extend_low_i16x8_s(high)), a2);
         a3 = madd(v, f32x4.convert_i32x4_s(i32x4.extend_high_i16x8_s(high)), a3);
       } else {
-        a0 = madd(v, v128.load(at), a0);
-        a1 = madd(v, v128.load(at, 16), a1);
-        a2 = madd(v, v128.load(at + tileBytes), a2);
-        a3 = madd(v, v128.load(at + tileBytes, 16), a3);
+        a0 = madd(v, less<T>(v128.load(at), m0), a0);
+        a1 = madd(v, less<T>(v128.load(at, 16), m1), a1);
+        a2 = madd(v, less<T>(v128.load(at + tileBytes), m2), a2);
+        a3 = madd(v, less<T>(v128.load(at + tileBytes, 16), m3), a3);
       }
     }
     const p = y + (c << 2);
@@ -700,11 +729,12 @@ function accumulate1<T>(rows: usize, tileBytes: usize, rowBytes: usize, m: usize
   if (c < width) {
     let a0 = f32x4.splat(0), a1 = a0;
     const base = rows + (c >> 3) * tileBytes;
+    const m0 = centreOf<T>(centre, c), m1 = centreOf<T>(centre, c + 4);
     for (let w = packed, i = numbers; w < last; w += 16, i += 4) {
       const at = base + load<u32>(i) * rowBytes;
       const v = v128.load32_splat(w + (k << 2));
-      a0 = madd(v, load4<T>(at), a0);
-      a1 = madd(v, load4<T>(at + 4 * sizeof<T>()), a1);
+      a0 = madd(v, less<T>(load4<T>(at), m0), a0);
+      a1 = madd(v, less<T>(load4<T>(at + 4 * sizeof<T>()), m1), a1);
     }
     add4(y + (c << 2), a0); add4(y + (c << 2) + 16, a1);
   }
@@ -743,13 +773,13 @@ function convertBlock(block: usize, rowBytes: usize, n: usize, kept: usize, widt
 
 // Adds the listed rows of one group to its sums.
 // @ts-ignore: decorator
-@inline function accumulate<T>(rows: usize, tileBytes: usize, rowBytes: usize, rowList: usize, ws: usize, many: usize, y: usize, yb: usize, width: usize): void {
+@inline function accumulate<T>(rows: usize, centre: usize, tileBytes: usize, rowBytes: usize, rowList: usize, ws: usize, many: usize, y: usize, yb: usize, width: usize): void {
   const m: usize = load<u32>(rowList), numbers = rowList + 32, w = numbers + ws;
   if (m == 0) return;
   if (many == 4) {
-    accumulate4<T>(rows, tileBytes, rowBytes, m, numbers, w, y, yb, width);
+    accumulate4<T>(rows, centre, tileBytes, rowBytes, m, numbers, w, y, yb, width);
   } else {
-    for (let k: usize = 0; k < many; k++) accumulate1<T>(rows, tileBytes, rowBytes, m, numbers, w, k, y + k * yb, width);
+    for (let k: usize = 0; k < many; k++) accumulate1<T>(rows, centre, tileBytes, rowBytes, m, numbers, w, k, y + k * yb, width);
   }
 }
 
@@ -839,8 +869,9 @@ function accumulatePairs1(block: usize, rowBytes: usize, n: usize, pairs: usize,
 //   bytes      1 if the rows are signed bytes, 0 if float32
 //   rowBytes   from one row to the next
 //   stride     numbers per row and query, a multiple of 8, the padding being 0 in both
-//   norms      for bytes and for tilts: the squared norm of each row, float64, and a 0 after the last
-//   queries    for bytes: `batch` rows of first digits, then as many of second digits, int16; else `batch` rows of float32
+//   norms      for all but direct differences: the squared norm of each row less the centre, float64, and a 0 after the last
+//   queries    for bytes: `batch` rows of first digits, then as many of second digits, int16; else `batch` rows of float32,
+//              then as many of these less the centre
 //   parameters per query 8 float64
 //   state      out: per query 8 float64
 //   y          out: per query `stride` float32
@@ -849,8 +880,10 @@ function accumulatePairs1(block: usize, rowBytes: usize, n: usize, pairs: usize,
 //   draws      M, vectors that tilt each query; 1 without tilts
 //   tilts      per query the address of its products, M times one float32 for each row of all; 0 without tilts
 //   pitch      bytes from the products of one vector to those of the next
+//   products   for floats without tilts: 1 if distances come from products, 0 if from direct differences
+//   centre     for floats: `stride` float32
 // With tilts, state and y are of M * `batch` queries: all of the first vector, then all of the second, ...
-export function scan(bytes: i32, data: usize, rows: usize, firstRow: usize, blockRows: usize, rowBytes: usize, stride: usize, norms: usize, queries: usize, batch: usize, parameters: usize, state: usize, y: usize, scratch: usize, stop: usize, draws: usize, tilts: usize, pitch: usize): void {
+export function scan(bytes: i32, data: usize, rows: usize, firstRow: usize, blockRows: usize, rowBytes: usize, stride: usize, norms: usize, queries: usize, batch: usize, parameters: usize, state: usize, y: usize, scratch: usize, stop: usize, draws: usize, tilts: usize, pitch: usize, products: i32, centre: usize): void {
   const qb = bytes ? stride << 1 : stride << 2;
   const yb = stride << 2;
   // A multiple of 4 places per row of distances and weights, which are worked on in twos and fours.
@@ -887,7 +920,7 @@ export function scan(bytes: i32, data: usize, rows: usize, firstRow: usize, bloc
       const many = min<usize>(4, batch - q);
       const p = parameters + q * PARAMETERS * 8;
       if (bytes) blockDots(block, rowBytes, n, stride, queries + q * qb, many, base, ds);
-      else if (tilts) floatProducts(block, rowBytes, n, stride, queries + q * qb, many, base, ds);
+      else if (tilts || products) floatProducts(block, rowBytes, n, stride, centre, queries + (batch + q) * qb, many, base, ds);
       else floatDistances(block, rowBytes, n, stride, queries + q * qb, many, base, ds);
       for (let m: usize = 0; m < draws; m++) {
         const v = m * batch + q;
@@ -900,7 +933,7 @@ export function scan(bytes: i32, data: usize, rows: usize, firstRow: usize, bloc
           if (!screenGroup(base, its, offset, distances, ds, many, n, norms + (from << 3), p, state + v * STATE * 8)) continue;
           if (!bytes) refineFloats(block, rowBytes, n, stride, queries + q * qb, many, p, its, offset, distances, ds);
         }
-        if (bytes) {
+        if (bytes || products) {
           let rough = false;
           for (let k: usize = 0; k < many; k++) {
             if (!tilts) screen(distances + k * ds, n, norms + (from << 3), p + k * PARAMETERS * 8, state + (v + k) * STATE * 8);
@@ -934,9 +967,9 @@ export function scan(bytes: i32, data: usize, rows: usize, firstRow: usize, bloc
         const rowList = lists + l * listBytes;
         const q = (l % groups) << 2;
         const many = min<usize>(4, batch - q), to = y + (l / groups * batch + q) * yb + (c << 2);
-        if (shared) accumulate<f32>(columns, n << 5, 32, rowList, ws, many, to, yb, width);
-        else if (bytes) accumulate<u8>(block, 8, rowBytes, rowList, ws, many, to, yb, width);
-        else accumulate<f32>(block, 32, rowBytes, rowList, ws, many, to, yb, width);
+        if (shared) accumulate<u32>(columns, 0, n << 5, 32, rowList, ws, many, to, yb, width);
+        else if (bytes) accumulate<u8>(block, 0, 8, rowBytes, rowList, ws, many, to, yb, width);
+        else accumulate<f32>(block, centre, 32, rowBytes, rowList, ws, many, to, yb, width);
       }
     }
     if (!paired) continue;
@@ -964,7 +997,7 @@ export function scan(bytes: i32, data: usize, rows: usize, firstRow: usize, bloc
 // The products of vectors with the rows of one shard, in stored units, for scan(). Arguments as there, and
 //   outs       per vector the address of its products, float32, one for each row of all
 //   scratch    64 * blockRows bytes
-export function tilt(bytes: i32, data: usize, rows: usize, firstRow: usize, blockRows: usize, rowBytes: usize, stride: usize, norms: usize, queries: usize, batch: usize, parameters: usize, outs: usize, scratch: usize, stop: usize): void {
+export function tilt(bytes: i32, data: usize, rows: usize, firstRow: usize, blockRows: usize, rowBytes: usize, stride: usize, norms: usize, queries: usize, batch: usize, parameters: usize, outs: usize, scratch: usize, stop: usize, centre: usize): void {
   const qb = bytes ? stride << 1 : stride << 2;
   const ds = ((blockRows + 3) & ~3) << 3, low = scratch + 4 * ds;
   for (let from: usize = 0; from < rows; from += blockRows) {
@@ -976,7 +1009,7 @@ export function tilt(bytes: i32, data: usize, rows: usize, firstRow: usize, bloc
       if (bytes) {
         blockDots(block, rowBytes, n, stride, queries + q * qb, many, scratch, ds);
         blockDots(block, rowBytes, n, stride, queries + (batch + q) * qb, many, low, ds);
-      } else floatProducts(block, rowBytes, n, stride, queries + q * qb, many, scratch, ds);
+      } else floatProducts(block, rowBytes, n, stride, centre, queries + (batch + q) * qb, many, scratch, ds);
       for (let k: usize = 0; k < many; k++) {
         const p = parameters + (q + k) * PARAMETERS * 8;
         const s1 = load<f64>(p, 24), s2 = load<f64>(p, 32);
@@ -990,11 +1023,11 @@ export function tilt(bytes: i32, data: usize, rows: usize, firstRow: usize, bloc
   }
 }
 
-// The squared norm of each row, float64.
-export function squaredNorms(bytes: i32, data: usize, rows: usize, rowBytes: usize, stride: usize, out: usize): void {
+// The squared norm of each row, float64; of floats less the centre.
+export function squaredNorms(bytes: i32, data: usize, rows: usize, rowBytes: usize, stride: usize, out: usize, centre: usize): void {
   for (let r: usize = 0; r < rows; r++) {
     const row = data + r * rowBytes;
-    store<f64>(out + (r << 3), bytes ? normBytes(row, stride) : normFloats(row, stride));
+    store<f64>(out + (r << 3), bytes ? normBytes(row, stride) : normFloats(row, centre, stride));
   }
 }
 
@@ -1011,13 +1044,30 @@ function normBytes(row: usize, stride: usize): f64 {
   return sum;
 }
 
-function normFloats(row: usize, stride: usize): f64 {
+function normFloats(row: usize, centre: usize, stride: usize): f64 {
   let s = f64x2.splat(0);
-  for (let at = row; at < row + (stride << 2); at += 8) {
-    const x = f64x2.promote_low_f32x4(v128.load64_zero(at));
+  for (let c: usize = 0; c < stride << 2; c += 8) {
+    const x = f64x2.sub(f64x2.promote_low_f32x4(v128.load64_zero(row + c)), f64x2.promote_low_f32x4(v128.load64_zero(centre + c)));
     s = f64x2.add(s, f64x2.mul(x, x));
   }
   return f64x2.extract_lane(s, 0) + f64x2.extract_lane(s, 1);
+}
+
+// The least and the greatest stored number of each coordinate over some rows, `stride` (a multiple of 8) of each.
+export function ranges(bytes: i32, data: usize, rows: usize, rowBytes: usize, stride: usize, out: usize): void {
+  const most = out + (stride << 2);
+  for (let c: usize = 0; c < stride; c += 4) {
+    v128.store(out + (c << 2), f32x4.splat(Infinity));
+    v128.store(most + (c << 2), f32x4.splat(-Infinity));
+  }
+  for (let r: usize = 0; r < rows; r++) {
+    const row = data + r * rowBytes;
+    for (let c: usize = 0; c < stride; c += 4) {
+      const x = bytes ? load4<i8>(row + c) : load4<f32>(row + (c << 2));
+      v128.store(out + (c << 2), f32x4.pmin(v128.load(out + (c << 2)), x));
+      v128.store(most + (c << 2), f32x4.pmax(v128.load(most + (c << 2)), x));
+    }
+  }
 }
 
 // ---- nearest rows ----

@@ -11,6 +11,8 @@ import type { DataStore } from "../device.ts";
 import type { Mask } from "../mask.ts";
 import { checkMasked, MASKED_ACTION } from "../masked_posterior.ts";
 import type { MaskedOptions } from "../masked_posterior.ts";
+import { boxOfBytes, boxOfRanges, isFromMiddle } from "../data_box.ts";
+import type { DataBox } from "../data_box.ts";
 import { exactNeighbours } from "../neighbours.ts";
 import type { Candidates, Neighbours } from "../neighbours.ts";
 import {
@@ -40,6 +42,7 @@ import { allocate, grow, roundUp } from "./memory.ts";
 import { mergeShards } from "./merge.ts";
 import type { Partials } from "./merge.ts";
 import type { Argument, ThreadPool } from "./pool.ts";
+import { rangesOf } from "./ranges.ts";
 import { measureRows, weightedMeans } from "./subset.ts";
 import { TiltSlots } from "./tilt_slots.ts";
 import { windowedPosterior } from "./windowed.ts";
@@ -69,6 +72,8 @@ const DATA = PAGE;
 // Sizes that the kernels agree on: bytes of the state and of the parameters of a query, columns converted at a time,
 // numbers in a float32 sum.
 const STATE = 64, PARAMETERS = 64, COLUMNS = 512, BLOCK_SUM = 256;
+// The largest square that float32 holds, about.
+const MOST_SQUARE = 3e38;
 // Bytes are stored as signed bytes, this much lower.
 const SIGNED = 128;
 
@@ -92,8 +97,8 @@ interface ScanMemory {
   readonly end: number;
 }
 
-/** What kernels in other files need to know of a store. It holds during one turn. */
-export interface StoreView {
+/** Where rows are. It holds during one turn. */
+export interface StoredRows {
   /** The memory. Rows are in it; what lies behind {@linkcode StoreView.free} may be used. */
   readonly memory: WebAssembly.Memory;
   /** The threads. */
@@ -118,6 +123,14 @@ export interface StoreView {
   readonly generation: number;
 }
 
+/** What kernels in other files need to know of a store. It holds during one turn. */
+export interface StoreView extends StoredRows {
+  /** The box of the rows, stored units. */
+  readonly box: DataBox;
+  /** For floats: address of its middle, `dimension` float32 and zeros up to a multiple of 8. */
+  readonly centre: number;
+}
+
 /** Data in shared WebAssembly memory. */
 export class WasmStore implements DataStore {
   readonly count: number;
@@ -133,14 +146,18 @@ export class WasmStore implements DataStore {
   readonly #blockRows: number;
   readonly #shards: number;
   readonly #norms: number;
+  /** Address of the middle of floats. */
+  readonly #centre: number;
   readonly #rowsEnd: number;
   /** Where rows and kept products end: scans use what lies behind. */
   #dataEnd: number;
   readonly #slots = new TiltSlots();
   #largestNorm = 0;
   #generation = 0;
-  /** The generation whose norms are known. */
+  /** The generation whose norms are known, and that whose box is. */
   #normed = -1;
+  #boxed = -1;
+  #box: DataBox | undefined;
   #memory: WebAssembly.Memory | undefined;
   #queue: Promise<unknown> = Promise.resolve();
 
@@ -218,9 +235,11 @@ export class WasmStore implements DataStore {
       ...{ count, dimension, bytes, scale, offset: this.#offset },
       ...{ blockRows: this.#blockRows, shards: this.#shards },
       oneDigit: (largest, g) => this.#isEnough(Math.max(largest, 2 ** -100) / 32767, g),
+      box: () => this.#box,
     });
     this.#norms = roundUp(DATA + this.count * rowBytes, 64);
-    this.#rowsEnd = this.#norms + roundUp((this.count + 1) * 8, 64);
+    this.#centre = this.#norms + roundUp((this.count + 1) * 8, 64);
+    this.#rowsEnd = this.#centre + (bytes ? 0 : roundUp(this.#stride * 4, 64));
     this.#dataEnd = this.#rowsEnd;
     this.#memory = allocate(this.#dataEnd);
   }
@@ -237,11 +256,16 @@ export class WasmStore implements DataStore {
     checkQueries(values);
     const mean = new Float32Array(rows * this.dimension);
     const facts = emptyFacts(rows);
-    for (let first = 0; first < rows; first += MOST_QUERIES) {
-      const batch = Math.min(MOST_QUERIES, rows - first);
-      await this.#inTurn(() =>
-        this.#scan(values, sigmas, first, batch, { mean, facts }, options.signal)
-      );
+    const all = Array.from({ length: rows }, (_, i) => i);
+    const far = await this.#inTurn(() => this.#areFar(values, sigmas));
+    for (const products of [false, true]) {
+      const alike = all.filter((row) => far[row] === products);
+      for (let first = 0; first < alike.length; first += MOST_QUERIES) {
+        const part = alike.slice(first, first + MOST_QUERIES);
+        await this.#inTurn(() =>
+          this.#scan(values, sigmas, part, { mean, facts, products }, options.signal)
+        );
+      }
     }
     return { mean: tf.tensor(mean, x.shape, "float32"), facts };
   }
@@ -263,12 +287,13 @@ export class WasmStore implements DataStore {
     await this.#inTurn(async () => {
       await this.#keepProducts(tilt.tilts, tilt.samples, options.signal);
       for (let first = 0; first < rows; first += most) {
-        const batch = Math.min(most, rows - first);
-        const all = draws * batch;
-        const out = { mean: new Float32Array(all * this.dimension), facts: emptyFacts(all) };
-        await this.#scan(values, tilt.sigmas, first, batch, out, options.signal, tilt);
+        const part = Array.from({ length: Math.min(most, rows - first) }, (_, k) => first + k);
+        const all = draws * part.length;
+        const moved = new Float32Array(all * this.dimension);
+        const out = { mean: moved, facts: emptyFacts(all), products: true };
+        await this.#scan(values, tilt.sigmas, part, out, options.signal, tilt);
         for (let v = 0, at = 0; v < all; v++) {
-          const to = (first + v % batch) * this.dimension;
+          const to = part[v % part.length] * this.dimension;
           for (let c = to; c < to + this.dimension; c++, at++) mean[c] += out.mean[at] / draws;
         }
       }
@@ -381,20 +406,32 @@ export class WasmStore implements DataStore {
     return await this.#inTurn(() => {
       const memory = this.#memory;
       if (!memory) throw new DeviceError(`Cannot ${action}: the data were disposed`);
-      return work({
-        memory,
-        pool: this.#pool,
-        count: this.count,
-        dimension: this.dimension,
-        data: DATA,
-        rowBytes: this.#rowBytes,
-        bytes: this.#bytes,
-        scale: this.#scale,
-        offset: this.#offset,
-        free: roundUp(this.#dataEnd, 64),
-        generation: this.#generation,
-      });
+      return this.#view(memory).then(work);
     });
+  }
+
+  async #view(memory: WebAssembly.Memory): Promise<StoreView> {
+    return {
+      ...this.#rows(memory),
+      box: await this.#knownBox(memory),
+      centre: this.#centre,
+    };
+  }
+
+  #rows(memory: WebAssembly.Memory): StoredRows {
+    return {
+      memory,
+      pool: this.#pool,
+      count: this.count,
+      dimension: this.dimension,
+      data: DATA,
+      rowBytes: this.#rowBytes,
+      bytes: this.#bytes,
+      scale: this.#scale,
+      offset: this.#offset,
+      free: roundUp(this.#dataEnd, 64),
+      generation: this.#generation,
+    };
   }
 
   /** Waits for its turn: scans share the memory after the data. */
@@ -441,6 +478,29 @@ export class WasmStore implements DataStore {
       : new Float32Array(buffer, from, bytes / 4);
   }
 
+  /** Whether the distances of each query come from products, see `posterior.as`; for bytes they always do. */
+  async #areFar(values: Float32Array, sigmas: Float64Array): Promise<boolean[]> {
+    if (this.#bytes || !this.#memory) return new Array(sigmas.length).fill(false);
+    const box = await this.#knownBox(this.#memory);
+    const far = Array.from(sigmas, (sigma, row) => {
+      const from = row * this.dimension;
+      return isFromMiddle(values.subarray(from, from + this.dimension), sigma, box);
+    });
+    if (far.includes(true) && this.#normed !== this.#generation) await this.#computeNorms();
+    return far;
+  }
+
+  /** The box of the rows; that of floats is found once, bytes are taken to fill their range. */
+  async #knownBox(memory: WebAssembly.Memory): Promise<DataBox> {
+    if (this.#bytes) return this.#box ??= boxOfBytes(this.dimension, -SIGNED);
+    if (this.#box && this.#boxed === this.#generation) return this.#box;
+    const { least, most } = await rangesOf(this.#rows(memory));
+    this.#box = boxOfRanges(least, most);
+    new Float32Array(memory.buffer, this.#centre, this.#stride).fill(0).set(this.#box.centre);
+    this.#boxed = this.#generation;
+    return this.#box;
+  }
+
   async #computeNorms(): Promise<void> {
     const memory = this.#memory!;
     grow(memory, this.#dataEnd + 8);
@@ -458,6 +518,7 @@ export class WasmStore implements DataStore {
         { base: this.#rowBytes },
         { base: this.#stride },
         { base: this.#norms, row: 8 },
+        { base: this.#centre },
       ],
     });
     this.#normed = this.#generation;
@@ -468,7 +529,7 @@ export class WasmStore implements DataStore {
   #layOut(batch: number, draws = 1): ScanMemory {
     const stride = this.#stride, rows = this.#blockRows;
     const queries = this.#dataEnd;
-    const parameters = queries + roundUp(batch * stride * 4, 64);
+    const parameters = queries + roundUp(batch * stride * (this.#bytes ? 4 : 8), 64);
     const control = parameters + batch * PARAMETERS;
     const tilts = control + 64;
     const states = tilts + roundUp(batch * 4, 64);
@@ -507,26 +568,30 @@ export class WasmStore implements DataStore {
   async #scan(
     values: Float32Array,
     sigmas: Float64Array,
-    first: number,
-    batch: number,
-    out: Posterior<Float32Array>,
+    rows: readonly number[],
+    out: Posterior<Float32Array> & { readonly products: boolean },
     signal?: AbortSignal,
     tilt?: TiltedRows & { readonly tilts: Tilts },
   ): Promise<void> {
     const memory = this.#memory;
     if (!memory) throw new DeviceError(`Cannot ${POSTERIOR_ACTION}: the data were disposed`);
-    const draws = tilt?.tilts.count ?? 1, all = draws * batch;
+    const batch = rows.length, draws = tilt?.tilts.count ?? 1, all = draws * batch;
     const at = this.#layOut(batch, draws);
     grow(memory, at.end);
     for (let k = 0; k < batch; k++) {
-      const from = (first + k) * this.dimension;
+      const row = rows[k], from = row * this.dimension;
       const query = values.subarray(from, from + this.dimension);
-      this.#writeQuery(memory, at, batch, k, query, this.#logitScale(sigmas[first + k]));
-      if (!tilt) continue;
+      this.#writeQuery(memory, at, batch, k, query, this.#logitScale(sigmas[row]));
+      const parameters = new Float64Array(memory.buffer, at.parameters + k * PARAMETERS, 8);
+      if (!this.#bytes && out.products && !(parameters[2] < MOST_SQUARE)) throw tooFar(row);
+      if (!tilt) {
+        // Only tilted distances are measured again.
+        if (!this.#bytes) parameters[5] = 0;
+        continue;
+      }
       const { strengths, samples } = tilt;
-      new Float64Array(memory.buffer, at.parameters + k * PARAMETERS, 8)[7] = 2 *
-        strengths[first + k] / this.#scale;
-      new Uint32Array(memory.buffer, at.tilts, batch)[k] = this.#slotOf(samples[first + k], draws);
+      parameters[7] = 2 * strengths[row] / this.#scale;
+      new Uint32Array(memory.buffer, at.tilts, batch)[k] = this.#slotOf(samples[row], draws);
     }
     const stride = this.#stride;
     await this.#run("scan", at, batch, [
@@ -537,6 +602,8 @@ export class WasmStore implements DataStore {
       { base: draws },
       { base: tilt ? at.tilts : 0 },
       { base: this.count * 4 },
+      { base: !this.#bytes && out.products ? 1 : 0 },
+      { base: this.#centre },
     ], signal);
     const partials = {
       states: new Float64Array(memory.buffer, at.states, this.#shards * all * 8),
@@ -546,8 +613,8 @@ export class WasmStore implements DataStore {
       stride,
     };
     for (let v = 0; v < all; v++) {
-      const g = this.#logitScale(sigmas[first + v % batch]);
-      this.#write(partials, v, g, out, tilt ? v : first + v);
+      const row = rows[v % batch];
+      this.#write(partials, v, this.#logitScale(sigmas[row]), out, tilt ? v : row);
     }
   }
 
@@ -567,7 +634,10 @@ export class WasmStore implements DataStore {
     signal?: AbortSignal,
   ): Promise<void> {
     // Other scans of floats do without norms.
-    if (this.#memory && this.#normed !== this.#generation) await this.#computeNorms();
+    if (this.#memory && this.#normed !== this.#generation) {
+      if (!this.#bytes) await this.#knownBox(this.#memory);
+      await this.#computeNorms();
+    }
     const missing = this.#slots.assign(tilts, samples);
     const { count: draws } = tilts;
     this.#dataEnd = roundUp(this.#rowsEnd, 64) + this.#slots.size * this.#slotBytes(draws);
@@ -605,7 +675,7 @@ export class WasmStore implements DataStore {
         const query = vectors.subarray(m * this.dimension, (m + 1) * this.dimension).map((v) =>
           v * this.#scale + this.#offset
         );
-        this.#writeQuery(memory, { queries, parameters }, batch, k, query, Infinity);
+        this.#writeQuery(memory, { queries, parameters }, batch, k, query, Infinity, true);
         new Uint32Array(memory.buffer, outs, batch)[k] = this.#slotOf(sample, draws) +
           m * this.count * 4;
       }
@@ -614,6 +684,7 @@ export class WasmStore implements DataStore {
       { base: outs },
       { base: scratch, thread: scratchBytes },
       { base: control + 4 },
+      { base: this.#centre },
     ], signal);
   }
 
@@ -734,19 +805,27 @@ export class WasmStore implements DataStore {
     k: number,
     query: Float32Array | Float64Array,
     g: number,
+    isVector = false,
   ): void {
     const stride = this.#stride;
     const parameters = new Float64Array(memory.buffer, at.parameters + k * PARAMETERS, 8).fill(0);
     parameters[0] = g;
     parameters[1] = LOG_LEFT_OUT + Math.log(this.count);
     if (!this.#bytes) {
-      const floats = new Float32Array(memory.buffer, at.queries + k * stride * 4, stride).fill(0);
+      const { length } = query;
+      const floats = new Float32Array(memory.buffer, at.queries + k * stride * 4, stride);
+      const from = at.queries + (batch + k) * stride * 4;
+      const centred = new Float32Array(memory.buffer, from, stride);
+      const centre = new Float32Array(memory.buffer, this.#centre, stride);
       let square = 0;
-      for (let c = 0; c < query.length; c++) {
-        const q = floats[c] = (query[c] - this.#offset) / this.#scale;
-        square += q * q;
+      for (let c = 0; c < length; c++) {
+        floats[c] = query[c];
+        const u = centred[c] = isVector ? query[c] : query[c] - centre[c];
+        square += u * u;
       }
-      // Only tilted scans look at these.
+      floats.fill(0, length);
+      centred.fill(0, length);
+      // Only scans by products look at these.
       const d = Math.min(stride, BLOCK_SUM),
         rounding = 2 ** -23 * Math.sqrt(square) * this.#largestNorm;
       const enough = g * rounding * (1 + Math.sqrt(d / 4 / stride)) <= ROUNDING;
@@ -798,14 +877,11 @@ export class WasmStore implements DataStore {
     row: number,
   ): void {
     const { least, second, index, z, z2, a, mean: stored } = mergeShards(partials, k, g);
-    if (!(least < Infinity)) {
-      throw new RangeError(
-        `Cannot compute the posterior mean: query ${row} is too far from the data for float32, wanted squared distances below 3e38`,
-      );
-    }
+    if (!(least < Infinity)) throw tooFar(row);
     const from = row * this.dimension;
+    const centre = this.#bytes ? undefined : this.#box?.centre;
     for (let c = 0; c < this.dimension; c++) {
-      mean[from + c] = stored[c] * this.#scale + this.#offset;
+      mean[from + c] = (stored[c] + (centre?.[c] ?? 0)) * this.#scale + this.#offset;
     }
     // A distance of two equal points may come out as a tiny negative number.
     const top = -Math.max(0, least) * g;
@@ -816,6 +892,12 @@ export class WasmStore implements DataStore {
     facts.effectiveSampleSize[row] = z * z / z2;
     facts.entropy[row] = Math.log(z) - a / z;
   }
+}
+
+function tooFar(row: number): RangeError {
+  return new RangeError(
+    `Cannot compute the posterior mean: query ${row} is too far from the data for float32, wanted squared distances below 3e38`,
+  );
 }
 
 /**

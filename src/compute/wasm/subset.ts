@@ -123,7 +123,10 @@ export async function weightedMeans(
     const sum = new Float32Array(buffer, sums[i], dimension);
     for (let c = 0; c < dimension; c++) total[k * dimension + c] += sum[c];
   });
-  return new Float32Array(total.map((sum) => sum * scale + offset));
+  const { centre } = view.box;
+  return new Float32Array(
+    total.map((sum, i) => (sum + (view.bytes ? 0 : centre[i % dimension])) * scale + offset),
+  );
 }
 
 async function run(
@@ -147,6 +150,7 @@ async function run(
       { base: strideOf(view) },
       { base: jobs, row: JOB },
       { rows: 1 },
+      { base: view.centre },
     ],
   }, signal);
 }

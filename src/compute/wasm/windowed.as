@@ -3,9 +3,11 @@
 // For each query x, image x_i and translation u, in stored units,
 //   e(p) = g |x(p) - x_i(p + u)|^2  over channels,   d(p) = sum of e over the window of p,
 //   w = exp(m(p) - d(p) + log-weight_i),   Z(p) = sum of w,   Y(p) = sum of w x_i(p + u),
-// with g = scale^2 / 2 sigma^2, so that d is in nats: a streaming softmax per pixel, whose states merge over shards. The
-// reference m(p) is within a few nats of the least d(p) - log-weight_i so far; that it need not be the least itself saves most
-// changes of it, each of which scales all sums of the pixel.
+// with g = scale^2 / 2 sigma^2, so that d is in nats. A query that is far from all data in some window is compared from the middle a of them,
+//   e(p) = g (x_i - a) (x_i - a - 2 (x - a)),
+// which lacks g |x - a|^2, the same for all images, and keeps their differences. This is a streaming softmax per pixel,
+// whose states merge over shards. The reference m(p) is within a few nats of the least d(p) - log-weight_i so far; that it
+// need not be the least itself saves most changes of it, each of which scales all sums of the pixel.
 //
 // Two images are worked on at a time. Squared differences are float32, four pixels in a register. They are summed in
 // a summed-area table of float64, the two images in the two lanes, so that the sum over a window of any size is a
@@ -31,7 +33,8 @@
 // The arithmetic of one query does not depend on the others.
 
 // Float64 numbers in the parameters of one query:
-// g, cut, reach of windows up, down, left, right, vertical axis and its length, horizontal axis and its length, address of the query.
+// g, cut, reach of windows up, down, left, right, vertical axis and its length, horizontal axis and its length, address of the query,
+// whether it is far. A query is its planes, or those of a and, behind them, those of 2 (x - a).
 const PARAMETERS: usize = 16;
 // Additions between two flushes of the float32 sums, about.
 const FLUSH: i32 = 64;
@@ -52,6 +55,8 @@ let accM: usize = 0, accZ: usize = 0, accY: usize = 0, table: usize = 0, correct
 let tableRowBytes: usize = 0;
 // The query in hand.
 let query: usize = 0, rate: f32 = 0, cut: f32 = 0;
+// Bytes from its points to its slopes, 0 if it is not far.
+let slopes: usize = 0;
 let up: i32 = 0, down: i32 = 0, left: i32 = 0, right: i32 = 0;
 // The two images in hand, and their log-weights.
 let imageA: usize = 0, imageB: usize = 0, logA: f32 = 0, logB: f32 = 0;
@@ -136,6 +141,13 @@ function convert(bytes: bool, row: usize, to: usize, top: i32, bottom: i32, firs
   return madd(difference, difference, sum);
 }
 
+// The same for a far query, whose slopes lie slopes bytes behind its points.
+// @ts-ignore: decorator
+@inline function farSquare(sum: v128, q: usize, image: usize): v128 {
+  const edge = f32x4.sub(v128.load(image), v128.load(q));
+  return madd(edge, f32x4.sub(edge, v128.load(q + slopes)), sum);
+}
+
 // @ts-ignore: decorator
 @inline function addRow(run: v128, above: usize, out: usize): void {
   v128.store(out, f64x2.add(run, v128.load(above)));
@@ -150,13 +162,24 @@ function tableRow(q: usize, a: usize, b: usize, count: i32, above: usize, out: u
   const last = out + (count << 4);
   for (let t = out + 16; t <= last; t += 64, q += 16, a += 16, b += 16) {
     const q0 = v128.load(q);
-    let sa = square(zero, q0, a), sb = square(zero, q0, b);
-    if (channels == 3) {
+    let sa = zero, sb = zero;
+    if (slopes && channels == 3) {
+      const a1 = a + imagePlane, b1 = b + imagePlane, q1 = q + queryPlane, q2 = q1 + queryPlane;
+      sa = farSquare(farSquare(farSquare(sa, q, a), q1, a1), q2, a1 + imagePlane);
+      sb = farSquare(farSquare(farSquare(sb, q, b), q1, b1), q2, b1 + imagePlane);
+    } else if (slopes) {
+      for (let c: usize = 0; c < <usize>channels; c++) {
+        sa = farSquare(sa, q + c * queryPlane, a + c * imagePlane);
+        sb = farSquare(sb, q + c * queryPlane, b + c * imagePlane);
+      }
+    } else if (channels == 3) {
+      sa = square(sa, q0, a); sb = square(sb, q0, b);
       const q1 = v128.load(q + queryPlane), a1 = a + imagePlane, b1 = b + imagePlane;
       sa = square(sa, q1, a1); sb = square(sb, q1, b1);
       const q2 = v128.load(q + 2 * queryPlane);
       sa = square(sa, q2, a1 + imagePlane); sb = square(sb, q2, b1 + imagePlane);
     } else {
+      sa = square(sa, q0, a); sb = square(sb, q0, b);
       for (let c: usize = 1; c < <usize>channels; c++) {
         const qc = v128.load(q + c * queryPlane);
         sa = square(sa, qc, a + c * imagePlane); sb = square(sb, qc, b + c * imagePlane);
@@ -381,6 +404,7 @@ export function scan(geometry: usize, data: usize, list: usize, logs: usize, fir
       const rows = <usize>load<f64>(p, 48), rowCount = <i32>load<f64>(p, 56);
       const columns = <usize>load<f64>(p, 64), columnCount = <i32>load<f64>(p, 72);
       query = <usize>load<f64>(p, 80);
+      slopes = load<f64>(p, 88) ? channels * queryPlane : 0;
       memory.copy(accM, m, pixels << 3);
       let added = 0;
       for (let i: usize = 0; i < n; i += 2) {

@@ -3,8 +3,16 @@
  *
  * @module
  */
+import { comparisonOf, squareFrom } from "../data_box.ts";
 import type { Subset } from "../subset.ts";
-import { axisShifts, WINDOW_ACTION, windowReach } from "../windowed.ts";
+import {
+  axisShifts,
+  isFarInAWindow,
+  WINDOW_ACTION,
+  windowBases,
+  windowBox,
+  windowReach,
+} from "../windowed.ts";
 import type { AxisShift, WindowJob, WindowOptions, WindowPosterior } from "../windowed.ts";
 import { grow, roundUp } from "./memory.ts";
 import * as module from "./modules/windowed.ts";
@@ -22,6 +30,8 @@ const STATE_BYTES = 2 ** 28;
 const BLOCK_BYTES = 2 ** 18;
 // Milliseconds between two reports of progress.
 const REPORT = 200;
+// The largest square that float32 holds, about.
+const MOST_SQUARE = 3e38;
 // Sizes that the kernel agrees on.
 const PARAMETERS = 128, AXIS = 16, MARGIN = 8, SPARE = 8;
 
@@ -75,12 +85,20 @@ function stateBytes({ height, width, channels }: WindowJob): number {
   return height * width * (2 + channels) * 8;
 }
 
+function tooFar(query: number): RangeError {
+  return new RangeError(
+    `Cannot ${WINDOW_ACTION}: query ${query} is too far from the data for float32, wanted squared distances below 3e38`,
+  );
+}
+
 /** One scan of the data, or of a subset, for some queries. */
 class WindowScan {
   readonly #view: StoreView;
   readonly #job: WindowJob;
   readonly #batch: Batch;
   readonly #rates: Float64Array;
+  /** Per query what comparisons fall short of squared differences, if it is far. */
+  readonly #bases: (Float64Array | undefined)[] = [];
   readonly #images: number;
   readonly #shards: number;
   readonly #axes = new Map<AxisShift[], number>();
@@ -118,7 +136,7 @@ class WindowScan {
       : width;
     const imageBytes = channels * (height * pitch + MARGIN) * 4;
     this.#block = 2 * Math.max(1, Math.floor(BLOCK_BYTES / imageBytes / 2));
-    this.#queryBytes = channels * (pixels + MARGIN) * 4;
+    this.#queryBytes = 2 * channels * (pixels + MARGIN) * 4;
     this.#scratchBytes = roundUp(
       (pixels + MARGIN) * 8 + (1 + channels) * (pixels + MARGIN) * 4 +
         (width + (height + 2) * (3 * width + SPARE)) * 16 + this.#block * imageBytes,
@@ -228,7 +246,18 @@ class WindowScan {
     const horizontal = windowReach(width, patches[row], translations);
     const at = this.#at.queries + k * this.#queryBytes;
     const competitors = this.#images * rows.length * columns.length;
-    new Float64Array(memory.buffer, this.#at.parameters + k * PARAMETERS, 11).set([
+    const from = row * pixels * channels;
+    const box = windowBox(this.#view.box, this.#job);
+    const stored = Float64Array.from(
+      values.subarray(from, from + pixels * channels),
+      (v) => (v - offset) / scale,
+    );
+    const sigma = this.#job.sigmas[row] / scale;
+    const far = isFarInAWindow(this.#job, row, stored, box, sigma);
+    const { points, slopes, bases } = comparisonOf(stored, box, far ? undefined : () => false);
+    this.#bases[k] = far ? windowBases(this.#job, row, bases) : undefined;
+    if (!(squareFrom(stored, box.centre) < MOST_SQUARE)) throw tooFar(row);
+    new Float64Array(memory.buffer, this.#at.parameters + k * PARAMETERS, 12).set([
       this.#rates[k],
       LOG_LEFT_OUT + Math.log(competitors),
       vertical.before,
@@ -240,11 +269,13 @@ class WindowScan {
       this.#axes.get(columns)!,
       columns.length,
       at,
+      far ? 1 : 0,
     ]);
     const planes = new Float32Array(memory.buffer, at, this.#queryBytes / 4).fill(0);
-    for (let p = 0, from = row * pixels * channels; p < pixels; p++) {
-      for (let c = 0; c < channels; c++, from++) {
-        planes[c * (pixels + MARGIN) + p] = (values[from] - offset) / scale;
+    for (let p = 0, i = 0; p < pixels; p++) {
+      for (let c = 0; c < channels; c++, i++) {
+        planes[c * (pixels + MARGIN) + p] = points[i];
+        planes[(channels + c) * (pixels + MARGIN) + p] = slopes[i];
       }
     }
   }
@@ -296,7 +327,8 @@ class WindowScan {
       return new Float64Array(memory.buffer, at, pixels * (2 + channels));
     });
     const sums = new Float64Array(channels);
-    let to = row * region.height * region.width;
+    const first = row * region.height * region.width, bases = this.#bases[k];
+    let to = first;
     for (let y = region.top; y < region.top + region.height; y++) {
       for (let x = region.left; x < region.left + region.width; x++, to++) {
         const p = y * width + x;
@@ -310,11 +342,10 @@ class WindowScan {
           for (let c = 0; c < channels; c++) sums[c] += factor * state[(2 + c) * pixels + p];
         }
         if (!(z > 0)) {
-          throw new RangeError(
-            `Cannot ${WINDOW_ACTION}: query ${row} is too far from the data for float32, wanted squared distances below 3e38`,
-          );
+          throw tooFar(row);
         }
-        out.logNormaliser[to] = Math.log(z) - least;
+        const base = (bases?.[to - first] ?? 0) * this.#rates[k];
+        out.logNormaliser[to] = Math.log(z) - least - base;
         for (let c = 0; c < channels; c++) {
           out.mean[to * channels + c] = sums[c] / z * scale + offset;
         }
