@@ -137,12 +137,13 @@ export interface DataStore {
   ): Promise<WindowPosterior<Float32Array>>;
   /**
    * Replaces all rows, where a device can do that faster than by a new store: for data that are
-   * streamed. Not while another call is under way.
+   * streamed.
    *
    * @param data As many numbers of the same kind and range as before. They are copied.
    * @throws {TypeError} If their number or kind is another.
    * @throws {RangeError} If a number is not finite.
-   * @throws {DeviceError} If the device was lost or the data disposed.
+   * @throws {DeviceError} If the device was lost, the data disposed, or a call is under way: some take several
+   * turns, and must find the same rows in all of them.
    */
   refill?(data: Uint8Array | Float32Array): Promise<void>;
   /** Releases the data. */

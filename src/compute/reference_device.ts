@@ -5,6 +5,7 @@
  */
 import * as tf from "@tensorflow/tfjs-core";
 import { DeviceError } from "../errors.ts";
+import { Calls } from "./_calls.ts";
 import { useCpuBackend } from "./cpu_backend.ts";
 import type { DataStore, Device } from "./device.ts";
 import { MASKED_ACTION, referenceMasked } from "./masked_posterior.ts";
@@ -58,11 +59,13 @@ function store(points: PointSet, isOpen: () => boolean): DataStore {
     dimension,
     ...(range && { range }),
   };
+  const calls = new Calls();
   return {
     count,
     dimension,
     rounding: float64Rounding(count, dimension),
     async posterior(x, sigma, options) {
+      using _call = calls.begin();
       checkEvaluateOptions(POSTERIOR_ACTION, options);
       checkQueryShape(x.shape, dimension);
       const values = await x.data<"float32">();
@@ -79,6 +82,7 @@ function store(points: PointSet, isOpen: () => boolean): DataStore {
       };
     },
     async nearest(x, k, options) {
+      using _call = calls.begin();
       checkEvaluateOptions("find the nearest rows", options);
       checkQueryShape(x.shape, dimension, "find the nearest rows");
       const values = await x.data<"float32">();
@@ -90,6 +94,7 @@ function store(points: PointSet, isOpen: () => boolean): DataStore {
       return referenceNeighbours(data, values, k);
     },
     async posteriorOn(x, sigma, subsets, options) {
+      using _call = calls.begin();
       return await subsetPosterior(this, x, sigma, subsets, {
         distances: (lists) => this.distancesTo(x, lists, options),
         means: (weighted) => {
@@ -101,6 +106,7 @@ function store(points: PointSet, isOpen: () => boolean): DataStore {
       }, options);
     },
     async distancesTo(x, lists, options) {
+      using _call = calls.begin();
       checkEvaluateOptions(MEASURE_ACTION, options);
       checkRows(lists, checkQueryShape(x.shape, dimension, MEASURE_ACTION), count);
       const values = await x.data<"float32">();
@@ -120,6 +126,7 @@ function store(points: PointSet, isOpen: () => boolean): DataStore {
         return Float32Array.from(referenceMasked(data, queries, sigma, mask, options));
       }),
     async windowed(queries, sigma, options) {
+      using _call = calls.begin();
       if (!data || !isOpen()) {
         throw new DeviceError(`Cannot ${WINDOW_ACTION}: the data were disposed`);
       }
@@ -129,6 +136,7 @@ function store(points: PointSet, isOpen: () => boolean): DataStore {
     refill: (rows) =>
       Promise.resolve().then(() => {
         checkRefill(rows, { count, dimension, bytes });
+        calls.checkNone();
         if (!data || !isOpen()) {
           throw new DeviceError("Cannot replace the data: they were disposed");
         }

@@ -207,6 +207,39 @@ testOnDevices(
 
 testOnDevices(
   devices,
+  "refill() is refused while a call is under way, whatever the call",
+  (device) =>
+    withoutLeaks(async () => {
+      const points = {
+        data: new Float32Array(500 * 4).map((_, i) => Math.sin(i * i)),
+        dimension: 4,
+      };
+      const store = await device.store(points);
+      const rows = [Uint32Array.of(1, 2), Uint32Array.of(3)];
+      const x = tensorSpace.from(noisy(points, 0.5).slice(0, 8), [2, 4]);
+      const calls: Record<string, () => Promise<unknown>> = {
+        posterior: async () => tensorSpace.dispose((await store.posterior(x, 1)).mean),
+        nearest: () => store.nearest(x, 5),
+        posteriorOn: async () => {
+          const subsets = rows.map((rows) => ({ rows }));
+          tensorSpace.dispose((await store.posteriorOn(x, 1, subsets)).mean);
+        },
+        distancesTo: () => store.distancesTo(x, rows),
+      };
+      for (const [name, call] of Object.entries(store.refill ? calls : {})) {
+        const running = call();
+        const message = /calls are under way, wanted none/;
+        await assert.rejects(store.refill!(points.data), { name: "DeviceError", message }, name);
+        await running;
+        await store.refill!(points.data);
+      }
+      x.dispose();
+      store.dispose();
+    }),
+);
+
+testOnDevices(
+  devices,
   "refill() replaces the rows of a store, where there is one",
   (device) =>
     withoutLeaks(async () => {

@@ -41,6 +41,7 @@ import type { WindowOptions, WindowPosterior } from "../windowed.ts";
 import { allocate, grow, roundUp } from "./memory.ts";
 import { mergeShards } from "./merge.ts";
 import type { Partials } from "./merge.ts";
+import { Calls } from "../_calls.ts";
 import type { Argument, ThreadPool } from "./pool.ts";
 import { rangesOf } from "./ranges.ts";
 import { measureRows, weightedMeans } from "./subset.ts";
@@ -137,6 +138,7 @@ export class WasmStore implements DataStore {
   readonly dimension: number;
   readonly rounding: StoreRounding;
   readonly #pool: ThreadPool;
+  readonly #calls = new Calls();
   readonly #bytes: boolean;
   readonly #stride: number;
   readonly #rowBytes: number;
@@ -249,6 +251,7 @@ export class WasmStore implements DataStore {
     sigma: Sigma,
     options: EvaluateOptions = {},
   ): Promise<Posterior<AnyTensor>> {
+    using _call = this.#calls.begin();
     checkEvaluateOptions(POSTERIOR_ACTION, options);
     const rows = checkQueryShape(x.shape, this.dimension);
     const sigmas = sigmaPerRow(sigma, rows, POSTERIOR_ACTION);
@@ -276,6 +279,7 @@ export class WasmStore implements DataStore {
   };
 
   async #tiltedMean(x: AnyTensor, sigma: Sigma, options: TiltOptions): Promise<AnyTensor> {
+    using _call = this.#calls.begin();
     const rows = checkQueryShape(x.shape, this.dimension);
     const tilt = { ...tiltedRows(sigma, rows, options), tilts: options.tilts };
     const values = await x.data<"float32">();
@@ -302,6 +306,7 @@ export class WasmStore implements DataStore {
   }
 
   async nearest(x: AnyTensor, k: number, options: EvaluateOptions = {}): Promise<Neighbours> {
+    using _call = this.#calls.begin();
     checkEvaluateOptions(FIND, options);
     const rows = checkQueryShape(x.shape, this.dimension, FIND);
     const values = await x.data<"float32">();
@@ -328,6 +333,7 @@ export class WasmStore implements DataStore {
     subsets: readonly Subset[],
     options: EvaluateOptions = {},
   ): Promise<Posterior<AnyTensor>> {
+    using _call = this.#calls.begin();
     return await subsetPosterior(this, x, sigma, subsets, {
       distances: (lists) => this.distancesTo(x, lists, options),
       means: async (weighted) => {
@@ -345,6 +351,7 @@ export class WasmStore implements DataStore {
     lists: readonly Uint32Array[],
     options: EvaluateOptions = {},
   ): Promise<Distances> {
+    using _call = this.#calls.begin();
     checkEvaluateOptions(MEASURE_ACTION, options);
     checkRows(lists, checkQueryShape(x.shape, this.dimension, MEASURE_ACTION), this.count);
     const values = await x.data<"float32">();
@@ -361,6 +368,7 @@ export class WasmStore implements DataStore {
     mask: Mask,
     options: MaskedOptions = {},
   ): Promise<Float32Array> {
+    using _call = this.#calls.begin();
     checkMasked(this, queries, sigma, mask, options);
     return await this.exclusively(
       MASKED_ACTION,
@@ -373,6 +381,7 @@ export class WasmStore implements DataStore {
     sigma: Sigma,
     options: WindowOptions,
   ): Promise<WindowPosterior<Float32Array>> {
+    using _call = this.#calls.begin();
     const job = windowJob(this, queries, sigma, options);
     return await this.exclusively(
       WINDOW_ACTION,
@@ -382,6 +391,7 @@ export class WasmStore implements DataStore {
 
   async refill(data: Uint8Array | Float32Array): Promise<void> {
     checkRefill(data, { count: this.count, dimension: this.dimension, bytes: this.#bytes });
+    this.#calls.checkNone();
     await this.#inTurn(async () => {
       if (!this.#memory) throw new DeviceError("Cannot replace the data: they were disposed");
       this.#generation++;
