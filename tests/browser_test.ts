@@ -133,7 +133,7 @@ async function walk(
     points: trajectory!.map(({ sigma, x, denoised }) => ({
       sigma,
       x: Array.from(x),
-      denoised: denoised && Array.from(denoised),
+      denoised: Array.from(denoised),
     })),
   };
 }
@@ -145,7 +145,7 @@ function assertWalk({ points }: Awaited<ReturnType<typeof walk>>): void {
   // One rounding, and one for how engines differ in logarithms and cosines.
   assertClose(points[0].x, start, 2 * EPS32 * Math.max(...start.map(Math.abs)), "start");
   for (let k = 1; k < points.length; k++) {
-    const { sigma, x } = points[k - 1], after = points[k], denoised = after.denoised!;
+    const { sigma, x, denoised } = points[k - 1], after = points[k];
     const rho = after.sigma / sigma;
     // Two products, each of a rounded coefficient, and a sum.
     const most = Math.max(...x.map((v, i) => rho * Math.abs(v) + Math.abs(denoised[i])));
