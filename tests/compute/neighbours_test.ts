@@ -106,6 +106,125 @@ Deno.test("exactNeighbours() measures what the error of a scan leaves in doubt, 
   assert.ok(measured > k && measured <= k + 4 * error + 2, `${measured} measured`);
 });
 
+Deno.test("exactNeighbours() finds a row that a scan misjudges by all it may, before rows misjudged the other way", async () => {
+  // By the scan, the nearest row comes after all others of `scanned`, whose last is next to twice the error away.
+  const error = 1, share = 0.999;
+  const answer = async (scanned: number[]) => {
+    const found = [...scanned, 10 + share * error, 99, 100], last = scanned.length;
+    const exact = found.map((d, i) =>
+      i < last ? d + share * error : i === last ? d - share * error : d
+    );
+    const { indices } = await exactNeighbours(
+      {
+        count: found.length,
+        scan: (_first, _batch, size) => {
+          const order = [...found.keys()].sort((a, b) => found[a] - found[b]).slice(0, size);
+          return Promise.resolve([{ indices: order, squares: order.map((i) => found[i]), error }]);
+        },
+        measure: (_first, candidates) =>
+          Promise.resolve(candidates.map(({ indices }) => indices.map((i) => exact[i]))),
+      },
+      1,
+      1,
+      1,
+    );
+    assert.equal(exact.indexOf(Math.min(...exact)), last);
+    assert.equal(indices[0], last);
+  };
+  const first = 10.001 - share * error, far = first + 1.99 * error;
+  // One row among the candidates of the first scan, and one just beyond them.
+  await answer([first]);
+  await answer([...Array.from({ length: 16 }, (_, i) => first + i / 1000), far]);
+});
+
+testOnDevices(
+  devices,
+  "nearest() finds a row whose float32 distance is as wrong as it can be",
+  async (device) => {
+    // Sums of 64 squares per lane, the first about 1 and the others about half a unit in its last place: those
+    // a little above are rounded up to a whole one each, those a little below to none.
+    const dimension = 256, half = 2 ** -12;
+    const row = (first: number, factor: number) =>
+      Array.from({ length: dimension }, (_, c) => c < 4 ? first : half * factor);
+    const up = row(1, 1 + 2 ** -10);
+    const down = (units: number) => row(1 + units * 2 ** -23, 1 - 2 ** -10);
+    const far = row(3, 1);
+    const rows = [...new Array(16).fill(down(1)), down(30), up, ...new Array(60).fill(far)];
+    const points = { data: Float32Array.from(rows.flat()), dimension };
+    // Alone and as four, which takes another loop.
+    for (const batch of [1, 4]) {
+      const queries = new Float32Array(batch * dimension);
+      const { indices } = await search(device, points, queries, 1);
+      assert.equal(referenceNeighbours(points, queries, 1).indices[0], 17);
+      assert.deepEqual([...indices], new Array(batch).fill(17));
+    }
+  },
+);
+
+/** The float32 numbers from `from` on, and how far each is above the nearest multiple of `unit`, in units. */
+function* residuals(from: number, unit: number): Generator<[value: number, residual: number]> {
+  const bits = new Uint32Array(1), value = new Float32Array(bits.buffer);
+  for (value[0] = from;; bits[0]++) yield [value[0], value[0] / unit - Math.round(value[0] / unit)];
+}
+
+/** The first of these numbers whose residual is as wanted. */
+function withResidual(from: number, unit: number, wanted: (residual: number) => boolean): number {
+  for (const [value, residual] of residuals(from, unit)) if (wanted(residual)) return value;
+  throw new RangeError("no such number");
+}
+
+testOnDevices(
+  devices,
+  "nearest() finds a row that the digits of a query misjudge by nearly all they may",
+  async (device) => {
+    const dimension = 257, level = 100;
+    const set = (rows: number[][]) => ({
+      data: Uint8Array.from(rows.flat(), (v) => v + 128),
+      dimension,
+      range: [-128, 127] as const,
+    });
+    const constant = (v: number) => [0, ...new Array(dimension - 1).fill(v)];
+    const nearestOf = async (points: PointSet, query: Float32Array) => {
+      const { indices } = await search(device, points, query, 1);
+      assert.deepEqual(indices, referenceNeighbours(points, query, 1).indices);
+      return indices[0];
+    };
+    // The largest number makes the unit of the first digit 1. What the digits leave of the others is half a
+    // unit each, of the same sign, while the numbers themselves all but cancel.
+    const query = new Float32Array(dimension);
+    query[0] = 32767;
+    for (let c = 1; c < dimension; c++) query[c] = c % 2 ? 0.49 : -0.51;
+    query[dimension - 1] = 0.49 + 0.02 * (dimension - 1) / 2 + 0.1;
+    // A crowd of rows at one side, nearly as near, fills the list before the one at the other.
+    const crowd = Array.from({ length: 17 }, (_, i) => constant(-level).with(1, -level - i));
+    const filled = set([
+      ...crowd,
+      constant(level),
+      ...new Array(60).fill(constant(0).with(0, -100)),
+    ]);
+    assert.equal(await nearestOf(filled, query), 17);
+
+    // The same of the second digit, with a unit so small that float32 numbers fill it.
+    query[0] = 1000;
+    const unit = 1000 / 32767 / 65534;
+    let sum = 0;
+    for (let c = 1; c < dimension - 1; c += 2) {
+      const up = withResidual(0.032 + c / 1e5, unit, (r) => r > 0.47 && r < 0.49);
+      const down = withResidual(up, unit, (r) => r > -0.49 && r < -0.47);
+      query[c] = up;
+      query[c + 1] = -down;
+      sum += up - down;
+    }
+    // What is left over goes into the last number, which keeps its residual.
+    query[dimension - 1] = withResidual(
+      query[dimension - 1] - sum + unit,
+      unit,
+      (r) => r > 0.4 && r < 0.49,
+    );
+    assert.equal(await nearestOf(set([constant(-level), constant(level)]), query), 1);
+  },
+);
+
 testOnDevices(devices, "nearest() breaks ties by the order of the rows", async (device) => {
   for (
     const data of [Uint8Array.of(9, 7, 7, 7, 200, 7, 9), Float32Array.of(9, 7, 7, 7, 200, 7, 9)]
