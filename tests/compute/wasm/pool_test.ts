@@ -3,13 +3,17 @@ import { moons, openDevice, optimal, tensorSpace } from "@closedform/diffusion";
 import type { Device, OptimalDenoiser } from "@closedform/diffusion";
 import assert from "node:assert/strict";
 import { Worker } from "node:worker_threads";
+import { RELAXED, STRICT } from "../../../src/compute/wasm/modules/posterior.ts";
+import { ThreadPool } from "../../../src/compute/wasm/pool.ts";
 
-/** Every thread that is sent something while `body` runs. */
-async function threadsOf(body: () => Promise<void>): Promise<Set<Worker>> {
-  const seen = new Set<Worker>();
+/** Tells of every message to a thread while `body` runs, before it is sent. */
+async function hearing(
+  hear: (worker: Worker, message: object) => void,
+  body: () => Promise<void>,
+): Promise<void> {
   const { postMessage } = Worker.prototype;
   Worker.prototype.postMessage = function (this: Worker, ...args) {
-    seen.add(this);
+    hear(this, args[0]);
     return postMessage.apply(this, args);
   };
   try {
@@ -17,6 +21,12 @@ async function threadsOf(body: () => Promise<void>): Promise<Set<Worker>> {
   } finally {
     Worker.prototype.postMessage = postMessage;
   }
+}
+
+/** Every thread that is sent something while `body` runs. */
+async function threadsOf(body: () => Promise<void>): Promise<Set<Worker>> {
+  const seen = new Set<Worker>();
+  await hearing((worker) => seen.add(worker), body);
   return seen;
 }
 
@@ -65,4 +75,53 @@ Deno.test("a device that is disposed in the middle of its work leaves that of ot
   two.dispose();
   await refused;
   assert.deepEqual(await waiting, wanted);
+});
+
+Deno.test("a task that is stopped when it has begun is never answered, and the next one is", async () => {
+  using device = await openDevice("wasm");
+  const store = await device.store(moons(3000));
+  const x = tensorSpace.from([0.5, 0.2], [1, 2]);
+  const controller = new AbortController(), reason = new TypeError("enough");
+  const before = await store.posterior(x, 0.7);
+  await hearing(
+    (_, message) => "kernel" in message && controller.abort(reason),
+    // From here on nothing but the pool looks at the signal.
+    () => assert.rejects(store.posterior(x, 0.7, controller), (error) => error === reason),
+  );
+  const after = await store.posterior(x, 0.7);
+  assert.deepEqual(after.facts, before.facts);
+  tensorSpace.dispose(x, before.mean, after.mean);
+  store.dispose();
+});
+
+Deno.test("a pool whose thread failed does no other task, and the next pool has other threads", async () => {
+  const memory = new WebAssembly.Memory({ initial: 2, maximum: 65536, shared: true });
+  const task = (kernel: string) => ({
+    module: "posterior",
+    kernel,
+    memory,
+    rows: 3,
+    shards: 3,
+    arguments: [],
+    control: 65536,
+  });
+  // Another number of threads than devices have: they share no group with it.
+  const open = async () => {
+    const pool = new ThreadPool(navigator.hardwareConcurrency + 1, false);
+    await pool.load("posterior", { RELAXED, STRICT });
+    return pool;
+  };
+  const pool = await open();
+  await pool.run(task("heapBase"));
+  const failing = pool.run(task("noSuchKernel")), waiting = pool.run(task("heapBase"));
+  const failure = { name: "DeviceError", message: /^Cannot compute on the CPU: a thread failed: / };
+  await assert.rejects(failing, failure);
+  await assert.rejects(waiting, failure);
+  await assert.rejects(pool.run(task("heapBase")), failure);
+  const next = await open();
+  await next.run(task("heapBase"));
+  pool.dispose();
+  await next.run(task("heapBase"));
+  next.dispose();
+  await assert.rejects(next.run(task("heapBase")), /the device was disposed/);
 });
