@@ -1,5 +1,135 @@
 import * as m from "@closedform/diffusion";
+import { openDevice, tensorSpace } from "@closedform/diffusion";
 import assert from "node:assert/strict";
+import { exactProxy } from "../../src/retrieval/proxy.ts";
+import type { SubsetSchedule } from "../../src/retrieval/schedule.ts";
+import { ScheduledSearch } from "../../src/retrieval/scheduled_search.ts";
+import type { ScheduledSearchOptions, Selection } from "../../src/retrieval/scheduled_search.ts";
+import { assertMean } from "../_helpers/statistics.ts";
+import { assertClose } from "../_helpers/tolerance.ts";
+
+// Numbers in order of their distance to the query at 0, so that the places of the nearest are the first.
+const COUNT = 120;
+const points = { data: Float32Array.from({ length: COUNT }, (_, i) => i / 10), dimension: 1 };
+const SIZES: SubsetSchedule = { name: "described", sizes: () => ({ k: 21, m: 60 }) };
+const HEAD = [...Array(11).keys()];
+
+interface Question {
+  readonly sigma: number;
+  readonly sample: number;
+}
+
+/** What is found for some samples at some levels, in one batch. */
+async function found(
+  questions: readonly Question[],
+  options: ScheduledSearchOptions,
+  schedule = SIZES,
+): Promise<Selection[]> {
+  using device = await openDevice("reference");
+  const store = await device.store(points);
+  const search = new ScheduledSearch(store, exactProxy(store), schedule, options);
+  const x = tensorSpace.from(new Float32Array(questions.length), [questions.length, 1]);
+  try {
+    return await search.find({
+      x,
+      sigmas: Float64Array.from(questions, ({ sigma }) => sigma),
+      samples: questions.map(({ sample }) => sample),
+    });
+  } finally {
+    x.dispose();
+    store.dispose();
+  }
+}
+
+const tailOf = ({ rows }: Selection) => [...rows].slice(HEAD.length);
+const massOf = (row: number, sigma: number) => Math.exp(-((row / 10) ** 2) / (2 * sigma ** 2));
+const total = (sigma: number) =>
+  Array.from({ length: COUNT }, (_, row) => massOf(row, sigma)).reduce((a, b) => a + b);
+
+Deno.test("ScheduledSearch keeps a sampled tail from a share of 1e-4 of the mass on, and tells the share", async () => {
+  // Levels at which the tail is from nothing to most of the mass.
+  const questions = Array.from({ length: 4000 }, (_, sample) => ({
+    sample,
+    sigma: 0.2 * 20 ** (sample / 4000),
+  }));
+  const shares = { below: 0, just: 0, few: 0, many: 0 };
+  (await found(questions, { tail: true })).forEach((selection, q) => {
+    const { sigma } = questions[q];
+    const share = selection.estimate!;
+    if (share < 1e-4) {
+      // Half a subset is not spent on nothing.
+      assert.equal(selection.logWeights, undefined);
+      assert.deepEqual([...selection.rows], [...Array(21).keys()]);
+      shares.below++;
+      return;
+    }
+    shares[share < 2e-4 ? "just" : share < 0.1 ? "few" : "many"]++;
+    assert.deepEqual([...selection.rows].slice(0, 11), HEAD);
+    const weight = (COUNT - 11) / 10, tail = tailOf(selection);
+    assert.equal(new Set(tail).size, 10);
+    assert.ok(tail.every((row) => row > 10 && row < COUNT));
+    assertClose(
+      selection.logWeights!,
+      [...HEAD.map(() => 0), ...tail.map(() => Math.log(weight))],
+      0,
+      "weights",
+    );
+    const inside = HEAD.reduce((sum, row) => sum + massOf(row, sigma), 0);
+    const outside = tail.reduce((sum, row) => sum + weight * massOf(row, sigma), 0);
+    // Rows are float32, and their masses at most a few hundred nats from 1.
+    assertClose([share], [outside / (inside + outside)], 1e-5, "share");
+    assert.ok(Number.isNaN(selection.discarded) && Number.isNaN(selection.gap));
+  });
+  assert.ok(shares.below > 500 && shares.just > 10 && shares.few > 500 && shares.many > 500);
+});
+
+Deno.test("ScheduledSearch estimates the mass of all items without bias", async () => {
+  const sigma = 2;
+  const questions = Array.from({ length: 3000 }, (_, sample) => ({ sample, sigma }));
+  const masses = (await found(questions, { tail: true })).map(({ logits }) =>
+    logits.reduce((sum, logit) => sum + Math.exp(logit), 0) / total(sigma)
+  );
+  assertMean("mass", masses, 1, 4);
+  // A third of it is estimated, so that a wrong weight would be seen.
+  assert.ok(HEAD.reduce((sum, row) => sum + massOf(row, sigma), 0) / total(sigma) < 0.7);
+});
+
+Deno.test("ScheduledSearch draws anew for each seed, sample and noise level, whatever the batch", async () => {
+  const questions = [[0, 5], [1, 5], [0, 5.001], [0, 3]].map(([sample, sigma]) => ({
+    sample,
+    sigma,
+  }));
+  const drawn = async (
+    questions: readonly Question[],
+    options: ScheduledSearchOptions,
+    schedule?: SubsetSchedule,
+  ) => (await found(questions, options, schedule)).map((selection) => [...selection.rows].join());
+  const pool: SubsetSchedule = { name: "random", sizes: () => ({ k: 10, m: 10, pool: 10 }) };
+  for (const schedule of [SIZES, pool]) {
+    const options = { tail: schedule === SIZES };
+    const together = await drawn(questions, options, schedule);
+    assert.equal(new Set(together).size, 4);
+    for (const [q, question] of questions.entries()) {
+      assert.deepEqual(await drawn([question], options, schedule), [together[q]]);
+    }
+    const other = await drawn(questions, { ...options, seed: 1 }, schedule);
+    assert.equal(new Set([...together, ...other]).size, 8);
+  }
+});
+
+Deno.test("ScheduledSearch without a tail bounds what it leaves out, and of all items nothing", async () => {
+  const [some] = await found([{ sample: 0, sigma: 1 }], {});
+  assert.deepEqual([...some.rows], [...Array(21).keys()]);
+  const left = 1 - [...some.rows].reduce((sum, row) => sum + massOf(row, 1), 0) / total(1);
+  assert.ok(some.discarded >= left * (1 - 1e-6) && some.discarded < 1.001 * left);
+  assertClose([some.gap], [2.1 ** 2 / 2], 1e-6, "gap");
+  const all: SubsetSchedule = { name: "described", sizes: () => ({ k: COUNT, m: COUNT }) };
+  for (const tail of [false, true]) {
+    const [whole] = await found([{ sample: 0, sigma: 1 }], { tail }, all);
+    assert.deepEqual([whole.rows.length, whole.discarded], [COUNT, 0]);
+    assert.equal(whole.gap, Infinity);
+  }
+});
 
 Deno.test("a scheduled subset that misses what is nearest by more nats than numbers hold bounds its share by 1", async () => {
   using device = await m.openDevice("wasm");
