@@ -89,6 +89,9 @@ Deno.test("sample --from refuses other data of a streamed run, wherever the chan
       assert.match(lines[0], /^Cannot repeat .*run\.json: .*300 items of 2 floats, are other data/);
     }
     await cliRun(out, ...from, "--data", `npy:${file}`);
+    // Other data are not streamed because the first ones were.
+    const { record } = await cliRun(out, ...from, "--data", "moons:70");
+    assert.deepEqual([record.data.count, record.arguments.stream], [70, undefined]);
   }));
 
 Deno.test("sample --stream whose data are rewritten in place in mid-run fails in one line, and writes nothing", () =>

@@ -93,6 +93,21 @@ Deno.test("classSubset() finds classes by number, name and number as text", () =
   assert.deepEqual(bytes.subset(bytes.classItems("b")).data, bytes.classSubset("b").data);
 });
 
+Deno.test("classSubset() takes a text for the class of this name, and for its number if there is none", () => {
+  const digits = new Dataset({
+    data: Uint8Array.of(10, 11, 12, 13),
+    shape: [1],
+    labels: Uint32Array.of(0, 1, 2, 0),
+    classNames: ["7", "0", "x"],
+    name: "digits",
+  });
+  const items = (which: number | string) => [...digits.classItems(which)];
+  assert.deepEqual([items("7"), items("0"), items("x")], [[0, 3], [1], [2]]);
+  assert.deepEqual([items(0), items(1), items("1"), items("2")], [[0, 3], [1], [1], [2]]);
+  assert.throws(() => digits.classItems(7), RangeError);
+  assert.equal(digits.classSubset("0").name, "digits, class 0");
+});
+
 Deno.test("summary() says what there is", () => {
   assert.equal(bytes.summary(), "three: 3 items of 2 bytes in 3 classes");
   assert.equal(floats.take(1).summary(), "two: 1 item of 2×1 floats");

@@ -476,6 +476,13 @@ Deno.test("readImages() refuses JPEG files that are damaged or absurd, before de
     await refuse(patched({ [frame + 1]: 0xC3 }), /the JPEG frame c3/);
     await refuse(patched({ [frame + 6]: 64 }), /does not decode/);
     await refuse(Uint8Array.of(0xFF, 0xD8, 0xFF, 0xD9), /without an image/);
+    // All of it but the scan, and all of it but the frame.
+    await refuse(Uint8Array.of(...good.subarray(0, scan), 0xFF, 0xD9), /without an image/);
+    const length = good[frame + 2] * 256 + good[frame + 3] + 2;
+    await refuse(
+      Uint8Array.of(...good.subarray(0, frame), ...good.subarray(frame + length)),
+      /without an image/,
+    );
   });
 });
 
