@@ -212,6 +212,25 @@ testOnDevices(
 
 testOnDevices(
   devices,
+  "posteriorOn() names the lowest of rows that are equally near, in whatever order they are listed",
+  async (device) => {
+    const points = { data: Float32Array.of(3, 1, 1, 5, 1, -1), dimension: 1 };
+    const x = tensorSpace.from([0.5], [1, 1]);
+    for (const store of await storesOf(device, points)) {
+      for (const rows of [[4, 2, 1, 0], [1, 4, 2], [2, 4, 1], [3, 4, 0, 2]]) {
+        const subset = { rows: Uint32Array.from(rows) };
+        const { mean, facts } = await store.posteriorOn(x, 0.4, [subset]);
+        assert.deepEqual([facts.topIndex[0], facts.logitGap[0]], [rows.includes(1) ? 1 : 2, 0]);
+        mean.dispose();
+      }
+      store.dispose();
+    }
+    x.dispose();
+  },
+);
+
+testOnDevices(
+  devices,
   "posteriorOn() takes distances that are known as they are",
   async (device) => {
     const points = moons(90);

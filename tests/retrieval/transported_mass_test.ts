@@ -163,6 +163,23 @@ Deno.test("transportMass() stays where the query stays, and knows nothing of no 
   assert.equal(near.logMass, -3);
 });
 
+Deno.test("transportMass() covers a query that stays while its noise level rises or falls", () => {
+  const stream = new RandomStream({ seed: 42, purpose: "theory" });
+  for (let n = 0; n < 300; n++) {
+    const { count, logits, move: { sigma } } = draw(stream);
+    const nextSigma = sigma * (1 + (n % 2 ? 3 : -0.9) * stream.uniform());
+    const next = logits.map((l) => l * (sigma / nextSigma) ** 2);
+    const logMass = logSumExp(logits), largest = Math.max(...logits);
+    const move = { sigma, nextSigma, distance: 0 };
+    const slack = rounding({ count, logMass }, Math.max(...next), move);
+    for (const unseen of [{ count, logMass, largest }, { count, logMass }]) {
+      const bounds = transportMass(unseen, move);
+      assert.ok(logSumExp(next) <= bounds.logMass + slack, `${sigma} to ${nextSigma}`);
+      assert.ok(Math.max(...next) <= bounds.largest + slack, `${sigma} to ${nextSigma}`);
+    }
+  }
+});
+
 Deno.test("transportMass() refuses what is no mass and no move", () => {
   const unseen = { count: 3, logMass: -1 }, move = { sigma: 1, nextSigma: 1, distance: 1 };
   for (const wrong of [{ count: -1 }, { count: NaN }, { logMass: NaN }, { logMass: Infinity }]) {

@@ -177,8 +177,11 @@ Deno.test("samplers on tensors agree with those on arrays, and leave no tensor b
   for (const name of SAMPLER_NAMES) {
     await withoutLeaks(async () => {
       let values: Float32Array | Float64Array | undefined;
-      for await (const { x, sigma } of make(name).run(denoiser, start, sigmas)) {
-        if (sigma === 0.2) values = await tensorSpace.values(x);
+      for await (const { x, denoised, sigma } of make(name).run(denoiser, start, sigmas)) {
+        values = await tensorSpace.values(x);
+        // Until the next step both are there to be read.
+        const output = await tensorSpace.values(denoised);
+        assert.ok(output.every(Number.isFinite), `${name} at ${sigma}`);
       }
       const exact = await endOf(
         make(name),
