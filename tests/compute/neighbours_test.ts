@@ -195,14 +195,14 @@ testOnDevices(
     query[0] = 32767;
     for (let c = 1; c < dimension; c++) query[c] = c % 2 ? 0.49 : -0.51;
     query[dimension - 1] = 0.49 + 0.02 * (dimension - 1) / 2 + 0.1;
-    // A crowd of rows at one side, nearly as near, fills the list before the one at the other.
-    const crowd = Array.from({ length: 17 }, (_, i) => constant(-level).with(1, -level - i));
+    // A crowd of rows at one side, nearly as near, fills the list of 17 before the one at the other.
+    const crowd = Array.from({ length: 18 }, (_, i) => constant(-level).with(1, -level - i));
     const filled = set([
       ...crowd,
       constant(level),
       ...new Array(60).fill(constant(0).with(0, -100)),
     ]);
-    assert.equal(await nearestOf(filled, query), 17);
+    assert.equal(await nearestOf(filled, query), 18);
 
     // The same of the second digit, with a unit so small that float32 numbers fill it.
     query[0] = 1000;
