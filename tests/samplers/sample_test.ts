@@ -1,4 +1,4 @@
-import type { Device, Progress } from "@closedform/diffusion";
+import type { Device, Progress, Sampler } from "@closedform/diffusion";
 import {
   collocation,
   Dataset,
@@ -197,6 +197,93 @@ Deno.test("sample() of a sampler that adapts its steps gives states and converge
   assert.equal(seen.at(-1)!.fraction, 1);
   assert.equal(seen.at(-1)!.total, 12);
   assert.ok(seen.every(({ fraction }, i) => i === 0 || fraction >= seen[i - 1].fraction));
+});
+
+/** Takes `1 + sample` steps to the end of the grid, by states that are the number of the step. */
+const uneven: Sampler = {
+  name: "uneven",
+  order: 1,
+  references: [],
+  async *run(denoiser, start, sigmas, options) {
+    const { space } = denoiser, shape = [2, 2];
+    const [sample] = Array.from(options!.samples!), last = 1 + sample;
+    for (let step = 1; step <= last; step++) {
+      // The second level is evaluated by the first batch only.
+      const level = step === 2 && sample > 1 ? sigmas[2] : sigmas[Math.min(step - 1, 2)];
+      const { mean } = await denoiser.denoise(start, level, options);
+      space.dispose(mean);
+      const x = space.from([step, sample, step, sample], shape);
+      const sigma = step === last ? sigmas.at(-1)! : sigmas[0] / (1 + step / 100);
+      const of = () => Int32Array.of(step, step);
+      yield {
+        step,
+        sigma,
+        x,
+        denoised: x,
+        evaluations: step,
+        calls: step,
+        convergence: {
+          ...{ evaluations: of(), windows: of(), rejected: of(), sweeps: of() },
+          ...{ estimatedError: new Float64Array(2), converged: [true, true] },
+        },
+      };
+    }
+  },
+};
+
+Deno.test("sample() of batches that take different numbers of steps lets those that end early stay where they ended", async () => {
+  // Samples 0, 2, 4 begin the batches, and take 1, 3 and 5 steps; then in the other order.
+  for (const first of [0, 4]) {
+    const backwards: Sampler = {
+      ...uneven,
+      run: (denoiser, x, sigmas, options) => {
+        const sample = Math.abs(first - Number(Array.from(options!.samples!)[0]));
+        return uneven.run(denoiser, x, sigmas, { ...options, samples: [sample, sample] });
+      },
+    };
+    const options = { count: 6, batchSize: 2, grid: karrasGrid(5), trajectory: true };
+    const sampler = first === 0 ? uneven : backwards;
+    const { x, trajectory, steps } = await sample(optimalFloat64(set), { ...options, sampler });
+    const lasts = first === 0 ? [1, 3, 5] : [5, 3, 1];
+    assert.equal(trajectory!.length, 6);
+    assert.deepEqual(Array.from(x).filter((_, i) => i % 4 === 0), lasts);
+    for (let k = 1; k < 6; k++) {
+      const numbers = Array.from(trajectory![k].x).filter((_, i) => i % 4 === 0);
+      assert.deepEqual(numbers, lasts.map((last) => Math.min(k, last)), `frame ${k}`);
+      assert.deepEqual(trajectory![k].denoised, trajectory![k].x);
+    }
+    assert.deepEqual(trajectory!.at(-1)!.x, x);
+    assert.equal(steps.length, 5);
+  }
+});
+
+Deno.test("sample() tells facts of a level only where all samples were evaluated there", async () => {
+  const grid = karrasGrid(5);
+  // Every batch evaluates the first level, the third one on its third step, and one of them the second level.
+  const two: Sampler = {
+    ...uneven,
+    async *run(denoiser, start, sigmas, options) {
+      const [sample] = Array.from(options!.samples!);
+      const levels = sample === 0 ? [0, 1] : [0, 2];
+      for (const [i, level] of levels.entries()) {
+        const { mean } = await denoiser.denoise(start, sigmas[level], options);
+        const at = { step: i + 1, evaluations: i + 1, calls: i + 1 };
+        yield { ...at, x: mean, denoised: mean, sigma: i === 0 ? sigmas[1] : sigmas.at(-1)! };
+      }
+    },
+  };
+  const options = { count: 4, batchSize: 2, grid, sampler: two };
+  const { steps } = await sample(optimalFloat64(set), options);
+  assert.deepEqual(steps.map(({ sigma }) => sigma), grid.sigmas.slice(0, 2));
+  assert.equal(steps[0].facts!.entropy!.length, 4);
+  assert.equal(steps[1].facts, undefined);
+});
+
+Deno.test("sample() of later samples from a late start is the same as within a whole run", async () => {
+  const options = { grid: uniformTGrid(5, { start: 0.7 }), seed: 3 };
+  const { x } = await sample(optimalFloat64(set), { ...options, count: 6 });
+  const { x: later } = await sample(optimalFloat64(set), { ...options, count: 3, first: 3 });
+  assert.deepEqual(later, x.slice(6));
 });
 
 Deno.test("sample() keeps the facts of the state that each step starts from, whatever the sampler", async () => {
