@@ -72,6 +72,39 @@ Deno.test("picard() evaluates windows in one call, with levels and samples of th
   assert.equal(last.sigma, 0);
 });
 
+Deno.test("picard() tells the largest change, relative to its point, of those that it left behind unsettled", async () => {
+  const { sigmas } = logSnrGrid(4, { sigmaMax: 3, sigmaMin: 0.5 });
+  const start = flow.draw(1, sigmas[0], 7);
+  const D = async (x: Float64Array, sigma: number) => (await flow.denoiser.denoise(x, sigma)).mean;
+  const step = (x: Float64Array, d: Float64Array, from: number, to: number) =>
+    x.map((v, c) => to / from * v + (1 - to / from) * d[c]);
+  // Windows of two: both points start from the first output, and the sweep moves the second one only.
+  const [a, b, c, d, e] = sigmas;
+  const changes: number[] = [];
+  let x = start, output = await D(start, a);
+  for (const [from, over, to] of [[a, b, c], [c, d, e]]) {
+    const guess = step(x, output, from, over);
+    const known = await D(x, from), next = await D(guess, over);
+    const reached = step(x, known, from, over);
+    changes.push(distanceOf(reached, guess) / Math.hypot(...reached));
+    x = step(reached, next, over, to);
+    output = next;
+  }
+  // So high a tolerance that every sweep moves on by the whole window.
+  const sampler = picard({ parallel: 2, tolerance: 1 });
+  const steps = await stepsOf(sampler, flow.denoiser, start, sigmas);
+  assert.deepEqual(steps.map(({ convergence }) => convergence!.windows[0]), [2, 4]);
+  for (const [i, { convergence }] of steps.entries()) {
+    const expected = Math.max(...changes.slice(0, i + 1));
+    assert.ok(Math.abs(convergence!.estimatedError[0] - expected) < 1e-12, `step ${i}`);
+  }
+  assert.ok(distance(steps[1].x, x) < 1e-12);
+});
+
+function distanceOf(a: Float64Array, b: Float64Array): number {
+  return Math.hypot(...a.map((v, c) => v - b[c]));
+}
+
 Deno.test("picard() refuses windows and tolerances out of range", () => {
   for (const parallel of [0, 1.5, -1]) assert.throws(() => picard({ parallel }), RangeError);
   for (const tolerance of [-1, NaN, Infinity]) {

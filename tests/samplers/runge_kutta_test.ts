@@ -133,6 +133,73 @@ Deno.test("adaptive steps to 0 from a single positive level return the denoised 
   assert.deepEqual([step.sigma, step.evaluations, step.calls], [0, 1, 1]);
 });
 
+/** The lengths in log σ of all attempted steps of a run of one sample by dopri5, and the level each begins at. */
+async function attemptsOf(
+  denoiser: Denoiser<Float64Array>,
+  start: Float64Array,
+  sigmas: readonly number[],
+  tolerance: number,
+) {
+  const levels: number[] = [];
+  const watched: Denoiser<Float64Array> = {
+    ...denoiser,
+    denoise(x, sigma, options) {
+      levels.push(typeof sigma === "number" ? sigma : sigma[0]);
+      return denoiser.denoise(x, sigma, options);
+    },
+  };
+  const steps = await stepsOf(dopri5({ tolerance }), watched, start, sigmas);
+  // One call at the start, then six per attempt, at 1/5 of the step first and at its end last.
+  const attempts = Array.from({ length: (levels.length - 1) / 6 }, (_, j) => {
+    const [first, end] = [levels[1 + 6 * j], levels[6 + 6 * j]];
+    const length = Math.log(first / end) / (4 / 5);
+    return { sigma: end * Math.exp(length), length };
+  });
+  return { attempts, steps };
+}
+
+Deno.test("adaptive steps grow and shrink by 0.9 err^(-1/5), within 0.2 and 10, and never grow right after a rejection", async () => {
+  // States that stay where they are, so that any step is right, but for a bump within a twentieth of log σ.
+  const stays = (height: number): Denoiser<Float64Array> => ({
+    ...POINT.flow.denoiser,
+    denoise(x, sigma) {
+      const level = typeof sigma === "number" ? sigma : sigma[0];
+      const bump = height * Math.exp(-((Math.log(level) / 0.05) ** 2));
+      return Promise.resolve({ mean: x.map((v) => v + bump) });
+    },
+  });
+  const tolerance = 1e-6, seen = { grown: 0, limited: 0, held: 0, shrunk: 0 };
+  const runs = [
+    [stays(1), POINT.start, 20],
+    [MIXTURE.flow.denoiser, MIXTURE.start, 20],
+    [stays(0), POINT.start, 1e4],
+  ] as const;
+  for (const [denoiser, start, from] of runs) {
+    const { attempts, steps } = await attemptsOf(denoiser, start, [from, 0.01], tolerance);
+    let taken = 0, rejected = false;
+    for (let j = 0; j + 2 < attempts.length; j++) {
+      const { sigma, length } = attempts[j], next = attempts[j + 1];
+      if (next.sigma > sigma * (1 - 1e-9)) {
+        // Rejected: the error is above 1, so that the factor is at most 0.9.
+        assert.ok(next.length >= 0.2 * length - 1e-9 && next.length <= 0.9 * length + 1e-9);
+        rejected = true;
+        continue;
+      }
+      const before = taken > 0 ? steps[taken - 1].convergence!.estimatedError[0] : 0;
+      const error = (steps[taken++].convergence!.estimatedError[0] - before) / tolerance;
+      const factor = Math.min(10, Math.max(0.2, 0.9 * error ** (-1 / 5)));
+      const wanted = length * (rejected ? Math.min(1, factor) : factor);
+      assertClose([next.length], [wanted], 1e-6 * wanted, `attempt ${j} at ${sigma}`);
+      if (factor === 10) seen.limited++;
+      else if (factor > 1) seen.grown++;
+      else seen.shrunk++;
+      if (rejected && factor > 1) seen.held++;
+      rejected = false;
+    }
+  }
+  assert.ok(Object.values(seen).every((n) => n > 0), JSON.stringify(seen));
+});
+
 Deno.test("adaptive steps end where a denoiser is noise, and say that they did not converge", async () => {
   const noisy: Denoiser<Float64Array> = {
     ...GAUSSIAN.flow.denoiser,

@@ -53,6 +53,32 @@ Deno.test("skipLevel() is not blind to data without third cumulants, nor below t
   assert.equal(skipLevel(norms, 100), Math.sqrt(norms.variance));
 });
 
+Deno.test("skipEstimate() from a level is what the way from there adds to the displacement", () => {
+  // A cumulant of order n moves the score by (that) σ⁻ⁿ⁻¹, and the flow shrinks what it moves by σ over the level.
+  const added = (order: number, sigma: number, start: number) => {
+    let sum = 0;
+    const steps = 2000, fold = Math.log(start / sigma) / steps;
+    for (let i = 0; i < steps; i++) {
+      const level = sigma * Math.exp((i + 0.5) * fold);
+      sum += sigma * level ** -(order + 1) * level * fold;
+    }
+    return sum;
+  };
+  const norms = { ...NORMS, third: 0.7, fourth: 1.3 };
+  for (const [sigma, start] of [[1, 1.2], [0.8, 2], [3, 30]]) {
+    const { third, fourth, displacement } = skipEstimate(norms, sigma, start);
+    const wanted = [
+      norms.third / Math.SQRT2 * added(3, sigma, start),
+      norms.fourth / Math.sqrt(6) * added(4, sigma, start),
+    ];
+    // The midpoint rule is off by (order · fold)²/24 relative.
+    for (const [i, estimate] of [third, fourth].entries()) {
+      assert.ok(Math.abs(estimate / wanted[i] - 1) < 1e-5, `${estimate} against ${wanted[i]}`);
+    }
+    assert.equal(displacement, Math.max(third, fourth));
+  }
+});
+
 /** Root mean square of the distances between where the Gaussian and the law lead from around their mean. */
 async function measuredDisplacement(law: MixtureLaw, sigma: number): Promise<number> {
   const mean = meanOfMixture(law), flow = mixtureFlow(law);
