@@ -2,6 +2,7 @@ import {
   Dataset,
   fitMixture,
   gaussianFloat64,
+  gaussianLaw,
   gaussianOfMixture,
   mixture,
   mixtureFloat64,
@@ -12,10 +13,20 @@ import {
 } from "@closedform/diffusion";
 import * as tf from "@tensorflow/tfjs-core";
 import assert from "node:assert/strict";
-import { mixtureLogits } from "../../src/denoisers/mixture_law.ts";
+import { drawMixture, mixtureLaw, mixtureLogits } from "../../src/denoisers/mixture_law.ts";
 import { testDevices, testOnDevices } from "../_helpers/devices.ts";
 import { withoutLeaks } from "../_helpers/leaks.ts";
 import { assertClose, EPS32 } from "../_helpers/tolerance.ts";
+
+Deno.test("drawMixture() shares [0, 1) out by the weights, the lower end to each, and nothing to a weight of 0", () => {
+  const law = mixtureLaw(
+    [0, 1, 2, 0, 1, 0],
+    Array.from({ length: 6 }, (_, m) => gaussianLaw([m], 0)),
+  );
+  const component = (uniform: number) => drawMixture(law, uniform, Float64Array.of(0), 0)[0];
+  const cases = [[0, 1], [0.2, 1], [0.25, 2], [0.7, 2], [0.75, 4], [1 - 2 ** -53, 4]];
+  assert.deepEqual(cases.map(([uniform]) => component(uniform)), cases.map(([, m]) => m));
+});
 
 Deno.test("fitMixture() of one component is the Gaussian of the data, divisor N", async () => {
   const set = tinyShapes(300);

@@ -176,6 +176,10 @@ testOnDevices(
       }
       assert.equal(scans, 1, "searches");
       assert.ok(last!.transported && sizes.at(-1) === 1, `${sizes}`);
+      // The same query again needs no other search.
+      await search.find([query]);
+      await search.find([query]);
+      assert.equal(scans, 1, "searches");
       // A higher noise level starts a new trajectory.
       await search.find([{ ...query, sigma: 1.5 }]);
       assert.equal(scans, 2, "searches");
