@@ -141,22 +141,29 @@ testOnDevices(
   devices,
   "nearest() finds a row whose float32 distance is as wrong as it can be",
   async (device) => {
-    // Sums of 64 squares per lane, the first about 1 and the others about half a unit in its last place: those
-    // a little above are rounded up to a whole one each, those a little below to none.
-    const dimension = 256, half = 2 ** -12;
-    const row = (first: number, factor: number) =>
-      Array.from({ length: dimension }, (_, c) => c < 4 ? first : half * factor);
-    const up = row(1, 1 + 2 ** -10);
-    const down = (units: number) => row(1 + units * 2 ** -23, 1 - 2 ** -10);
-    const far = row(3, 1);
-    const rows = [...new Array(16).fill(down(1)), down(30), up, ...new Array(60).fill(far)];
-    const points = { data: Float32Array.from(rows.flat()), dimension };
-    // Alone and as four, which takes another loop.
-    for (const batch of [1, 4]) {
-      const queries = new Float32Array(batch * dimension);
-      const { indices } = await search(device, points, queries, 1);
-      assert.equal(referenceNeighbours(points, queries, 1).indices[0], 17);
-      assert.deepEqual([...indices], new Array(batch).fill(17));
+    // Sums of many squares, the first about 1 and the others about half a unit in its last place: those a little
+    // above are rounded up to a whole one each, those a little below to none. Four sums of 64, as on the CPU,
+    // and one of 56, as on a GPU.
+    for (
+      const { dimension, sums, farthest } of [
+        { dimension: 256, sums: 4, farthest: 30 },
+        { dimension: 56, sums: 1, farthest: 24 },
+      ]
+    ) {
+      const row = (first: number, factor: number) =>
+        Array.from({ length: dimension }, (_, c) => c < sums ? first : 2 ** -12 * factor);
+      const up = row(1, 1 + 2 ** -10);
+      const down = (units: number) => row(1 + units * 2 ** -23, 1 - 2 ** -10);
+      const far = row(3, 1);
+      const rows = [...new Array(16).fill(down(1)), down(farthest), up, ...new Array(60).fill(far)];
+      const points = { data: Float32Array.from(rows.flat()), dimension };
+      // Alone and as four, which takes another loop.
+      for (const batch of [1, 4]) {
+        const queries = new Float32Array(batch * dimension);
+        const { indices } = await search(device, points, queries, 1);
+        assert.equal(referenceNeighbours(points, queries, 1).indices[0], 17);
+        assert.deepEqual([...indices], new Array(batch).fill(17));
+      }
     }
   },
 );

@@ -136,6 +136,54 @@ Deno.test("CertifiedSearch is never wrong in random cases [wasm]", async () => {
   assert.ok(certified > 1500 && transported > 1000, `${certified} ${transported}`);
 });
 
+Deno.test("CertifiedSearch allows for the rounding of huge logits", async () => {
+  using device = await openDevice("reference");
+  const stream = new RandomStream({ seed: 7, purpose: "theory" });
+  let certified = 0, transported = 0;
+  for (let set = 0; set < 150; set++) {
+    // Whole numbers at about 2^23.5 from the query: squares and their differences are exact here, and logits of 1e8
+    // are off by 1e-8 there.
+    const count = 60, radius = 2 ** 23.5;
+    const rows = Array.from({ length: count }, () => {
+      const a = 2 ** 22 + stream.below(2 ** 22);
+      return [a, Math.round(Math.sqrt(radius ** 2 - a * a)) + stream.below(3)];
+    });
+    const data = Float32Array.from(rows.flat());
+    const squares = Array.from(
+      { length: count },
+      (_, i) => data[2 * i] ** 2 + data[2 * i + 1] ** 2,
+    );
+    const least = Math.min(...squares);
+    const store = await device.store({ data, dimension: 2 });
+    const search = new CertifiedSearch(store, { retained: 40, spread: 1e15 });
+    // The query stays, so that the second search is transported.
+    for (const sigma of [1200, 1000]) {
+      const query = {
+        values: new Float32Array(2),
+        sigma,
+        sample: 0,
+        most: 0.3 * stream.uniform() + 1e-3,
+      };
+      const [found] = await search.find([query]);
+      if (!found) continue;
+      certified++;
+      if (found.transported) transported++;
+      const kept = new Set(found.rows);
+      let inside = 0, outside = 0;
+      squares.forEach((square, i) => {
+        const mass = Math.exp(-(square - least) / (2 * sigma * sigma));
+        if (kept.has(i)) inside += mass;
+        else outside += mass;
+      });
+      const left = outside / (inside + outside);
+      // The sums here are of 60 terms.
+      assert.ok(left <= found.discarded * (1 + 60 * 2 ** -53), `${left}, ${found.discarded}`);
+    }
+    store.dispose();
+  }
+  assert.ok(certified > 100 && transported > 50, `${certified} ${transported}`);
+});
+
 testOnDevices(
   devices,
   "CertifiedSearch searches once for a trajectory and measures a few rows later",

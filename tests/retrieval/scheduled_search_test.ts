@@ -117,6 +117,27 @@ Deno.test("ScheduledSearch draws anew for each seed, sample and noise level, wha
   }
 });
 
+Deno.test("ScheduledSearch bounds the mass of many items of which each alone is nothing", async () => {
+  // The kept item and another one where the query is, and a hundred thousand of next to no weight.
+  const others = 100_000, sigma = 0.1, place = Math.fround(sigma * Math.sqrt(2 * 40.01));
+  const data = new Float32Array(others + 2).fill(place, 2);
+  using device = await openDevice("reference");
+  const store = await device.store({ data, dimension: 1 });
+  const one: SubsetSchedule = { name: "described", sizes: () => ({ k: 1, m: 1 }) };
+  const x = tensorSpace.from([0], [1, 1]);
+  const batch = { x, sigmas: Float64Array.of(sigma), samples: [0] };
+  const [{ rows, discarded }] = await new ScheduledSearch(store, exactProxy(store), one).find(
+    batch,
+  );
+  assert.deepEqual([...rows], [0]);
+  const mass = others * Math.exp(-(place * place) / (2 * sigma * sigma));
+  const left = (1 + mass) / (2 + mass);
+  assert.ok(left > 0.5 + 2 ** -44 && discarded >= left, `${discarded} of ${left}`);
+  assert.ok(discarded < left + 1e-12);
+  x.dispose();
+  store.dispose();
+});
+
 Deno.test("ScheduledSearch without a tail bounds what it leaves out, and of all items nothing", async () => {
   const [some] = await found([{ sample: 0, sigma: 1 }], {});
   assert.deepEqual([...some.rows], [...Array(21).keys()]);
