@@ -249,6 +249,31 @@ Deno.test("commit() that fails at any change says which file, and leaves the ear
     assert.deepEqual(texts(folder), all(NEW, "new"));
   }));
 
+Deno.test("commit() that fails takes back what it put in place, but not what somebody put over it since", () =>
+  withFolder(async (folder) => {
+    await run(folder, "old", OLD);
+    const output = await OutputFolder.open(folder, { files: NEW });
+    for (const name of NEW) {
+      await output.write(name, name === "run.json" ? recordOf("new", output.digests) : "new");
+    }
+    const { rename } = Deno, placed = join(folder, "samples.png");
+    Deno.rename = async (from, to) => {
+      // Once the first new file is in place, a user writes over it, and the next one fails.
+      if (String(to) === join(folder, "samples.npy") && await Deno.readTextFile(placed) === "new") {
+        await Deno.writeTextFile(placed, "mine");
+        throw new Deno.errors.PermissionDenied("Permission denied (os error 13)");
+      }
+      await rename(from, to);
+    };
+    try {
+      await assert.rejects(output.commit(), WriteError);
+    } finally {
+      Deno.rename = rename;
+    }
+    await output.discard();
+    assert.deepEqual(texts(folder), { ...all(OLD, "old"), "samples.png": "mine" });
+  }));
+
 Deno.test("runs that end in one folder at once leave the files of one of them, under its record", () =>
   withFolder(async (folder) => {
     for (let round = 0; round < 20; round++) {

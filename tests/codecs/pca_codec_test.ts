@@ -58,6 +58,9 @@ Deno.test("encodeDataset() keeps labels, tells progress, can be cancelled, and r
   assert.equal(latents.labels, data.labels);
   const signal = AbortSignal.abort(new DOMException("enough", "AbortError"));
   await assert.rejects(() => encodeDataset(data, codec, { signal }), { name: "AbortError" });
+  const reject = (call: Promise<unknown>) => assert.rejects(call, { name: "AbortError" });
+  await reject(codec.encode(Float32Array.from(data.values(0)), { signal }));
+  await reject(codec.decode(latents.values(0), { signal }));
   await assert.rejects(() => encodeDataset(stretched(5, 3), codec), TypeError);
   await assert.rejects(() => codec.decode(new Float32Array(9)), TypeError);
   await assert.rejects(() => pcaCodec(data, { rank: 0, cache: false }), RangeError);

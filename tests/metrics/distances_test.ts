@@ -155,6 +155,28 @@ Deno.test("sinkhornDivergence() is zero on equal sets, positive else, and the sq
   assert.ok(Math.abs(divergence - 2 * 0.36) < 1e-9);
 });
 
+Deno.test("sinkhornDivergence() has converged where all three of its costs have", () => {
+  // One point takes one iteration, against any others; these others take many among themselves.
+  const [point, spread] = [[0, 0], startNoise(2, 0, 20, 2)];
+  const options = { epsilon: 0.01, tolerance: 1e-9 };
+  const few = { ...options, iterations: 2 };
+  assert.equal(sinkhornDivergence(point, point, 2, few).converged, true);
+  assert.equal(sinkhorn(point, spread, 2, few).converged, true);
+  assert.equal(sinkhorn(spread, spread, 2, few).converged, false);
+  assert.equal(sinkhornDivergence(point, spread, 2, few).converged, false);
+  assert.equal(sinkhornDivergence(spread, point, 2, few).converged, false);
+  // Two sets that are far apart, each a point: only the cost between them is left.
+  assert.equal(sinkhornDivergence(point, [3, 4], 2, few).converged, true);
+});
+
+Deno.test("mmd() takes the median distance of all points, also of many that are sorted", () => {
+  // Evenly spread over [0, 1]: half of all pairs are closer than 1 − √½.
+  const n = 3001;
+  const line = Float64Array.from({ length: n }, (_, i) => i / (n - 1));
+  const { bandwidth } = mmd(line, line, 1);
+  assert.ok(Math.abs(bandwidth - (1 - Math.SQRT1_2)) < 2e-3, `${bandwidth}`);
+});
+
 Deno.test("energyDistance() and mmd() of one-dimensional Gaussians are the closed forms within sampling error", () => {
   const count = 2000, shift = 1;
   const a = startNoise(12, 0, count, 1), b = startNoise(13, 0, count, 1).map((v) => v + shift);
