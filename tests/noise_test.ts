@@ -51,6 +51,29 @@ Deno.test("the DDIM, the Euler and the flow step are one update", () => {
   );
 });
 
+Deno.test("grids begin and end at the very levels that were asked for", () => {
+  const level = fc.double({ min: 1e-4, max: 1, noNaN: true });
+  fc.assert(
+    fc.property(
+      level,
+      fc.double({ min: 2, max: 200, noNaN: true }),
+      fc.integer({ min: 2, max: 60 }),
+      (
+        sigmaMin,
+        sigmaMax,
+        steps,
+      ) => {
+        const karras = karrasGrid(steps, { sigmaMin, sigmaMax });
+        assert.deepEqual([karras.sigmas[0], ...karras.sigmas.slice(-2)], [sigmaMax, sigmaMin, 0]);
+        const logSnr = logSnrGrid(steps, { sigmaMin, sigmaMax });
+        assert.deepEqual([logSnr.sigmas[0], logSnr.sigmas.at(-1)], [sigmaMax, sigmaMin]);
+        for (const { startScale } of [karras, logSnr]) assert.equal(startScale, sigmaMax);
+      },
+    ),
+    { seed: 1, numRuns: 300 },
+  );
+});
+
 Deno.test("conversions invert each other and refuse what they cannot convert", () => {
   for (const sigma of [0, 1e-3, 0.5, 3, 157]) {
     assertClose([sigmaOfAlphaBar(alphaBarOfSigma(sigma))], [sigma], 1e-9 * (1 + sigma), "alphaBar");

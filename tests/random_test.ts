@@ -43,6 +43,20 @@ Deno.test("streams of different keys differ, of equal keys do not", () => {
   assert.equal(new Set([first(base), ...others]).size, 6);
 });
 
+Deno.test("below() draws each number equally often, also below bounds that are a large share of 2^32", () => {
+  // Of 2^32 words a quarter would fall on the first third once more: a half of all, not a third.
+  const stream = new RandomStream({ seed: 3 }), bound = 3 * 2 ** 30, n = 6000;
+  let first = 0;
+  for (let i = 0; i < n; i++) {
+    const value = stream.below(bound);
+    assert.ok(value < bound);
+    if (value < bound / 3) first++;
+  }
+  assert.ok(Math.abs(first / n - 1 / 3) < 4 * Math.sqrt(2 / 9 / n), `${first} of ${n}`);
+  const words = new RandomStream({ seed: 3 }), whole = new RandomStream({ seed: 3 });
+  for (let i = 0; i < 20; i++) assert.equal(whole.below(2 ** 32), words.uint32());
+});
+
 Deno.test("normal() has the moments of N(0, 1)", () => {
   const n = 200_000;
   const stream = new RandomStream({ seed: 0 });

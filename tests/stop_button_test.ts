@@ -1,6 +1,7 @@
 import { moons, optimalFloat64, sample, stopButton, uniformTGrid } from "@closedform/diffusion";
 import assert from "node:assert/strict";
 import { pythonOfJupyter, runCells } from "./_helpers/kernel.ts";
+import { sourceUrl, startProgram } from "./_helpers/killing.ts";
 
 Deno.test("stopButton() outside a notebook is the signal that was given", () => {
   const { signal } = new AbortController();
@@ -8,6 +9,27 @@ Deno.test("stopButton() outside a notebook is the signal that was given", () => 
   assert.equal(stop.signal, signal);
   using none = stopButton();
   assert.equal(none.signal, undefined);
+});
+
+Deno.test({
+  name: "stopButton() in a notebook aborts what is under way, and what is over no more",
+  ignore: Deno.build.os === "windows",
+  fn: async () => {
+    const { code, stdout, stderr } = await startProgram(`
+      // What tells a notebook's kernel from any other program.
+      globalThis.Deno = Object.create(Deno, { jupyter: { value: {} } });
+      const { stopButton } = await import("${sourceUrl("src/stop_button.ts")}");
+      const over = stopButton(), running = stopButton(), given = stopButton(new AbortController().signal);
+      over[Symbol.dispose]();
+      const stopped = new Promise((resolve) => running.signal.addEventListener("abort", resolve));
+      Deno.kill(Deno.pid, "SIGINT");
+      await stopped;
+      const later = stopButton();
+      console.log([over, running, given, later].map(({ signal }) => signal.aborted).join());
+      Deno.exit(0);`).output();
+    assert.equal(code, 0, new TextDecoder().decode(stderr));
+    assert.equal(new TextDecoder().decode(stdout).trim(), "false,true,true,false");
+  },
 });
 
 Deno.test("sample() lets a timer cancel it, though it computes on the main thread", async () => {

@@ -3,6 +3,7 @@ import { join } from "@std/path";
 import assert from "node:assert/strict";
 import config from "../../deno.json" with { type: "json" };
 import { digestOf } from "../../src/_transaction.ts";
+import { Inputs } from "../../src/cli/inputs.ts";
 import { OutputFolder } from "../../src/cli/output.ts";
 import type { OutputOptions, RunFile } from "../../src/cli/output.ts";
 import { tell } from "../_helpers/fault_table.ts";
@@ -272,6 +273,25 @@ Deno.test("commit() that fails takes back what it put in place, but not what som
     }
     await output.discard();
     assert.deepEqual(texts(folder), { ...all(OLD, "old"), "samples.png": "mine" });
+  }));
+
+Deno.test("commit() looks again whether a file is an input by now, whatever may be overwritten", () =>
+  withFolder(async (folder) => {
+    const out = join(folder, "out"), data = join(folder, "x.npy");
+    await Deno.writeTextFile(data, "data");
+    const inputs = new Inputs({ data: `npy:${data}` });
+    const output = await OutputFolder.open(out, { files: NEW, inputs, overwrite: true });
+    for (const name of NEW) await output.write(name, "new");
+    await Deno.link(data, join(out, "samples.npy"));
+    await assert.rejects(output.commit(), {
+      name: "UsageError",
+      message: `Cannot write ${
+        join(out, "samples.npy")
+      }: it is what --data reads, wanted another --out`,
+    });
+    await output.discard();
+    assert.deepEqual(names(out), ["samples.npy"]);
+    assert.equal(await Deno.readTextFile(data), "data");
   }));
 
 Deno.test("runs that end in one folder at once leave the files of one of them, under its record", () =>

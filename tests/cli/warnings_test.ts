@@ -1,7 +1,7 @@
 /** What stands for large data where options are compared with their size. */
 import { Dataset, extentOf } from "@closedform/diffusion";
 import assert from "node:assert/strict";
-import { someOf } from "../../src/cli/warnings.ts";
+import { someOf, warningsAfter } from "../../src/cli/warnings.ts";
 
 Deno.test("someOf() takes items from all over a large set, and all of a small one", () => {
   const line = (count: number) =>
@@ -20,4 +20,25 @@ Deno.test("someOf() takes items from all over a large set, and all of a small on
     assert.ok(Math.abs(some.mean()[0] - 0.5) < step, `${count}`);
     assert.ok(Math.abs(extentOf(some).spread - 1 / 12) < step, `${count}`);
   }
+});
+
+Deno.test("warningsAfter() compares the spread of several samples with that of the data, not that of one", () => {
+  const data = new Dataset({ data: Float32Array.of(-1, 0, 1, 0), shape: [2], name: "two" });
+  // The mean squared distance to the mean: 1, so √½ per number.
+  const after = (samples: number[]) => warningsAfter(samples, data, 1, undefined);
+  assert.deepEqual(after([5, 3]), []);
+  assert.deepEqual(after([-1, 0, 1, 0]), []);
+  assert.deepEqual(after([-15, 0, 15, 0]), []);
+  assert.match(
+    after([-40, 0, 40, 0]).join(),
+    /^the samples vary by 28.3 per number, the data by 0.707$/,
+  );
+  assert.match(after([5, 3, 5, 3]).join(), /^the samples vary by 0 per number, the data by 0.707$/);
+  const convergence = {
+    ...{ evaluations: Int32Array.of(1, 1), windows: Int32Array.of(1, 1) },
+    ...{ rejected: Int32Array.of(0, 0), sweeps: Int32Array.of(1, 1) },
+    ...{ estimatedError: Float64Array.of(0, 1), converged: [true, false] },
+  };
+  const missed = warningsAfter([-1, 0, 1, 0], data, 1, convergence);
+  assert.match(missed.join(), /^1 of 2 samples missed the tolerance/);
 });

@@ -46,6 +46,22 @@ Deno.test("scatterImage centres a single point, and points that coincide", () =>
   }
 });
 
+Deno.test("scatterImage cuts discs off at the border, and leaves the other side alone", () => {
+  // In the largest picture the discs of few points reach over its edge.
+  const { width, data } = scatterImage([0, 0, 1, 1], { dimension: 2, size: 4096 });
+  const blue = (column: number, row: number) => {
+    const at = 4 * (row * width + column);
+    return isBlue(data[at], data[at + 1], data[at + 2]);
+  };
+  // Both discs have their centres 24 pixels from two borders, and a radius of 32.
+  const [near, far] = [24, width - 1 - 24];
+  assert.ok(blue(0, far) && blue(near, width - 1) && blue(width - 1, near) && blue(far, 0));
+  for (let k = 0; k < 64; k++) {
+    assert.ok(!blue(0, k) && !blue(width - 1, width - 1 - k), `${k}`);
+    assert.ok(!blue(k, 0) && !blue(width - 1 - k, width - 1), `${k}`);
+  }
+});
+
 Deno.test("scatterImage of numbers is a histogram as tall as its largest bin", () => {
   const picture = scatterImage([0, 0, 0, 1], { dimension: 1, size: 200 });
   const column = (from: number, to: number) =>

@@ -71,6 +71,16 @@ function sides(t: Truncation): [number, number][] {
   ];
 }
 
+Deno.test("truncation() says least where all kept items tie: the bound by the k-th gap is then that by the sum", () => {
+  // Three kept items of logit -2, two others of -3 and -4: unseen at most 2 e⁻³, kept 3 e⁻².
+  const points = { data: Float32Array.of(0, 1, 2, 3, 4), dimension: 1 };
+  const t = truncation(points, [-2, -2, -2, -3, -4], [0, 1, 2]);
+  const ratio = 2 * Math.exp(-3) / (3 * Math.exp(-2)), diameter = 2 * t.radius;
+  assertClose([t.bounds.kthGap], [diameter * ratio], 8 * EPS64 * diameter, "k-th gap");
+  assertClose([t.bounds.gap], [3 * diameter * ratio], 8 * EPS64 * diameter, "gap");
+  assertClose([t.bounds.largest], [diameter * ratio / (1 + ratio)], 8 * EPS64 * diameter, "sum");
+});
+
 Deno.test("truncation() bounds the error in 10,000 random cases, in every form", () => {
   const stream = new RandomStream({ seed: 50, purpose: "theory" });
   let violations = 0, discriminating = 0;
