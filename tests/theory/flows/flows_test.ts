@@ -9,6 +9,7 @@ import {
   mixtureLaw,
   optimalFloat64,
   pointFlow,
+  startNoise,
 } from "@closedform/diffusion";
 import assert from "node:assert/strict";
 import { logDensityGaussian } from "../../../src/denoisers/gaussian_law.ts";
@@ -287,6 +288,18 @@ Deno.test("extrapolateFlow() stops when its signal says so", async () => {
   );
   // A step of the solver is 66 evaluations.
   assert.ok(calls <= 66, `${calls} calls`);
+});
+
+Deno.test("exact flows draw rows of streams of their own: samples do not start where rows were drawn", () => {
+  const noise = startNoise(3, 0, 50, 2);
+  for (const flow of [pointFlow([0, 0]), gaussianFlow(gaussianLaw([0, 0], 0))]) {
+    const rows = flow.draw(50, 1, 3);
+    // As many standard normal numbers: of independent ones the mean product is 0 within 4 standard errors.
+    const mean = rows.reduce((sum, v, i) => sum + v * noise[i] / rows.length, 0);
+    assert.ok(Math.abs(mean) < 4 / Math.sqrt(rows.length), `${flow.name}: ${mean}`);
+    assert.notDeepEqual(flow.draw(50, 1, 4), rows);
+    assert.deepEqual(flow.draw(20, 1, 3), rows.slice(0, 40));
+  }
 });
 
 Deno.test("exact flows refuse wrong rows, levels, laws", async () => {
