@@ -81,12 +81,13 @@ Deno.test("a task that is stopped when it has begun is never answered, and the n
   using device = await openDevice("wasm");
   const store = await device.store(moons(3000));
   const x = tensorSpace.from([0.5, 0.2], [1, 2]);
-  const controller = new AbortController(), reason = new TypeError("enough");
+  const controller = new AbortController(), { signal } = controller;
+  const reason = new TypeError("enough");
   const before = await store.posterior(x, 0.7);
   await hearing(
     (_, message) => "kernel" in message && controller.abort(reason),
     // From here on nothing but the pool looks at the signal.
-    () => assert.rejects(store.posterior(x, 0.7, controller), (error) => error === reason),
+    () => assert.rejects(store.posterior(x, 0.7, { signal }), (error) => error === reason),
   );
   const after = await store.posterior(x, 0.7);
   assert.deepEqual(after.facts, before.facts);
