@@ -250,7 +250,12 @@ Deno.test("sample() of batches that take different numbers of steps lets those t
     for (let k = 1; k < 6; k++) {
       const numbers = Array.from(trajectory![k].x).filter((_, i) => i % 4 === 0);
       assert.deepEqual(numbers, lasts.map((last) => Math.min(k, last)), `frame ${k}`);
-      assert.deepEqual(trajectory![k].denoised, trajectory![k].x);
+      // So does what the denoiser makes of it.
+      lasts.forEach((last, batch) => {
+        const rows = (frame: number) =>
+          Array.from(trajectory![frame].denoised!).slice(4 * batch, 4 * batch + 4);
+        if (k > last) assert.deepEqual(rows(k), rows(last));
+      });
     }
     assert.deepEqual(trajectory!.at(-1)!.x, x);
     assert.equal(steps.length, 5);
