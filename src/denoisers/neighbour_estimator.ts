@@ -8,8 +8,8 @@ import type { DataStore } from "../compute/device.ts";
 import { checkEvaluateOptions, samplePerRow, sigmaPerRow } from "../compute/posterior.ts";
 import type { Neighbours } from "../compute/neighbours.ts";
 import type { Subset } from "../compute/subset.ts";
-import { levelKey, RandomStream } from "../random.ts";
-import { drawOtherRows } from "../retrieval/select.ts";
+import { RandomStream } from "../random.ts";
+import { drawKey, drawOtherRows } from "../retrieval/select.ts";
 import { subsetOf } from "./_capabilities.ts";
 import { inWholeSet } from "./_whole_items.ts";
 import type { OptimalDenoiser, StoredDenoiser } from "./optimal.ts";
@@ -102,7 +102,7 @@ export function neighbourEstimator(
         seed,
         sample: samples[q],
         purpose: "retrieval",
-        step: queryKey(sigmas[q], q, samples),
+        step: drawKey(sigmas, q, samples),
       });
       return drawOtherRows(stream, L, count, head);
     });
@@ -161,13 +161,6 @@ function headShare(
   for (let i = query * k; i < (query + 1) * k; i++) head += weight(distances[i] ** 2);
   for (const square of tailSquares) tail += inflation * weight(square);
   return head / (head + tail);
-}
-
-/** A key of a noise level, and of the place among the queries of the same sample. */
-function queryKey(sigma: number, query: number, samples: ArrayLike<number>): number {
-  let place = 0;
-  for (let q = query - 1; q >= 0 && samples[q] === samples[query]; q--) place++;
-  return (levelKey(sigma) ^ Math.imul(place, 0x9E3779B1)) >>> 0;
 }
 
 function checkOptions(K: number, L: number, switchAt: number, count: number): void {

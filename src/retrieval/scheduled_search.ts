@@ -5,12 +5,12 @@
  * @module
  */
 import type { DataStore } from "../compute/device.ts";
-import { levelKey, RandomStream } from "../random.ts";
+import { RandomStream } from "../random.ts";
 import { discardedMass, logAdd } from "./certificate.ts";
 import type { QueryBatch } from "./chooser.ts";
 import type { RetrievalProxy } from "./proxy.ts";
 import type { ScheduleSizes, SubsetSchedule } from "./schedule.ts";
-import { drawOtherRows, drawRows, smallest } from "./select.ts";
+import { drawKey, drawOtherRows, drawRows, smallest } from "./select.ts";
 
 /** The items of one query. */
 export interface Selection {
@@ -84,7 +84,15 @@ export class ScheduledSearch {
     batch: Pick<QueryBatch, "x" | "sigmas" | "samples">,
     signal?: AbortSignal,
   ): Promise<Selection[]> {
-    const streams = Array.from(batch.sigmas, (sigma, q) => this.#stream(batch.samples[q], sigma));
+    const streams = Array.from(batch.sigmas, (_, q) => {
+      const step = drawKey(batch.sigmas, q, batch.samples);
+      return new RandomStream({
+        seed: this.#seed,
+        sample: batch.samples[q],
+        purpose: "retrieval",
+        step,
+      });
+    });
     const sizes = Array.from(batch.sigmas, (sigma) => this.#schedule.sizes(sigma));
     const coarse = await this.#candidates(batch, sizes, streams, signal);
     const lists = coarse.map(({ rows }) => rows);
@@ -98,12 +106,6 @@ export class ScheduledSearch {
     }));
     if (!this.#tail) return found.map((f) => bounded(f, best(f, f.k)));
     return await this.#withTails(batch, found, streams, signal);
-  }
-
-  /** One stream per sample and noise level, whatever the batch. */
-  #stream(sample: number, sigma: number): RandomStream {
-    const step = levelKey(sigma);
-    return new RandomStream({ seed: this.#seed, sample, purpose: "retrieval", step });
   }
 
   /** Coarse candidates of each query, and bounds of all items that are none. */

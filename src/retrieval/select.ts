@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { levelKey } from "../random.ts";
 import type { RandomStream } from "../random.ts";
 
 /**
@@ -92,4 +93,25 @@ export function drawOtherRows(
     rows[i] += before;
   }
   return rows;
+}
+
+/**
+ * A key of what is drawn for a query: of its noise level, and of its place among those of the same sample and
+ * level that it follows, so that the draws of one sample have items of their own.
+ *
+ * @param sigmas The noise level of each query.
+ * @param query The query.
+ * @param samples The sample that each query belongs to.
+ * @returns A whole number of 32 bits, for the step of a stream.
+ */
+export function drawKey(
+  sigmas: ArrayLike<number>,
+  query: number,
+  samples: ArrayLike<number>,
+): number {
+  let place = 0;
+  for (let q = query - 1; q >= 0 && samples[q] === samples[query]; q--) {
+    if (sigmas[q] === sigmas[query]) place++;
+  }
+  return (levelKey(sigmas[query]) ^ Math.imul(place, 0x9E3779B1)) >>> 0;
 }

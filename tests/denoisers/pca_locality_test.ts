@@ -297,7 +297,7 @@ testOnDevices(devices, "pcaLocality() of one class sees that class only", async 
   using denoiser = await pcaLocality(labelled, device, { class: "odd" });
   const exact = await pcaLocalityFloat64(labelled.classSubset("odd"));
   assert.equal(denoiser.count, 75);
-  assert.match(denoiser.label, /PCA locality of cifar10 of shapes.*odd.*theta 0\.03/);
+  assert.match(denoiser.label, /PCA locality of cifar10 of shapes.*odd.*theta 0\.02/);
   assert.ok(denoiser.references.length > 0);
   const x = noisy(3, 1), state = tensor(x), y = (await denoiser.denoise(state, 3)).mean;
   const mask = await denoiser.mask(3);

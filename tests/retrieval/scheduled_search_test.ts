@@ -117,6 +117,14 @@ Deno.test("ScheduledSearch draws anew for each seed, sample and noise level, wha
   }
 });
 
+Deno.test("ScheduledSearch gives each of several draws of one sample a tail of its own", async () => {
+  const draws = Array.from({ length: 6 }, () => ({ sample: 3, sigma: 5 }));
+  const tails = (await found(draws, { tail: true })).map(({ rows }) => [...rows].join());
+  assert.equal(new Set(tails).size, 6);
+  const [alone] = await found(draws.slice(0, 1), { tail: true });
+  assert.equal([...alone.rows].join(), tails[0]);
+});
+
 Deno.test("ScheduledSearch bounds the mass of many items of which each alone is nothing", async () => {
   // The kept item and another one where the query is, and a million of next to no weight.
   const others = 1_000_000, sigma = 0.1, place = Math.fround(sigma * Math.sqrt(2 * 40.01));
