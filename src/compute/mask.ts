@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { checkWhole } from "../_checks.ts";
 
 /**
  * A binary matrix `G`: `G[n, m]` says whether the difference in coordinate `n` counts in the logits of
@@ -72,6 +73,7 @@ export function maskOf(dimension: number, counts: (n: number, m: number) => bool
  * @param mask The mask.
  * @param column The number of the column.
  * @returns The coordinates, rising; as many as count.
+ * @throws {RangeError} If the number of words is not a whole number that the bits have room for.
  *
  * @example The second column of an upper triangle
  * ```ts
@@ -82,6 +84,7 @@ export function maskOf(dimension: number, counts: (n: number, m: number) => bool
  * ```
  */
 export function maskColumn(mask: Mask, column: number): number[] {
+  checkWhole("list a column of a mask", "words", mask.words, 0, mask.bits.length);
   const listed: number[] = [];
   const from = column * mask.words;
   for (let w = 0; w < mask.words; w++) {

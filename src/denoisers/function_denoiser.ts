@@ -106,16 +106,13 @@ function rowsByLevel(sigmas: Float64Array): Map<number, number[]> {
   return rows;
 }
 
+/** The numbers of what a function returned, if they are as many rows of the shape as it was given. */
 function flat(
   returned: RowsOfNumbers,
   length: number,
   shape: readonly number[],
 ): ArrayLike<number> {
-  const rows = returned as ArrayLike<number | ArrayLike<number>>;
-  const nested = typeof rows?.[0] === "object" && rows[0] !== null;
-  const numbers = nested
-    ? Array.from(rows as ArrayLike<ArrayLike<number>>, (row) => Array.from(row)).flat()
-    : returned as ArrayLike<number>;
+  const numbers = isNested(returned) ? joined(returned, length, shape) : returned;
   if (typeof numbers?.length !== "number" || typeof numbers === "string") {
     throw new TypeError(
       `Cannot ${ACTION}: it returned ${received(returned)}, wanted rows of [${shape}] as an array`,
@@ -133,6 +130,33 @@ function flat(
     );
   }
   return numbers;
+}
+
+function isNested(returned: RowsOfNumbers): returned is readonly ArrayLike<number>[] {
+  return typeof returned?.[0] === "object" && returned[0] !== null;
+}
+
+/** Rows one after the other, however deep the numbers of each lie. */
+function joined(
+  rows: readonly ArrayLike<number>[],
+  length: number,
+  shape: readonly number[],
+): number[] {
+  const size = sizeOf(shape), count = length / size;
+  const parts = Array.from(rows, deep);
+  const wrong = parts.find((part) => part.length !== size);
+  if (rows.length === count && !wrong) return parts.flat();
+  throw new TypeError(
+    `Cannot ${ACTION}: it returned ${rows.length} rows${
+      wrong ? `, one of ${wrong.length} numbers` : ""
+    }, wanted ${count} rows of [${shape}]`,
+  );
+}
+
+function deep(row: ArrayLike<unknown>): number[] {
+  return Array.from(row).flatMap((v) =>
+    typeof v === "object" && v !== null ? deep(v as ArrayLike<unknown>) : [v as number]
+  );
 }
 
 function checkShape(shape: unknown): void {

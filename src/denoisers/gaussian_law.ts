@@ -324,6 +324,22 @@ export function checkRow(
 }
 
 /**
+ * Checks all numbers of a law: where they only pass through, nobody would see what is wrong with them.
+ *
+ * @param law The law.
+ * @param action What is attempted, for the message.
+ * @throws {TypeError} If its parts do not fit together.
+ * @throws {RangeError} If one of its numbers is not finite.
+ */
+export function checkLaw(law: GaussianLaw, action: string): void {
+  const { mean, variances, basis, floor } = law;
+  checkRow(law, mean, action);
+  for (const row of [mean, variances, basis ?? mean, Float64Array.of(floor)]) {
+    finiteRow(row, action);
+  }
+}
+
+/**
  * A result, unless a number of it is not finite: then the law, the row or the noise level was not.
  *
  * @param y The result.

@@ -6,6 +6,7 @@
 import type { GaussianLaw } from "./gaussian_law.ts";
 import {
   alongAxes,
+  checkLaw,
   checkRow,
   denoiseGaussian,
   drawGaussian,
@@ -45,8 +46,7 @@ export function mixtureLaw(
   components: readonly GaussianLaw[],
 ): MixtureLaw {
   for (const law of components) {
-    checkRow(law, law.mean, "make a mixture");
-    finiteRow(law.mean, "make a mixture");
+    checkLaw(law, "make a mixture");
   }
   const lengths = new Set(components.map(({ mean }) => mean.length));
   if (lengths.size !== 1 || weights.length !== components.length) {
@@ -226,7 +226,7 @@ export function meanOfMixture({ weights, components }: MixtureLaw): Float64Array
   components.forEach(({ mean }, m) => {
     for (let c = 0; c < sum.length; c++) sum[c] += weights[m] * mean[c];
   });
-  return sum;
+  return finiteRow(sum, "average a mixture");
 }
 
 /**

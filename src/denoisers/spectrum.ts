@@ -22,7 +22,7 @@ import type { WorkOptions } from "../compute/work_options.ts";
 import type { Dataset } from "../datasets/dataset.ts";
 import { stopButton } from "../stop_button.ts";
 import { cutAtRounding } from "./_spectrum_rounding.ts";
-import { checkRow, finiteRow } from "./gaussian_law.ts";
+import { checkLaw } from "./gaussian_law.ts";
 import type { GaussianLaw } from "./gaussian_law.ts";
 
 /**
@@ -144,8 +144,7 @@ export function lowRank(
 ): Spectrum {
   const { mean, variances, basis } = spectrum;
   const dimension = mean.length;
-  checkRow(spectrum, mean, "take the spectrum");
-  finiteRow(mean, "take the spectrum");
+  checkLaw(spectrum, "take the spectrum");
   checkRank(rank, variances.length);
   checkFloor(floor);
   const outside = variances.subarray(rank).reduce(

@@ -139,6 +139,9 @@ function checkSeries(series: readonly Series[]): void {
     );
   }
   for (const { label, x, y } of series) {
+    if (typeof label !== "string") {
+      throw new TypeError(`Cannot draw lines: a label is ${received(label)}, wanted text`);
+    }
     if (x.length === 0 || x.length !== y.length) {
       throw new TypeError(
         `Cannot draw the line ${label}: received ${x.length} abscissas and ${y.length} ordinates, wanted equally many and at least 1`,

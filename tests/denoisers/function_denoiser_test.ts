@@ -39,6 +39,16 @@ Deno.test("functionDenoiser() gives the samples of the denoiser that the functio
   }
 });
 
+Deno.test("functionDenoiser() takes images as nested as they are", async () => {
+  const image = [[[1], [2]], [[3], [4]]];
+  const own = functionDenoiser(() => [image, image] as unknown as number[][], {
+    shape: [2, 2, 1],
+    space: arraySpace,
+  });
+  const { mean } = await own.denoise(new Float64Array(8), 1);
+  assert.deepEqual([...mean], [1, 2, 3, 4, 1, 2, 3, 4]);
+});
+
 Deno.test("functionDenoiser() calls the function once for each level, with its rows", async () => {
   const calls: [number[], number][] = [];
   const own = functionDenoiser((x, sigma) => {
@@ -89,7 +99,10 @@ Deno.test("functionDenoiser() and sample() refuse what a function cannot be", as
     [() => undefined, /returned undefined, wanted rows/],
     [() => 5, /returned 5, wanted rows/],
     [() => "four", /returned "four", wanted rows/],
-    [() => [[1, 2], [3]], /returned 3 numbers/],
+    [() => [[1, 2], [3]], /returned 2 rows, one of 1 numbers, wanted 2 rows of \[2\]/],
+    [() => [[1, 2, 3, 4]], /returned 1 rows, one of 4 numbers, wanted 2 rows/],
+    [() => [[1], [2, 3, 4]], /returned 2 rows, one of 1 numbers/],
+    [() => [[1, 2], [3, 4], [5, 6]], /returned 3 rows, wanted 2 rows/],
   ];
   for (const [f, message] of wrong) {
     await assert.rejects(make(f).denoise(x, 1), { name: "TypeError", message });

@@ -4,7 +4,7 @@
  * @module
  */
 import { type OptionTable, readOptions } from "../../_options.ts";
-import { checkRow, finiteRow } from "../../denoisers/gaussian_law.ts";
+import { checkLaw, finiteRow } from "../../denoisers/gaussian_law.ts";
 import type { GaussianLaw } from "../../denoisers/gaussian_law.ts";
 
 /**
@@ -125,7 +125,7 @@ export function gaussianStatistics(law: GaussianLaw, range: TableRange = {}): Dp
     );
   }
   const d = law.mean.length;
-  checkRow(law, law.mean, "make the tables of a Gaussian");
+  checkLaw(law, "make the tables of a Gaussian");
   if (!(sigmaMin > 0 && sigmaMin < sigmaMax && sigmaMax < Infinity)) {
     throw new RangeError(
       `Cannot make the tables of a Gaussian: sigmaMin is ${sigmaMin} and sigmaMax ${sigmaMax}, wanted 0 < sigmaMin < sigmaMax`,
