@@ -3,6 +3,8 @@
  *
  * @module
  */
+import { MOST_STEPS } from "../_checks.ts";
+import { note } from "../_note.ts";
 import { type OptionTable, readOptions } from "../_options.ts";
 import { medianOf } from "../_quantile.ts";
 import { DRAWS } from "../_defaults.ts";
@@ -62,6 +64,8 @@ const OPTIONS = { start: 0, signal: undefined } satisfies OptionTable<SmoothingD
  *     or less, so that 95 % of the picks NN(xᵢ + βε), xᵢ itself left out, are among the 8 nearest items of xᵢ
  * S = max(50, 20/gap) from noise, max(16, 20(1−T)/gap) from a late start T
  * ```
+ *
+ * More than a grid can have are not given, which is said in one line: data that small are better scaled to about 1.
  *
  * Two points at a distance `r` merge at `β = r/√(2π)`. On evenly spread data that distance is the gap
  * to the nearest neighbour; on random data the gap is much smaller than the space between
@@ -195,6 +199,12 @@ export function smoothingSteps(gap: number, start: number = 0): number {
   }
   // A product like 1 − 0.9 may lie a rounding error above what it means.
   const steps = Math.ceil(STEPS_PER_GAP * (1 - start) / gap * (1 - 2 ** -40));
+  if (steps > MOST_STEPS) {
+    note(
+      `items ${gap} apart would take ${steps} steps, and ${MOST_STEPS} are the most of a grid: scale the data to about 1`,
+    );
+    return MOST_STEPS;
+  }
   return Math.max(start > 0 ? 16 : 50, steps);
 }
 

@@ -109,7 +109,7 @@ export interface TrajectoryPoint {
   readonly sigma: number;
   /** The states, `count` rows. */
   readonly x: Float32Array | Float64Array;
-  /** What the denoiser makes of them, `D(x, σ)`: the states themselves at noise level 0. */
+  /** What the denoiser makes of them, `D(x, σ)`, each at its own level where batches differ: the states themselves at noise level 0. */
   readonly denoised: Float32Array | Float64Array;
 }
 

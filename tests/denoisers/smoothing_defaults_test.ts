@@ -8,7 +8,7 @@ import { moons } from "../../src/datasets/generators.ts";
 import { shapes } from "../../src/datasets/shapes.ts";
 import { optimal } from "../../src/denoisers/optimal.ts";
 import { smoothed } from "../../src/denoisers/smoothed.ts";
-import { smoothingDefaults } from "../../src/denoisers/smoothing_defaults.ts";
+import { smoothingDefaults, smoothingSteps } from "../../src/denoisers/smoothing_defaults.ts";
 import { tensorSpace } from "../../src/linear_space.ts";
 import { wasserstein2 } from "../../src/metrics/wasserstein.ts";
 import { uniformTGrid } from "../../src/noise.ts";
@@ -210,4 +210,15 @@ Deno.test({
     // Where copying starts: at a quarter of the bandwidth nearly all are items.
     assert.ok((await near(bandwidth / 4)).filter((v) => v < 0.1).length > 60);
   },
+});
+
+Deno.test("smoothingSteps() gives no more steps than a grid can have, and says so", () => {
+  const { error } = console, lines: string[] = [];
+  console.error = (line: string) => void lines.push(line);
+  try {
+    assert.equal(uniformTGrid(smoothingSteps(1e-9)).sigmas.length, 1_000_000);
+  } finally {
+    console.error = error;
+  }
+  assert.match(lines[0], /^items 1e-9 apart would take 20000000000 steps, .*: scale the data/);
 });
