@@ -9,7 +9,8 @@
  * if magic, key, length and digest fit. It is for the same user on the same machine: whoever can write to its folder
  * can forge it, so that readers check what they can of the payload too.
  */
-import { granted, isFileSystemError } from "./_file_system.ts";
+import { granted, isFileSystemError, readRegular } from "./_file_system.ts";
+import { hasRoom } from "./_room.ts";
 import { folderOf, temporaryName } from "./_temporary_file.ts";
 
 const HEADER = 8 + 32 + 8 + 32;
@@ -64,14 +65,21 @@ export async function readCacheFile(
   key: Uint8Array,
 ): Promise<Uint8Array | undefined> {
   if (!await granted("read", file)) return undefined;
-  let bytes: Uint8Array;
+  // What a header says is known but for the digest: nothing else is read further.
+  const start = startOf(magic, key, 0);
+  const isOurs = (head: Uint8Array, size: number) =>
+    head.length === HEADER && hasRoom(size) && start.subarray(0, 40).every((byte, i) =>
+      head[i] === byte
+    ) &&
+    new DataView(head.buffer).getBigUint64(40, true) === BigInt(size - HEADER);
+  let bytes: Uint8Array | undefined;
   try {
-    bytes = await Deno.readFile(file);
+    bytes = await readRegular(file, isOurs, HEADER);
   } catch (error) {
     if (isFileSystemError(error)) return undefined;
     throw error;
   }
-  if (bytes.length < HEADER) return undefined;
+  if (!bytes || bytes.length < HEADER) return undefined;
   const payload = bytes.subarray(HEADER);
   const header = await encodeHeader(magic, key, [payload]);
   return header.every((byte, i) => bytes[i] === byte) ? payload : undefined;
@@ -157,10 +165,16 @@ async function encodeHeader(
   const hash = createHash("sha256");
   for (const part of payload) hash.update(part);
   const length = payload.reduce((sum, { length }) => sum + length, 0);
+  const header = startOf(magic, key, length);
+  header.set(hash.digest(), 48);
+  return header;
+}
+
+/** A header but for the digest. */
+function startOf(magic: string, key: Uint8Array, length: number): Uint8Array {
   const header = new Uint8Array(HEADER);
   header.set(new TextEncoder().encode(magic));
   header.set(key, 8);
   new DataView(header.buffer).setBigUint64(40, BigInt(length), true);
-  header.set(hash.digest(), 48);
   return header;
 }

@@ -8,9 +8,8 @@ const LITTLE = 2 ** 26;
  * that seems to succeed may end the process once it is filled.
  */
 export function checkRoom(action: string, what: string, bytes: number): void {
-  if (bytes <= LITTLE) return;
+  if (hasRoom(bytes)) return;
   const free = freeBytes();
-  if (bytes <= free) return;
   throw new RangeError(
     `Cannot ${action}: ${what} would take ${inGigabytes(bytes)}, wanted at most ${
       inGigabytes(free)
@@ -20,6 +19,11 @@ export function checkRoom(action: string, what: string, bytes: number): void {
         : "which is assumed, since --allow-sys=systemMemoryInfo is not given"
     }`,
   );
+}
+
+/** Whether there is room for so many bytes. */
+export function hasRoom(bytes: number): boolean {
+  return bytes <= LITTLE || bytes <= freeBytes();
 }
 
 /** What may be taken where nobody says what there is: as much as one array can hold. */

@@ -34,8 +34,7 @@ import { filesOf, writeSamples } from "./cli/write_samples.ts";
 import { openDevice } from "./compute/open_device.ts";
 import type { Dataset } from "./datasets/dataset.ts";
 import type { FileRows } from "./datasets/file_rows.ts";
-import { readBytes } from "./datasets/_files.ts";
-import { decodeNpy } from "./datasets/npy.ts";
+import { readArrayFile } from "./datasets/_read_array.ts";
 import { DatasetError, WriteError } from "./errors.ts";
 import { tensorSpace } from "./linear_space.ts";
 import { extentOf } from "./retrieval/extent.ts";
@@ -242,7 +241,7 @@ async function readInit(
   dataset: Dataset,
   signal?: AbortSignal,
 ): Promise<{ count: number; values: ArrayLike<number> }> {
-  const { data, shape } = decodeNpy(await readBytes(path, Infinity, signal), path);
+  const { data, shape } = await readArrayFile(path, signal);
   const [count = 0] = shape;
   const rows = options.count ?? "count";
   const wanted = `[${rows}, ${dataset.shape.join(", ")}] or [${rows}, ${dataset.dimension}]`;

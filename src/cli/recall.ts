@@ -4,7 +4,8 @@
  * @module
  */
 import { resolve } from "@std/path";
-import { readBytes } from "../datasets/_files.ts";
+import { createHash } from "node:crypto";
+import { ByteReader, readUnsized } from "../datasets/_files.ts";
 import { DATASET_SPECS } from "../datasets/load.ts";
 import { DatasetError } from "../errors.ts";
 import { CODEC_SPECS } from "./codec.ts";
@@ -35,8 +36,8 @@ const FILES: Readonly<Record<string, (text: string) => string | undefined>> = {
   codec: (text) => /^autoencoder:(.+)$/s.exec(text)?.[1],
 };
 
-/** The largest record, and the largest other file. */
-const MOST_BYTES = 2 ** 28, MOST_INPUT = 2 ** 32;
+/** The largest record. */
+const MOST_BYTES = 2 ** 28;
 
 /** What a record says about a run. */
 export interface Recalled {
@@ -75,10 +76,17 @@ export async function inputDigests(
     const text = texts[name];
     const file = typeof text === "string" ? fileOf(text) : undefined;
     if (file === undefined) continue;
-    const bytes = await readBytes(file, MOST_INPUT, signal) as Uint8Array<ArrayBuffer>;
-    digests[name] = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
+    digests[name] = await digestOf(file, signal);
   }
   return digests;
+}
+
+/** Not in one piece: a small file may be a large one, compressed. */
+async function digestOf(file: string, signal?: AbortSignal): Promise<string> {
+  const hash = createHash("sha256");
+  await using reader = await ByteReader.open(file, signal);
+  for await (const chunk of reader.chunks()) hash.update(chunk);
+  return hash.digest("hex");
 }
 
 /** A run can only be repeated on the files that it read. */
@@ -117,7 +125,7 @@ function absolute(name: string, text: string): string {
 export async function recall(given: OptionTexts, signal?: AbortSignal): Promise<Recalled> {
   if (given.from === undefined) return { texts: given };
   const file = String(given.from);
-  const record = parse(await readBytes(file, MOST_BYTES, signal), file);
+  const record = parse(await readUnsized(file, MOST_BYTES, signal), file);
   const recorded = textsOf(record.arguments, file);
   const dropped = Object.keys(given).flatMap((name) => BELONGING[name] ?? []);
   const kept = Object.fromEntries(

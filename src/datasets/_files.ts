@@ -1,9 +1,16 @@
 /** Reading files, gzipped or not, in bounded memory and with errors that name them. */
+import { checkRoom } from "../_room.ts";
 import { DatasetError } from "../errors.ts";
 import { decodeText } from "./_text.ts";
 
 /** Deflate makes at most 1,032 bytes of one, so a gzipped file cannot hold more than this times its size. */
-const GZIP_MOST = 1032;
+export const DEFLATE_MOST = 1032;
+/** What compresses better than this, and is large, is a bomb where no header says how much to expect. */
+const UNSIZED_MOST = 50;
+/** A size that nobody minds. */
+const LITTLE = 2 ** 24;
+/** Compressed bytes that are taken at a time: all that comes of them is in memory at once. */
+export const COMPRESSED_PIECE = 2 ** 13;
 
 /** The error that a failed file operation means to a reader of data sets. */
 export function fileError(
@@ -74,6 +81,7 @@ export async function findFile(
 /** Zeroed bytes, or an error that blames the file which asks for them. */
 export function allocate(file: string, size: number): Uint8Array {
   try {
+    checkRoom(`read ${file}`, "its data", size);
     return new Uint8Array(size);
   } catch (cause) {
     throw new DatasetError(
@@ -83,6 +91,22 @@ export function allocate(file: string, size: number): Uint8Array {
       { cause },
     );
   }
+}
+
+/** Decompressed bytes that are taken of so many where no header says how many to expect. */
+export function mostUnsized(compressed: number): number {
+  return Math.max(LITTLE, UNSIZED_MOST * compressed);
+}
+
+/** Cuts a stream into small pieces. */
+export function inPieces(): TransformStream<Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>> {
+  return new TransformStream({
+    transform(chunk, controller) {
+      for (let at = 0; at < chunk.length; at += COMPRESSED_PIECE) {
+        controller.enqueue(chunk.subarray(at, at + COMPRESSED_PIECE));
+      }
+    },
+  });
 }
 
 /** A file that is open at its start. */
@@ -125,24 +149,47 @@ export function nameOf(file: string | Blob): string {
   return typeof file === "string" ? file : file instanceof File ? file.name : "a Blob";
 }
 
+/** What is known of a stream of bytes beforehand. */
+interface Known {
+  /** What messages call it. */
+  readonly file: string;
+  /** Bytes that are certainly not exceeded. */
+  readonly most: number;
+  /** How many bytes it has, if that is known. */
+  readonly size?: number;
+  /** What it is if it does not decompress. Default: a gzip stream. */
+  readonly damaged?: string;
+}
+
 /** A file read from start to end, decompressed if it begins with the magic of gzip. */
 export class ByteReader implements AsyncDisposable {
   /** The file's path. */
   readonly file: string;
   /** Bytes that are certainly not exceeded by the content. */
   readonly most: number;
+  /** Bytes of the content, if they are known before it is read. */
+  readonly size?: number;
   readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
   readonly #signal?: AbortSignal;
+  readonly #damaged: string;
   #chunk = new Uint8Array(0);
 
-  private constructor(
-    file: string,
-    most: number,
+  /**
+   * Takes a stream.
+   *
+   * @param known Its name and size.
+   * @param stream The bytes.
+   * @param signal Cancels the reading.
+   */
+  constructor(
+    { file, most, size, damaged = "a damaged or truncated gzip stream" }: Known,
     stream: ReadableStream<Uint8Array>,
     signal?: AbortSignal,
   ) {
     this.file = file;
     this.most = most;
+    this.size = size;
+    this.#damaged = damaged;
     this.#reader = stream.getReader();
     this.#signal = signal;
   }
@@ -155,9 +202,10 @@ export class ByteReader implements AsyncDisposable {
       : await openBlob(file);
     const gzipped = magic[0] === 0x1F && magic[1] === 0x8B;
     return new ByteReader(
-      nameOf(file),
-      gzipped ? size * GZIP_MOST : size,
-      gzipped ? readable.pipeThrough(new DecompressionStream("gzip")) : readable,
+      { file: nameOf(file), most: gzipped ? size * DEFLATE_MOST : size, ...(!gzipped && { size }) },
+      gzipped
+        ? readable.pipeThrough(inPieces()).pipeThrough(new DecompressionStream("gzip"))
+        : readable,
       signal,
     );
   }
@@ -198,16 +246,17 @@ export class ByteReader implements AsyncDisposable {
   }
 
   /** Everything that is left, if it is at most `most` bytes. */
-  async rest(most: number): Promise<Uint8Array> {
+  async rest(most: number, wanted: string = "at most as many"): Promise<Uint8Array> {
     const chunks: Uint8Array[] = [];
     let size = 0;
+    if (this.size && this.size <= most) return await this.#whole(this.size);
     while (await this.#refill()) {
       size += this.#chunk.length;
       if (size > most) {
         throw new DatasetError(
           this.file,
           `more than ${most.toLocaleString("en")} bytes`,
-          "at most as many",
+          wanted,
         );
       }
       chunks.push(this.#chunk);
@@ -220,6 +269,22 @@ export class ByteReader implements AsyncDisposable {
       at += chunk.length;
     }
     return bytes;
+  }
+
+  /** What is left, piece by piece. */
+  async *chunks(): AsyncGenerator<Uint8Array> {
+    while (await this.#refill()) {
+      yield this.#chunk;
+      this.#chunk = new Uint8Array(0);
+    }
+  }
+
+  /** All of a known size: in one array from the start, not in chunks and then in one. A file may have grown or shrunk since. */
+  async #whole(size: number): Promise<Uint8Array> {
+    const bytes = allocate(this.file, size);
+    const filled = await this.fill(bytes);
+    await this.expectEnd(`${size.toLocaleString("en")}, its size`);
+    return bytes.subarray(0, filled);
   }
 
   /** Closes the file. */
@@ -235,7 +300,7 @@ export class ByteReader implements AsyncDisposable {
         throw error instanceof TypeError
           ? new DatasetError(
             this.file,
-            "a damaged or truncated gzip stream",
+            this.#damaged,
             "an intact one with nothing after it",
             { cause: error },
           )
@@ -258,10 +323,28 @@ export async function readBytes(
   return await reader.rest(most);
 }
 
+/**
+ * The same for a format whose header, if it has one, does not say how large the file is: a gzipped one must not
+ * be a bomb, which takes gigabytes of memory from some kilobytes.
+ */
+export async function readUnsized(
+  file: string,
+  most: number,
+  signal?: AbortSignal,
+): Promise<Uint8Array> {
+  await using reader = await ByteReader.open(file, signal);
+  if (reader.size !== undefined) return await reader.rest(most);
+  const possible = mostUnsized(reader.most / DEFLATE_MOST);
+  return await reader.rest(
+    Math.min(most, possible),
+    possible < most ? "at most as many from so few, or the file decompressed" : undefined,
+  );
+}
+
 /** The whole content of a text file in UTF-8. */
 export async function readText(
   file: string,
   signal?: AbortSignal,
 ): Promise<string> {
-  return decodeText(await readBytes(file, 2 ** 28, signal), file);
+  return decodeText(await readUnsized(file, 2 ** 28, signal), file);
 }

@@ -1,7 +1,7 @@
 /** Where image files come from: a folder or a zip archive, whose sub-folders are the classes. */
 import { extname, join } from "@std/path";
 import { DatasetError } from "../errors.ts";
-import { fileError, readBytes, stat } from "./_files.ts";
+import { fileError, mostUnsized, readUnsized, stat } from "./_files.ts";
 import { type Classes, classesOf, type LabelFile } from "./_image_classes.ts";
 import { HEAD_SIZE, isImageHead } from "./_image_header.ts";
 import { ZipArchive, type ZipEntry } from "./_zip.ts";
@@ -13,7 +13,7 @@ export interface ImageFile {
   /** Its path within the source, `class/…/name` or `name`. */
   readonly name: string;
   /** Its bytes. */
-  read(): Promise<Uint8Array>;
+  read(signal?: AbortSignal): Promise<Uint8Array>;
 }
 
 /** Image files in a fixed order. */
@@ -49,14 +49,14 @@ async function openFolder(folder: string): Promise<ImageSource> {
     const file = join(folder, name);
     const { isFile } = await stat(file, WANTED);
     if (!isFile) throw new DatasetError(file, "no regular file", "an image");
-    const read = () => readBytes(file, MOST_FILE);
+    const read = (signal?: AbortSignal) => readUnsized(file, MOST_FILE, signal);
     return { file, name, read };
   }));
   const inOrder = sorted(folder, files, others);
   const table = all.includes(TABLE)
     ? {
       file: join(folder, TABLE),
-      bytes: await readBytes(join(folder, TABLE), MOST_FILE),
+      bytes: await readUnsized(join(folder, TABLE), MOST_FILE),
       names: inOrder.files.map(({ name }) => name),
     }
     : undefined;
@@ -79,11 +79,19 @@ async function openArchive(file: string): Promise<ImageSource> {
         others.push(entry);
       }
     }
+    for (const { name, size, compressedSize } of images) {
+      if (size <= mostUnsized(compressedSize)) continue;
+      throw new DatasetError(
+        `${file}/${name}`,
+        `${size.toLocaleString("en")} bytes from ${compressedSize.toLocaleString("en")}`,
+        "an image, of a possible ratio: it is compressed already",
+      );
+    }
     const depth = commonFolder(images.map(({ name }) => name));
     const files = images.map((entry) => ({
       file: `${file}/${entry.name}`,
       name: entry.name.slice(depth),
-      read: () => archive.read(entry),
+      read: (signal?: AbortSignal) => archive.read(entry, signal),
     }));
     const inOrder = sorted(file, files, others.map(({ name }) => name));
     const names = inOrder.files.map(({ name }) => name);
@@ -194,7 +202,7 @@ function headOf(file: string): Uint8Array {
 /** Whether a file of an archive is an image by its content; not if it cannot be read: it has no name of one. */
 async function holdsImage(archive: ZipArchive, entry: ZipEntry): Promise<boolean> {
   try {
-    return isImageHead(await archive.read(entry));
+    return isImageHead(await archive.head(entry, HEAD_SIZE));
   } catch (error) {
     if (error instanceof DatasetError) return false;
     throw error;

@@ -30,11 +30,15 @@ const TYPES = "b1 u1 u2 u4 u8 i1 i2 i4 i8 f2 f4 f8".split(" ");
  * Reads a header.
  *
  * @param bytes The file, or at least its first {@linkcode HEADER_MOST} bytes.
- * @param fileSize The size of the file.
+ * @param fileSize The size of the file; nothing if that is not known, of one that is compressed.
  * @param file Its name, for messages.
  * @throws {DatasetError} If the header is damaged, or the file not as long as it says.
  */
-export function readNpyHeader(bytes: Uint8Array, fileSize: number, file: string): NpyHeader {
+export function readNpyHeader(
+  bytes: Uint8Array,
+  fileSize: number | undefined,
+  file: string,
+): NpyHeader {
   const { descr, fortran, shape, start } = parseHeader(bytes, file);
   const { order, dtype } = typeOf(descr);
   const itemSize = Number(dtype[1]);
@@ -47,7 +51,10 @@ export function readNpyHeader(bytes: Uint8Array, fileSize: number, file: string)
     );
   }
   const size = shape.reduce((product, n) => product * n, itemSize);
-  if (size !== fileSize - start) {
+  if (fileSize === undefined && !Number.isSafeInteger(size)) {
+    throw new DatasetError(file, `shape [${shape}] of ${descr}`, "one that fits in a file");
+  }
+  if (fileSize !== undefined && size !== fileSize - start) {
     throw new DatasetError(
       file,
       `${fileSize - start} bytes after the header`,

@@ -1,7 +1,9 @@
 /** The PLY format: a text header that declares elements, then their numbers as text or binary. */
+import type { Interruptible } from "../_turns.ts";
 import { DatasetError } from "../errors.ts";
+import { GrowingArray } from "./_growing_array.ts";
+import { checkCorners, GrowingPolygons, type Polygons } from "./_polygons.ts";
 import { decodeText, parseNumber } from "./_text.ts";
-import type { Polygons } from "./_triangulate.ts";
 
 type Scalar = "i1" | "u1" | "i2" | "u2" | "i4" | "u4" | "f4" | "f8";
 
@@ -46,29 +48,42 @@ interface Header {
 
 /** The numbers after the header, one after the other. */
 interface Source {
+  /** The place of the next one. */
+  readonly at: number;
   next(type: Scalar): number;
+  /** Fails unless so many numbers of a type may still come. */
+  expect(count: number, type: Scalar): void;
   atEnd(): boolean;
 }
 
+/** Bytes or characters between two turns of others. */
+const TURN = 2 ** 16;
+
 /** Vertices and faces of a PLY file. */
-export function parsePly(
+export function* parsePly(
   bytes: Uint8Array,
   file: string,
-): { vertices: Float64Array; faces: Polygons } {
+): Interruptible<{ vertices: Float64Array; faces: Polygons }> {
   const { format, elements, start } = parseHeader(bytes, file);
   const body = bytes.subarray(start);
   const source = format === "ascii"
     ? textSource(body, file)
     : binarySource(body, format === "binary_little_endian", file);
-  const vertices: number[] = [];
-  const faces: Polygons = { corners: [], sizes: [] };
-  for (const element of elements) {
-    for (let i = 0; i < element.count; i++) {
-      const row = readRow(element, source, file);
-      if (element.name === "vertex") {
-        vertices.push(...["x", "y", "z"].map((axis) => row.get(axis)![0]));
-      } else if (element.name === "face") {
-        const corners = row.get("vertex_indices") ?? row.get("vertex_index")!;
+  const vertices = new GrowingArray((length) => new Float64Array(length));
+  const faces = new GrowingPolygons(file);
+  let heard = 0;
+  for (const { name, count, properties } of elements) {
+    const places = ["x", "y", "z"].map((axis) => placeOf(properties, axis));
+    const indices = name === "face" ? placeOfIndices(properties) : -1;
+    const read = properties.map((property, k) =>
+      readerOf(property, name, source, file, k === indices)
+    );
+    const row: (readonly number[])[] = properties.map(() => []);
+    for (let i = 0; i < count; i++) {
+      for (let k = 0; k < read.length; k++) row[k] = read[k](i);
+      if (name === "vertex") places.forEach((place) => vertices.push(row[place][0]));
+      if (name === "face") {
+        const corners = row[indices];
         if (corners.length < 3 || corners.some((index) => index < 0)) {
           throw new DatasetError(
             file,
@@ -76,9 +91,11 @@ export function parsePly(
             "at least three indices >= 0",
           );
         }
-        for (const corner of corners) faces.corners.push(corner);
-        faces.sizes.push(corners.length);
+        faces.push(corners);
       }
+      if (source.at - heard < TURN) continue;
+      heard = source.at;
+      yield;
     }
   }
   if (!source.atEnd()) {
@@ -88,31 +105,46 @@ export function parsePly(
       "the end of the file",
     );
   }
-  return { vertices: Float64Array.from(vertices), faces };
+  return { vertices: vertices.values, faces: faces.polygons };
 }
 
-function readRow(
-  { name, properties }: PlyElement,
+function placeOf(properties: readonly Property[], wanted: string): number {
+  return properties.findIndex(({ name }) => name === wanted);
+}
+
+/** Where the list of a face's corners is. */
+function placeOfIndices(properties: readonly Property[]): number {
+  const place = placeOf(properties, "vertex_indices");
+  return place < 0 ? placeOf(properties, "vertex_index") : place;
+}
+
+/** Reads a property of a row. Lists that nobody asks for are passed over: they may be as long as the file. */
+function readerOf(
+  { type, listType }: Property,
+  element: string,
   source: Source,
   file: string,
-): Map<string, number[]> {
-  const row = new Map<string, number[]>();
-  for (const property of properties) {
-    const { type, listType } = property;
-    const length = listType ? source.next(listType) : 1;
+  wanted: boolean,
+): (row: number) => readonly number[] {
+  if (!listType) return () => [source.next(type)];
+  return (row) => {
+    const length = source.next(listType);
     if (length < 0) {
       throw new DatasetError(
         file,
-        `a list of length ${length} in ${name}`,
+        `a list of length ${length} in ${element}`,
         "a length >= 0",
       );
     }
+    source.expect(length, type);
+    if (wanted) checkCorners(length, row, file);
     const values: number[] = [];
-    // A list longer than the file ends with the file.
-    for (let k = 0; k < length; k++) values.push(source.next(type));
-    row.set(property.name, values);
-  }
-  return row;
+    for (let k = 0; k < length; k++) {
+      const value = source.next(type);
+      if (wanted) values.push(value);
+    }
+    return values;
+  };
 }
 
 function parseHeader(bytes: Uint8Array, file: string): Header {
@@ -212,25 +244,55 @@ function checkElements(
 }
 
 function textSource(body: Uint8Array, file: string): Source {
-  const tokens = decodeText(body, file).match(/\S+/g) ?? [];
-  let at = 0;
+  const text = decodeText(body, file);
+  const isSpace = (at: number) => {
+    const code = text.charCodeAt(at);
+    return code <= 32
+      ? code === 32 || (code >= 9 && code <= 13)
+      : code > 127 && text[at].trim() === "";
+  };
+  const pastSpace = (at: number) => {
+    while (at < text.length && isSpace(at)) at++;
+    return at;
+  };
+  let at = pastSpace(0);
   return {
+    get at() {
+      return at;
+    },
     next(type) {
-      const token = tokens[at++];
-      const value = parseNumber(token ?? "");
+      const start = at;
+      while (at < text.length && !isSpace(at)) at++;
+      const token = text.slice(start, at);
+      at = pastSpace(at);
+      const value = parseNumber(token);
       if (
         Number.isNaN(value) || (type[0] !== "f" && !Number.isInteger(value))
       ) {
         throw new DatasetError(
           file,
-          token === undefined ? "an early end" : JSON.stringify(token.slice(0, 40)),
+          token === "" ? "an early end" : JSON.stringify(token.slice(0, 40)),
           type[0] === "f" ? "a number" : "a whole number",
         );
       }
       return value;
     },
-    atEnd: () => at === tokens.length,
+    expect(count) {
+      // Each takes a character, and a space before the next one.
+      if (2 * count - 1 > text.length - at) {
+        throw new DatasetError(file, "an early end", "a number");
+      }
+    },
+    atEnd: () => at === text.length,
   };
+}
+
+function endsEarly(body: Uint8Array, file: string): DatasetError {
+  return new DatasetError(
+    file,
+    `an end after ${body.length} bytes of data`,
+    "all numbers that its header declares",
+  );
 }
 
 function binarySource(
@@ -241,16 +303,13 @@ function binarySource(
   const view = new DataView(body.buffer, body.byteOffset, body.length);
   let at = 0;
   return {
+    get at() {
+      return at;
+    },
     next(type) {
       const from = at;
       at += Number(type[1]);
-      if (at > body.length) {
-        throw new DatasetError(
-          file,
-          `an end after ${body.length} bytes of data`,
-          "all numbers that its header declares",
-        );
-      }
+      if (at > body.length) throw endsEarly(body, file);
       switch (type) {
         case "i1":
           return view.getInt8(from);
@@ -269,6 +328,9 @@ function binarySource(
         case "f8":
           return view.getFloat64(from, littleEndian);
       }
+    },
+    expect(count, type) {
+      if (count * Number(type[1]) > body.length - at) throw endsEarly(body, file);
     },
     atEnd: () => at === body.length,
   };

@@ -1,3 +1,8 @@
+import type { Interruptible } from "../_turns.ts";
+
+/** Numbers between two turns of others. */
+const TURN = 2 ** 14;
+
 /**
  * Puts numbers in the order of their indices, the last one running fastest.
  *
@@ -8,13 +13,13 @@
  * @param offset Where the first one is stored. Default 0.
  * @returns `data`.
  */
-export function rowMajor<T extends { [i: number]: number; readonly length: number }>(
+export function* rowMajor<T extends { [i: number]: number; readonly length: number }>(
   stored: ArrayLike<number>,
   shape: readonly number[],
   strides: readonly number[],
   data: T,
   offset = 0,
-): T {
+): Interruptible<T> {
   const index = shape.map(() => 0);
   for (let i = 0, from = offset; i < data.length; i++) {
     data[i] = stored[from];
@@ -24,6 +29,7 @@ export function rowMajor<T extends { [i: number]: number; readonly length: numbe
       from -= index[axis] * strides[axis];
       index[axis] = 0;
     }
+    if (i % TURN === TURN - 1) yield;
   }
   return data;
 }

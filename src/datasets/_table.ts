@@ -1,5 +1,7 @@
 /** Tables of text: which lines are rows, what separates their cells, and what is not said about them. */
+import type { Interruptible } from "../_turns.ts";
 import { DatasetError } from "../errors.ts";
+import { eachLine } from "./_lines.ts";
 import { parseNumber } from "./_text.ts";
 
 /** What is known of a table beforehand. */
@@ -8,57 +10,89 @@ export interface TableOptions {
   readonly decimal?: "." | ",";
 }
 
-/** One line of a table. Its cells are split when asked for: those of a large table do not fit in memory at once. */
-export interface Row {
-  /** The number of the line, from 1. */
-  readonly line: number;
-  cells(): readonly string[];
-}
-
-/** A table as text. */
+/** A table as text. Its rows are split when asked for: those of a large table do not fit in memory at once. */
 export interface Table {
-  /** At least one row. */
-  readonly rows: readonly Row[];
+  /** How many rows there are, at least one. */
+  readonly count: number;
+  /** The first of them, of which there may be only one. */
+  readonly first: Row;
   /** The names of the columns, if the table has them. */
   readonly header?: readonly string[];
   /** What its first line says is the number of rows, if it says that. */
   readonly counted?: number;
   readonly separator: string;
   readonly decimal: "." | ",";
+  /** Visits so many rows, from the first one on. */
+  each(count: number, visit: (row: Row, i: number) => void): Interruptible<void>;
+}
+
+/** One line of a table. */
+export interface Row {
+  /** The number of the line, from 1. */
+  readonly line: number;
+  readonly cells: readonly string[];
 }
 
 /** Words for numbers that are none or not finite, which no header has. */
 const NO_NUMBER = /^[+-]?(nan|inf|infinity|na|n\/a|null|none)$/i;
 
-/** Splits a text into a table. */
-export function parseTable(text: string, file: string, options: TableOptions): Table {
-  const lines = text.split(/\r\n?|\n/)
-    .map((content, k) => ({ content: content.trim(), line: k + 1 }))
-    .filter(({ content }) => content !== "" && content[0] !== "#");
-  if (lines.length === 0) throw new DatasetError(file, "no row of numbers", "at least one");
+/** Finds out how a text is a table. */
+export function* parseTable(
+  text: string,
+  file: string,
+  options: TableOptions,
+): Interruptible<Table> {
+  const some: { content: string; line: number }[] = [];
+  let lines = 0;
+  yield* eachContent(text, file, (content, line) => {
+    // The line of a count, the header, the first row and the second one.
+    if (lines++ < 4) some.push({ content, line });
+  });
+  if (lines === 0) throw new DatasetError(file, "no row of numbers", "at least one");
   const { header = "auto" } = options;
-  const counted = header === "auto" && isCount(lines[0].content, lines[1]?.content);
-  const body = counted ? lines.slice(1) : lines;
+  const counted = header === "auto" && isCount(some[0].content, some[1]?.content);
+  const body = counted ? some.slice(1) : some;
   const separator = separatorOf(body[0].content, options.decimal);
-  const decimal = options.decimal ?? decimalOf(separator, body.map(({ content }) => content));
+  const decimal = options.decimal ?? (yield* decimalOf(separator, text, file));
   const cut = [0, 1].every((k) =>
     k >= body.length || endsEmpty(cellsOf(body[k].content, separator, decimal))
   );
-  const rows = body.map(({ content, line }) => ({
-    line,
-    cells(): string[] {
-      const cells = cellsOf(content, separator, decimal);
-      if (cut && endsEmpty(cells)) cells.pop();
-      return cells;
-    },
-  }));
-  const named = header === "auto" ? isHeader(rows) : header;
-  return {
-    rows: named ? rows.slice(1) : rows,
-    ...(named && { header: rows[0].cells() }),
-    ...(counted && { counted: Number(lines[0].content) }),
-    ...{ separator, decimal },
+  const rowOf = (content: string, line: number): Row => {
+    const cells = cellsOf(content, separator, decimal);
+    if (cut && endsEmpty(cells)) cells.pop();
+    return { cells, line };
   };
+  const rows = body.map(({ content, line }) => rowOf(content, line));
+  const named = header === "auto" ? isHeader(rows) : header;
+  const before = Number(counted) + Number(named);
+  const count = lines - before;
+  if (count === 0) throw new DatasetError(file, "no row of numbers", "at least one");
+  return {
+    count,
+    first: rows[Number(named)],
+    ...(named && { header: rows[0].cells }),
+    ...(counted && { counted: Number(some[0].content) }),
+    ...{ separator, decimal },
+    *each(count, visit) {
+      let i = -before;
+      yield* eachContent(text, file, (content, line) => {
+        if (i >= 0) visit(rowOf(content, line), i);
+        return ++i < count;
+      });
+    },
+  };
+}
+
+/** Visits the lines that are neither blank nor comments. */
+function eachContent(
+  text: string,
+  file: string,
+  visit: (content: string, line: number) => boolean | void,
+): Interruptible<void> {
+  return eachLine(text, file, (untrimmed, line) => {
+    const content = untrimmed.trim();
+    return content === "" || content[0] === "#" || visit(content, line);
+  });
 }
 
 /** Whether a line is one whole number before lines of several: the count that scanners write. */
@@ -77,15 +111,20 @@ function endsEmpty(cells: readonly string[]): boolean {
  */
 function separatorOf(line: string, decimal: "." | "," = "."): string {
   if (line.includes(";")) return ";";
-  if (line.includes("\t") && !/,\s*\t|\t\s*,/.test(line)) return "\t";
+  if (line.includes("\t") && !/,[^\S\t]*\t|\t[^\S\t]*,/.test(line)) return "\t";
   return [",", "|"].find((mark) => mark !== decimal && line.includes(mark)) ?? " ";
 }
 
 /** A comma within numbers, where another mark separates columns and no number has a point. */
-function decimalOf(separator: string, lines: readonly string[]): "." | "," {
-  const commas = (separator === ";" || separator === "\t") &&
-    lines.some((line) => /\d,\d/.test(line));
-  return commas && !lines.some((line) => /\d\.\d/.test(line)) ? "," : ".";
+function* decimalOf(separator: string, text: string, file: string): Interruptible<"." | ","> {
+  if (separator !== ";" && separator !== "\t") return ".";
+  let commas = false, points = false;
+  yield* eachContent(text, file, (line) => {
+    points = /\d\.\d/.test(line);
+    commas ||= /\d,\d/.test(line);
+    return !points;
+  });
+  return commas && !points ? "," : ".";
 }
 
 function cellsOf(line: string, separator: string, decimal: "." | ","): string[] {
@@ -106,19 +145,46 @@ function cellsOf(line: string, separator: string, decimal: "." | ","): string[] 
 
 /** Cells of which some stand in quotes, where separators are text and two quotes are one. */
 function quotedCells(line: string, separator: string): string[] {
-  const mark = separator === " " ? "\\s+" : `\\s*[${separator}]\\s*`;
-  const plain = separator === " " ? '[^\\s"]*' : `[^"${separator}]*`;
-  const cell = new RegExp(`("(?:[^"]|"")*"|${plain})(${mark}|$)`, "y");
   const cells: string[] = [];
-  while (cell.lastIndex <= line.length) {
-    const match = cell.exec(line);
+  for (let at = 0;;) {
+    const quoted = line[at] === '"';
+    const end = quoted ? endOfQuote(line, at) : endOfPlain(line, at, separator);
+    const next = end < 0 ? end : pastSpace(line, end, separator);
+    const parted = separator === " " ? next > end : line[next] === separator;
     // A quote within a cell is no quote: such a line is split at each mark.
-    if (!match) return line.split(separator === " " ? /\s+/ : separator);
-    const [, text, end] = match;
-    cells.push(text.startsWith('"') ? text.slice(1, -1).replaceAll('""', '"') : text);
-    if (end === "") break;
+    if (end < 0 || (next < line.length && !parted)) {
+      return line.split(separator === " " ? /\s+/ : separator);
+    }
+    cells.push(quoted ? line.slice(at + 1, end - 1).replaceAll('""', '"') : line.slice(at, end));
+    if (next === line.length) return cells;
+    at = separator === " " ? next : pastSpace(line, next + 1, separator);
   }
-  return cells;
+}
+
+/** Where a quoted cell ends, after its second quote; -1 if it does not. */
+function endOfQuote(line: string, start: number): number {
+  let at = line.indexOf('"', start + 1);
+  while (at >= 0 && line[at + 1] === '"') at = line.indexOf('"', at + 2);
+  return at < 0 ? at : at + 1;
+}
+
+/** Where a cell without quotes ends; -1 if there is a quote in it. */
+function endOfPlain(line: string, start: number, separator: string): number {
+  let at = start;
+  while (at < line.length && line[at] !== '"' && !isMark(line[at], separator)) at++;
+  return line[at] === '"' ? -1 : at;
+}
+
+/** The first place from `start` on without a space that separates nothing. */
+function pastSpace(line: string, start: number, separator: string): number {
+  let at = start;
+  const ends = separator === " " ? "" : separator;
+  while (at < line.length && line[at] !== ends && line[at].trim() === "") at++;
+  return at;
+}
+
+function isMark(letter: string, separator: string): boolean {
+  return separator === " " ? letter.trim() === "" : letter === separator;
 }
 
 /**
@@ -126,7 +192,7 @@ function quotedCells(line: string, separator: string): string[] {
  * nothing in its first cell only, which is that of an index. What begins like a number is one that is misspelt.
  */
 function isHeader(rows: readonly Row[]): boolean {
-  const cells = rows[0].cells(), next = rows[1]?.cells();
+  const cells = rows[0].cells, next = rows[1]?.cells;
   if (cells.length > 1 && cells[0] === "" && cells.slice(1).every((cell) => cell !== "")) {
     return true;
   }

@@ -1,7 +1,8 @@
 /** Text and the numbers in it, read strictly. */
 import { DatasetError } from "../errors.ts";
 
-const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/;
+// Each digit can be matched in one way only: else a long word that is no number takes time quadratic in its length.
+const NUMBER = /^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?$/;
 
 /** The decimal number that a word is; NaN if it is none, or "NaN", "Infinity", hexadecimal and the like. */
 export function parseNumber(word: string): number {

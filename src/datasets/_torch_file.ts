@@ -5,6 +5,7 @@
  * stay names: nothing is called, whatever the file says.
  */
 import { sizeOf } from "../_shape.ts";
+import { type Interruptible, inTurns } from "../_turns.ts";
 import { DatasetError } from "../errors.ts";
 import { rowMajor } from "./_row_major.ts";
 import type { ZipArchive, ZipEntry } from "./_zip.ts";
@@ -34,6 +35,9 @@ const FLOATS: Record<string, Float32ArrayConstructor | Float64ArrayConstructor> 
   "torch.DoubleStorage": Float64Array,
 };
 
+/** Bytes of a pickle: it holds names and shapes, some hundred bytes per tensor, and each may make an object. */
+const MOST_PICKLE = 2 ** 20;
+
 /** The entry of an archive that holds the pickle, if it is one of PyTorch's. */
 export function torchPickle(archive: ZipArchive): ZipEntry | undefined {
   return archive.entries.find(({ name }) => /^[^/]+\/data\.pkl$/.test(name));
@@ -44,46 +48,64 @@ export function torchPickle(archive: ZipArchive): ZipEntry | undefined {
  *
  * @param archive The file.
  * @param pickle Its pickle.
- * @returns The tensors by name, row-major; what is no tensor is left out.
+ * @param keys The names of those that are wanted.
+ * @param signal Cancels the reading.
+ * @returns The tensors of these names, row-major; what is no tensor is left out.
  */
 export async function readTorchFile(
   archive: ZipArchive,
   pickle: ZipEntry,
+  keys: readonly string[],
+  signal?: AbortSignal,
 ): Promise<Map<string, NpyArray>> {
   const { file } = archive, folder = pickle.name.slice(0, -"data.pkl".length);
   const order = archive.entries.find(({ name }) => name === `${folder}byteorder`);
-  if (order && new TextDecoder().decode(await archive.read(order)) !== "little") {
+  if (order && new TextDecoder().decode(await archive.head(order, 8)) !== "little") {
     throw new DatasetError(file, "big-endian numbers", "little-endian ones");
+  }
+  if (pickle.size > MOST_PICKLE) {
+    throw new DatasetError(
+      `${file}/${pickle.name}`,
+      `${pickle.size.toLocaleString("en")} bytes`,
+      `at most ${MOST_PICKLE.toLocaleString("en")} beside the numbers`,
+    );
   }
   const top = unpickle(await archive.read(pickle), `${file}/${pickle.name}`);
   if (!(top instanceof Map)) throw new DatasetError(file, "no dictionary", WANTED);
   const tensors = new Map<string, NpyArray>();
-  for (const [name, view] of top) {
-    if (typeof name !== "string" || !(view instanceof View)) continue;
+  for (const name of keys) {
+    const view = top.get(name);
+    if (!(view instanceof View)) continue;
     const path = `${folder}data/${view.key}`;
     const entry = archive.entries.find((entry) => entry.name === path);
     if (!entry) throw new DatasetError(file, `no ${path}`, `the numbers of ${name}`);
-    tensors.set(name, tensorOf(await archive.read(entry), view, `${file}/${path}`));
+    checkView(view, entry.size, `${file}/${path}`);
+    const bytes = await archive.read(entry, signal);
+    tensors.set(name, await inTurns(tensorOf(bytes, view), signal));
   }
   return tensors;
 }
 
-/** A tensor in the order of its indices: matrices are often stored column by column. */
-function tensorOf(bytes: Uint8Array, view: View, file: string): NpyArray {
-  const { type, offset, shape, strides } = view;
-  const Floats = FLOATS[type];
-  const stored = new Floats(
-    bytes.slice().buffer,
-    0,
-    Math.floor(bytes.length / Floats.BYTES_PER_ELEMENT),
-  );
-  const size = sizeOf(shape);
+/** Fails unless a file of so many bytes holds all numbers of a tensor. */
+function checkView({ type, offset, shape, strides }: View, bytes: number, file: string): void {
+  const stored = Math.floor(bytes / FLOATS[type].BYTES_PER_ELEMENT), size = sizeOf(shape);
   const last = shape.reduce((at, side, axis) => at + (side - 1) * strides[axis], offset);
-  if (size > stored.length || (size > 0 && last >= stored.length)) {
-    const least = Math.max(size, last + 1);
-    throw new DatasetError(file, `${stored.length} numbers`, `at least ${least}`);
+  // Not beyond all bounds, nor one number again and again.
+  if (!(size <= stored && (size === 0 || last < stored))) {
+    throw new DatasetError(file, `${stored} numbers`, `at least ${Math.max(size, last + 1)}`);
   }
-  const data = rowMajor(stored, shape, strides, new Floats(size), offset);
+}
+
+/** A tensor in the order of its indices: matrices are often stored column by column. */
+function* tensorOf(
+  bytes: Uint8Array,
+  { type, offset, shape, strides }: View,
+): Interruptible<NpyArray> {
+  const Floats = FLOATS[type], width = Floats.BYTES_PER_ELEMENT;
+  const aligned = bytes.byteOffset % width === 0 ? bytes : bytes.slice();
+  const count = Math.floor(bytes.length / width);
+  const stored = new Floats(aligned.buffer as ArrayBuffer, aligned.byteOffset, count);
+  const data = yield* rowMajor(stored, shape, strides, new Floats(sizeOf(shape)), offset);
   return { data, shape, dtype: Floats === Float32Array ? "f4" : "f8" };
 }
 

@@ -2,10 +2,10 @@
  * Reading zip archives strictly: by their central directory, in bounded memory,
  * with sizes and checksums verified. Nothing is ever written to disk.
  */
-import { crc32, inflateRawSync } from "node:zlib";
+import { constants, crc32, inflateRawSync } from "node:zlib";
 import { isAbsolute } from "@std/path";
 import { DatasetError } from "../errors.ts";
-import { allocate, fileError, stat } from "./_files.ts";
+import { allocate, ByteReader, COMPRESSED_PIECE, DEFLATE_MOST, fileError, stat } from "./_files.ts";
 
 /** A file within an archive, as the central directory declares it. */
 export interface ZipEntry {
@@ -79,26 +79,111 @@ export class ZipArchive implements Disposable {
   }
 
   /** The decompressed bytes of one file. */
-  async read(entry: ZipEntry): Promise<Uint8Array> {
+  async read(entry: ZipEntry, signal?: AbortSignal): Promise<Uint8Array> {
+    signal?.throwIfAborted();
+    if (entry.size > AT_ONCE) {
+      await using reader = this.open(entry, signal);
+      const bytes = allocate(reader.file, entry.size);
+      await reader.fillAll(bytes, "its content");
+      await reader.expectEnd(`${entry.size}, as the archive says`);
+      return bytes;
+    }
     const name = `${this.file}/${entry.name}`;
     const { start, compressedSize } = entry;
     const stored = await readAt(this.#open, name, start, compressedSize);
     const bytes = entry.deflated ? inflate(stored, entry.size, name) : stored;
-    const crc = crc32(bytes);
-    if (crc !== entry.crc) {
-      throw new DatasetError(
-        name,
-        `the checksum ${crc.toString(16)}`,
-        `${entry.crc.toString(16)}, as the archive says`,
-      );
-    }
+    checkSum(crc32(bytes), entry, name);
     return bytes;
+  }
+
+  /** One file from start to end, which need not fit in memory. */
+  open(entry: ZipEntry, signal?: AbortSignal): ByteReader {
+    const file = `${this.file}/${entry.name}`;
+    const stored = this.#stored(entry, file);
+    const bytes = entry.deflated
+      ? stored.pipeThrough(new DecompressionStream("deflate-raw"))
+      : stored;
+    const checked = bytes.pipeThrough(checkedBytes(entry, file));
+    const { size } = entry, damaged = "damaged compressed bytes";
+    return new ByteReader({ file, most: size, size, damaged }, checked, signal);
+  }
+
+  /** The bytes of a file as they are in the archive. */
+  #stored(
+    { start, compressedSize }: ZipEntry,
+    file: string,
+  ): ReadableStream<Uint8Array<ArrayBuffer>> {
+    let done = 0;
+    return new ReadableStream({
+      pull: async (controller) => {
+        const size = Math.min(COMPRESSED_PIECE, compressedSize - done);
+        if (size > 0) {
+          const bytes = await readAt(this.#open, file, start + done, size);
+          controller.enqueue(bytes as Uint8Array<ArrayBuffer>);
+        }
+        done += size;
+        if (done === compressedSize) controller.close();
+      },
+    });
+  }
+
+  /** The first bytes of a file, at most so many. */
+  async head(entry: ZipEntry, most: number): Promise<Uint8Array> {
+    const name = `${this.file}/${entry.name}`;
+    const size = Math.min(entry.compressedSize, entry.deflated ? HEAD_OF_DEFLATE : most);
+    const stored = await readAt(this.#open, name, entry.start, size);
+    if (!entry.deflated) return stored;
+    try {
+      const bytes = inflateRawSync(stored, { finishFlush: constants.Z_SYNC_FLUSH });
+      return new Uint8Array(bytes.subarray(0, most));
+    } catch (cause) {
+      throw new DatasetError(name, "damaged compressed bytes", "intact ones", { cause });
+    }
   }
 
   /** Closes the archive. */
   [Symbol.dispose](): void {
     this.#open.close();
   }
+}
+
+/** Files of this size are decompressed at once, which is faster for small ones. */
+const AT_ONCE = 2 ** 20;
+/** Compressed bytes that hold the tables of the code, and some of what it encodes. */
+const HEAD_OF_DEFLATE = 1024;
+
+/** Passes bytes on, and fails if they are not as many or have not the checksum that the archive says. */
+function checkedBytes(
+  entry: ZipEntry,
+  file: string,
+): TransformStream<Uint8Array, Uint8Array> {
+  let crc = 0, size = 0;
+  return new TransformStream({
+    transform(chunk, controller) {
+      size += chunk.length;
+      if (size > entry.size) {
+        throw new DatasetError(
+          file,
+          `more than ${entry.size} bytes`,
+          "as many as the archive says",
+        );
+      }
+      crc = crc32(chunk, crc);
+      controller.enqueue(chunk);
+    },
+    flush() {
+      if (size === entry.size) checkSum(crc, entry, file);
+    },
+  });
+}
+
+function checkSum(crc: number, entry: ZipEntry, file: string): void {
+  if (crc === entry.crc) return;
+  throw new DatasetError(
+    file,
+    `the checksum ${crc.toString(16)}`,
+    `${entry.crc.toString(16)}, as the archive says`,
+  );
 }
 
 function viewOf(bytes: Uint8Array): DataView {
@@ -282,6 +367,7 @@ function checkEntries(
   most: number,
   total: number,
 ): void {
+  checkApart(entries, file);
   const names = new Set<string>();
   let sum = 0;
   for (const { name, size, compressedSize, deflated } of entries) {
@@ -300,8 +386,7 @@ function checkEntries(
       throw new DatasetError(path, "two files of this name", "one");
     }
     names.add(name);
-    // Deflate makes at most 1,032 bytes of one.
-    const possible = deflated ? 1032 * compressedSize : compressedSize;
+    const possible = deflated ? DEFLATE_MOST * compressedSize : compressedSize;
     if (size > most || size > possible || (!deflated && size < possible)) {
       throw new DatasetError(
         path,
@@ -317,6 +402,23 @@ function checkEntries(
       `${sum.toLocaleString("en")} bytes when decompressed`,
       `at most ${total.toLocaleString("en")}`,
     );
+  }
+}
+
+/** Fails if files share bytes: so an archive may hold many times what it could. */
+function checkApart(entries: readonly ZipEntry[], file: string): void {
+  const inOrder = entries.toSorted((a, b) => a.start - b.start);
+  let end = 0;
+  for (const { name, start, compressedSize } of inOrder) {
+    // Before the bytes of each comes its own header.
+    if (start - LOCAL_SIZE < end) {
+      throw new DatasetError(
+        `${file}/${name}`,
+        "bytes that belong to another file, too",
+        "its own",
+      );
+    }
+    end = start + compressedSize;
   }
 }
 

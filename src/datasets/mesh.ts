@@ -10,9 +10,9 @@ import type { Interruptible } from "../_turns.ts";
 import { DatasetError } from "../errors.ts";
 import { RandomStream } from "../random.ts";
 import { checkLimit, checkOneOf } from "./_checks.ts";
-import { readBytes } from "./_files.ts";
+import { readUnsized } from "./_files.ts";
 import { Dataset } from "./dataset.ts";
-import { parseMesh, type TriangleMesh } from "./parse_mesh.ts";
+import { meshOf, type TriangleMesh } from "./parse_mesh.ts";
 import { READ_OPTIONS, type ReadOptions } from "./read_options.ts";
 
 /** Options of {@linkcode sampleMesh} and {@linkcode readMesh}. */
@@ -90,17 +90,18 @@ export async function readMesh(
   );
   checkOneOf(`read ${path}`, "normalise", normalise, ["unit-cube", "none"]);
   const limit = checkLimit(options.limit);
-  const bytes = await readBytes(path, 2 ** 29, options.signal);
-  const mesh = parseMesh(bytes, path);
+  const bytes = await readUnsized(path, 2 ** 29, options.signal);
+  const mesh = await inTurns(meshOf(bytes, path), options.signal);
   if (normalise === "unit-cube") fitUnitCube(mesh.vertices, path);
   if (vertices) {
     const all = points(mesh.vertices, name);
     return limit < all.count ? all.take(limit) : all;
   }
-  if (!(surfaceArea(mesh) > 0)) {
+  const area = (await inTurns(cumulativeAreas(mesh), options.signal)).at(-1) ?? 0;
+  if (!(area > 0)) {
     throw new DatasetError(
       path,
-      `a surface of area ${surfaceArea(mesh)}`,
+      `a surface of area ${area}`,
       "a positive one, or the option vertices",
     );
   }
@@ -148,7 +149,7 @@ function* meshSamples(
 ): Interruptible<Float64Array> {
   checkWhole("sample a mesh", "count", count, 1, 2 ** 24);
   checkOneOf("sample a mesh", "method", method, ["area", "farthest"]);
-  const cumulative = cumulativeAreas(mesh);
+  const cumulative = yield* cumulativeAreas(mesh);
   const total = cumulative[cumulative.length - 1];
   if (!(total > 0 && total < Infinity)) {
     throw new RangeError(
@@ -160,26 +161,24 @@ function* meshSamples(
     : yield* farthestPoints(yield* areaSamples(mesh, cumulative, 8 * count, seed), count);
 }
 
-/** The area of a mesh, in its units squared. */
-function surfaceArea(mesh: TriangleMesh): number {
-  return cumulativeAreas(mesh).at(-1) ?? 0;
-}
+/** Triangles or samples between two places where the work may be interrupted. */
+const SOME = 1024;
 
-function cumulativeAreas({ vertices, triangles }: TriangleMesh): Float64Array {
+/** The areas of the triangles up to each one, in units of the mesh squared. */
+function* cumulativeAreas({ vertices, triangles }: TriangleMesh): Interruptible<Float64Array> {
   const cumulative = new Float64Array(triangles.length / 3);
   let sum = 0;
   for (let t = 0; t < cumulative.length; t++) {
-    const [a, b, c] = triangles.subarray(3 * t, 3 * t + 3);
-    const edge = (to: number, axis: number) => vertices[3 * to + axis] - vertices[3 * a + axis];
-    const minor = (i: number, j: number) => edge(b, i) * edge(c, j) - edge(b, j) * edge(c, i);
-    sum += Math.hypot(minor(1, 2), minor(2, 0), minor(0, 1)) / 2;
+    const a = 3 * triangles[3 * t], b = 3 * triangles[3 * t + 1], c = 3 * triangles[3 * t + 2];
+    const ux = vertices[b] - vertices[a], vx = vertices[c] - vertices[a];
+    const uy = vertices[b + 1] - vertices[a + 1], vy = vertices[c + 1] - vertices[a + 1];
+    const uz = vertices[b + 2] - vertices[a + 2], vz = vertices[c + 2] - vertices[a + 2];
+    sum += Math.hypot(uy * vz - uz * vy, uz * vx - ux * vz, ux * vy - uy * vx) / 2;
     cumulative[t] = sum;
+    if (t % SOME === SOME - 1) yield;
   }
   return cumulative;
 }
-
-/** Samples between two places where the work may be interrupted. */
-const SOME = 1024;
 
 function* areaSamples(
   { vertices, triangles }: TriangleMesh,

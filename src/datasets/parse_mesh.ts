@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { atOnce, type Interruptible } from "../_turns.ts";
 import { DatasetError } from "../errors.ts";
 import { parseObj } from "./_obj.ts";
 import { parsePly } from "./_ply.ts";
@@ -36,8 +37,13 @@ export interface TriangleMesh {
  * ```
  */
 export function parseMesh(bytes: Uint8Array, file: string): TriangleMesh {
+  return atOnce(meshOf(bytes, file));
+}
+
+/** Does what {@linkcode parseMesh} does, with turns for others. */
+export function* meshOf(bytes: Uint8Array, file: string): Interruptible<TriangleMesh> {
   const ply = [0x70, 0x6C, 0x79].every((byte, i) => bytes[i] === byte);
-  const { vertices, faces } = ply ? parsePly(bytes, file) : parseObj(bytes, file);
+  const { vertices, faces } = yield* ply ? parsePly(bytes, file) : parseObj(bytes, file);
   const count = vertices.length / 3;
   if (count === 0) {
     throw new DatasetError(file, "no vertices", "a mesh in OBJ or PLY format");
@@ -58,5 +64,5 @@ export function parseMesh(bytes: Uint8Array, file: string): TriangleMesh {
       `vertices below ${count}`,
     );
   }
-  return { vertices, triangles: triangulate(vertices, faces) };
+  return { vertices, triangles: yield* triangulate(vertices, faces, file) };
 }

@@ -6,11 +6,12 @@
 import { checkOptionNames, type OptionTable } from "../_options.ts";
 import { DatasetError } from "../errors.ts";
 import { note } from "../_note.ts";
+import { type Interruptible, inTurns } from "../_turns.ts";
 import { checkLimit, checkOneOf } from "./_checks.ts";
 import { readText } from "./_files.ts";
-import { isName, isNumber, parseTable, type Row, type Table } from "./_table.ts";
+import { isName, isNumber, parseTable, type Table } from "./_table.ts";
 import { parseNumber } from "./_text.ts";
-import { Dataset } from "./dataset.ts";
+import { Dataset, type DatasetInit } from "./dataset.ts";
 import { READ_OPTIONS, type ReadOptions } from "./read_options.ts";
 
 /** Options of {@linkcode readCsv}. */
@@ -78,33 +79,50 @@ export async function readCsv(
   checkOneOf(`read ${path}`, "header", options.header, [true, false, "auto", undefined]);
   checkOneOf(`read ${path}`, "decimal", options.decimal, [".", ",", undefined]);
   const limit = checkLimit(options.limit);
-  const table = parseTable(await readText(path, signal), path, options);
-  const rows = table.rows.slice(0, limit);
-  if (rows.length === 0) throw new DatasetError(path, "no row of numbers", "at least one");
-  const first = rows[0].cells();
-  const { index, label } = columnsOf({ ...table, rows }, first, options, path);
-  const columns = [...first.keys()].filter((k) => k !== index && k !== label);
+  const text = await readText(path, signal);
+  const { said, ...content } = await inTurns(contentOf(text, path, limit, options), signal);
+  note(`${path}: ${said}`, options.onNote);
+  const set = new Dataset({ ...content, name });
+  options.onProgress?.(set.count, set.count);
+  return set;
+}
+
+/** What a data set is made of, and what was found, in one line. */
+interface Content extends Pick<DatasetInit, "data" | "shape"> {
+  readonly labels?: Uint32Array;
+  readonly classNames?: readonly string[];
+  readonly said: string;
+}
+
+function* contentOf(
+  text: string,
+  path: string,
+  limit: number,
+  options: CsvOptions,
+): Interruptible<Content> {
+  const table = yield* parseTable(text, path, options);
+  const count = Math.min(limit, table.count), first = table.first.cells;
+  const special = yield* columnsOf(table, count, options, path);
+  const columns = [...first.keys()].filter((k) => k !== special.index && k !== special.label);
   if (columns.length === 0) throw new DatasetError(path, "no column of numbers", "at least one");
-  const data = new Float32Array(rows.length * columns.length);
-  const texts: string[] = [];
-  rows.forEach(({ cells, line }, i) => {
-    const row = cells();
-    if (row.length !== first.length) {
+  // Each number takes a character at least: where there would be more, a row is shorter than the first one.
+  const data = new Float32Array(Math.min(count * columns.length, text.length));
+  const labels = special.label === undefined ? undefined : new Labels(count, path);
+  yield* table.each(count, ({ cells, line }, i) => {
+    if (cells.length !== first.length) {
       throw new DatasetError(
         path,
-        `${row.length} fields in line ${line}`,
+        `${cells.length} fields in line ${line}`,
         `${first.length}, as in the first row`,
       );
     }
     for (let c = 0, at = i * columns.length; c < columns.length; c++, at++) {
-      data[at] = numberOf(row[columns[c]], line, table.header?.[columns[c]], path);
+      data[at] = numberOf(cells[columns[c]], line, table.header?.[columns[c]], path);
     }
-    if (label !== undefined) texts.push(labelText(row[label], line, path));
+    labels?.add(cells[special.label!], line);
   });
-  const classes = label === undefined ? {} : labelsOf(texts);
-  note(`${path}: ${found(table, first, rows.length, { index, label })}`, options.onNote);
-  options.onProgress?.(rows.length, rows.length);
-  return new Dataset({ data, shape: [columns.length], name, ...classes });
+  const said = found(table, count, special);
+  return { data, shape: [columns.length], ...labels?.classes(), said };
 }
 
 /** The columns that are no coordinates. */
@@ -116,12 +134,12 @@ interface Columns {
 /** Names of columns that hold classes. */
 const LABEL = /^(label|class|target|species)s?$/i;
 
-function columnsOf(
-  { header, rows }: Table,
-  first: readonly string[],
+function* columnsOf(
+  { header, first: { cells: first, line }, each }: Table,
+  count: number,
   options: CsvOptions,
   path: string,
-): Columns {
+): Interruptible<Columns> {
   const hasIndex = options.index ?? header?.[0] === "";
   const index = hasIndex ? 0 : undefined;
   if (options.labels === false) return { index };
@@ -136,44 +154,85 @@ function columnsOf(
     );
   }
   const places = [...first.keys()].filter((k) => k !== index);
-  const named = places.filter((k) => LABEL.test(header?.[k] ?? "") && isClasses(rows, k));
+  const likely = places.filter((k) => LABEL.test(header?.[k] ?? ""));
+  // Those of a regression are not whole.
+  const broken = new Set<number>();
+  if (likely.length > 0) {
+    yield* each(count, ({ cells }) => {
+      for (const k of likely) if (!isWhole(cells[k] ?? "")) broken.add(k);
+    });
+  }
+  const named = likely.filter((k) => !broken.has(k));
   const text = places.filter((k) => isName(first[k]));
   const labels = [...new Set([...named, ...text])];
   if (labels.length > 1) {
     const names = labels.map((k) => header?.[k] ?? k + 1).join(", ");
     throw new DatasetError(
       path,
-      `columns ${names} of text or named as labels in line ${rows[0].line}`,
+      `columns ${names} of text or named as labels in line ${line}`,
       "one at most, or the option labels",
     );
   }
   return { index, label: labels[0] };
 }
 
-/** Whether all numbers of a column are whole, as those of classes are and those of a regression are not. */
-function isClasses(rows: readonly Row[], column: number): boolean {
-  return rows.every(({ cells }) => {
-    const cell = cells()[column] ?? "";
-    return !isNumber(cell) || Number.isInteger(Number(cell));
-  });
+function isWhole(cell: string): boolean {
+  return !isNumber(cell) || Number.isInteger(Number(cell));
 }
 
-function labelText(text: string, line: number, path: string): string {
-  if (text !== "" && (!isNumber(text) || Number.isFinite(Number(text)))) return text;
-  throw new DatasetError(path, `${JSON.stringify(text)} in line ${line}`, "a label for each row");
-}
+/** More classes than this are no classes. */
+const MOST_CLASSES = 2 ** 16;
 
-/** Whole numbers from 0 are the labels themselves; all else are the names of classes, in order. */
-function labelsOf(texts: readonly string[]): { labels: Uint32Array; classNames?: string[] } {
-  if (texts.every((text) => /^\d{1,5}(\.0*)?$/.test(text))) {
-    return { labels: Uint32Array.from(texts, Number) };
+/** The labels of rows, as they come. */
+class Labels {
+  readonly #path: string;
+  /** The place of each text among the others. */
+  readonly #places = new Map<string, number>();
+  readonly #rows: Uint32Array;
+  #count = 0;
+
+  constructor(count: number, path: string) {
+    this.#rows = new Uint32Array(count);
+    this.#path = path;
   }
-  const numeric = texts.every(isNumber);
-  const classNames = [...new Set(texts)].sort(
-    numeric ? (a, b) => Number(a) - Number(b) : undefined,
-  );
-  const places = new Map(classNames.map((text, k) => [text, k]));
-  return { labels: Uint32Array.from(texts, (text) => places.get(text)!), classNames };
+
+  add(text: string, line: number): void {
+    const good = text !== "" && (!isNumber(text) || Number.isFinite(Number(text)));
+    if (!good) {
+      throw new DatasetError(this.#path, `${quoted(text)} in line ${line}`, "a label for each row");
+    }
+    let place = this.#places.get(text);
+    if (place === undefined) {
+      place = this.#places.size;
+      if (place === MOST_CLASSES) {
+        throw new DatasetError(
+          this.#path,
+          `more than ${MOST_CLASSES.toLocaleString("en")} different labels up to line ${line}`,
+          "at most as many, or the option labels: false",
+        );
+      }
+      this.#places.set(text, place);
+    }
+    this.#rows[this.#count++] = place;
+  }
+
+  /** Whole numbers from 0 are the labels themselves; all else are the names of classes, in order. */
+  classes(): { labels: Uint32Array; classNames?: string[] } {
+    const texts = [...this.#places.keys()];
+    if (texts.every((text) => /^\d{1,5}(\.0*)?$/.test(text))) {
+      return { labels: this.#rows.map((place) => Number(texts[place])) };
+    }
+    const numeric = texts.every(isNumber);
+    const classNames = texts.toSorted(numeric ? (a, b) => Number(a) - Number(b) : undefined);
+    const ranks = new Map(classNames.map((text, k) => [text, k]));
+    const ofPlace = texts.map((text) => ranks.get(text)!);
+    return { labels: this.#rows.map((place) => ofPlace[place]), classNames };
+  }
+}
+
+/** The beginning of a text, in quotes. */
+function quoted(text: string): string {
+  return JSON.stringify(text.slice(0, 40));
 }
 
 function numberOf(cell: string, line: number, name: string | undefined, path: string): number {
@@ -182,7 +241,7 @@ function numberOf(cell: string, line: number, name: string | undefined, path: st
   const column = name ? `, column ${name}` : "";
   throw new DatasetError(
     path,
-    `${JSON.stringify(cell.slice(0, 40))} in line ${line}${column}`,
+    `${quoted(cell)} in line ${line}${column}`,
     "a finite number",
   );
 }
@@ -197,8 +256,7 @@ const MARKS: Readonly<Record<string, string>> = {
 
 /** What was found, in one line. */
 function found(
-  { header, counted, separator, decimal }: Table,
-  first: readonly string[],
+  { header, counted, separator, decimal, first: { cells: first } }: Table,
   count: number,
   { index, label }: Columns,
 ): string {

@@ -6,13 +6,14 @@
 import { note } from "../_note.ts";
 import { type OptionTable, readOptions } from "../_options.ts";
 import { isImage, sizeOf } from "../_shape.ts";
+import { type Interruptible, inTurns } from "../_turns.ts";
 import { DatasetError } from "../errors.ts";
 import { checkLimit } from "./_checks.ts";
-import { readBytes } from "./_files.ts";
 import { itemsOf, moveChannels, rangeOf } from "./_npy_items.ts";
+import { readArray, readArrayFile } from "./_read_array.ts";
 import { ZipArchive } from "./_zip.ts";
 import { Dataset } from "./dataset.ts";
-import { decodeNpy, type NpyArray } from "./npy.ts";
+import type { NpyArray } from "./npy.ts";
 import { READ_OPTIONS, type ReadOptions } from "./read_options.ts";
 
 /** Options of {@linkcode readNpy}. */
@@ -92,13 +93,10 @@ export async function readNpy(
   options: NpyOptions = {},
 ): Promise<Dataset> {
   const { signal, labels, name = path } = readOptions(`read ${path}`, options, OPTIONS);
-  const array = decodeNpy(await readBytes(path, MOST, signal), path);
-  return toDataset(
-    array,
+  return await toDataset(
+    await readArrayFile(path, signal),
     path,
-    labels === undefined
-      ? undefined
-      : [decodeNpy(await readBytes(labels, MOST, signal), labels), labels],
+    labels === undefined ? undefined : [await readArrayFile(labels, signal), labels],
     { ...options, name },
   );
 }
@@ -151,7 +149,8 @@ export async function readNpz(
     signal?.throwIfAborted();
     const entry = entries.get(wanted)!;
     const file = `${path}/${entry.name}`;
-    return [decodeNpy(await archive.read(entry), file), file];
+    await using reader = archive.open(entry, signal);
+    return [await readArray(reader, signal), file];
   };
   for (const wanted of [key, labelsKey ?? key]) {
     if (wanted === undefined || !entries.has(wanted)) {
@@ -164,20 +163,20 @@ export async function readNpz(
   }
   const [array, file] = await load(key!);
   const labels = labelsKey === undefined ? undefined : await load(labelsKey);
-  return toDataset(array, file, labels, { ...options, name });
+  return await toDataset(array, file, labels, { ...options, name });
 }
 
-function toDataset(
+async function toDataset(
   array: NpyArray,
   file: string,
   labels: [NpyArray, string] | undefined,
   options: NpyOptions & { name: string },
-): Dataset {
+): Promise<Dataset> {
   const limit = checkLimit(options.limit);
   const { shape, channelsFirst, found } = itemsOf(array, file, options.layout);
   const say = (line: string) => note(`${file}: ${line}`, options.onNote);
   if (found) say(`[${array.shape}] is taken as ${found}`);
-  const { rows, change } = toRows(array, file);
+  const { rows, change } = await inTurns(toRows(array, file), options.signal);
   if (change) say(change);
   const taken = rows.subarray(0, limit * sizeOf(shape));
   // What is a view of the file's bytes belongs to nobody else.
@@ -198,14 +197,17 @@ function toDataset(
   return limit < set.count ? set.take(limit) : set;
 }
 
+/** Numbers between two turns of others. */
+const TURN = 2 ** 16;
+
 /** Bytes and float32 as they are, all else as float32. */
-function toRows(
+function* toRows(
   { data, dtype }: NpyArray,
   file: string,
-): { rows: Uint8Array | Float32Array; change?: string } {
+): Interruptible<{ rows: Uint8Array | Float32Array; change?: string }> {
   if (dtype === "u1") return { rows: data as Uint8Array };
   if (data instanceof Float32Array) return { rows: data };
-  const rows = Float32Array.from(data);
+  const rows = new Float32Array(data);
   let changed = false;
   for (let i = 0; i < rows.length; i++) {
     if (!(Math.abs(rows[i]) < Infinity)) {
@@ -216,6 +218,7 @@ function toRows(
       );
     }
     changed ||= rows[i] !== data[i];
+    if (i % TURN === TURN - 1) yield;
   }
   return {
     rows,

@@ -6,9 +6,9 @@
 import { type OptionTable, readOptions } from "../_options.ts";
 import { checkWhole } from "../_checks.ts";
 import { sizeOf } from "../_shape.ts";
+import { readArray } from "../datasets/_read_array.ts";
 import { readTorchFile, torchPickle } from "../datasets/_torch_file.ts";
 import { ZipArchive } from "../datasets/_zip.ts";
-import { decodeNpy } from "../datasets/npy.ts";
 import type { NpyArray } from "../datasets/npy.ts";
 import { DatasetError } from "../errors.ts";
 import { lowRank } from "./spectrum.ts";
@@ -30,6 +30,8 @@ export interface ReadGaussianLawOptions {
    * `"discarded"`.
    */
   readonly floor?: number | "discarded";
+  /** Cancels the reading; it then rejects with `signal.reason`. */
+  readonly signal?: AbortSignal;
 }
 
 const KEYS = ["eigval", "eigvec", "imgmean"] as const;
@@ -42,6 +44,7 @@ const OPTIONS = {
   range: undefined,
   rank: undefined,
   floor: undefined,
+  signal: undefined,
 } satisfies OptionTable<ReadGaussianLawOptions>;
 
 /**
@@ -92,7 +95,7 @@ export async function readGaussianLaw(
       `Cannot read a Gaussian: range is [${low}, ${high}], wanted two finite numbers that rise`,
     );
   }
-  const { imgmean, eigval, eigvec } = await readArrays(file);
+  const { imgmean, eigval, eigvec } = await readArrays(file, options.signal);
   checkArrays(file, imgmean, eigval, eigvec);
   const d = imgmean.data.length, available = eigval.data.length;
   const rank = Math.min(options.rank ?? available, available);
@@ -130,16 +133,18 @@ function placesOf(shape: readonly number[], d: number): Int32Array {
   );
 }
 
-async function readArrays(file: string): Promise<Arrays> {
+async function readArrays(file: string, signal?: AbortSignal): Promise<Arrays> {
   using archive = await ZipArchive.open(file, MOST, MOST);
   const pickle = torchPickle(archive);
   let found: Map<string, NpyArray>;
-  if (pickle) found = await readTorchFile(archive, pickle);
+  if (pickle) found = await readTorchFile(archive, pickle, KEYS, signal);
   else {
     found = new Map();
     for (const key of KEYS) {
       const entry = archive.entries.find(({ name }) => name === `${key}.npy`);
-      if (entry) found.set(key, decodeNpy(await archive.read(entry), `${file}/${entry.name}`));
+      if (!entry) continue;
+      await using reader = archive.open(entry, signal);
+      found.set(key, await readArray(reader, signal));
     }
   }
   if (KEYS.every((key) => found.has(key))) return Object.fromEntries(found) as Arrays;

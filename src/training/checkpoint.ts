@@ -3,10 +3,11 @@
  *
  * @module
  */
-import { granted } from "../_file_system.ts";
+import { granted, readRegular } from "../_file_system.ts";
 import { withFolderLock } from "../_folder_lock.ts";
 import { folderOf, temporaryName, writing } from "../_temporary_file.ts";
 import { FolderTransaction, recover } from "../_transaction.ts";
+import { checkRoom } from "../_room.ts";
 import { DatasetError, WriteError } from "../errors.ts";
 import type { OptimiserState } from "./adam.ts";
 import { decodeSafetensors, encodeSafetensors } from "./safetensors.ts";
@@ -140,12 +141,17 @@ async function writeAlone(file: string, bytes: Uint8Array): Promise<void> {
  *
  * @param file Which.
  * @returns Its bytes; nothing if there is no such file.
+ * @throws {DatasetError} If it is no regular file.
+ * @throws {RangeError} If it does not fit in memory.
  */
 export async function readIfThere(file: string): Promise<Uint8Array | undefined> {
+  let bytes: Uint8Array | undefined;
   try {
-    return await Deno.readFile(file);
+    bytes = await readRegular(file, (_, size) => (checkRoom(`read ${file}`, "it", size), true));
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return undefined;
     throw error;
   }
+  if (!bytes) throw new DatasetError(file, "a folder, device or pipe", "a file");
+  return bytes;
 }

@@ -30,6 +30,8 @@ interface Entry {
   readonly data_offsets: [number, number];
 }
 
+/** Bytes of a header, of which a hundred tell of an array. */
+const MOST_HEADER = 2 ** 23;
 /** Where the notes stand in the header. */
 const METADATA = "__metadata__";
 /** Where a checksum of the numbers stands among the notes. */
@@ -158,20 +160,20 @@ export function decodeSafetensors(bytes: Uint8Array, file: string): SafetensorsC
   const { [METADATA]: metadata = {}, ...entries } = header;
   const notes = checkNotes(metadata, file);
   const size = Object.values(entries as Record<string, Entry>).reduce(
-    (end, entry) => Math.max(end, Number(entry?.data_offsets?.[1])),
+    (end, entry) => Math.max(end, Number(entry?.data_offsets?.[1]) || 0),
     0,
   );
   if (bytes.length !== start + size) {
     throw new DatasetError(file, `${bytes.length} bytes`, `${start + size}, as its header says`);
   }
-  const body = bytes.slice(start);
+  const sized = Object.entries(entries as Record<string, Entry>);
+  for (const [name, entry] of sized) checkEntry(entry, size, file, name);
+  checkCovered(entries as Record<string, Entry>, file);
+  const body = bytes.subarray(start);
   if (notes[CHECKSUM] !== undefined && notes[CHECKSUM] !== crc32(body).toString(16)) {
     throw new DatasetError(file, "numbers that do not fit their checksum", "an undamaged file");
   }
-  const weights = Object.entries(entries).map((
-    [name, entry],
-  ) => [name, decodeEntry(entry as Entry, body, file, name)]);
-  checkCovered(entries as Record<string, Entry>, file);
+  const weights = sized.map(([name, entry]) => [name, decodeEntry(entry, body)]);
   return { weights: Object.fromEntries(weights), notes };
 }
 
@@ -212,6 +214,13 @@ function decodeHeader(
   if (stated > length - 8) {
     throw new DatasetError(file, `${length} bytes`, "a whole safetensors file");
   }
+  if (stated > MOST_HEADER) {
+    throw new DatasetError(
+      file,
+      `a header of ${stated.toLocaleString("en")} bytes`,
+      `at most ${MOST_HEADER.toLocaleString("en")}`,
+    );
+  }
   try {
     const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes.subarray(8, 8 + stated));
     const header: unknown = JSON.parse(text);
@@ -224,8 +233,12 @@ function decodeHeader(
   throw new DatasetError(file, "a header that is no JSON object", "a safetensors file");
 }
 
-function decodeEntry(entry: Entry, body: Uint8Array, file: string, name: string): Weight {
-  const width = ({ F32: 4, F16: 2, BF16: 2 } as Record<string, number>)[entry?.dtype];
+/** Bytes of a number of each type. */
+const WIDTHS: Readonly<Record<string, number>> = { F32: 4, F16: 2, BF16: 2 };
+
+/** Fails unless an array is of a known type and lies within the numbers, of so many bytes. */
+function checkEntry(entry: Entry, size: number, file: string, name: string): void {
+  const width = Object.hasOwn(WIDTHS, entry?.dtype) ? WIDTHS[entry.dtype] : undefined;
   if (!width) {
     throw new DatasetError(file, `${name} of type ${entry?.dtype}`, "floats of 32 or 16 bits");
   }
@@ -233,7 +246,7 @@ function decodeEntry(entry: Entry, body: Uint8Array, file: string, name: string)
   const [from, to] = Array.isArray(offsets) ? offsets : [];
   const whole = (n: unknown) => Number.isInteger(n) && n as number >= 0;
   if (
-    !(Array.isArray(shape) && shape.every(whole) && whole(from) && to! <= body.length &&
+    !(Array.isArray(shape) && shape.every(whole) && whole(from) && to! <= size &&
       to! - from! === sizeOf(shape) * width)
   ) {
     throw new DatasetError(
@@ -242,8 +255,11 @@ function decodeEntry(entry: Entry, body: Uint8Array, file: string, name: string)
       "as many bytes as the shape holds",
     );
   }
+}
+
+function decodeEntry({ dtype, shape, data_offsets: [from, to] }: Entry, body: Uint8Array): Weight {
   const { buffer } = body.slice(from, to);
-  return { shape, values: decodeNumbers(buffer, entry.dtype) };
+  return { shape, values: decodeNumbers(buffer, dtype) };
 }
 
 function decodeNumbers(buffer: ArrayBuffer, dtype: string): Float32Array {

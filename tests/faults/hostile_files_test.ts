@@ -26,7 +26,7 @@ Deno.test("readImages() refuses zip bombs and paths that leave the archive, at o
     const image = await encodePng(blankBitmap(4, 4));
     const outside = /a path that leaves the archive/;
     const cases: [string, string, Uint8Array, RegExp][] = [
-      ["bomb", "64 MB of zeros", bomb, /first bytes \[0, 0/],
+      ["bomb", "64 MB of zeros", bomb, /a possible ratio/],
       ["bomb", "more than it says", withSize(bomb, 100), /damaged compressed|possible ratio/],
       ["bomb", "3 GB in few bytes", withSize(bomb, 3 * 2 ** 30), /possible ratio/],
       ["with paths that leave it", "out of the folder", zipSync({ "../x.png": image }), outside],
