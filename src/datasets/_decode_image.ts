@@ -1,6 +1,7 @@
 /** Pixels from PNG and JPEG files. */
 import { DatasetError } from "../errors.ts";
 import { checkImage } from "./_image_header.ts";
+import { type DecodedImage, decodeInThread, decodeWith, type ImageTask } from "./_image_thread.ts";
 
 /** Pixels as rows of red, green, blue. */
 export interface Pixels {
@@ -8,6 +9,9 @@ export interface Pixels {
   readonly width: number;
   readonly data: Uint8Array;
 }
+
+/** Pixels above which an image is decoded in a thread: less takes about half a second at most, a thread a third of one to start. */
+const LARGE = 2 ** 22;
 
 /**
  * Decodes an image, lays it on white where it is transparent, and if a size is
@@ -17,14 +21,14 @@ export async function decodeImage(
   bytes: Uint8Array,
   file: string,
   size?: readonly [height: number, width: number],
+  signal?: AbortSignal,
 ): Promise<Pixels> {
-  const declared = checkImage(bytes, file);
-  // Loaded on first use: it takes longer than all the rest of this package.
-  const { Jimp } = await import("jimp");
-  const image = await Jimp.fromBuffer(bytes.slice().buffer, {
-    // The decoder takes three components for YCbCr unless it is told.
-    "image/jpeg": { maxMemoryUsageInMB: 4096, ...(declared.rgb && { colorTransform: false }) },
-  }).catch((cause) => {
+  const declared = await checkImage(bytes, file, signal);
+  const task = { bytes: declared.needed ?? bytes, rgb: declared.rgb ?? false, size };
+  const large = Math.max(declared.width * declared.height, (size?.[0] ?? 0) * (size?.[1] ?? 0)) >
+    LARGE;
+  const image = await decode(task, large, signal).catch((cause) => {
+    signal?.throwIfAborted();
     throw new DatasetError(
       file,
       `an image that does not decode (${cause instanceof Error ? cause.message : cause})`,
@@ -32,47 +36,27 @@ export async function decodeImage(
       { cause },
     );
   });
-  const { width, height } = image.bitmap;
   // The orientation noted in a photograph turns it, and may swap its sides.
-  const turned = [width, height].sort().join() !==
+  const turned = image.decoded.toSorted().join() !==
     [declared.width, declared.height].sort().join();
-  if (turned || image.bitmap.data.length !== 4 * width * height) {
+  if (turned || image.data.length !== 3 * image.width * image.height) {
     throw new DatasetError(
       file,
-      `${width} × ${height} pixels when decoded`,
+      `${image.decoded.join(" × ")} pixels when decoded`,
       `${declared.width} × ${declared.height}, as its header says`,
     );
   }
-  layOnWhite(image.bitmap.data);
-  if (size && (size[0] !== height || size[1] !== width)) {
-    image.cover({ w: size[1], h: size[0] });
-  }
-  return {
-    height: image.bitmap.height,
-    width: image.bitmap.width,
-    data: dropAlpha(image.bitmap.data),
-  };
+  return image;
 }
 
-function layOnWhite(rgba: Uint8Array): void {
-  for (let at = 0; at < rgba.length; at += 4) {
-    const alpha = rgba[at + 3];
-    if (alpha === 255) continue;
-    for (let c = 0; c < 3; c++) {
-      rgba[at + c] = Math.round(
-        (rgba[at + c] * alpha + 255 * (255 - alpha)) / 255,
-      );
-    }
-    rgba[at + 3] = 255;
-  }
-}
-
-function dropAlpha(rgba: Uint8Array): Uint8Array {
-  const rgb = new Uint8Array(rgba.length / 4 * 3);
-  for (let from = 0, to = 0; from < rgba.length; from += 4) {
-    rgb[to++] = rgba[from];
-    rgb[to++] = rgba[from + 1];
-    rgb[to++] = rgba[from + 2];
-  }
-  return rgb;
+async function decode(
+  task: ImageTask,
+  large: boolean,
+  signal?: AbortSignal,
+): Promise<DecodedImage> {
+  const image = large ? await decodeInThread(task, signal) : undefined;
+  if (image) return image;
+  // Loaded on first use: it takes longer than all the rest of this package.
+  const { Jimp } = await import("jimp");
+  return await decodeWith(Jimp, task);
 }

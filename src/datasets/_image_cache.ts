@@ -46,7 +46,9 @@ export async function throughImageCache(
   for (let i = 0; i < files.length; i += atOnce) {
     signal?.throwIfAborted();
     const some = files.slice(i, i + atOnce);
-    digests.push(...await Promise.all(some.map(async ({ read }) => await digestOf(await read()))));
+    digests.push(
+      ...await Promise.all(some.map(async ({ read }) => await digestOf(await read(signal)))),
+    );
   }
   const key = await keyOf(files, digests, options);
   const kept = await readCache(folder, key, files.length);
@@ -55,8 +57,8 @@ export async function throughImageCache(
   const decoded: string[] = [];
   const images = await decode(files.map((file, i) => ({
     ...file,
-    async read() {
-      const bytes = await file.read();
+    async read(signal?: AbortSignal) {
+      const bytes = await file.read(signal);
       decoded[i] = await digestOf(bytes);
       return bytes;
     },

@@ -7,9 +7,21 @@ import type { ImageSize } from "./_image_size.ts";
 import { checkJpeg } from "./_jpeg.ts";
 import { checkPng, PNG_SIGNATURE } from "./_png.ts";
 
-/** Checks that a file is a whole PNG or JPEG image of a bearable size, and returns that, and if a JPEG is stored as RGB. */
-export function checkImage(bytes: Uint8Array, file: string): ImageSize & { rgb?: boolean } {
-  if (startsWith(bytes, PNG_SIGNATURE)) return checkPng(bytes, file);
+/** What a decoder has to know of an image. */
+export interface CheckedImage extends ImageSize {
+  /** Whether a JPEG is stored as RGB. */
+  readonly rgb?: boolean;
+  /** The part of the file that its pixels need. Default: all. */
+  readonly needed?: Uint8Array;
+}
+
+/** Checks that a file is a whole PNG or JPEG image of a bearable size, and returns that. */
+export async function checkImage(
+  bytes: Uint8Array,
+  file: string,
+  signal?: AbortSignal,
+): Promise<CheckedImage> {
+  if (startsWith(bytes, PNG_SIGNATURE)) return await checkPng(bytes, file, signal);
   if (startsWith(bytes, [0xFF, 0xD8])) return checkJpeg(bytes, file);
   throw new DatasetError(
     file,

@@ -34,9 +34,9 @@ const WANTED = "a folder or zip archive of PNG or JPEG images";
 const OTHERS = /^\.(gif|webp|hei[cf]|avif|bmp|tiff?|jxl|jp2|svg|p[bgpn]m)$/i;
 
 /** Lists a folder or opens an archive. */
-export async function openImages(path: string): Promise<ImageSource> {
+export async function openImages(path: string, signal?: AbortSignal): Promise<ImageSource> {
   const { isDirectory } = await stat(path, WANTED);
-  return isDirectory ? await openFolder(path) : await openArchive(path);
+  return isDirectory ? await openFolder(path) : await openArchive(path, signal);
 }
 
 async function openFolder(folder: string): Promise<ImageSource> {
@@ -68,13 +68,14 @@ async function openFolder(folder: string): Promise<ImageSource> {
   };
 }
 
-async function openArchive(file: string): Promise<ImageSource> {
-  const archive = await ZipArchive.open(file, MOST_FILE, MOST_ARCHIVE);
+async function openArchive(file: string, signal?: AbortSignal): Promise<ImageSource> {
+  const archive = await ZipArchive.open(file, MOST_FILE, MOST_ARCHIVE, signal);
   try {
     const shown = archive.entries.filter(({ name }) => !name.split("/").some(isHidden));
     const images = shown.filter(({ name }) => isImage(name));
     const others: ZipEntry[] = [];
     for (const entry of shown) {
+      signal?.throwIfAborted();
       if (!isImage(entry.name) && (isOther(entry.name) || await holdsImage(archive, entry))) {
         others.push(entry);
       }

@@ -22,10 +22,25 @@ interface Colours {
   ids: string;
 }
 
+/** Bytes that a decoder may take; the one in use keeps all coefficients of an image. */
+const MOST_BYTES = 2 ** 30;
+/** Bytes that it takes per block of 8 × 8 coefficients, measured: an array of its own for each. */
+const BLOCK_BYTES = 800;
+/** How often scans may pass over all blocks: each takes time, whatever the file has of it. Encoders make some ten. */
+const MOST_PASSES = 64;
+/** Visits of blocks that nobody minds. */
+const FEW_VISITS = 2 ** 22;
+
+/** What a frame says. */
+interface Frame extends ImageSize {
+  /** Blocks of each component, by its name. */
+  readonly blocks: ReadonlyMap<number, number>;
+}
+
 /** The size and colours of a JPEG image whose segments are whole up to its end marker. JPEG has no checksums. */
 export function checkJpeg(bytes: Uint8Array, file: string): JpegImage {
-  let size: ImageSize | undefined;
-  let scans = 0;
+  let size: Frame | undefined;
+  let visits = 0;
   const colours: Colours = { jfif: false, ids: "" };
   for (let at = 2;;) {
     const { marker, data, next } = readSegment(bytes, at, file);
@@ -41,14 +56,39 @@ export function checkJpeg(bytes: Uint8Array, file: string): JpegImage {
     noteColours(colours, marker, data);
     at = next;
     if (marker === 0xDA) {
-      scans++;
+      visits += visitsOf(data, size, file);
+      checkVisits(visits, size!, file);
       at = endOfScan(bytes, next);
     }
   }
-  if (!size || scans === 0) {
+  if (!size || visits === 0) {
     throw new DatasetError(file, "a JPEG file without an image", "a frame and a scan");
   }
-  return { ...size, rgb: isRgb(colours) };
+  const { width, height } = size;
+  return { width, height, rgb: isRgb(colours) };
+}
+
+/** How many blocks a scan passes over. */
+function visitsOf(data: Uint8Array, frame: Frame | undefined, file: string): number {
+  const names = Array.from({ length: data[0] }, (_, k) => data[1 + 2 * k]);
+  const blocks = names.map((name) => frame?.blocks.get(name) ?? NaN);
+  const visits = blocks.reduce((sum, count) => sum + count, 0);
+  if (visits > 0) return visits;
+  throw new DatasetError(
+    file,
+    `a JPEG scan of the components [${names.join(", ")}]`,
+    "some of those of a frame before",
+  );
+}
+
+function checkVisits(visits: number, { blocks }: Frame, file: string): void {
+  const total = blocks.values().reduce((sum, count) => sum + count, 0);
+  if (visits <= Math.max(FEW_VISITS, MOST_PASSES * total)) return;
+  throw new DatasetError(
+    file,
+    "a JPEG image with scans over and over",
+    `at most ${MOST_PASSES} for each component`,
+  );
 }
 
 function noteColours(colours: Colours, marker: number, data: Uint8Array): void {
@@ -107,7 +147,7 @@ function parseFrame(
   data: Uint8Array,
   fileSize: number,
   file: string,
-): ImageSize {
+): Frame {
   const components = data[5];
   if (data[0] !== 8 || data.length !== 6 + 3 * components || ![1, 3, 4].includes(components)) {
     throw new DatasetError(
@@ -117,10 +157,55 @@ function parseFrame(
     );
   }
   // A block of 8 × 8 pixels takes at least one bit.
-  return checkSize(
+  const size = checkSize(
     data[3] * 256 + data[4],
     data[1] * 256 + data[2],
     64 * 8 * fileSize,
     file,
+  );
+  const blocks = blocksOf(data, size, file);
+  checkBytes(size, blocks, file);
+  return { ...size, blocks };
+}
+
+/** The blocks of each component, which may be sampled more coarsely than others. */
+function blocksOf(
+  data: Uint8Array,
+  { width, height }: ImageSize,
+  file: string,
+): Map<number, number> {
+  const components = Array.from({ length: data[5] }, (_, k) => {
+    const [name, factors] = data.subarray(6 + 3 * k);
+    return { name, h: factors >> 4, v: factors & 15 };
+  });
+  const names = new Set(components.map(({ name }) => name));
+  const good = components.every(({ h, v }) => h >= 1 && h <= 4 && v >= 1 && v <= 4);
+  if (!good || names.size < components.length) {
+    throw new DatasetError(
+      file,
+      `JPEG components sampled ${components.map(({ h, v }) => `${h} × ${v}`).join(", ")}`,
+      "1 to 4 times in each direction, each component of its own name",
+    );
+  }
+  const units = (side: number, factors: number[]) => Math.ceil(side / 8 / Math.max(...factors));
+  const across = units(width, components.map(({ h }) => h));
+  const down = units(height, components.map(({ v }) => v));
+  return new Map(components.map(({ name, h, v }) => [name, across * h * down * v]));
+}
+
+/** Fails if decoding would take more than it may: coefficients, samples, and pixels in three arrays. */
+function checkBytes(
+  { width, height }: ImageSize,
+  blocks: ReadonlyMap<number, number>,
+  file: string,
+): void {
+  const total = blocks.values().reduce((sum, count) => sum + count, 0);
+  const bytes = total * (BLOCK_BYTES + 64) + width * height * (blocks.size + 4 + 3);
+  if (bytes <= MOST_BYTES) return;
+  const gigabytes = (n: number) => `${Number((n / 2 ** 30).toPrecision(2))} GB`;
+  throw new DatasetError(
+    file,
+    `a JPEG image of ${width} × ${height} pixels that takes ${gigabytes(bytes)} to decode`,
+    `at most ${gigabytes(MOST_BYTES)}, or the image as PNG or smaller`,
   );
 }

@@ -1,6 +1,7 @@
 /** The structure of PNG images, checked before any pixel is decoded. */
 import { crc32, inflateSync } from "node:zlib";
 import { DatasetError } from "../errors.ts";
+import { ByteReader, inPieces } from "./_files.ts";
 import { checkSize, type ImageSize } from "./_image_size.ts";
 
 /** The first bytes of each PNG file. */
@@ -26,10 +27,18 @@ const ADAM7 = [
   [0, 1, 1, 2],
 ];
 
-/** The size of a PNG image that is whole: chunks, checksums and compressed pixels. */
-export function checkPng(bytes: Uint8Array, file: string): ImageSize {
+/** The chunks that pixels need; others may be many, which decoders go through one by one. */
+const NEEDED = ["IHDR", "PLTE", "tRNS", "IDAT", "IEND"];
+
+/** The size of a PNG image that is whole: chunks, checksums and compressed pixels. And the file without other chunks. */
+export async function checkPng(
+  bytes: Uint8Array,
+  file: string,
+  signal?: AbortSignal,
+): Promise<ImageSize & { readonly needed: Uint8Array }> {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   const compressed: Uint8Array[] = [];
+  const needed = [bytes.subarray(0, PNG_SIGNATURE.length)];
   let size: ImageSize | undefined;
   let rawSize = 0;
   for (let at = PNG_SIGNATURE.length;;) {
@@ -37,14 +46,16 @@ export function checkPng(bytes: Uint8Array, file: string): ImageSize {
     if ((at === PNG_SIGNATURE.length) !== (type === "IHDR")) {
       throw new DatasetError(file, `the chunk ${type} at byte ${at}`, "IHDR first and once");
     }
+    if (NEEDED.includes(type)) needed.push(bytes.subarray(at, next));
     if (type === "IHDR") {
       ({ size, rawSize } = parseIhdr(data, bytes.length, file));
     } else if (type === "IDAT") compressed.push(data);
     else if (type === "IEND") break;
     at = next;
   }
-  checkPixels(compressed, rawSize, file);
-  return size!;
+  if (rawSize > LARGE) await countPixels(compressed, rawSize, file, signal);
+  else checkPixels(compressed, rawSize, file);
+  return { ...size!, needed: concat(needed) };
 }
 
 function readChunk(
@@ -137,6 +148,29 @@ function checkPixels(
     cause = error;
   }
   throw new DatasetError(file, found, `${rawSize} bytes`, { cause });
+}
+
+/** Bytes of pixels above which they are counted as they come, not decompressed at once. */
+const LARGE = 2 ** 20;
+
+async function countPixels(
+  compressed: Uint8Array[],
+  rawSize: number,
+  file: string,
+  signal?: AbortSignal,
+): Promise<void> {
+  const stream = new Blob(compressed as Uint8Array<ArrayBuffer>[]).stream().pipeThrough(inPieces())
+    .pipeThrough(new DecompressionStream("deflate"));
+  const damaged = "pixels that do not decompress";
+  await using reader = new ByteReader({ file, most: rawSize, damaged }, stream, signal);
+  let size = 0;
+  for await (const { length } of reader.chunks()) {
+    size += length;
+    if (size > rawSize) break;
+  }
+  if (size !== rawSize) {
+    throw new DatasetError(file, `${size} bytes of pixels, or more`, `${rawSize} bytes`);
+  }
 }
 
 function concat(parts: Uint8Array[]): Uint8Array {

@@ -4,6 +4,7 @@
  */
 import { constants, crc32, inflateRawSync } from "node:zlib";
 import { isAbsolute } from "@std/path";
+import { type Interruptible, inTurns } from "../_turns.ts";
 import { DatasetError } from "../errors.ts";
 import { allocate, ByteReader, COMPRESSED_PIECE, DEFLATE_MOST, fileError, stat } from "./_files.ts";
 
@@ -51,6 +52,7 @@ export class ZipArchive implements Disposable {
     file: string,
     most: number,
     total: number,
+    signal?: AbortSignal,
   ): Promise<ZipArchive> {
     const { isFile, isDirectory, size } = await stat(file, "a zip archive");
     if (!isFile) {
@@ -65,10 +67,7 @@ export class ZipArchive implements Disposable {
     });
     try {
       const directory = await readDirectory(open, file, size);
-      const entries = parseDirectory(directory, file).map((entry) => ({
-        ...entry,
-        start: locate(open, file, entry, directory.start),
-      }));
+      const entries = await inTurns(locateAll(open, file, directory), signal);
       checkEntries(entries, file, most, total);
       const files = entries.filter(({ name }) => !name.endsWith("/"));
       return new ZipArchive(file, open, files);
@@ -326,6 +325,19 @@ function parseDirectory(
       `${entries.length} entries in ${Math.min(at, bytes.length)} bytes of its directory`,
       `${count} in ${bytes.length}`,
     );
+  }
+  return entries;
+}
+
+function* locateAll(
+  open: Deno.FsFile,
+  file: string,
+  directory: Directory,
+): Interruptible<ZipEntry[]> {
+  const entries: ZipEntry[] = [];
+  for (const entry of parseDirectory(directory, file)) {
+    entries.push({ ...entry, start: locate(open, file, entry, directory.start) });
+    yield;
   }
   return entries;
 }

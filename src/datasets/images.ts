@@ -7,6 +7,7 @@ import { checkWhole } from "../_checks.ts";
 import { cacheFolder } from "../_cache_folder.ts";
 import { note } from "../_note.ts";
 import { checkOptionNames, type OptionTable } from "../_options.ts";
+import { type Interruptible, inTurns } from "../_turns.ts";
 import { DatasetError } from "../errors.ts";
 import { checkLimit, checkOneOf } from "./_checks.ts";
 import { decodeImage, type Pixels } from "./_decode_image.ts";
@@ -63,7 +64,9 @@ const OPTIONS = {
  * @param path The folder or archive.
  * @param options Size, channels, cache, limit.
  * @returns Byte images of shape `[height, width, channels]`, with labels if there are classes.
- * @throws {DatasetError} If there are no images, one is damaged or absurdly large, or their sizes differ.
+ * @throws {DatasetError} If there are no images, one is damaged or absurdly large, or their sizes differ. An image may
+ * have 100 megapixels, a JPEG what takes 1 GiB to decode: some 21 megapixels of colour, 35 of colour at half resolution, 50 of grey; and no more than 64
+ * scans per component.
  * @throws {RangeError} If an option is out of range.
  * @throws {TypeError} If there is no such option.
  *
@@ -93,7 +96,7 @@ export async function readImages(
   const size = checkSize(path, options.size);
   checkOneOf(`read ${path}`, "channels", channels, [1, 3, undefined]);
   signal?.throwIfAborted();
-  using source = await openImages(path);
+  using source = await openImages(path, signal);
   const { classNames, labels, isFolder, passedOver, found } = source;
   const say = (line: string) => note(`${path}: ${line}`, options.onNote);
   if (found) say(found);
@@ -133,7 +136,7 @@ async function decodeAll(
   let grey = true;
   for (const [i, file] of files.entries()) {
     signal?.throwIfAborted();
-    const image = await decodeImage(await file.read(), file.file, wanted);
+    const image = await decodeImage(await file.read(signal), file.file, wanted, signal);
     size ??= [image.height, image.width];
     if (image.height !== size[0] || image.width !== size[1]) {
       throw new DatasetError(
@@ -144,32 +147,40 @@ async function decodeAll(
         }, or one for all by the option size, or as images:PATH:64`,
       );
     }
-    if (i === 0) data = allocate(file.file, files.length * image.data.length);
-    data.set(image.data, i * image.data.length);
-    grey &&= isGrey(image);
+    if (files.length === 1) data = image.data;
+    else {
+      if (i === 0) data = allocate(file.file, files.length * image.data.length);
+      data.set(image.data, i * image.data.length);
+    }
+    grey &&= await inTurns(isGrey(image), signal);
     onProgress?.(i + 1, files.length);
   }
   const depth = channels ?? (grey ? 1 : 3);
   return {
-    data: depth === 1 ? luma(data) : data,
+    data: depth === 1 ? await inTurns(luma(data), signal) : data,
     shape: [...size!, depth],
   };
 }
 
-function isGrey({ data }: Pixels): boolean {
+/** Bytes between two turns of others, of whole pixels. */
+const TURN = 3 * 2 ** 18;
+
+function* isGrey({ data }: Pixels): Interruptible<boolean> {
   for (let at = 0; at < data.length; at += 3) {
     if (data[at] !== data[at + 1] || data[at] !== data[at + 2]) return false;
+    if (at % TURN === 0) yield;
   }
   return true;
 }
 
 /** `Y = 0.299 R + 0.587 G + 0.114 B`, which leaves grey as it is. */
-function luma(rgb: Uint8Array): Uint8Array {
+function* luma(rgb: Uint8Array): Interruptible<Uint8Array> {
   const grey = new Uint8Array(rgb.length / 3);
   for (let i = 0; i < grey.length; i++) {
     grey[i] = Math.round(
       (299 * rgb[3 * i] + 587 * rgb[3 * i + 1] + 114 * rgb[3 * i + 2]) / 1000,
     );
+    if (i % TURN === 0) yield;
   }
   return grey;
 }

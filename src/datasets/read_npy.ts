@@ -134,7 +134,7 @@ export async function readNpz(
   options: NpzOptions = {},
 ): Promise<Dataset> {
   const { name = path, signal } = readOptions(`read ${path}`, options, NPZ_OPTIONS);
-  using archive = await ZipArchive.open(path, MOST, MOST);
+  using archive = await ZipArchive.open(path, MOST, MOST, signal);
   const entries = new Map(
     archive.entries.flatMap((entry) =>
       entry.name.endsWith(".npy") ? [[entry.name.slice(0, -4), entry]] : []

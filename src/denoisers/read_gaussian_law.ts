@@ -134,7 +134,7 @@ function placesOf(shape: readonly number[], d: number): Int32Array {
 }
 
 async function readArrays(file: string, signal?: AbortSignal): Promise<Arrays> {
-  using archive = await ZipArchive.open(file, MOST, MOST);
+  using archive = await ZipArchive.open(file, MOST, MOST, signal);
   const pickle = torchPickle(archive);
   let found: Map<string, NpyArray>;
   if (pickle) found = await readTorchFile(archive, pickle, KEYS, signal);
