@@ -25,6 +25,7 @@ export function fileError(
     NotCapable: "no permission to read it",
     IsADirectory: "a folder",
     NotADirectory: "a file where a folder should be",
+    FilesystemLoop: "a link that leads to itself",
   };
   const found = failures[cause.name] ?? `an error of the file system, ${cause.message}`;
   return new DatasetError(file, found, wanted, { cause });

@@ -60,7 +60,7 @@ export async function decodeWith(
 }
 
 /** What a thread answers: an image, why there is none, or that it has no decoder. */
-type Answer = { image: DecodedImage } | { failed: string } | "no decoder";
+type Answer = { image: DecodedImage } | { failed: unknown } | "no decoder";
 
 /** What a thread does. It gets this as text, too. */
 async function threadMain(
@@ -75,7 +75,7 @@ async function threadMain(
     const image = await decode(loaded.Jimp, task);
     port.postMessage({ image }, [image.data.buffer]);
   } catch (error) {
-    port.postMessage({ failed: error instanceof Error ? error.message : String(error) });
+    port.postMessage({ failed: error });
   }
 }
 
@@ -90,7 +90,7 @@ const NODE_THREADS: typeof import("node:worker_threads") | undefined =
  * @param task What to decode.
  * @param signal Ends the thread; the promise then rejects with `signal.reason`.
  * @returns The image; nothing if there are no threads, or they have no decoder.
- * @throws {Error} What the decoder stumbled over.
+ * @throws What the decoder stumbled over.
  */
 export async function decodeInThread(
   task: ImageTask,
@@ -112,7 +112,7 @@ export async function decodeInThread(
   try {
     const answer = await promise;
     if (answer === "no decoder") return undefined;
-    if ("failed" in answer) throw new Error(answer.failed);
+    if ("failed" in answer) throw answer.failed;
     return answer.image;
   } finally {
     signal?.removeEventListener("abort", abort);

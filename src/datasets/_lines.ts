@@ -3,7 +3,7 @@ import type { Interruptible } from "../_turns.ts";
 import { DatasetError } from "../errors.ts";
 
 /** Characters of a line: its fields have to fit in memory at once. */
-const MOST_LINE = 2 ** 25;
+const MOST_LINE = 2 ** 24;
 /** Characters between two turns of others. */
 const TURN = 2 ** 16;
 

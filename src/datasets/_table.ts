@@ -54,15 +54,17 @@ export function* parseTable(
   const body = counted ? some.slice(1) : some;
   const separator = separatorOf(body[0].content, options.decimal);
   const decimal = options.decimal ?? (yield* decimalOf(separator, text, file));
-  const cut = [0, 1].every((k) =>
-    k >= body.length || endsEmpty(cellsOf(body[k].content, separator, decimal))
-  );
-  const rowOf = (content: string, line: number): Row => {
-    const cells = cellsOf(content, separator, decimal);
+  const split: string[][] = [];
+  for (const { content } of body.slice(0, 3)) {
+    split.push(cellsOf(content, separator, decimal));
+    yield;
+  }
+  const cut = split.slice(0, 2).every(endsEmpty);
+  const rowOf = (cells: string[], line: number): Row => {
     if (cut && endsEmpty(cells)) cells.pop();
     return { cells, line };
   };
-  const rows = body.map(({ content, line }) => rowOf(content, line));
+  const rows = split.map((cells, k) => rowOf(cells, body[k].line));
   const named = header === "auto" ? isHeader(rows) : header;
   const before = Number(counted) + Number(named);
   const count = lines - before;
@@ -76,7 +78,7 @@ export function* parseTable(
     *each(count, visit) {
       let i = -before;
       yield* eachContent(text, file, (content, line) => {
-        if (i >= 0) visit(rowOf(content, line), i);
+        if (i >= 0) visit(rowOf(cellsOf(content, separator, decimal), line), i);
         return ++i < count;
       });
     },

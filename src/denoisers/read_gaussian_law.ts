@@ -6,6 +6,7 @@
 import { type OptionTable, readOptions } from "../_options.ts";
 import { checkWhole } from "../_checks.ts";
 import { sizeOf } from "../_shape.ts";
+import { type Interruptible, inTurns } from "../_turns.ts";
 import { readArray } from "../datasets/_read_array.ts";
 import { readTorchFile, torchPickle } from "../datasets/_torch_file.ts";
 import { ZipArchive } from "../datasets/_zip.ts";
@@ -104,11 +105,8 @@ export async function readGaussianLaw(
   const variances = falling.map((k) => scale ** 2 * Math.max(0, eigval.data[k]));
   const rest = variances.slice(rank).reduce((sum, v) => sum + v, 0);
   const from = placesOf(options.shape ?? [d], d);
-  // Row k of the basis is the column of the k-th largest variance. Others are not kept: of large images they take gigabytes.
-  const basis = Float64Array.from(
-    { length: rank * d },
-    (_, at) => eigvec.data[from[at % d] * available + falling[Math.floor(at / d)]],
-  );
+  const kept = falling.slice(0, rank);
+  const basis = await inTurns(rowsOf(eigvec.data, from, kept, available), options.signal);
   const spectrum: Spectrum = {
     mean: Float64Array.from(from, (place) => scale * imgmean.data[place] - (1 + scale * low)),
     variances: Float64Array.from(variances.slice(0, rank)),
@@ -116,6 +114,21 @@ export async function readGaussianLaw(
     floor: rest / Math.max(1, d - rank),
   };
   return lowRank(spectrum, rank, floor);
+}
+
+/** Row k of the basis is the column of the k-th largest variance. Others are not kept: of large images they take gigabytes. */
+function* rowsOf(
+  columns: ArrayLike<number>,
+  from: Int32Array,
+  kept: readonly number[],
+  available: number,
+): Interruptible<Float64Array> {
+  const d = from.length, rows = new Float64Array(kept.length * d);
+  for (const [k, column] of kept.entries()) {
+    for (let i = 0; i < d; i++) rows[k * d + i] = columns[from[i] * available + column];
+    yield;
+  }
+  return rows;
 }
 
 /** Where the file has the numbers of an image: channels first if it has a shape with channels. */

@@ -8,6 +8,7 @@ import { withFolderLock } from "../_folder_lock.ts";
 import { folderOf, temporaryName, writing } from "../_temporary_file.ts";
 import { FolderTransaction, recover } from "../_transaction.ts";
 import { checkRoom } from "../_room.ts";
+import { fileError } from "../datasets/_files.ts";
 import { DatasetError, WriteError } from "../errors.ts";
 import type { OptimiserState } from "./adam.ts";
 import { decodeSafetensors, encodeSafetensors } from "./safetensors.ts";
@@ -141,7 +142,7 @@ async function writeAlone(file: string, bytes: Uint8Array): Promise<void> {
  *
  * @param file Which.
  * @returns Its bytes; nothing if there is no such file.
- * @throws {DatasetError} If it is no regular file.
+ * @throws {DatasetError} If it is no regular file, or cannot be read.
  * @throws {RangeError} If it does not fit in memory.
  */
 export async function readIfThere(file: string): Promise<Uint8Array | undefined> {
@@ -150,7 +151,7 @@ export async function readIfThere(file: string): Promise<Uint8Array | undefined>
     bytes = await readRegular(file, (_, size) => (checkRoom(`read ${file}`, "it", size), true));
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
+    throw fileError(file, "a file", error);
   }
   if (!bytes) throw new DatasetError(file, "a folder, device or pipe", "a file");
   return bytes;

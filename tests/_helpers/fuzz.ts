@@ -17,10 +17,12 @@ export interface FuzzTarget<T> {
 }
 
 /** How many mutants each reader has to bear. */
-export const MUTANTS = 1000;
+export const MUTANTS = 2000;
 
 /** Longest time, in milliseconds, for one small file: far more than needed, far less than a hang. */
-const PATIENCE = 5000;
+const PATIENCE = 2000;
+/** Memory that may be gained meanwhile, in bytes; what a file took is not given back at once. */
+const MOST_MEMORY = 300e6;
 
 /** Runs a reader on mutants and wrong files; each is refused with a `DatasetError` or read right. */
 export async function fuzz<T>(
@@ -32,7 +34,7 @@ export async function fuzz<T>(
     const random = new RandomStream({ seed: 11, sample: i, purpose: "theory" });
     const original = target.files[i % target.files.length];
     const mutant = i < wrongFiles.length ? wrongFiles[i].slice() : mutate(original, random);
-    const start = performance.now();
+    const start = performance.now(), before = Deno.memoryUsage().rss;
     let result: T;
     try {
       result = await target.read(mutant);
@@ -43,6 +45,8 @@ export async function fuzz<T>(
     } finally {
       const time = performance.now() - start;
       assert.ok(time < PATIENCE, `${target.name}, mutant ${i}: ${time} ms`);
+      const memory = Deno.memoryUsage().rss - before;
+      assert.ok(memory < MOST_MEMORY, `${target.name}, mutant ${i}: ${memory} bytes`);
     }
     counts.accepted++;
     try {

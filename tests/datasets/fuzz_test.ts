@@ -1,18 +1,23 @@
 /**
- * Each reader meets 1,000 damaged or wrong files. Each is refused with a
+ * Each reader meets 2,000 damaged or wrong files. Each is refused with a
  * `DatasetError` that names it, or read as what it, taken literally, says.
  */
 import {
   type Dataset,
   DatasetError,
   decodeNpy,
+  decodeSafetensors,
   encodeNpy,
+  encodeNpz,
+  encodeSafetensors,
   type NpyArray,
+  openRows,
   parseMesh,
   RandomStream,
   readCifar10,
   readCifar100,
   readCsv,
+  readGaussianLaw,
   readIdx,
   readImages,
   readMesh,
@@ -99,7 +104,7 @@ function fuzzTest<T>(
   check: FuzzTarget<T>["check"],
   prepare: (folder: string) => Promise<void> = async () => {},
 ): void {
-  Deno.test(`${name} refuses or reads right each of 1,000 damaged files`, async (t) => {
+  Deno.test(`${name} refuses or reads right each of 2,000 damaged files`, async (t) => {
     await withFolder(async (folder) => {
       await prepare(folder);
       const path = `${folder}/${fileName}`;
@@ -354,7 +359,80 @@ for (const k of [0, 1]) {
   );
 }
 
-Deno.test("readImages() refuses or reads right each of 1,000 odd PNG files with right checksums", async (t) => {
+for (
+  const [name, plain, read] of [
+    ["readCsv()", CSV, (path: string) => readCsv(path)],
+    ["readNpy()", NPY[1], (path: string) => readNpy(path)],
+    ["readMesh()", OBJ, (path: string) => readMesh(path, { vertices: true })],
+  ] as const
+) {
+  const expected = await withFile(plain, read);
+  fuzzTest(`${name} of gzip`, [gzipSync(plain)], "x.gz", read, (set, mutant) => {
+    // Behind the checksum of gzip there is the original; what is not gzipped any more is a wrong file.
+    if (mutant[0] === 0x1F) assert.deepEqual(set.data, expected.data);
+  });
+}
+
+/** What a reader makes of some bytes. */
+async function withFile<T>(bytes: Uint8Array, read: (path: string) => Promise<T>): Promise<T> {
+  const path = await Deno.makeTempFile();
+  await Deno.writeFile(path, bytes);
+  return await read(path).finally(() => Deno.remove(path));
+}
+
+const LAW = {
+  imgmean: { data: Float32Array.of(0.5, 1), shape: [2] },
+  eigval: { data: Float32Array.of(0.25, 1), shape: [2] },
+  eigvec: { data: Float32Array.of(0, 1, 1, 0), shape: [2, 2] },
+};
+const TORCH = await Deno.readFile(new URL("../fixtures/pca.pt", import.meta.url));
+fuzzTest(
+  "readGaussianLaw()",
+  [encodeNpz(LAW), TORCH],
+  "x",
+  (path) => readGaussianLaw(path),
+  ({ mean, variances, basis }) => {
+    assert.equal(basis.length, mean.length * variances.length);
+    assert.ok([mean, variances, basis].every((numbers) => numbers.every(Number.isFinite)));
+  },
+);
+
+const TENSORS = encodeSafetensors({
+  weights: {
+    a: { shape: [2, 3], values: Float32Array.of(1, 2, 3, 4, 5, 6) },
+    b: { shape: [3], values: Float32Array.of(7, 8, 9) },
+  },
+  notes: { made: "by hand" },
+}, (name) => name === "b" ? "float16" : "float32");
+fuzzTest(
+  "decodeSafetensors()",
+  [TENSORS],
+  "x.safetensors",
+  async (path) => decodeSafetensors(await Deno.readFile(path), path),
+  ({ weights, notes }, mutant) => {
+    const text = new TextDecoder("latin1").decode(mutant);
+    for (const { shape, values } of Object.values(weights)) {
+      assert.equal(shape.reduce((a, b) => a * b, 1), values.length);
+    }
+    for (const note of Object.values(notes)) assert.ok(text.length > 0 && typeof note === "string");
+  },
+);
+
+fuzzTest(
+  "openRows()",
+  [NPY[0], NPY[1]],
+  "x.npy",
+  async (path) => {
+    using rows = await openRows(path, { layout: "flat" });
+    return await rows.take(rows.count);
+  },
+  (set, mutant) => {
+    const { data } = decodeNpy(mutant, "x.npy");
+    assert.deepEqual([...set.data], [...data]);
+  },
+);
+
+Deno.test("readImages() refuses or reads right each of 2,000 odd PNG files with right checksums", async (t) => {
   await withFolder(async (folder) => {
     const counts = { refused: 0, accepted: 0 };
     for (let i = 0; i < MUTANTS; i++) {

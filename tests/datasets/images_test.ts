@@ -4,6 +4,7 @@ import { zipSync } from "fflate";
 import { Jimp } from "jimp";
 import assert from "node:assert/strict";
 import { deflateSync } from "node:zlib";
+import { decodeInThread, decodeWith, JIMP } from "../../src/datasets/_image_thread.ts";
 import { someBytes } from "../_helpers/encode.ts";
 import { rejectsAbout, withFolder, write } from "../_helpers/files.ts";
 import { ihdr, type JpegColours, png, withColours, withOrientation } from "../_helpers/images.ts";
@@ -686,4 +687,20 @@ Deno.test("readImages() does without a cache, and without asking, when it may no
     const names = Array.from(Deno.readDirSync(folder), ({ name }) => name).sort();
     assert.deepEqual(names, ["read.ts", "x.png"]);
   });
+});
+
+Deno.test("readImages() gives large images the same decoder and pixels, in a thread", async () => {
+  const { imports } = JSON.parse(await Deno.readTextFile("deno.json"));
+  assert.equal(JIMP, imports.jimp);
+  const side = 64, data = someBytes(side * side * 4).map((v, i) => i % 4 === 3 && i % 3 ? 255 : v);
+  const image = Jimp.fromBitmap({ width: side, height: side, data });
+  for (const type of ["image/png", "image/jpeg"] as const) {
+    const bytes = new Uint8Array(await image.getBuffer(type));
+    for (const size of [undefined, [16, 32]] as const) {
+      const task = { bytes, rgb: false, size };
+      assert.deepEqual(await decodeInThread(task), await decodeWith(Jimp as never, task));
+    }
+  }
+  const broken = { bytes: new Uint8Array(9), rgb: false };
+  await assert.rejects(decodeInThread(broken), Error);
 });

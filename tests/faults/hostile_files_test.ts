@@ -4,6 +4,7 @@ import { join } from "@std/path";
 import { zipSync } from "fflate";
 import assert from "node:assert/strict";
 import { crc32 } from "node:zlib";
+import { runSample } from "../_helpers/command.ts";
 import { tell, trial } from "../_helpers/fault_table.ts";
 import { rejectsAbout, withFolder, write } from "../_helpers/files.ts";
 import {
@@ -16,7 +17,7 @@ import {
   safetensors,
   text,
 } from "../_helpers/hostile_files.ts";
-import type { Reading } from "../_helpers/hostile_reader.ts";
+import { READERS, type Reading } from "../_helpers/hostile_reader.ts";
 
 /** Far less than it takes to unpack a bomb, far more than it takes to refuse one. */
 const PATIENCE = 2000;
@@ -554,3 +555,44 @@ hostileTest("images", ["good.zip", zipSync({ "a.png": PIXEL })], [
     wanted: /belong to another file/,
   },
 ]);
+
+Deno.test({
+  name: "no reader waits for a pipe or a socket, or reads a device or folder",
+  ignore: Deno.build.os === "windows",
+  fn: () =>
+    withFolder(async (folder) => {
+      const pipe = join(folder, "pipe"), zeros = join(folder, "zeros");
+      assert.ok((await new Deno.Command("mkfifo", { args: [pipe] }).output()).success);
+      await Deno.symlink("/dev/zero", zeros);
+      await Deno.symlink(join(folder, "loop"), join(folder, "loop"));
+      using _socket = Deno.listen({ transport: "unix", path: join(folder, "socket") });
+      await Deno.mkdir(join(folder, "folder"));
+      for (const [name, file] of [["images", "a.png"], ["cifar", "test_batch.bin"]]) {
+        await Deno.mkdir(join(folder, name));
+        await Deno.symlink(pipe, join(folder, name, file));
+      }
+      const paths = ["pipe", "zeros", "loop", "socket", "folder", "images", "cifar"];
+      for (const reader of Object.keys(READERS)) {
+        // It reads its file by itself.
+        if (reader === "safetensors") continue;
+        const all = paths.map((name) => join(folder, name));
+        for (const reading of await readAll(reader, join(folder, "none"), all)) {
+          checkReading(`${reader}: no regular file`, /./, reading);
+          assert.equal(
+            reading.error,
+            reader === "cache" ? "" : "DatasetError",
+            JSON.stringify(reading),
+          );
+          if (reader === "cache") assert.equal(reading.message, "undefined");
+        }
+      }
+      for (const option of ["--from", "--init"]) {
+        for (const path of [pipe, zeros]) {
+          const { code, stderr } = await runSample("--data", "moons:20", option, path);
+          // What is named for a run is an error of use, or of its files.
+          assert.ok(code === 1 || code === 2, `${code}`);
+          assert.match(stderr.trim(), /^.*wanted a (regular )?file$/, stderr);
+        }
+      }
+    }),
+});
