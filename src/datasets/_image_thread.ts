@@ -66,13 +66,12 @@ type Answer = { image: DecodedImage } | { failed: unknown } | "no decoder";
 async function threadMain(
   port: { postMessage(answer: Answer, moved?: ArrayBuffer[]): void },
   decode: typeof decodeWith,
-  jimp: string,
+  Decoder: typeof Jimp | undefined,
   task: ImageTask,
 ): Promise<void> {
-  const loaded = await import(jimp).catch(() => undefined);
-  if (!loaded) return port.postMessage("no decoder");
+  if (!Decoder) return port.postMessage("no decoder");
   try {
-    const image = await decode(loaded.Jimp, task);
+    const image = await decode(Decoder, task);
     port.postMessage({ image }, [image.data.buffer]);
   } catch (error) {
     port.postMessage({ failed: error });
@@ -101,7 +100,8 @@ export async function decodeInThread(
   const threads = "globalThis.process.getBuiltinModule('node:worker_threads')";
   // Threads need no variables of the environment, which may not be read without asking.
   const thread = new NODE_THREADS.Worker(
-    `(${threadMain})(${threads}.parentPort, ${decodeWith}, "${JIMP}", ${threads}.workerData)`,
+    `import("${JIMP}").catch(() => ({})).then(({ Jimp }) =>
+      (${threadMain})(${threads}.parentPort, ${decodeWith}, Jimp, ${threads}.workerData))`,
     { eval: true, env: {}, workerData: task },
   );
   const { promise, resolve, reject } = Promise.withResolvers<Answer>();

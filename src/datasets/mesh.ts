@@ -59,7 +59,9 @@ const OPTIONS = {
  * @param path The file.
  * @param options How many points and how they are chosen, scale.
  * @returns Points of shape `[3]` in float32.
- * @throws {DatasetError} If the file is missing, no mesh, damaged, or without a surface.
+ * @throws {DatasetError} If the file is missing, no mesh, damaged, or without a surface. Also if a face has more than
+ * 65,536 corners, or more than 4,096 and is concave, or a gzipped file becomes more than 50 times as large, and more
+ * than 16 MiB.
  * @throws {RangeError} If an option is out of range.
  * @throws {TypeError} If there is no such option.
  *

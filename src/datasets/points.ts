@@ -54,7 +54,8 @@ const OPTIONS = {
  * @param options Header, index, labels, decimals, name, limit.
  * @returns `N` points of shape `[d]` in float32, with labels if there is a column of them.
  * @throws {DatasetError} If the file is missing or empty, a field is no finite number of float32, or rows differ in
- * length; names the line.
+ * length; names the line. Also if a line has more than 16,777,216 characters, there are more than 65,536 labels, or a
+ * gzipped file becomes more than 50 times as large, and more than 16 MiB.
  * @throws {RangeError} If the limit is not a whole number `≥ 1`, or there is no such column of labels.
  * @throws {TypeError} If there is no such option.
  *
