@@ -43,11 +43,16 @@ export class DatasetError extends Error {
     expected: string,
     options?: ErrorOptions,
   ) {
-    super(visible(`Cannot read ${file}: found ${found}, wanted ${expected}`), options);
+    super(visible(`Cannot read ${file}: found ${clip(found)}, wanted ${clip(expected)}`), options);
     this.file = file;
     this.found = found;
     this.expected = expected;
   }
+}
+
+/** Names and numbers of a file may be as long as the file; a message is a line. */
+function clip(text: string): string {
+  return text.length > 1000 ? `${text.slice(0, 1000)}…` : text;
 }
 
 /**

@@ -23,7 +23,9 @@ export function* triangulate(
   const triangles = new Triangles(corners.length - 2 * sizes.length, file);
   let at = 0, heard = 0;
   for (const size of sizes) {
-    const polygon = size > 3 ? Array.from(corners.subarray(at, at + size)) : [];
+    const polygon: number[] = [];
+    // A plain loop: parts of typed arrays take longer to make than most polygons to cut.
+    for (let k = at; size > 3 && k < at + size; k++) polygon.push(corners[k]);
     if (size === 3 || !cutConcave(vertices, polygon, triangles)) {
       for (let k = 2; k < size; k++) {
         triangles.push(corners[at], corners[at + k - 1], corners[at + k]);

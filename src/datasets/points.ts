@@ -239,7 +239,7 @@ function quoted(text: string): string {
 function numberOf(cell: string, line: number, name: string | undefined, path: string): number {
   const value = Math.fround(parseNumber(cell));
   if (Number.isFinite(value)) return value;
-  const column = name ? `, column ${name}` : "";
+  const column = name ? `, column ${name.slice(0, 40)}` : "";
   throw new DatasetError(
     path,
     `${quoted(cell)} in line ${line}${column}`,
@@ -261,7 +261,8 @@ function found(
   count: number,
   { index, label }: Columns,
 ): string {
-  const nameOf = (k: number) => header?.[k] ? `column ${header[k]}` : `column ${k + 1}`;
+  const nameOf = (k: number) =>
+    header?.[k] ? `column ${header[k].slice(0, 40)}` : `column ${k + 1}`;
   const numbered = !header && first.length > 1 && first.every((cell, k) => cell === String(k));
   return [
     `${count} ${count === 1 ? "row" : "rows"} separated by ${MARKS[separator]}`,
