@@ -3,7 +3,8 @@ import { inTurns } from "../_turns.ts";
 import { DatasetError } from "../errors.ts";
 import { allocate, ByteReader } from "./_files.ts";
 import { HEADER_MOST, readNpyHeader } from "./_npy_header.ts";
-import { type NpyArray, numbersOf } from "./npy.ts";
+import { numbersOf } from "./_npy_numbers.ts";
+import type { NpyArray } from "./npy.ts";
 
 /** Reads a `.npy` file, gzipped or not. */
 export async function readArrayFile(path: string, signal?: AbortSignal): Promise<NpyArray> {

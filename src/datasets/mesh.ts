@@ -11,8 +11,9 @@ import { DatasetError } from "../errors.ts";
 import { RandomStream } from "../random.ts";
 import { checkLimit, checkOneOf } from "./_checks.ts";
 import { readUnsized } from "./_files.ts";
+import { meshOf } from "./_mesh.ts";
 import { Dataset } from "./dataset.ts";
-import { meshOf, type TriangleMesh } from "./parse_mesh.ts";
+import type { TriangleMesh } from "./parse_mesh.ts";
 import { READ_OPTIONS, type ReadOptions } from "./read_options.ts";
 
 /** Options of {@linkcode sampleMesh} and {@linkcode readMesh}. */
