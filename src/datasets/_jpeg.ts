@@ -61,23 +61,26 @@ export function checkJpeg(bytes: Uint8Array, file: string): JpegImage {
       at = endOfScan(bytes, next);
     }
   }
-  if (!size || visits === 0) {
-    throw new DatasetError(file, "a JPEG file without an image", "a frame and a scan");
-  }
+  if (!size || visits === 0) throw withoutImage(file);
   const { width, height } = size;
   return { width, height, rgb: isRgb(colours) };
 }
 
+function withoutImage(file: string): DatasetError {
+  return new DatasetError(file, "a JPEG file without an image", "a frame and a scan");
+}
+
 /** How many blocks a scan passes over. */
 function visitsOf(data: Uint8Array, frame: Frame | undefined, file: string): number {
+  if (!frame) throw withoutImage(file);
   const names = Array.from({ length: data[0] }, (_, k) => data[1 + 2 * k]);
-  const blocks = names.map((name) => frame?.blocks.get(name) ?? NaN);
+  const blocks = names.map((name) => frame.blocks.get(name) ?? NaN);
   const visits = blocks.reduce((sum, count) => sum + count, 0);
   if (visits > 0) return visits;
   throw new DatasetError(
     file,
     `a JPEG scan of the components [${names.join(", ")}]`,
-    "some of those of a frame before",
+    "some of those of the frame",
   );
 }
 
