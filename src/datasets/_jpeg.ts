@@ -22,8 +22,8 @@ interface Colours {
   ids: string;
 }
 
-/** Bytes that a decoder may take; the one in use keeps all coefficients of an image. */
-const MOST_BYTES = 2 ** 30;
+/** Bytes that a decoder may take, so that photographs of 48 megapixels can be read; the one in use keeps all coefficients of an image. */
+const MOST_BYTES = 1.5 * 2 ** 30;
 /** Bytes that it takes per block of 8 × 8 coefficients, measured: an array of its own for each. */
 const BLOCK_BYTES = 800;
 /** How often scans may pass over all blocks: each takes time, whatever the file has of it. Encoders make some ten. */

@@ -65,8 +65,8 @@ const OPTIONS = {
  * @param options Size, channels, cache, limit.
  * @returns Byte images of shape `[height, width, channels]`, with labels if there are classes.
  * @throws {DatasetError} If there are no images, one is damaged or absurdly large, or their sizes differ. An image may
- * have 100 megapixels, a JPEG what takes 1 GiB to decode: some 21 megapixels of colour, 35 of colour at half resolution, 50 of grey; and no more than 64
- * scans per component.
+ * have 100 megapixels, a JPEG what takes 1.5 GiB to decode: some 30 megapixels of colour, 50 of colour at half resolution, 75 of grey; and no
+ * more than 64 scans per component.
  * @throws {RangeError} If an option is out of range.
  * @throws {TypeError} If there is no such option.
  *
