@@ -43,6 +43,7 @@ export type {
 } from "./compute/posterior.ts";
 export type { PixelRegion } from "./compute/pixel_region.ts";
 export * from "./compute/reference.ts";
+export type { PosteriorRounding, RoundedQuery, StoreRounding } from "./compute/rounding.ts";
 export { streamedMean, streamStore } from "./compute/streamed_store.ts";
 export type { PointSource, StreamOptions } from "./compute/streamed_store.ts";
 export type { Subset } from "./compute/subset.ts";

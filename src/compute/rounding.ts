@@ -96,7 +96,7 @@ export interface WasmShape extends Affine {
  *   bytes are even they become integers, each off by half a unit: `R/2·32767` of the sum, `R = √N/16`.
  */
 export function wasmRounding(shape: WasmShape): StoreRounding {
-  const { count, dimension, bytes, offset, blockRows, shards } = shape;
+  const { count, bytes, offset, blockRows, shards } = shape;
   const blocks = Math.ceil(count / shards / blockRows) + 1;
   const evenness = Math.sqrt(count) / 16;
   const quantised = bytes && evenness >= 1 ? 0.51 * evenness / 32767 : 0;
