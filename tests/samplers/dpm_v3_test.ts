@@ -6,14 +6,19 @@ import {
   exponentialAdams,
   gaussianLaw,
   gaussianStatistics,
+  heun,
+  karrasGrid,
   logSnrGrid,
   moons,
   openDevice,
   optimal,
   optimalFloat64,
+  sample,
 } from "@closedform/diffusion";
 import assert from "node:assert/strict";
 import { Draws } from "../../src/samplers/dpm_v3/probe.ts";
+import { studentLimit } from "../../src/samplers/dpm_v3/regression.ts";
+import { RandomStream } from "../../src/random.ts";
 import { withFolder } from "../_helpers/files.ts";
 import { withoutLeaks } from "../_helpers/leaks.ts";
 import { distance, endOf, GAUSSIAN, MIXTURE, stepsOf, uniformLevels } from "../_helpers/toys.ts";
@@ -127,7 +132,7 @@ Deno.test("dpmV3Statistics() of a Gaussian are its closed form", async () => {
   assertClose(estimated.b, exact.b, 2e-3, "b");
 });
 
-Deno.test("dpmV3Statistics() are the regression of f' on f along the flow", async () => {
+Deno.test("dpmV3Statistics() are the regression of f' on f along the flow, less what its error takes", async () => {
   const { flow } = MIXTURE;
   const set = new Dataset({
     data: Float32Array.from(flow.draw(500, 0, 1)),
@@ -160,10 +165,23 @@ Deno.test("dpmV3Statistics() are the regression of f' on f along the flow", asyn
     const [values, rates] = [f[1], f[2].map((v, k) => (v - f[0][k]) / (2 * eta))].map((all) =>
       Array.from(all).filter((_, k) => k % 2 === c)
     );
-    const mean = (list: number[]) => list.reduce((sum, v) => sum + v, 0) / samples;
-    const [mf, mr] = [mean(values), mean(rates)];
-    const slope = mean(values.map((v, i) => (v - mf) * (rates[i] - mr))) /
-      mean(values.map((v) => (v - mf) ** 2));
+    const mean = (list: number[]) => list.reduce((sum, v) => sum + v, 0) / list.length;
+    const fit = (kept: number[]) => {
+      const mf = mean(kept.map((i) => values[i])), mr = mean(kept.map((i) => rates[i]));
+      return mean(kept.map((i) => (values[i] - mf) * (rates[i] - mr))) /
+        mean(kept.map((i) => (values[i] - mf) ** 2));
+    };
+    const all = values.map((_, i) => i), [mf, mr] = [mean(values), mean(rates)];
+    const raw = fit(all);
+    // The error by its definition: fits that leave out one draw each.
+    const changes = all.map((i) => (fit(all.filter((k) => k !== i)) - raw) ** 2);
+    const powers = [2, 4].map((power) => mean(values.map((v) => (v - mf) ** power)) * samples);
+    const error = studentLimit(powers[0] ** 2 / powers[1] - 1) *
+      Math.sqrt((samples - 1) * mean(changes));
+    const slope = raw * Math.max(0, 1 - (error / raw) ** 2);
+    if (c === 0) {
+      assert.ok(Math.abs(slope) > Math.abs(raw) / 2, "what is compared is not all error");
+    }
     assertClose([s[2 * row + c]], [slope], 1e-4, `s, coordinate ${c}`);
     assertClose([b[2 * row + c]], [mr - slope * mf], 1e-4, `b, coordinate ${c}`);
   }
@@ -211,6 +229,7 @@ Deno.test("dpmV3Statistics() do not depend on batches, and are kept on disk for 
     const again = await dpmV3Statistics(counted, set, options);
     assert.equal(rows, 3 * 4);
     const inParts = await dpmV3Statistics(counted, set, { ...options, batchSize: 5, cache: false });
+    assert.deepEqual(again.facts, first.facts);
     for (const name of ["l", "s", "b"] as const) {
       assertClose(again[name], first[name], 0, name);
       assertClose(inParts[name], first[name], 0, name);
@@ -260,6 +279,108 @@ Deno.test("dpmV3() and its statistics on tensors agree with float64, and leak no
     start.dispose();
   });
 });
+
+/** Twelve numbers: four that vary, two that never do, and three each that differ in 1 and in 3 items of 300. */
+function rareNumbers(seed: number): Dataset {
+  const d = 12, count = 300, data = new Float32Array(count * d);
+  for (let i = 0; i < count; i++) {
+    const stream = new RandomStream({ seed, sample: i, purpose: "data" });
+    for (let c = 0; c < d; c++) data[i * d + c] = c < 4 ? 0.5 * stream.normal() : -1;
+  }
+  const items = new RandomStream({ seed, sample: count, purpose: "data" });
+  for (let c = 6; c < d; c++) {
+    for (let k = 0; k < (c < 9 ? 1 : 3); k++) data[items.below(count) * d + c] = 1;
+  }
+  return new Dataset({ data, shape: [d], name: "rare numbers" });
+}
+
+Deno.test("dpmV3() is not misled by coordinates that differ in 1 or 3 of 300 items", async () => {
+  using device = await openDevice("wasm");
+  for (const seed of [2, 3]) {
+    const set = rareNumbers(seed);
+    using float32 = await optimal(set, device);
+    const denoisers = [optimalFloat64(set), float32] as readonly Denoiser<unknown>[];
+    for (const denoiser of denoisers) {
+      const statistics = await dpmV3Statistics(denoiser, set, { cache: false, seed });
+      const { l, s, intervals, facts } = statistics;
+      const width = Math.log(80 / 0.002) / intervals;
+      let most = 0;
+      for (let c = 0; c < 12; c++) {
+        const column = Array.from({ length: intervals + 1 }, (_, j) => s[j * 12 + c]);
+        const sums = column.map((_, j) =>
+          width * column.slice(0, j).reduce((sum, v) => sum + v, 0)
+        );
+        most = Math.max(most, Math.max(...sums) - Math.min(...sums));
+        if (c === 4 || c === 5) assert.ok(column.every((v) => v === 0), "s of a constant");
+      }
+      // Sums instead of trapezia: half a row of s more at either end.
+      assert.ok(most < 8 + width * 10, `the integral of s is ${most}`);
+      assert.ok(l.every((v) => v >= 0 && v <= 1), "l is a share");
+      assert.ok(facts!.withoutS >= 2 && facts!.withoutS <= 8, `${facts!.withoutS} without s`);
+      assert.equal(facts!.coordinates, 12);
+      for (const grid of [karrasGrid(18), logSnrGrid(10), logSnrGrid(18)]) {
+        const [fitted, usual] = await Promise.all(
+          [dpmV3({ statistics }), heun()].map(async (sampler) => {
+            const { x, denoised } = await sample(denoiser, { count: 24, grid, sampler, seed });
+            const values = Float64Array.from(await denoiser.space.values(x));
+            denoiser.space.dispose(x, denoised);
+            return nearestItems(set, values);
+          }),
+        );
+        const worst = Math.max(...fitted.distances), different = new Set(fitted.items).size;
+        // Ends of few steps are near items: within half of the spread of a number.
+        assert.ok(worst < 0.25, `${grid.name}: ${worst} off`);
+        assert.ok(
+          different >= new Set(usual.items).size / 2,
+          `${grid.name}: ${different} different ends, ${new Set(usual.items).size} usually`,
+        );
+      }
+    }
+  }
+});
+
+Deno.test("dpmV3Statistics() give up s where it adds up to more than 8, and say of how many coordinates", async () => {
+  const [sigmaMax, sigmaMin, intervals] = [80, 1, 40];
+  const zeros = new Dataset({ data: new Float32Array(6), shape: [2], name: "zeros" });
+  for (const [power, bounded] of [[1, 0], [4, 1]]) {
+    // Outputs that grow by σ^−power, so that s ≈ power for ln 80 = 4.4: in the first coordinate; none in the second.
+    const growing: Denoiser<Float64Array> = {
+      ...optimalFloat64(zeros),
+      denoise: (x, sigma) =>
+        Promise.resolve({
+          mean: x.map((v, k) => {
+            const level = typeof sigma === "number" ? sigma : sigma[k >> 1];
+            return k % 2 ? 0 : 1e-3 * level ** -power * Math.sin(v / level);
+          }),
+        }),
+    };
+    const range = { sigmaMax, sigmaMin, intervals, cache: false } as const;
+    const { s, facts } = await dpmV3Statistics(growing, zeros, range);
+    assert.deepEqual(facts, {
+      coordinates: 2,
+      withoutL: 1,
+      withoutS: 1 + bounded,
+      uncertain: 0,
+      bounded,
+    });
+    const column = s.filter((_, at) => at % 2 === 0);
+    if (bounded) assert.ok(column.every((v) => v === 0));
+    // Slopes of l are one-sided at the ends, and between rows 0.11 apart elsewhere, where 1 − l falls by σ⁻².
+    else assertClose(column.slice(1, -1), column.slice(1, -1).fill(power), 0.03, "s");
+  }
+});
+
+/** The item that each row is nearest to, and how far away. */
+function nearestItems(set: Dataset, rows: Float64Array): { items: number[]; distances: number[] } {
+  const d = set.dimension, items: number[] = [], distances: number[] = [];
+  for (let at = 0; at < rows.length; at += d) {
+    const row = rows.subarray(at, at + d);
+    const each = Array.from({ length: set.count }, (_, i) => distance(set.values(i), row));
+    distances.push(Math.min(...each));
+    items.push(each.indexOf(distances.at(-1)!));
+  }
+  return { items, distances };
+}
 
 Deno.test("dpmV3Statistics() stop when their signal says so", async () => {
   const controller = new AbortController();

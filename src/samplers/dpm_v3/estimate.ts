@@ -15,9 +15,10 @@ import {
 } from "../../_cache_file.ts";
 import type { Dataset } from "../../datasets/dataset.ts";
 import type { Denoiser } from "../../denoisers/denoiser.ts";
+import { Estimator } from "./estimator.ts";
 import { Draws, Probe } from "./probe.ts";
 import { levelsOf } from "./statistics.ts";
-import type { DpmV3Statistics, TableRange } from "./statistics.ts";
+import type { DpmV3Facts, DpmV3Statistics, TableRange } from "./statistics.ts";
 import { stopButton } from "../../stop_button.ts";
 
 /** Options of {@linkcode dpmV3Statistics}. */
@@ -39,9 +40,7 @@ export interface DpmV3StatisticsOptions extends TableRange {
   readonly onProgress?: (done: number, total: number) => void;
 }
 
-const MAGIC = "CFDPMV31";
-/** Variances of `f` below this share of that of the output are rounding and sampling noise: nothing to regress on. */
-const DEGENERATE = 1e-6;
+const MAGIC = "CFDPMV32";
 
 const OPTIONS = {
   sigmaMax: 80,
@@ -63,6 +62,24 @@ const OPTIONS = {
  * f = (1 − l)∘x − D,   f' = −l'∘x + (1 − l)∘(D − x) − D'     along the flow
  * s = Cov(f, f')/Var(f),   b = mean f' − s mean f            per coordinate
  * ```
+ *
+ * `l` and `s` stand in exponentials, so that what is not known of them does harm: of a coordinate that varies in a few items
+ * only, `s` would be rounding, or tell of the one item that was drawn. So of an estimate `v`, which is `1 − l` or `s`, that share is
+ * taken which exceeds its sampling error:
+ *
+ * ```text
+ * v · max(0, 1 − (error/v)²)
+ * error of 1 − l:  t √(Var/(n−1))                                   n draws, Var of v ∘ (∂D/∂x) v
+ * error of s:      t √((n−1)/n Σᵢ (s − s₍ᵢ₎)²) + ρ/√Var(f)          s₍ᵢ₎ without draw i: the jackknife
+ * ρ = 4ε rms(D)/(√2 h)                                              the rounding of f', a difference over 2h
+ * ```
+ *
+ * with the limit `t` of Student's distribution that is exceeded once in twenty times. Its degrees of freedom are `n − 1` for a mean,
+ * and `(Σg²)²/Σg⁴ − 1`, `g = f − mean f`, for `s`: a slope rests on the draws that stand out. `h` is 0.05 in float32, 0.001
+ * in float64. `s` is 0, too, where the draws show less than a tenth of `λ²/(λ+σ²)` for the variance of an output, `λ` that
+ * of the coordinate in the data: they then miss the items that it varies by. `1 − l` of a posterior mean is its squared error over
+ * `σ²`, from 0 to 1, and is kept there. `b` stands in no exponential and keeps its error, that of a mean. An `s` whose integral
+ * between two levels still exceeds 8 is dropped. How many coordinates that all concerns is in `facts`.
  *
  * `(∂D/∂x) v` and the derivative `D'` of the output along the flow are central differences, so that any
  * denoiser will do. Items, noise and signs are the same at all levels, so that `l` needs no smoothing before its
@@ -121,22 +138,26 @@ export async function dpmV3Statistics<X>(
   const draws = new Draws(dataset, samples, seed);
   using stop = stopButton(options.signal);
   const probe = new Probe(denoiser, draws, batchSize, stop.signal);
+  const estimate = () => new Estimator(probe, range).tables(options.onProgress);
   const folder = await cacheFolder("estimate the statistics", options.cache);
-  if (folder === undefined) return await estimate(probe, range, options.onProgress);
+  if (folder === undefined) return await estimate();
   const key = await keyOf(probe, range, samples, seed);
   const file = cacheFileIn(folder, key, "statistics");
   const kept = await readCacheFile(file, MAGIC, key);
   const known = kept && decode(kept, range, dataset.dimension);
   if (known) return known;
-  const statistics = await estimate(probe, range, options.onProgress);
+  const statistics = await estimate();
   await makeCacheFolder(folder);
-  await writeCacheFile(
-    file,
-    MAGIC,
-    key,
-    [statistics.l, statistics.s, statistics.b].map((table) => new Uint8Array(table.buffer)),
-  );
+  await writeCacheFile(file, MAGIC, key, encode(statistics));
   return statistics;
+}
+
+/** The facts that tables are kept with, in this order. */
+const FACTS = ["coordinates", "withoutL", "withoutS", "uncertain", "bounded"] as const;
+
+function encode({ l, s, b, facts }: DpmV3Statistics): Uint8Array[] {
+  const counts = Float64Array.from(FACTS, (name) => facts![name]);
+  return [l, s, b, counts].map((table) => new Uint8Array(table.buffer));
 }
 
 /** The tables of a payload; nothing if it holds none of this size, or no numbers. */
@@ -146,11 +167,14 @@ function decode(
   dimension: number,
 ): DpmV3Statistics | undefined {
   const size = levelsOf(range).length * dimension;
-  if (payload.byteLength !== 3 * size * Float64Array.BYTES_PER_ELEMENT) return undefined;
+  const length = 3 * size + FACTS.length;
+  if (payload.byteLength !== length * Float64Array.BYTES_PER_ELEMENT) return undefined;
   const numbers = new Float64Array(payload.slice().buffer);
   if (!numbers.every(Number.isFinite)) return undefined;
   const [l, s, b] = [0, 1, 2].map((k) => numbers.slice(k * size, (k + 1) * size));
-  return { ...range, l, s, b };
+  const counts = numbers.slice(3 * size);
+  const facts = Object.fromEntries(FACTS.map((name, k) => [name, counts[k]]));
+  return { ...range, l, s, b, facts: facts as unknown as DpmV3Facts };
 }
 
 /** What the tables depend on. The denoiser is told by its name and by what it answers at three levels. */
@@ -168,80 +192,4 @@ async function keyOf<X>(
   const meaning = JSON.stringify([range, samples, seed, probe.denoiser.label]);
   const parts = answers.flatMap(({ x, denoised }) => [x, denoised]);
   return await cacheKey(meaning, ...parts.map((part) => new Uint8Array(part.buffer)));
-}
-
-/** Sums over samples, per coordinate. */
-type Moments = Record<
-  "count" | "x" | "D" | "R" | "J" | "xx" | "xD" | "xR" | "DD" | "DR",
-  Float64Array
->;
-
-async function estimate<X>(
-  probe: Probe<X>,
-  range: Required<TableRange>,
-  onProgress?: (done: number, total: number) => void,
-): Promise<DpmV3Statistics> {
-  const levels = levelsOf(range), d = probe.dimension;
-  const moments: Moments[] = [];
-  for (const sigma of levels) {
-    moments.push(await momentsAt(probe, sigma));
-    onProgress?.(moments.length, levels.length);
-  }
-  const l = new Float64Array(levels.length * d);
-  moments.forEach(({ J }, j) => l.set(J.map((mean) => 1 - mean), j * d));
-  const slope = slopeOf(l, d, Math.log(range.sigmaMax / range.sigmaMin) / range.intervals);
-  const s = new Float64Array(l.length), b = new Float64Array(l.length);
-  moments.forEach((m, j) => {
-    for (let c = 0; c < d; c++) {
-      [s[j * d + c], b[j * d + c]] = regress(m, c, l[j * d + c], slope[j * d + c]);
-    }
-  });
-  return { ...range, l, s, b };
-}
-
-/** Means and central second moments at a level. */
-async function momentsAt<X>(probe: Probe<X>, sigma: number): Promise<Moments> {
-  const d = probe.dimension;
-  const names = ["count", "x", "D", "R", "J", "xx", "xD", "xR", "DD", "DR"] as const;
-  const m = Object.fromEntries(names.map((name) => [name, new Float64Array(d)])) as Moments;
-  for await (const { x, denoised, jacobian, rate } of probe.responses(sigma)) {
-    // Welford's updates: differences from the mean so far, so that x ≈ σz cancels nothing.
-    for (let k = 0; k < x.length; k++) {
-      const c = k % d;
-      const n = ++m.count[c];
-      const dx = x[k] - m.x[c], dD = denoised[k] - m.D[c], dR = rate[k] - m.R[c];
-      m.x[c] += dx / n;
-      m.D[c] += dD / n;
-      m.R[c] += dR / n;
-      m.J[c] += (jacobian[k] - m.J[c]) / n;
-      const share = (n - 1) / n;
-      m.xx[c] += share * dx * dx;
-      m.xD[c] += share * dx * dD;
-      m.xR[c] += share * dx * dR;
-      m.DD[c] += share * dD * dD;
-      m.DR[c] += share * dD * dR;
-    }
-  }
-  return m;
-}
-
-/** `s` and `b` of a coordinate: the regression of `f' = px + qD − R` on `f = ux − D`. */
-function regress(m: Moments, c: number, l: number, slope: number): [number, number] {
-  const u = 1 - l, p = -slope - u, q = u;
-  const variance = u * u * m.xx[c] - 2 * u * m.xD[c] + m.DD[c];
-  const covariance = u * (p * m.xx[c] + q * m.xD[c] - m.xR[c]) -
-    (p * m.xD[c] + q * m.DD[c] - m.DR[c]);
-  const s = variance > DEGENERATE * m.DD[c] ? covariance / variance : 0;
-  const f = u * m.x[c] - m.D[c], rate = p * m.x[c] + q * m.D[c] - m.R[c];
-  return [s, rate - s * f];
-}
-
-/** Central differences from row to row, one-sided at the ends. */
-function slopeOf(table: Float64Array, d: number, width: number): Float64Array {
-  const rows = table.length / d;
-  return table.map((_, at) => {
-    const row = Math.floor(at / d), c = at % d;
-    const [a, b] = [Math.max(row - 1, 0), Math.min(row + 1, rows - 1)];
-    return (table[b * d + c] - table[a * d + c]) / ((b - a) * width);
-  });
 }

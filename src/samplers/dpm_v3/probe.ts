@@ -47,11 +47,16 @@ export interface Responses {
   readonly rate: Float64Array;
 }
 
+/** What sums in a denoiser may add to the rounding of its outputs: a few of their last places. */
+const ROUNDINGS = 4;
+
 /** Asks a denoiser for what the tables are made of. */
 export class Probe<X> {
   /** Lengths of the differences, in σ and in ℓ: a compromise of their error and that of the denoiser's rounding. */
   readonly #step: number;
   readonly dimension: number;
+  /** The rounding error of a rate, relative to the output: that of two outputs, `√2 ε/2h`. */
+  readonly rateRounding: number;
 
   constructor(
     readonly denoiser: Denoiser<X>,
@@ -59,7 +64,9 @@ export class Probe<X> {
     readonly batchSize: number,
     readonly signal?: AbortSignal,
   ) {
-    this.#step = denoiser.space.numbers(0) instanceof Float32Array ? 0.05 : 1e-3;
+    const float32 = denoiser.space.numbers(0) instanceof Float32Array;
+    this.#step = float32 ? 0.05 : 1e-3;
+    this.rateRounding = ROUNDINGS * (float32 ? 2 ** -24 : 2 ** -53) / (Math.SQRT2 * this.#step);
     this.dimension = draws.dataset.dimension;
   }
 

@@ -24,6 +24,22 @@ export interface DpmV3Statistics {
   readonly s: Float64Array;
   /** The rate at which it grows anyhow. */
   readonly b: Float64Array;
+  /** Of tables that were estimated, how much of them could be told. */
+  readonly facts?: DpmV3Facts;
+}
+
+/** How many coordinates estimated tables say something about. */
+export interface DpmV3Facts {
+  /** All coordinates, `d`. */
+  readonly coordinates: number;
+  /** Those whose `l` is 1 at all levels, as the mean of `∂D/∂x` was never larger than its error. */
+  readonly withoutL: number;
+  /** Those whose `s` is 0 at all levels. */
+  readonly withoutS: number;
+  /** Those whose `s` is 0 at some level because its error exceeds it. */
+  readonly uncertain: number;
+  /** Those whose `s` was set to 0 at all levels because its integral was out of bounds. */
+  readonly bounded: number;
 }
 
 /**
