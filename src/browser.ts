@@ -166,7 +166,7 @@ export * from "./samplers/dop853.ts";
 export * from "./samplers/dpm_v3.ts";
 export * from "./samplers/dpm_v3/estimate.ts";
 export { gaussianStatistics } from "./samplers/dpm_v3/statistics.ts";
-export type { DpmV3Statistics, TableRange } from "./samplers/dpm_v3/statistics.ts";
+export type { DpmV3Facts, DpmV3Statistics, TableRange } from "./samplers/dpm_v3/statistics.ts";
 export { dpmpp1 } from "./samplers/dpmpp_1.ts";
 export { dpmpp2m } from "./samplers/dpmpp_2m.ts";
 export * from "./samplers/dpmpp_3m.ts";

@@ -149,7 +149,13 @@ async function draw(
   const some = someOf(space.data.dataset), { spread } = extentOf(some);
   warn(warningsBefore(some, spread, options));
   using denoiser = await denoiserOf(space.data, device, options, signal);
-  const method = await samplerOf(space.data, denoiser, options, tell, signal);
+  const { sampler: method, statistics } = await samplerOf(
+    space.data,
+    denoiser,
+    options,
+    tell,
+    signal,
+  );
   using jump = await planTeleport(space.data, options, method, {
     denoiser,
     device,
@@ -191,6 +197,7 @@ async function draw(
     ...(Object.keys(inputs).length > 0 && { inputs }),
     warnings,
     ...(watched && { promised: { tolerance, ...watched.means }, endEstimate: estimate }),
+    ...(statistics && { statistics }),
     ...(jump && { teleport: jump.record(result) }),
   };
   await writeSamples(folder, result, { options, dataset: data.dataset, space, count });

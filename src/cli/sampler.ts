@@ -6,6 +6,7 @@
 import type { Denoiser } from "../denoisers/denoiser.ts";
 import type { AnyTensor } from "../linear_space.ts";
 import { dpmV3Statistics } from "../samplers/dpm_v3/estimate.ts";
+import type { DpmV3Facts } from "../samplers/dpm_v3/statistics.ts";
 import { samplerByName } from "../samplers/registry.ts";
 import type { Sampler } from "../samplers/sampler.ts";
 import type { RunData } from "./data.ts";
@@ -15,7 +16,7 @@ import type { RunOptions } from "./options.ts";
  * The sampler that the options name, with what it needs to know of the data.
  *
  * @param say Tells what takes long.
- * @returns The sampler.
+ * @returns The sampler, and how many coordinates its tables say something about, if it has some.
  */
 export async function samplerOf(
   { dataset }: RunData,
@@ -23,9 +24,9 @@ export async function samplerOf(
   options: RunOptions,
   say: (line: string) => void,
   signal?: AbortSignal,
-): Promise<Sampler> {
+): Promise<{ sampler: Sampler; statistics?: DpmV3Facts }> {
   const { sampler, samplerTolerance: tolerance, grid } = options;
-  if (sampler !== "dpm-v3") return samplerByName(sampler, { tolerance });
+  if (sampler !== "dpm-v3") return { sampler: samplerByName(sampler, { tolerance }) };
   say("the statistics of dpm-v3 take a while the first time; they are kept on disk");
   let told = 0;
   const positive = grid.sigmas.filter((sigma) => sigma > 0);
@@ -40,5 +41,10 @@ export async function samplerOf(
       say(`statistics: ${25 * told} %`);
     },
   });
-  return samplerByName(sampler, { statistics });
+  const facts = statistics.facts!;
+  say(
+    `statistics of ${facts.coordinates} coordinates: s is 0 at some level in ${facts.uncertain} because its error exceeds it, ` +
+      `at all levels in ${facts.withoutS}, of them in ${facts.bounded} because its integral exceeds 8`,
+  );
+  return { sampler: samplerByName(sampler, { statistics }), statistics: facts };
 }

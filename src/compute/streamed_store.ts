@@ -9,6 +9,7 @@ import { DeviceError } from "../errors.ts";
 import type { AnyTensor } from "../linear_space.ts";
 import { chunkRows } from "./chunk_rows.ts";
 import type { DataStore, Device } from "./device.ts";
+import { largestRms } from "./largest_rms.ts";
 import { mergePosteriors } from "./merge_posteriors.ts";
 import { checkNeighbours } from "./neighbours.ts";
 import type { Neighbours } from "./neighbours.ts";
@@ -155,6 +156,31 @@ export async function streamedMean(
   return source.bytes
     ? sum.map((v) => v / count * ((hi - lo) / 255) + lo)
     : sum.map((v) => v / count);
+}
+
+/** Rows that are read at a time to see how large they are: a few will do as a rule. */
+const SIZED_ROWS = 256;
+
+/**
+ * The root mean square per number, about zero, of the largest of streamed rows.
+ *
+ * @param source The rows.
+ * @param enough Where to stop: the first row of at least this size will do. Default: all are read.
+ * @param signal Cancels the reading.
+ */
+export async function streamedRms(
+  source: PointSource,
+  enough: number = Infinity,
+  signal?: AbortSignal,
+): Promise<number> {
+  const { dimension, range } = source;
+  const buffer = chunkBuffer(source, SIZED_ROWS);
+  let largest = 0;
+  for (let first = 0; first < source.count && largest < enough; first += SIZED_ROWS) {
+    const data = await readChunk(source, buffer, first, SIZED_ROWS, signal);
+    largest = Math.max(largest, largestRms({ data, dimension, range }, enough));
+  }
+  return largest;
 }
 
 function chunkBuffer({ dimension, bytes }: PointSource, rows: number): Uint8Array | Float32Array {

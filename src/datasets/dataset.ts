@@ -7,6 +7,7 @@ import { checkOptionNames, type OptionTable } from "../_options.ts";
 import { received } from "../_received.ts";
 import { sizeOf } from "../_shape.ts";
 import { showsItself } from "../_shows_itself.ts";
+import { largestRms } from "../compute/largest_rms.ts";
 
 /** What a {@linkcode Dataset} is made from. */
 export interface DatasetInit {
@@ -195,6 +196,16 @@ export class Dataset {
     const [scale, offset] = data instanceof Uint8Array ? [(hi - lo) / 255, lo] : [1, 0];
     this.#mean = sum.map((v) => v / count * scale + offset);
     return this.#mean.slice();
+  }
+
+  /**
+   * The size of the items: the root mean square per number, about zero, of the largest one.
+   *
+   * @param enough Where to stop: the first item of at least this size will do. Default: the largest is looked for.
+   * @returns The size, in data units.
+   */
+  rms(enough: number = Infinity): number {
+    return largestRms(this, enough);
   }
 
   /**

@@ -230,7 +230,7 @@ export function kernelDensity<X>(base: Denoiser<X>, bandwidth: number): Denoiser
       `Cannot ${ACTION}: bandwidth is ${bandwidth}, wanted a number from 0 to ${SIGMA_RANGE[1]}`,
     );
   }
-  const { space, shape, mean, draw, drawsPerLevel } = base;
+  const { space, shape, mean, draw, drawsPerLevel, rms } = base;
   return {
     label: `kernel density of bandwidth ${bandwidth} over ${base.label}`,
     references: base.references,
@@ -242,6 +242,7 @@ export function kernelDensity<X>(base: Denoiser<X>, bandwidth: number): Denoiser
       draw: (stream: RandomStream) =>
         Float64Array.from(draw(stream), (v) => v + bandwidth * stream.normal()),
     }),
+    ...(rms && { rms: async (enough?: number) => Math.hypot(await rms(enough), bandwidth) }),
     async denoise(x, sigma, evaluate) {
       checkEvaluateOptions(ACTION, evaluate);
       const values = await space.values(x);
@@ -278,6 +279,7 @@ function drawn<X>(
     space,
     mean: () => dataset.mean(),
     draw: (stream) => dataset.values(stream.below(dataset.count)),
+    rms: (enough) => dataset.rms(enough),
     async denoise(x, sigma, evaluate = {}) {
       checkEvaluateOptions(ACTION, evaluate);
       const rows = (await space.values(x)).length / dimension;

@@ -44,6 +44,13 @@ export interface Denoiser<X> {
   /** A random item of the data, `d` numbers: what grids that start at noised data need. */
   readonly draw?: (stream: RandomStream) => ArrayLike<number>;
   /**
+   * The size of its data: the root mean square per number, about zero, of the largest item. {@linkcode sample} refuses ends that
+   * are far beyond it.
+   *
+   * @param enough A size from which on any item will do, so that not all need to be looked at. Default: none.
+   */
+  readonly rms?: (enough?: number) => number | Promise<number>;
+  /**
    * Whether it draws other random numbers at each noise level, as a sampled tail does. Then it is no smooth
    * function of the level, and samplers that adapt their steps refuse it. Default false.
    */

@@ -13,7 +13,7 @@ import type { RandomStream } from "../random.ts";
 import type { Denoiser } from "./denoiser.ts";
 import { gaussianAxes, scaleRows } from "./gaussian_axes.ts";
 import type { AxisFactor } from "./gaussian_axes.ts";
-import { checkRow, drawGaussian } from "./gaussian_law.ts";
+import { checkRow, drawGaussian, gaussianRms } from "./gaussian_law.ts";
 
 import type { GaussianLaw } from "./gaussian_law.ts";
 import type { StoredDenoiser } from "./optimal.ts";
@@ -134,6 +134,7 @@ function common(law: GaussianLaw, name: string, shape: readonly number[]) {
     shape,
     mean: () => law.mean.slice(),
     draw: (stream: RandomStream) => drawGaussian(law, law.mean.map(() => stream.normal()), 0),
+    rms: () => gaussianRms(law),
   };
 }
 

@@ -358,6 +358,20 @@ function notFinite(value: number, action: string): RangeError {
   );
 }
 
+/**
+ * The root mean square per number, about zero, of draws of a Gaussian.
+ *
+ * ```text
+ * √( (‖μ‖² + tr Σ)/d )
+ * ```
+ */
+export function gaussianRms({ mean, variances, floor }: GaussianLaw): number {
+  const d = mean.length;
+  const squares = mean.reduce((sum, v) => sum + v * v, 0);
+  const trace = variances.reduce((sum, v) => sum + v, (d - variances.length) * floor);
+  return Math.sqrt((squares + trace) / d);
+}
+
 function deviation({ mean }: GaussianLaw, x: Float64Array): Float64Array {
   const e = new Float64Array(mean.length);
   for (let c = 0; c < e.length; c++) e[c] = x[c] - mean[c];

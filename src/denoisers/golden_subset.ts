@@ -200,6 +200,7 @@ export async function goldenSubset(
     space: tensorSpace,
     mean: () => data.mean(),
     draw: (stream) => data.values(stream.below(data.count)),
+    rms: (enough) => data.rms(enough),
     ...(chooser.draws && { drawsPerLevel: true }),
     async denoise(x, sigma, evaluate) {
       const parts = { base: subsetOf(base, ACTION), data, store, items, chooser, rounding };

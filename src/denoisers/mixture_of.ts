@@ -21,6 +21,7 @@ import { arraySpace, tensorSpace } from "../linear_space.ts";
 import type { RandomStream } from "../random.ts";
 import { stackedMixture } from "./_stacked_mixture.ts";
 import type { Denoised, Denoiser } from "./denoiser.ts";
+import { gaussianRms } from "./gaussian_law.ts";
 import type { GaussianOptions } from "./gaussian.ts";
 import { denoiseMixture, drawMixture, meanOfMixture, mixtureLogits } from "./mixture_law.ts";
 import type { MixtureLaw } from "./mixture_law.ts";
@@ -201,6 +202,7 @@ function describe(law: MixtureLaw, options: GaussianOptions) {
       mean: () => mean.slice(),
       draw: (stream: RandomStream) =>
         drawMixture(law, stream.uniform(), mean.map(() => stream.normal()), 0),
+      rms: () => Math.max(...law.components.map(gaussianRms)),
     },
   };
 }

@@ -122,6 +122,7 @@ export function neighbourEstimator(
     space: base.space,
     ...(base.mean && { mean: base.mean }),
     ...(base.draw && { draw: base.draw }),
+    ...(base.rms && { rms: base.rms }),
     ...((base.drawsPerLevel || L > 0) && { drawsPerLevel: true }),
     denoise,
     dispose() {},

@@ -16,6 +16,7 @@ import {
   STREAM_OPTIONS,
   STREAMED_MEAN_OPTIONS,
   streamedMean,
+  streamedRms,
   streamStore,
 } from "../compute/streamed_store.ts";
 import type { StreamOptions } from "../compute/streamed_store.ts";
@@ -107,6 +108,7 @@ export async function optimal(
   return storedOptimal(store, data, {
     mean: () => data.mean(),
     draw: (stream) => data.values(stream.below(data.count)),
+    rms: (enough) => data.rms(enough),
   });
 }
 
@@ -163,20 +165,23 @@ export async function optimalStreamed(
   const mean = settings.mean
     ? await streamedMean(rows, optionsFor(STREAMED_MEAN_OPTIONS, settings))
     : undefined;
-  return storedOptimal(store, rows, mean && { mean: () => mean.slice() });
+  return storedOptimal(store, rows, {
+    ...(mean && { mean: () => mean.slice() }),
+    rms: (enough) => streamedRms(rows, enough),
+  });
 }
 
 function storedOptimal(
   store: DataStore,
   { name, shape, items }: Pick<Dataset, "name" | "shape" | "items">,
-  starts: Pick<Denoiser<AnyTensor>, "mean" | "draw"> = {},
+  ofData: Pick<Denoiser<AnyTensor>, "mean" | "draw" | "rms">,
 ): OptimalDenoiser {
   const denoiser: OptimalDenoiser = {
     label: `optimal denoiser of ${name}`,
     references: REFERENCES,
     shape,
     space: tensorSpace,
-    ...starts,
+    ...ofData,
     async denoise(x, sigma, evaluate) {
       const { mean, facts } = await store.posterior(x, sigma, evaluate);
       return { mean, ...inWholeSet(facts, items) };
@@ -248,6 +253,7 @@ export function optimalFloat64(
     space: arraySpace,
     mean: () => data.mean(),
     draw: (stream) => data.values(stream.below(data.count)),
+    rms: (enough) => data.rms(enough),
     // deno-lint-ignore require-await -- So that what is thrown rejects.
     async denoise(x, sigma, evaluate) {
       checkEvaluateOptions(POSTERIOR_ACTION, evaluate);

@@ -211,6 +211,7 @@ export async function pcaLocality(
     count: data.count,
     mean: () => data.mean(),
     draw: (stream) => data.values(stream.below(data.count)),
+    rms: (enough) => data.rms(enough),
     mask: (sigma) => masks.of(sigma),
     async denoise(x, sigma, evaluate = {}) {
       checkEvaluateOptions(MASKED_ACTION, evaluate);
@@ -273,6 +274,7 @@ export async function pcaLocalityFloat64(
     space: arraySpace,
     mean: () => data.mean(),
     draw: (stream) => data.values(stream.below(data.count)),
+    rms: (enough) => data.rms(enough),
     async denoise(x, sigma, evaluate = {}) {
       checkEvaluateOptions(MASKED_ACTION, evaluate);
       return { mean: await estimate(x, sigma, evaluate) };

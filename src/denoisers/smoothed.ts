@@ -125,6 +125,7 @@ export function smoothed<X>(
     space,
     ...(base.mean && { mean: base.mean }),
     ...(base.draw && { draw: base.draw }),
+    ...(base.rms && { rms: base.rms }),
     ...((base.drawsPerLevel || drawKind === "fresh") && { drawsPerLevel: true }),
     async denoise(x, sigma, evaluate = {}) {
       checkEvaluateOptions(ACTION, evaluate);

@@ -110,6 +110,7 @@ export async function tiledGoldenSubset(
     space: tensorSpace,
     mean: () => dataset.mean(),
     draw: (stream) => dataset.values(stream.below(count)),
+    rms: (enough) => dataset.rms(enough),
     denoise: async (x, sigma, evaluate) => ({
       mean: await denoise(base, parts, schedule, x, sigma, evaluate),
     }),

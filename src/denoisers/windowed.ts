@@ -166,6 +166,7 @@ function windowedBy<X, D>(
     patch,
     mean: () => meanOf(data, patch(Infinity), translations),
     draw: (stream) => data.values(stream.below(data.count)),
+    rms: (enough) => data.rms(enough),
     async perPixel(x, sigma, options = {}) {
       checkOptionNames(WINDOW_ACTION, options, PIXEL_OPTIONS);
       return await perPixel(x, sigma, options);

@@ -13,6 +13,10 @@ import type { Convergence, SamplerStep } from "./sampler.ts";
 type Numbers = Float32Array | Float64Array;
 type Facts = { [K in keyof PosteriorFacts]?: Float64Array | Uint32Array };
 
+/** By what factor an end may be larger than data and noise are. */
+const MOST_OF_DATA = 100;
+const FLOAT32_EPSILON = 2 ** -23;
+
 /** A frame of the trajectory, as it is filled. */
 interface Frame {
   sigma: number;
@@ -180,9 +184,12 @@ export class Recorder<X> {
     return [this.#first * this.#dimension, (this.#first + this.#rows) * this.#dimension];
   }
 
-  /** Ends a batch. */
+  /**
+   * Ends a batch.
+   *
+   * @throws {RangeError} If an end is not finite, or far larger than the data of the denoiser.
+   */
   async end(): Promise<void> {
-    await this.#settle();
     const end = (this.#first + this.#rows) * this.#dimension;
     const bad = this.x.subarray(0, end).findIndex((v) => !Number.isFinite(v));
     if (bad >= 0) {
@@ -192,6 +199,8 @@ export class Recorder<X> {
         }, wanted finite numbers`,
       );
     }
+    await this.#checkSizes();
+    await this.#settle();
     const { evaluations = 0, calls = 0, convergence } = this.#latest ?? {};
     this.#evaluations += evaluations * this.#rows;
     this.#calls += calls;
@@ -201,6 +210,36 @@ export class Recorder<X> {
     const [begin] = this.#ends(), last = this.#frames[this.#taken];
     this.#last!.set(last.denoised.subarray(begin, end), begin);
     for (const frame of this.#frames.slice(this.#taken + 1)) this.#stay(frame, begin, end);
+  }
+
+  /** Ends of steps that were too long for the sampler leave the data by orders of magnitude. */
+  async #checkSizes(): Promise<void> {
+    const { rms } = this.#denoiser!;
+    if (!rms) return;
+    const sigma = this.#latest?.sigma ?? this.sigmas[0];
+    const sizes = Array.from({ length: this.#rows }, (_, row) => this.#sizeOf(this.#first + row));
+    const worst = sizes.reduce((most, size, row) => size > sizes[most] ? row : most, 0);
+    // Where all data are 0, the rounding of the noise that has been is left.
+    const rounding = FLOAT32_EPSILON * this.sigmas[0];
+    const needed = (sizes[worst] - rounding) / MOST_OF_DATA - sigma;
+    if (needed <= 0) return;
+    const size = await rms(needed);
+    if (size >= needed) return;
+    const [end, data, noise] = [sizes[worst], size, sigma].map((v) => Number(v.toPrecision(2)));
+    throw new RangeError(
+      `Cannot sample: sample ${
+        this.#first + worst
+      } ended at a root mean square of ${end}, wanted at most ` +
+        `${MOST_OF_DATA} times the ${data} of the data plus the noise level ${noise}`,
+    );
+  }
+
+  /** The root mean square per number of an end. */
+  #sizeOf(row: number): number {
+    const x = this.x.subarray(row * this.#dimension, (row + 1) * this.#dimension);
+    let sum = 0;
+    for (const v of x) sum += v * v;
+    return Math.sqrt(sum / this.#dimension);
   }
 
   /** What is known at the end of the run, beside the end states. */

@@ -150,7 +150,9 @@ const TURN_MS = 50;
  * `(x, sigma) => mean` is one, too: `x` is a `Float32Array` of rows, `sigma` one number, and `shape` is an option.
  * @param options How many, by which method, on which grid.
  * @returns Final states and last denoised estimates, both named; release them with `denoiser.space.dispose`.
- * @throws {RangeError} If a number is out of range, or the grid starts at a mean that the denoiser does not know.
+ * @throws {RangeError} If a number is out of range, or the grid starts at a mean that the denoiser does not know; if an end is
+ * not finite, or its root mean square per number exceeds 100 times the sum of its noise level and the size of the data, as far as
+ * the denoiser knows that.
  * @throws {TypeError} If `init` does not hold `count` rows, there is no such option, or a value is of another kind.
  *
  * @example The exact sampler of two points returns one of them
