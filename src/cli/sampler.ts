@@ -43,8 +43,8 @@ export async function samplerOf(
   });
   const facts = statistics.facts!;
   say(
-    `statistics of ${facts.coordinates} coordinates: s is 0 at some level in ${facts.uncertain} because its error exceeds it, ` +
-      `at all levels in ${facts.withoutS}, of them in ${facts.bounded} because its integral exceeds 8`,
+    `statistics of ${facts.coordinates} coordinates: ${facts.uncertain} uncertain, ${facts.withoutS} without s, ` +
+      `${facts.bounded} of them because it adds up to more than 8`,
   );
   return { sampler: samplerByName(sampler, { statistics }), statistics: facts };
 }

@@ -3,17 +3,34 @@ import {
   Dataset,
   dpmV3,
   dpmV3Statistics,
+  encodeNpy,
+  equivariant,
   gaussianFloat64,
   gaussianLaw,
   gaussianStatistics,
+  goldenSubset,
   karrasGrid,
   kernelDensity,
+  local,
   logSnrGrid,
+  mixture,
   moons,
+  neighbourEstimator,
+  openDevice,
+  openRows,
+  optimal,
   optimalFloat64,
+  optimalStreamed,
+  pcaLocality,
+  randomAverage,
   sample,
   SAMPLER_NAMES,
   samplerByName,
+  smoothed,
+  tensorSpace,
+  tiledGoldenSubset,
+  tinyShapes,
+  wiener,
 } from "@closedform/diffusion";
 import assert from "node:assert/strict";
 
@@ -155,4 +172,52 @@ Deno.test("rms() of data is the size of the largest item, or of the first one th
     const found = await denoiser.rms!();
     assert.ok(Math.abs(found - size) < 1e-15 * 10, `${denoiser.label}: ${found}, ${size}`);
   }
+});
+
+Deno.test("rms() is known of every denoiser on data, whatever it wraps", async () => {
+  using device = await openDevice("wasm");
+  const set = tinyShapes(24);
+  const size = set.rms();
+  const file = await Deno.makeTempFile({ suffix: ".npy" });
+  try {
+    await Deno.writeFile(file, encodeNpy(dataOf([1, 2], [6, 8]).data as Float32Array, [2, 2]));
+    using rows = await openRows(file);
+    using streamed = await optimalStreamed(rows, device);
+    assert.equal(await streamed.rms!(), Math.sqrt(50));
+    assert.equal(await streamed.rms!(1), Math.sqrt(2.5));
+  } finally {
+    await Deno.remove(file);
+  }
+  using base = await optimal(set, device);
+  using subset = await goldenSubset(base, set, device);
+  using patches = await local(set, device);
+  using shifts = await equivariant(set, device);
+  using pca = await pcaLocality(set, device, { cache: false });
+  using tiles = await tiledGoldenSubset(patches, set, device, { tiles: 2 });
+  for (
+    const denoiser of [
+      base,
+      subset,
+      patches,
+      shifts,
+      pca,
+      tiles,
+      smoothed(base, { bandwidth: 0.1, M: 2 }),
+      neighbourEstimator(base, { K: 4 }),
+      randomAverage(set, tensorSpace),
+    ]
+  ) {
+    assert.equal(await denoiser.rms?.(), size, denoiser.label);
+  }
+  // Laws know the mean size of what they stand for.
+  const mean = Math.sqrt(
+    Array.from({ length: set.count }, (_, i) => set.values(i))
+      .reduce((sum, item) => sum + item.reduce((all, v) => all + v * v, 0), 0) /
+      (set.count * set.dimension),
+  );
+  using filter = await wiener(set, device, { cache: false });
+  using several = await mixture(set, device, { components: 2, rank: 4 });
+  // The divisor N − 1 of the covariance; and of a mixture the larger of two groups.
+  assert.ok(Math.abs(await filter.rms!() / mean - 1) < 1 / set.count);
+  assert.ok(await several.rms!() > 0.9 * mean && await several.rms!() < 2 * size);
 });

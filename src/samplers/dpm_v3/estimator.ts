@@ -22,6 +22,9 @@ const REPRESENTATIVE = 0.1;
  */
 const MOST_GROWTH = 8;
 
+/** What errors may take off an integral of `s` before a coordinate counts as uncertain: a factor of e in its weights. */
+const UNCERTAIN = 1;
+
 /** What is kept of a level until the next one is known, sample by sample. */
 interface Level {
   readonly sigma: number;
@@ -40,8 +43,8 @@ export class Estimator<X> {
   readonly #rate: Float64Array;
   /** The variances of the coordinates over all data. */
   readonly #variances: Float64Array;
-  /** Which coordinates were uncertain at a level, and which were out of bounds. */
-  readonly #uncertain: Uint8Array;
+  /** What errors took off `∫|s|` of each coordinate, and which coordinates were out of bounds. */
+  readonly #taken: Float64Array;
   readonly #bounded: Uint8Array;
 
   constructor(readonly probe: Probe<X>, readonly range: Required<TableRange>) {
@@ -50,7 +53,7 @@ export class Estimator<X> {
     const room = () => new Float64Array(this.#levels.length * probe.dimension);
     [this.#l, this.#s, this.#f, this.#rate] = [room(), room(), room(), room()];
     this.#variances = variancesOf(probe.draws.dataset);
-    this.#uncertain = new Uint8Array(probe.dimension);
+    this.#taken = new Float64Array(probe.dimension);
     this.#bounded = new Uint8Array(probe.dimension);
   }
 
@@ -112,7 +115,7 @@ export class Estimator<X> {
       const line = lineThrough(f, change, rounding, DEGENERATE * variance);
       [this.#f[at], this.#rate[at]] = [line.x, line.y];
       this.#s[at] = variance < this.#leastVariance(c, sigma) ? 0 : shrunk(line.slope);
-      if (line.slope.value !== 0 && this.#s[at] === 0) this.#uncertain[c] = 1;
+      this.#taken[c] += this.#width * Math.abs(line.slope.value - this.#s[at]);
     }
   }
 
@@ -155,13 +158,12 @@ export class Estimator<X> {
         for (let at = c; at < table.length; at += d) if (table[at] !== value) return false;
         return true;
       }).length;
-    const marked = (marks: Uint8Array) => marks.reduce((sum, mark) => sum + mark, 0);
     return {
       coordinates: d,
       withoutL: always(this.#l, 1),
       withoutS: always(this.#s, 0),
-      uncertain: marked(this.#uncertain),
-      bounded: marked(this.#bounded),
+      uncertain: this.#taken.reduce((sum, taken) => sum + Number(taken > UNCERTAIN), 0),
+      bounded: this.#bounded.reduce((sum, mark) => sum + mark, 0),
     };
   }
 }

@@ -36,7 +36,7 @@ export interface DpmV3Facts {
   readonly withoutL: number;
   /** Those whose `s` is 0 at all levels. */
   readonly withoutS: number;
-  /** Those whose `s` is 0 at some level because its error exceeds it. */
+  /** Those from whose `∫|s|` over all levels its errors took more than 1. */
   readonly uncertain: number;
   /** Those whose `s` was set to 0 at all levels because its integral was out of bounds. */
   readonly bounded: number;
