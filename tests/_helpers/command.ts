@@ -10,8 +10,12 @@ export interface CommandResult {
   readonly stderr: string;
 }
 
-/** Starts `deno task sample`'s command, in the root of the project or another folder. */
-export function startSample(args: readonly string[], folder: string = ROOT): Deno.ChildProcess {
+/** Starts `deno task sample`'s command, in the root of the project or another folder, with variables of its own. */
+export function startSample(
+  args: readonly string[],
+  folder: string = ROOT,
+  env: Record<string, string> = {},
+): Deno.ChildProcess {
   return new Deno.Command(Deno.execPath(), {
     args: [
       "run",
@@ -25,6 +29,7 @@ export function startSample(args: readonly string[], folder: string = ROOT): Den
       ...args,
     ],
     cwd: folder,
+    env,
     stdin: "null",
     stdout: "piped",
     stderr: "piped",

@@ -1,5 +1,6 @@
 import {
   decodeNpy,
+  encodeNpy,
   karrasGrid,
   moons,
   optimalFloat64,
@@ -107,7 +108,8 @@ Deno.test("--sampler dpm-v3 estimates its statistics once", () =>
     ];
     const outputs: string[] = [];
     for (const out of ["a", "b"]) {
-      const { code, stderr } = await startSample([...args, "--out", out], folder).output();
+      const env = { CLOSEDFORM_CACHE: join(folder, "cache") };
+      const { code, stderr } = await startSample([...args, "--out", out], folder, env).output();
       outputs.push(new TextDecoder().decode(stderr));
       assert.equal(code, 0, outputs.at(-1));
     }
@@ -116,6 +118,41 @@ Deno.test("--sampler dpm-v3 estimates its statistics once", () =>
     const [a, b] = [await drawn(join(folder, "a")), await drawn(join(folder, "b"))];
     assert.deepEqual(a.samples, b.samples);
     assert.equal(a.record.evaluations, 6);
+    // Both numbers of moons vary in all items; facts of kept tables are kept with them.
+    const { statistics } = a.record;
+    assert.equal(statistics.coordinates, 2);
+    assert.deepEqual([statistics.withoutL, statistics.withoutS, statistics.bounded], [0, 0, 0]);
+    assert.deepEqual(b.record.statistics, statistics);
+    assert.match(outputs[1], /statistics of 2 coordinates: \d uncertain, 0 without s, 0 of them/);
+  }));
+
+Deno.test("--sampler dpm-v3 is not misled by images of which most pixels hardly ever vary", () =>
+  withFolder(async (folder) => {
+    // Squares of one pixel at the border in two items, and shapes in the middle that all vary.
+    const count = 60, side = 8, data = new Float32Array(count * side * side).fill(-1);
+    for (let i = 0; i < count; i++) {
+      for (let k = 0; k < 12; k++) {
+        data[i * side * side + 18 + 8 * (k >> 2) + k % 4] = (i >> k % 6) % 2;
+      }
+      if (i < 6) data[i * side * side + i % 3] = 1;
+    }
+    const file = join(folder, "rare.npy");
+    await Deno.writeFile(file, encodeNpy(data, [count, side, side, 1]));
+    for (const [grid, steps] of [["karras", "18"], ["log-snr", "10"]]) {
+      const out = join(folder, grid);
+      const args = ["--data", `npy:${file}`, "--grid", grid, "--steps", steps, "--count", "12"];
+      const run = ["--sampler", "dpm-v3", "--device", "wasm", "--quiet", "--out", out];
+      assert.equal(await main([...args, ...run]), 0);
+      const { record, samples } = await drawn(out);
+      assert.deepEqual(record.warnings, []);
+      assert.ok(record.statistics.withoutS >= 37, `${record.statistics.withoutS} without s`);
+      assert.ok(samples.every((v) => Math.abs(v) < 1.5), "in the range of the data");
+      const rows = Array.from(
+        { length: 12 },
+        (_, r) => samples.slice(r * side * side, (r + 1) * side * side).map(Math.round).join(),
+      );
+      assert.ok(new Set(rows).size >= 6, `${new Set(rows).size} different samples`);
+    }
   }));
 
 Deno.test("--sampler and --sampler-tolerance answer what they cannot do in one line", async () => {
