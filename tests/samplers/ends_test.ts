@@ -137,6 +137,26 @@ Deno.test("sample() takes what any sampler makes of zeros, huge offsets, one lar
   }
 });
 
+Deno.test("sample() takes of data that are all 0 what rounding leaves of the noise, and no more", async () => {
+  const denoiser = optimalFloat64(dataOf([0, 0], [0, 0]));
+  const ending = (end: number): Sampler => ({
+    ...samplerByName("heun"),
+    async *run(inner, x, sigmas, options) {
+      for await (const at of samplerByName("heun").run(inner, x, sigmas, options)) {
+        yield { ...at, x: at.sigma > 0 ? at.x : inner.space.from([end, end], [1, 2]) };
+      }
+    },
+  });
+  const run = (end: number) =>
+    sample(denoiser, { count: 1, grid: karrasGrid(8), sampler: ending(end) });
+  // Float32 rounds states of size 80 by 5e-6.
+  await run(80 * 2 ** -24);
+  await assert.rejects(
+    run(1e-4),
+    /ended at a root mean square of 0\.0001, wanted at most 100 times the 0 of the data/,
+  );
+});
+
 Deno.test("sample() refuses a run whose tables are wrong, by the size of its states", async () => {
   const set = moons(100), denoiser = optimalFloat64(set);
   const tables = gaussianStatistics(gaussianLaw([0, 0], 1));
