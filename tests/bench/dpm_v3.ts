@@ -1,7 +1,7 @@
 /**
  * Whether the tables of DPM-Solver-v3 pay: its errors at few evaluations beside those of DPM-Solver++(2M) and UniPC.
  *
- *   deno task bench:dpm-v3 [--data moons:2000] [--limit N] [--evaluations 8,10,12,16,20] [--grids karras,log-snr]
+ *   deno task bench:statistics [--data moons:2000] [--limit N] [--evaluations 8,10,12,16,20] [--grids karras,log-snr]
  *     [--samples 64] [--count 64] [--seeds 3] [--device wasm]
  *
  * All methods start from the same noise at σ = 80 and make one evaluation per step. An error is the distance, root mean square
