@@ -50,13 +50,13 @@ export function* parseTable(
   });
   if (lines === 0) throw new DatasetError(file, "no row of numbers", "at least one");
   const { header = "auto" } = options;
-  const counted = header === "auto" && isCount(some[0].content, some[1]?.content);
+  const counted = header === "auto" && isCount(some[0].content.trim(), some[1]?.content.trim());
   const body = counted ? some.slice(1) : some;
-  const separator = separatorOf(body[0].content, options.decimal);
+  const separator = separatorOf(body[0].content.trim(), options.decimal);
   const decimal = options.decimal ?? (yield* decimalOf(separator, text, file));
   const split: string[][] = [];
   for (const { content } of body.slice(0, 3)) {
-    split.push(cellsOf(content, separator, decimal));
+    split.push(cellsOf(trimmed(content, separator), separator, decimal));
     yield;
   }
   const cut = split.slice(0, 2).every(endsEmpty);
@@ -65,20 +65,30 @@ export function* parseTable(
     return { cells, line };
   };
   const rows = split.map((cells, k) => rowOf(cells, body[k].line));
-  const named = header === "auto" ? isHeader(rows) : header;
+  // Visits the rows after the first line of the table.
+  const later = (visit: (row: Row, i: number) => boolean): Interruptible<void> => {
+    let i = -Number(counted) - 1;
+    return eachContent(text, file, (content, line) => {
+      const row = i >= 0 && rowOf(cellsOf(trimmed(content, separator), separator, decimal), line);
+      return row ? visit(row, i++) : ++i <= 0;
+    });
+  };
+  const named = header === "auto" ? yield* isHeader(rows, body[0].content, file, later) : header;
   const before = Number(counted) + Number(named);
   const count = lines - before;
   if (count === 0) throw new DatasetError(file, "no row of numbers", "at least one");
+  const isQuoted = body[1]?.content.trim()[0] === '"';
+  const names = named ? yield* namesOf(rows, isQuoted, file, later) : undefined;
   return {
     count,
     first: rows[Number(named)],
-    ...(named && { header: rows[0].cells }),
+    ...(named && { header: names }),
     ...(counted && { counted: Number(some[0].content) }),
     ...{ separator, decimal },
     *each(count, visit) {
       let i = -before;
       yield* eachContent(text, file, (content, line) => {
-        if (i >= 0) visit(rowOf(cellsOf(content, separator, decimal), line), i);
+        if (i >= 0) visit(rowOf(cellsOf(trimmed(content, separator), separator, decimal), line), i);
         return ++i < count;
       });
     },
@@ -91,11 +101,27 @@ function eachContent(
   file: string,
   visit: (content: string, line: number) => boolean | void,
 ): Interruptible<void> {
-  return eachLine(text, file, (untrimmed, line) => {
-    const content = untrimmed.trim();
-    return content === "" || content[0] === "#" || visit(content, line);
+  return eachLine(text, file, (content, line) => {
+    const start = content.trim()[0];
+    return start === undefined || start === "#" || visit(content, line);
   });
 }
+
+/** A line without the space around it; tabs that separate cells stay, since those at its ends may be empty. */
+function trimmed(line: string, separator: string): string {
+  if (separator !== "\t") return line.trim();
+  let start = 0, end = line.length;
+  while (start < end && isSpace(line[start])) start++;
+  while (end > start && isSpace(line[end - 1])) end--;
+  return line.slice(start, end);
+}
+
+function isSpace(letter: string): boolean {
+  return letter !== "\t" && letter.trim() === "";
+}
+
+/** Visits rows until told `false`. */
+type Later = (visit: (row: Row, i: number) => boolean) => Interruptible<void>;
 
 /** Whether a line is one whole number before lines of several: the count that scanners write. */
 function isCount(line: string, next: string | undefined): boolean {
@@ -190,18 +216,116 @@ function isMark(letter: string, separator: string): boolean {
 }
 
 /**
- * Whether the first row names the columns: if it has text where the next row has numbers, or nothing but text, or
- * nothing in its first cell only, which is that of an index. What begins like a number is one that is misspelt.
+ * The names of the columns. R and pandas name no column of the names of rows: it is the first, named by nothing. A line
+ * of other words may be as short, but over fractions, which name no rows but in quotes.
  */
-function isHeader(rows: readonly Row[]): boolean {
-  const cells = rows[0].cells, next = rows[1]?.cells;
-  if (cells.length > 1 && cells[0] === "" && cells.slice(1).every((cell) => cell !== "")) {
-    return true;
+function* namesOf(
+  rows: readonly Row[],
+  isQuoted: boolean,
+  file: string,
+  later: Later,
+): Interruptible<readonly string[]> {
+  const [first, next] = rows;
+  const names = first.cells, cells = next.cells;
+  if (names.length === cells.length) return names;
+  let mayName = names.length + 1 === cells.length && !endsEmpty(cells);
+  if (mayName && !isQuoted) {
+    yield* later(({ cells: [name] }) => mayName = !isPlain(name) || Number.isInteger(Number(name)));
   }
-  if (cells.every(isText)) return true;
-  return next !== undefined &&
-    cells.some((cell, k) => isText(cell) && !Number.isNaN(parseNumber(next[k] ?? "")));
+  if (mayName) return ["", ...names];
+  throw new DatasetError(
+    file,
+    `${cells.length} fields in line ${next.line} under ${names.length} names in line ${first.line}`,
+    "as many, or one more before them for the names or numbers of rows",
+  );
 }
+
+/**
+ * Whether the first row names the columns: if it has nothing but text, or text where the next row has numbers. What
+ * begins like a number is one that is misspelt. Text beside numbers is no name without a sign of it: it may be a value
+ * that is missing.
+ */
+function* isHeader(
+  rows: readonly Row[],
+  content: string,
+  file: string,
+  later: Later,
+): Interruptible<boolean> {
+  const cells = rows[0].cells, next = rows[1]?.cells;
+  if (isIndexed(cells)) {
+    if (yield* isIndexHeader(cells.slice(1), later)) return true;
+    throw doubt(rows[0], "", file);
+  }
+  if (cells.every(isText) && cells.some(hasName)) return true;
+  const isNamed = (cell: string, k: number) =>
+    isText(cell) && !Number.isNaN(parseNumber(next?.[k] ?? ""));
+  const places = [...cells.keys()].filter((k) => isNamed(cells[k], k));
+  if (places.length === 0) return false;
+  if (!cells.some(isPlain) && cells.some((cell) => isText(cell) && hasName(cell))) return true;
+  if (places.some((k) => isSurelyName(cells, k, content))) return true;
+  // A column of classes, of which some are numbers.
+  const texts = new Set<number>();
+  yield* later((row) => {
+    for (const k of places) if (isText(row.cells[k] ?? "")) texts.add(k);
+    return texts.size < places.length;
+  });
+  const odd = places.find((k) => !texts.has(k));
+  if (odd === undefined) return false;
+  throw doubt(rows[0], cells[odd], file);
+}
+
+function doubt({ line }: Row, cell: string, file: string): DatasetError {
+  return new DatasetError(
+    file,
+    `${JSON.stringify(cell.slice(0, 40))} in line ${line}, which may be a header or a row`,
+    "numbers alone, or names in quotes; readCsv() is told by its option header",
+  );
+}
+
+/** Whether nothing but the first cell is empty, as in the header over an index. */
+function isIndexed(cells: readonly string[]): boolean {
+  return cells.length > 1 && cells[0] === "" && cells.slice(1).every((cell) => cell !== "");
+}
+
+/** Whether cells after an empty one are names: words, or the numbers 0 1 …, or over rows that have names or are counted. */
+function* isIndexHeader(names: readonly string[], later: Later): Interruptible<boolean> {
+  if (!names.some(isPlain) && names.some(hasName)) return true;
+  if (names.some(isPlain) && isCounted(names.filter(isPlain))) return true;
+  let rows = 0, named = true, counts = true;
+  yield* later(({ cells: [cell] }, i) => {
+    rows++;
+    named &&= isText(cell);
+    counts &&= cell === String(i);
+    return named || counts;
+  });
+  return rows > 0 && (named || counts);
+}
+
+/** Whether a text beside numbers is a name: in quotes, named as labels, or beside the numbers 0 1 … that pandas gives. */
+function isSurelyName(cells: readonly string[], place: number, content: string): boolean {
+  const cell = cells[place], numbers = cells.filter(isPlain);
+  const quoted = (text: string) => content.includes(`"${text.replaceAll('"', '""')}"`);
+  if (!hasName(cell)) return false;
+  return (quoted(cell) && !numbers.some(quoted)) || LABEL.test(cell) ||
+    (numbers.length > 1 && isCounted(numbers));
+}
+
+function isCounted(cells: readonly string[]): boolean {
+  return cells.every((cell, k) => cell === String(k));
+}
+
+/** Whether a cell is a number, and no word for one that is missing. */
+function isPlain(cell: string): boolean {
+  return !Number.isNaN(parseNumber(cell));
+}
+
+/** Whether a cell has a letter that is not within a number. */
+function hasName(cell: string): boolean {
+  return /(?<![\d.])[\p{L}_]/u.test(cell);
+}
+
+/** Names of columns that hold classes. */
+export const LABEL = /^(label|class|target|species)s?$/i;
 
 /** Whether a cell is a number, or a word for one that is missing or not finite. */
 export function isNumber(cell: string): boolean {

@@ -9,7 +9,7 @@ import { note } from "../_note.ts";
 import { type Interruptible, inTurns } from "../_turns.ts";
 import { checkLimit, checkOneOf } from "./_checks.ts";
 import { readText } from "./_files.ts";
-import { isName, isNumber, parseTable, type Table } from "./_table.ts";
+import { isName, isNumber, LABEL, parseTable, type Table } from "./_table.ts";
 import { parseNumber } from "./_text.ts";
 import { Dataset, type DatasetInit } from "./dataset.ts";
 import { READ_OPTIONS, type ReadOptions } from "./read_options.ts";
@@ -17,11 +17,13 @@ import { READ_OPTIONS, type ReadOptions } from "./read_options.ts";
 /** Options of {@linkcode readCsv}. */
 export interface CsvOptions extends ReadOptions {
   /**
-   * Whether the first line names the columns. Default `"auto"`: if it has text where the next line has numbers, or nothing
-   * but text, or if only its first field is empty.
+   * Whether the first line names the columns. Default `"auto"`: if it has nothing but text, or text where the next line
+   * has numbers, or names after one empty field. Text beside numbers is an error, but for names in quotes, a name of
+   * labels, and the numbers 0 1 …
    */
   readonly header?: boolean | "auto";
-  /** Whether the first column counts or names the rows, and is left out. Default: if its name in the header is empty. */
+  /** Whether the first column counts or names the rows, and is left out. Default: if its name in the header is empty, or the
+   * header is one field shorter than the rows. */
   readonly index?: boolean;
   /**
    * The column of labels, by its name or its place from 0; `false` for none. Default: the one column of text, or that
@@ -53,8 +55,8 @@ const OPTIONS = {
  * @param path The file.
  * @param options Header, index, labels, decimals, name, limit.
  * @returns `N` points of shape `[d]` in float32, with labels if there is a column of them.
- * @throws {DatasetError} If the file is missing or empty, a field is no finite number of float32, or rows differ in
- * length; names the line. Also if a line has more than 16,777,216 characters, there are more than 65,536 labels, or a
+ * @throws {DatasetError} If the file is missing or empty, a field is no finite number of float32, rows differ in
+ * length, or the first line may be a header as well as a row; names the line. Also if a line has more than 16,777,216 characters, there are more than 65,536 labels, or a
  * gzipped file becomes more than 50 times as large, and more than 16 MiB.
  * @throws {RangeError} If the limit is not a whole number `≥ 1`, or there is no such column of labels.
  * @throws {TypeError} If there is no such option.
@@ -131,9 +133,6 @@ interface Columns {
   readonly index?: number;
   readonly label?: number;
 }
-
-/** Names of columns that hold classes. */
-const LABEL = /^(label|class|target|species)s?$/i;
 
 function* columnsOf(
   { header, first: { cells: first, line }, each }: Table,

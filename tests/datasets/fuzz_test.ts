@@ -248,10 +248,12 @@ fuzzTest(
       assert.ok(first.length === 1 || first.some((word) => !/^[+-]?[.\d]/.test(word)), `${first}`);
       rows.shift();
     }
-    // A column is left out if it is text, or the header names it as an index or as labels.
+    // A column is left out if it is text, or the header names it as an index, or does not name it as those after it.
     const text = (word: string) => /^[^\W\d]|^[\u0080-\uffff]/.test(word);
+    const isIndexed = first[0] === "" || text(first[0]) && first.length === rows[0].length - 1;
     const kept = [...rows[0].keys()].filter((k) =>
-      !text(rows[0][k]) && !(first !== rows[0] && k === 0 && first[0] === "")
+      !text(rows[0][k]) &&
+      !(first !== rows[0] && k === 0 && isIndexed)
     );
     const numbers = rows.flatMap((row) => kept.map((k) => Math.fround(Number(row[k]))));
     assert.deepEqual([...set.data], numbers);

@@ -149,3 +149,81 @@ Deno.test("readCsv() lets options decide what it would find", async () => {
     await assert.rejects(readText("x,y\n5,6\n", options as CsvOptions), RangeError);
   }
 });
+
+Deno.test("readCsv() keeps empty cells at the ends of lines of tabs, such as the name of an index", async () => {
+  const pandas = await readText("\tx\ty\tlabel\n0\t1.5\t2\t1\n1\t3\t4\t0\n");
+  assert.deepEqual([pandas.rows, pandas.labels], [[1.5, 2, 3, 4], [1, 0]]);
+  assert.match(pandas.note, /column 1 is an index and left out, column label is the labels$/);
+  const single = await readText("\tx\n0\t1.5\n1\t3\n");
+  assert.deepEqual([single.rows, single.shape], [[1.5, 3], [1]]);
+  assert.deepEqual((await readText(" 1\t2 \n 3\t4\n")).rows, [1, 2, 3, 4]);
+  assert.deepEqual((await readText("1\t2\t\n3\t4\t\n")).rows, [1, 2, 3, 4]);
+  await assert.rejects(readText("x\ty\n1\t2\n\t3\n"), /found "" in line 3, column x/);
+  await assert.rejects(readText("x\ty\n1\t2\n3\t\n"), /found "" in line 3, column y/);
+});
+
+Deno.test("readCsv() takes the column that a header of one name less does not name for names of rows", async () => {
+  const r = await readText('"x" "y" "label"\n"1" 0.5 2 1\n"2" 3 4 0\n');
+  assert.deepEqual([r.rows, r.labels], [[0.5, 2, 3, 4], [1, 0]]);
+  assert.match(r.note, /column 1 is an index and left out, column label is the labels$/);
+  const pandas = await readText("     x    y  label\n0  1.5  2.0      1\n1  3.0  4.0      0\n");
+  assert.deepEqual([pandas.rows, pandas.labels], [[1.5, 2, 3, 4], [1, 0]]);
+  const twice = await readText('"x"\n"3" 1\n"3.1" 2\n');
+  assert.deepEqual(twice.rows, [1, 2]);
+  await assert.rejects(
+    readText("title\n1 2\n3.5 4\n"),
+    /2 fields in line 2 under 1 names in line 1/,
+  );
+  const text = await readText('"x" "y"\n"Mazda RX4" 1 2\n');
+  assert.deepEqual([text.rows, text.labels], [[1, 2], undefined]);
+  for (
+    const [table, fields, names] of [["x,y\n1,2,3,4\n", 4, 2], ["x,y,z\n1,2\n", 2, 3], [
+      "x,y\n1,2,\n",
+      3,
+      2,
+    ]] as const
+  ) {
+    await assert.rejects(
+      readText(table),
+      RegExp(`found ${fields} fields in line 2 under ${names} names in line 1`),
+    );
+  }
+});
+
+Deno.test("readCsv() takes no row with an odd cell for a header", async () => {
+  const odd = ["?", "-", "<0.1", "(1)", "\u22122", "\u22121e-5", "<1e5", "missing"];
+  for (const cell of odd) {
+    for (const text of [`${cell},2\n3,4\n`, `2,${cell}\n3,4\n`]) {
+      await assert.rejects(readText(text), (error: Error) => {
+        assert.equal(error.name, "DatasetError");
+        assert.ok(error.message.includes(`${JSON.stringify(cell)} in line 1`), error.message);
+        assert.match(error.message, /readCsv\(\) is told by its option header$/);
+        return true;
+      });
+      assert.deepEqual((await readText(text, { header: true })).rows, [3, 4]);
+      await assert.rejects(readText(text, { header: false, labels: false }), /wanted a finite/);
+    }
+    if (cell !== "missing") await assert.rejects(readText(`${cell}\n3\n`), /may be a header/);
+  }
+  for (const text of [",1.5,2\n3,4,5\n", ",?,2\n3,4,5\n", '"a","2"\n"3","4"\n']) {
+    await assert.rejects(readText(text), /in line 1, which may be a header or a row/);
+  }
+});
+
+Deno.test("readCsv() takes names beside numbers for a header where there is a sign of one", async () => {
+  for (
+    const [text, rows, labels] of [
+      ['"x",2010\n3,4\n', [3, 4]],
+      ["0,1,label\n3,4,1\n", [3, 4], [1]],
+      ["label,10\n1,4\n", [4], [1]],
+      [",0,1,label\n0,3,4,1\n", [3, 4], [1]],
+      [",2010,2011\n0,3,4\n1,5,6\n", [3, 4, 5, 6]],
+      ["RI,Na,Mg\n1,2,3\n", [1, 2, 3]],
+      // No header: the classes are the names and a number.
+      ["1,a\n2,3\n4,b\n", [1, 2, 4], [1, 0, 2]],
+    ] as [string, number[], number[]?][]
+  ) {
+    const read = await readText(text);
+    assert.deepEqual([read.rows, read.labels], [rows, labels], text);
+  }
+});
