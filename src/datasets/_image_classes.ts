@@ -44,8 +44,9 @@ export function classesOf(names: readonly string[], table?: LabelFile): Classes 
   const outer = [...new Set(names.map(folderOf))];
   if (outer.every((folder) => folder !== undefined && SPLIT.test(folder))) {
     const inner = names.map((name) => name.slice(name.indexOf("/") + 1));
-    const found = `its folders ${outer.join(", ")} are taken as parts of one set, not as classes`;
-    return { ...folderClasses(inner), found };
+    const parts = `its folders ${outer.join(", ")} are taken as parts of one set, not as classes`;
+    const { found, ...classes } = folderClasses(inner, names);
+    return { ...classes, found: found ? `${parts}; ${found}` : parts };
   }
   return folderClasses(names);
 }
@@ -54,10 +55,18 @@ function folderOf(name: string): string | undefined {
   return name.includes("/") ? name.slice(0, name.indexOf("/")) : undefined;
 }
 
-function folderClasses(names: readonly string[]): Classes {
+/** The outer folders of names as classes; images are told by their paths. */
+function folderClasses(names: readonly string[], paths: readonly string[] = names): Classes {
   const folders = names.map(folderOf);
   // One image outside of all folders has no class, and then folders are no classes.
-  if (folders.includes(undefined)) return {};
+  const loose = paths.filter((_, i) => folders[i] === undefined);
+  if (loose.length === names.length) return {};
+  if (loose.length > 0) {
+    const which = loose.length > 1
+      ? `and ${loose.length - 1} more of its images lie`
+      : "of its images lies";
+    return { found: `there are no classes, as ${loose[0]} ${which} in no folder` };
+  }
   const classNames = [...new Set(folders as string[])].sort();
   const numbers = new Map(classNames.map((name, k) => [name, k]));
   return { classNames, labels: Uint32Array.from(folders, (name) => numbers.get(name!)!) };
@@ -90,19 +99,34 @@ function tableClasses({ file, bytes, names }: LabelFile): Classes | undefined {
 
 /** The labels by names, `null` if the file says that there are none, nothing if it is another file. */
 function labelTable(bytes: Uint8Array, file: string): Map<string, unknown> | null | undefined {
-  let content: { labels?: unknown } | null;
+  let content: { labels?: unknown } | readonly unknown[] | null;
   try {
     content = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
   } catch (cause) {
     throw new DatasetError(file, "no JSON text", "labels of images", { cause });
   }
-  const labels = content?.labels;
+  // Another file of this name may be a list, too, but not of lists.
+  const isBare = Array.isArray(content) && content.some(Array.isArray);
+  const labels = isBare ? content : (content as { labels?: unknown } | null)?.labels;
   if (labels === undefined || labels === null) return labels;
   const pairs = Array.isArray(labels) ? labels : Object.entries(labels);
   if (!pairs.every((pair) => Array.isArray(pair) && typeof pair[0] === "string")) {
     throw new DatasetError(file, "labels that are no pairs", "the name and label of each image");
   }
-  return new Map(pairs.map(([name, label]) => [name.replaceAll("\\", "/"), label]));
+  const table = new Map<string, unknown>();
+  for (const [written, label] of pairs) {
+    const name = written.replaceAll("\\", "/");
+    const [one, other] = [table.get(name), label].map((value) => JSON.stringify(value));
+    if (table.has(name) && one !== other) {
+      throw new DatasetError(
+        file,
+        `the labels ${one} and ${other} of ${name}`,
+        "one of each image",
+      );
+    }
+    table.set(name, label);
+  }
+  return table;
 }
 
 function isClass(value: unknown): value is number {

@@ -45,24 +45,23 @@ async function openFolder(folder: string): Promise<ImageSource> {
   const others = all.filter((name) =>
     !isImage(name) && (isOther(name) || isImageHead(headOf(join(folder, name))))
   );
+  const around = commonFolder(names);
   const files = await Promise.all(names.map(async (name) => {
     const file = join(folder, name);
     const { isFile } = await stat(file, WANTED);
     if (!isFile) throw new DatasetError(file, "no regular file", "an image");
     const read = (signal?: AbortSignal) => readUnsized(file, MOST_FILE, signal);
-    return { file, name, read };
+    return { file, name: name.slice(around.length), read };
   }));
   const inOrder = sorted(folder, files, others);
-  const table = all.includes(TABLE)
-    ? {
-      file: join(folder, TABLE),
-      bytes: await readUnsized(join(folder, TABLE), MOST_FILE),
-      names: inOrder.files.map(({ name }) => name),
-    }
-    : undefined;
+  const tables = all.map((name) => ({
+    name,
+    file: join(folder, name),
+    read: () => readUnsized(join(folder, name), MOST_FILE),
+  }));
   return {
     ...inOrder,
-    ...classesOf(inOrder.files.map(({ name }) => name), table),
+    ...await classesIn(inOrder.files, around, tables),
     isFolder: true,
     [Symbol.dispose]() {},
   };
@@ -88,17 +87,21 @@ async function openArchive(file: string, signal?: AbortSignal): Promise<ImageSou
         "an image, of a possible ratio: it is compressed already",
       );
     }
-    const depth = commonFolder(images.map(({ name }) => name));
+    const around = commonFolder(images.map(({ name }) => name));
     const files = images.map((entry) => ({
       file: `${file}/${entry.name}`,
-      name: entry.name.slice(depth),
+      name: entry.name.slice(around.length),
       read: (signal?: AbortSignal) => archive.read(entry, signal),
     }));
     const inOrder = sorted(file, files, others.map(({ name }) => name));
-    const names = inOrder.files.map(({ name }) => name);
+    const tables = archive.entries.map((entry) => ({
+      name: entry.name,
+      file: `${file}/${entry.name}`,
+      read: () => archive.read(entry),
+    }));
     return {
       ...inOrder,
-      ...classesOf(names, await tableIn(archive, images[0].name.slice(0, depth), names)),
+      ...await classesIn(inOrder.files, around, tables),
       isFolder: false,
       [Symbol.dispose]: () => archive[Symbol.dispose](),
     };
@@ -108,21 +111,31 @@ async function openArchive(file: string, signal?: AbortSignal): Promise<ImageSou
   }
 }
 
-/** The table of an archive, beside its images or outside of the folder around all of them. */
-async function tableIn(
-  archive: ZipArchive,
+/** The classes of images within folders around all of them, by a table beside them or further out, if there is one. */
+async function classesIn(
+  images: readonly ImageFile[],
   around: string,
+  files: readonly ImageFile[],
+): Promise<Classes> {
+  const names = images.map(({ name }) => name);
+  const classes = classesOf(names, await tableOf(names, around, files));
+  if (around === "" || !classes.classNames) return classes;
+  const inner = `its classes are folders within ${around.slice(0, -1)}`;
+  return { ...classes, found: classes.found ? `${classes.found}; ${inner}` : inner };
+}
+
+async function tableOf(
   names: readonly string[],
+  around: string,
+  files: readonly ImageFile[],
 ): Promise<LabelFile | undefined> {
-  for (const folder of new Set([around, ""])) {
-    const entry = archive.entries.find(({ name }) => name === folder + TABLE);
-    if (!entry) continue;
-    const known = folder === around ? names : names.map((name) => around + name);
-    return {
-      file: `${archive.file}/${entry.name}`,
-      bytes: await archive.read(entry),
-      names: known,
-    };
+  const steps = around.split("/").slice(0, -1);
+  for (let depth = steps.length; depth >= 0; depth--) {
+    const folder = steps.slice(0, depth).map((step) => `${step}/`).join("");
+    const table = files.find(({ name }) => name === folder + TABLE);
+    if (!table) continue;
+    const inner = around.slice(folder.length);
+    return { file: table.file, bytes: await table.read(), names: names.map((n) => inner + n) };
   }
 }
 
@@ -141,12 +154,18 @@ function sorted(
   return { files, passedOver };
 }
 
-/** The length of the folder's path around all class folders of an archive, which archivers like to add. */
-function commonFolder(names: string[]): number {
-  const depth = (names[0] ?? "").indexOf("/") + 1;
-  const around = names[0]?.slice(0, depth);
-  const common = names.every((name) => name.startsWith(around!) && name.indexOf("/", depth) > 0);
-  return common ? depth : 0;
+/** The folders around all class folders, which archivers and users like to add: `data/` of `data/cat/a.png`. */
+function commonFolder(names: readonly string[]): string {
+  const [first = ""] = names;
+  let depth = 0;
+  for (;;) {
+    const end = first.indexOf("/", depth) + 1;
+    const around = first.slice(0, end);
+    const isAround = end > 0 && names.every((name) => name.startsWith(around)) &&
+      names.some((name) => name.indexOf("/", end) > 0);
+    if (!isAround) return first.slice(0, depth);
+    depth = end;
+  }
 }
 
 /** The files in a folder and the folders within, but for hidden ones. Links to folders are followed at the top only. */

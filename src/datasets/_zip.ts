@@ -385,7 +385,7 @@ function checkEntries(
   for (const { name, size, compressedSize, deflated } of entries) {
     const path = `${file}/${name}`;
     if (
-      isAbsolute(name) || /^[A-Za-z]:|\\|\0/.test(name) ||
+      isAbsolute(name) || /^[A-Za-z]:\/|\\|\0/.test(name) ||
       name.split("/").includes("..")
     ) {
       throw new DatasetError(

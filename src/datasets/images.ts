@@ -56,7 +56,8 @@ const OPTIONS = {
  * A file `dataset.json`, as the tools of StyleGAN and EDM write it, names the class of each image. Without it, if all
  * images lie in sub-folders, those are the classes, with what lies in deeper folders; but folders of shards as those
  * tools make them, like `00000/img00000000.png`, are none, and below splits, such as `train` and `test`, the classes are
- * the folders in them. What is recognised so is told in a line.
+ * the folders in them, and so are those in one folder around all. What is recognised so is told in a line, and so it is
+ * that there are no classes, if some images lie in folders and others in none.
  *
  * The order is that of the sorted names. Hidden files and files that are not named `.png`, `.jpg`, `.jpeg`, `.jpe` or `.jfif` are passed over, with a
  * note if they are images by their first bytes or endings; transparent images are laid on white.

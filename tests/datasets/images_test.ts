@@ -137,6 +137,90 @@ Deno.test("readImages() takes folders of splits for no classes, but those in the
     assert.deepEqual([classes.labels, classes.classNames], [[0, 1], ["plane", "train"]]);
   }));
 
+Deno.test("readImages() looks through folders around all others, in a folder as in an archive", () =>
+  withFolder(async (folder) => {
+    const image = await encode(2, 2, RED);
+    const read = (...names: string[]) =>
+      classesIn(folder, Object.fromEntries(names.map((name) => [name, image])));
+    for (const around of ["data", "a/b"]) {
+      const classes = await read(`${around}/cat/a.png`, `${around}/dog/deep/a.png`);
+      assert.deepEqual([classes.labels, classes.classNames], [[0, 1], ["cat", "dog"]]);
+      assert.deepEqual(classes.notes, [`its classes are folders within ${around}`]);
+      const splits = await read(`${around}/test/cat/a.png`, `${around}/train/dog/a.png`);
+      assert.deepEqual([splits.labels, splits.classNames], [[0, 1], ["cat", "dog"]]);
+      assert.match(splits.notes.join(), /^its folders test, train are taken as parts/);
+      const shards = ["00000/img00000000.png", "00001/img00001000.png"];
+      const none = await read(...shards.map((name) => `${around}/${name}`));
+      assert.deepEqual(none.labels, undefined);
+      assert.deepEqual(none.notes, ["its folders are shards, which are no classes"]);
+      for (const [at, inner] of [[`${around}/`, ""], ["", `${around}/`]]) {
+        const labels = shards.map((name, k) => [inner + name, 1 - k]);
+        const listed = await classesIn(folder, {
+          ...Object.fromEntries(shards.map((name) => [`${around}/${name}`, image])),
+          [`${at}dataset.json`]: JSON.stringify({ labels }),
+        });
+        assert.deepEqual(listed.labels, [1, 0]);
+      }
+    }
+    assert.deepEqual((await read("cat/a.png", "cat/b.png")).classNames, ["cat"]);
+  }));
+
+Deno.test("readImages() says that images in no folder leave the others without classes", () =>
+  withFolder(async (folder) => {
+    const image = await encode(2, 2, RED);
+    const read = (...names: string[]) =>
+      classesIn(folder, Object.fromEntries(names.map((name) => [name, image])));
+    const stray = await read("cat/a.png", "dog/a.png", "x.png");
+    assert.deepEqual([stray.labels, stray.classNames], [undefined, undefined]);
+    assert.deepEqual(stray.notes, [
+      "there are no classes, as x.png of its images lies in no folder",
+    ]);
+    const two = await read("cat/a.png", "x.png", "y.png");
+    assert.deepEqual(two.notes, [
+      "there are no classes, as x.png and 1 more of its images lie in no folder",
+    ]);
+    const inner = await read("data/cat/a.png", "data/dog/a.png", "data/x.png");
+    assert.deepEqual([inner.labels, inner.notes], [undefined, stray.notes]);
+    const inSplits = await read("train/cat/a.png", "test/x.png");
+    assert.match(
+      inSplits.notes.join(),
+      /parts of one set.*; there are no classes, as test\/x\.png/,
+    );
+    assert.deepEqual((await read("x.png", "y.png")).notes, []);
+  }));
+
+Deno.test("readImages() reads a dataset.json that is a list, and refuses two labels of one image", () =>
+  withFolder(async (folder) => {
+    const image = await encode(2, 2, RED);
+    const read = (table: unknown) =>
+      classesIn(folder, { "a.png": image, "b.png": image, "dataset.json": JSON.stringify(table) });
+    const bare = await read([["b.png", 0], ["a.png", 1]]);
+    assert.deepEqual(bare.labels, [1, 0]);
+    assert.match(bare.notes.join(), /its classes are those of dataset\.json/);
+    assert.deepEqual((await read({ labels: [["a.png", 1], ["b.png", 0], ["a.png", 1]] })).labels, [
+      1,
+      0,
+    ]);
+    for (const pairs of [[["a.png", 1], ["b.png", 0], ["a.png", 2]]]) {
+      for (const table of [pairs, { labels: pairs }]) {
+        await assert.rejects(
+          read(table),
+          /DatasetError.*dataset\.json: found the labels 1 and 2 of a\.png/,
+        );
+      }
+    }
+    await assert.rejects(read([["a.png", 1], "b.png"]), /labels that are no pairs/);
+  }));
+
+Deno.test("readImages() reads an archive with a colon in the name of a folder", () =>
+  withFolder(async (folder) => {
+    const image = await encode(2, 2, RED);
+    const zip = (name: string) =>
+      write(folder, "x.zip", zipSync({ [name]: image, "d/a.png": image }));
+    const set = await readImages(await zip("c:64/a.png"), { onNote: () => {} });
+    assert.deepEqual(set.classNames, ["c:64", "d"]);
+  }));
+
 Deno.test("readImages() decodes PNG exactly: grey stays grey, with one channel", async () => {
   await withFolder(async (folder) => {
     const path = await write(folder, "x.png", await encode(4, 3, GREY));
@@ -356,7 +440,9 @@ Deno.test("readImages() refuses archives that are damaged, unsafe or absurd", as
       await rejectsAbout(readImages(path), path, message);
     };
     const good = zipSync({ "x.png": image });
-    for (const name of ["../x.png", "/x.png", "a/../../x.png", "C:x.png", "a\\x.png"]) {
+    for (
+      const name of ["../x.png", "/x.png", "a/../../x.png", "C:/x.png", "C:\\x.png", "a\\x.png"]
+    ) {
       await refuse(zipSync({ [name]: image }), /a path that leaves the archive/);
     }
     await refuse(good.subarray(0, -1), /no end of a zip directory/);
