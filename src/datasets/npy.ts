@@ -56,7 +56,8 @@ const DESCRS: Readonly<Record<string, string>> = {
  * @param array The numbers, row-major: a typed array of any kind.
  * @param shape Their shape.
  * @returns The bytes of the file.
- * @throws {TypeError} If the numbers are no typed array, or the shape does not hold as many as there are.
+ * @throws {TypeError} If the numbers are no typed array, or the shape is no list of whole numbers `≥ 0` or does not hold as
+ * many as there are.
  *
  * @example
  * ```ts
@@ -78,8 +79,14 @@ export function encodeNpy(array: NpyNumbers, shape: readonly number[]): Uint8Arr
       }`,
     );
   }
+  if (!shape?.every?.((n) => Number.isInteger(n) && n >= 0)) {
+    const found = Array.isArray(shape) ? `[${shape}]` : received(shape);
+    throw new TypeError(
+      `Cannot encode an array: the shape is ${found}, wanted a list of whole numbers >= 0`,
+    );
+  }
   const size = sizeOf(shape);
-  if (size !== array.length || !shape.every((n) => Number.isInteger(n) && n >= 0)) {
+  if (size !== array.length) {
     throw new TypeError(
       `Cannot encode an array: received ${array.length} numbers for shape [${shape}], wanted ${size}`,
     );

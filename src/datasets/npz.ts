@@ -4,6 +4,7 @@
  * @module
  */
 import { zipSync } from "fflate";
+import { received } from "../_received.ts";
 import { encodeNpy } from "./npy.ts";
 import type { NpyNumbers } from "./npy.ts";
 
@@ -16,8 +17,8 @@ const MOST = 2 ** 32 - 1;
  *
  * @param arrays The arrays by their names: typed arrays of any kind.
  * @returns The bytes of the file.
- * @throws {TypeError} If a name is empty or holds a slash, numbers are no typed array, or a shape does not hold as many
- * as there are.
+ * @throws {TypeError} If a name is empty or holds a slash, an array is not given by its numbers and shape, numbers are
+ * no typed array, or a shape does not hold as many as there are.
  * @throws {RangeError} If there are no arrays, or more than 4 GiB of them.
  *
  * @example
@@ -40,6 +41,7 @@ export function encodeNpz(
     Record<string, { readonly data: NpyNumbers; readonly shape: readonly number[] }>
   >,
 ): Uint8Array {
+  checkArrays(arrays);
   const names = Object.keys(arrays);
   const size = names.reduce((sum, name) => sum + (arrays[name].data?.byteLength ?? 0), 0);
   // Each array also takes a header, here and in the directory.
@@ -61,4 +63,24 @@ export function encodeNpz(
   }
   // The earliest date that a zip knows, in local time: the date of today would change the bytes.
   return zipSync(files, { level: 0, mtime: new Date(1980, 0, 1) });
+}
+
+function checkArrays(arrays: unknown): void {
+  const action = "Cannot encode an archive", wanted = "{ data, shape }";
+  if (!isRecord(arrays)) {
+    throw new TypeError(
+      `${action}: the arrays are ${received(arrays)}, wanted { name: ${wanted} }`,
+    );
+  }
+  for (const [name, array] of Object.entries(arrays)) {
+    if (isRecord(array)) continue;
+    throw new TypeError(
+      `${action}: the array ${name} is ${received(array)}, wanted ${wanted}`,
+    );
+  }
+}
+
+function isRecord(value: unknown): value is object {
+  return typeof value === "object" && value !== null && !Array.isArray(value) &&
+    !ArrayBuffer.isView(value);
 }

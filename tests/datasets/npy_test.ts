@@ -65,6 +65,28 @@ Deno.test("encodeNpy() names the type of every typed array, and refuses all else
   }
 });
 
+Deno.test("encodeNpy() refuses what is no shape, in one line", () => {
+  for (
+    const [shape, found] of [
+      [undefined, "undefined"],
+      [null, "null"],
+      [2, "2"],
+      [[-1, -2], "[-1,-2]"],
+      [[0.5, 4], "[0.5,4]"],
+      [["2"], "[2]"],
+    ] as const
+  ) {
+    assert.throws(() => encodeNpy(Uint8Array.of(1, 2), shape as unknown as number[]), {
+      name: "TypeError",
+      message: `Cannot encode an array: the shape is ${found}, wanted a list of whole numbers >= 0`,
+    });
+  }
+  assert.throws(
+    () => encodeNpy(Uint8Array.of(1, 2), [3]),
+    /received 2 numbers for shape \[3\], wanted 3$/,
+  );
+});
+
 /** A file of version 1 from a header and the bytes after it. */
 function npy(header: string, body: Uint8Array = new Uint8Array(0), version = 1): Uint8Array {
   const text = new TextEncoder().encode(header);

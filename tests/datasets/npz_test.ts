@@ -40,3 +40,23 @@ Deno.test("encodeNpz() refuses bad names, shapes and nothing at all", () => {
   }
   assert.throws(() => encodeNpz({ x: { ...array, shape: [2] } }), TypeError);
 });
+
+Deno.test("encodeNpz() refuses what is no record of arrays, in one line", () => {
+  const encode = encodeNpz as (arrays: unknown) => Uint8Array;
+  for (
+    const [arrays, message] of [
+      [null, "the arrays are null, wanted { name: { data, shape } }"],
+      [undefined, "the arrays are undefined, wanted { name: { data, shape } }"],
+      [[ARRAYS.x], "the arrays are an array of 1, wanted { name: { data, shape } }"],
+      ["x", 'the arrays are "x", wanted { name: { data, shape } }'],
+      [{ a: undefined }, "the array a is undefined, wanted { data, shape }"],
+      [{ a: null }, "the array a is null, wanted { data, shape }"],
+      [{ a: ARRAYS.x.data }, "the array a is of type Float32Array, wanted { data, shape }"],
+    ] as const
+  ) {
+    const error = { name: "TypeError", message: `Cannot encode an archive: ${message}` };
+    assert.throws(() => encode(arrays), error);
+  }
+  const shapeless = { a: { data: Uint8Array.of(1) } };
+  assert.throws(() => encode(shapeless), /^TypeError: Cannot encode an array: the shape is undef/);
+});
