@@ -42,21 +42,24 @@ export function* parseTable(
   file: string,
   options: TableOptions,
 ): Interruptible<Table> {
-  const some: { content: string; line: number }[] = [];
+  const some: { content: string; line: number; untrimmed: string }[] = [];
   let lines = 0;
-  yield* eachContent(text, file, (content, line) => {
+  yield* eachContent(text, file, (content, line, untrimmed) => {
     // The line of a count, the header, the first row and the second one.
-    if (lines++ < 4) some.push({ content, line });
+    if (lines++ < 4) some.push({ content, line, untrimmed });
   });
   if (lines === 0) throw new DatasetError(file, "no row of numbers", "at least one");
   const { header = "auto" } = options;
-  const counted = header === "auto" && isCount(some[0].content.trim(), some[1]?.content.trim());
+  const counted = header === "auto" && isCount(some[0].content, some[1]?.content);
   const body = counted ? some.slice(1) : some;
-  const separator = separatorOf(body[0].content.trim(), options.decimal);
+  const separator = separatorOf(body[0].content, options.decimal);
   const decimal = options.decimal ?? (yield* decimalOf(separator, text, file));
+  // Tabs at the ends of a line may be those of empty cells.
+  const cellsIn = (content: string, untrimmed: string) =>
+    cellsOf(separator === "\t" ? trimSpaces(untrimmed) : content, separator, decimal);
   const split: string[][] = [];
-  for (const { content } of body.slice(0, 3)) {
-    split.push(cellsOf(trimmed(content, separator), separator, decimal));
+  for (const { content, untrimmed } of body.slice(0, 3)) {
+    split.push(cellsIn(content, untrimmed));
     yield;
   }
   const cut = split.slice(0, 2).every(endsEmpty);
@@ -68,8 +71,8 @@ export function* parseTable(
   // Visits the rows after the first line of the table.
   const later = (visit: (row: Row, i: number) => boolean): Interruptible<void> => {
     let i = -Number(counted) - 1;
-    return eachContent(text, file, (content, line) => {
-      const row = i >= 0 && rowOf(cellsOf(trimmed(content, separator), separator, decimal), line);
+    return eachContent(text, file, (content, line, untrimmed) => {
+      const row = i >= 0 && rowOf(cellsIn(content, untrimmed), line);
       return row ? visit(row, i++) : ++i <= 0;
     });
   };
@@ -77,7 +80,7 @@ export function* parseTable(
   const before = Number(counted) + Number(named);
   const count = lines - before;
   if (count === 0) throw new DatasetError(file, "no row of numbers", "at least one");
-  const isQuoted = body[1]?.content.trim()[0] === '"';
+  const isQuoted = body[1]?.content[0] === '"';
   const names = named ? yield* namesOf(rows, isQuoted, file, later) : undefined;
   return {
     count,
@@ -87,8 +90,8 @@ export function* parseTable(
     ...{ separator, decimal },
     *each(count, visit) {
       let i = -before;
-      yield* eachContent(text, file, (content, line) => {
-        if (i >= 0) visit(rowOf(cellsOf(trimmed(content, separator), separator, decimal), line), i);
+      yield* eachContent(text, file, (content, line, untrimmed) => {
+        if (i >= 0) visit(rowOf(cellsIn(content, untrimmed), line), i);
         return ++i < count;
       });
     },
@@ -99,17 +102,16 @@ export function* parseTable(
 function eachContent(
   text: string,
   file: string,
-  visit: (content: string, line: number) => boolean | void,
+  visit: (content: string, line: number, untrimmed: string) => boolean | void,
 ): Interruptible<void> {
-  return eachLine(text, file, (content, line) => {
-    const start = content.trim()[0];
-    return start === undefined || start === "#" || visit(content, line);
+  return eachLine(text, file, (untrimmed, line) => {
+    const content = untrimmed.trim();
+    return content === "" || content[0] === "#" || visit(content, line, untrimmed);
   });
 }
 
-/** A line without the space around it; tabs that separate cells stay, since those at its ends may be empty. */
-function trimmed(line: string, separator: string): string {
-  if (separator !== "\t") return line.trim();
+/** A line without the space around it, but for tabs. */
+function trimSpaces(line: string): string {
   let start = 0, end = line.length;
   while (start < end && isSpace(line[start])) start++;
   while (end > start && isSpace(line[end - 1])) end--;
