@@ -10,6 +10,14 @@ const TURN_MS = 50;
 /** Work that yields wherever it may be interrupted, every few milliseconds at least. */
 export type Interruptible<T> = Generator<void, T, void>;
 
+/** Numbers between two interruptions of a plain loop: a fraction of a millisecond. */
+const PART = 2 ** 17;
+
+/** How many rows of so many numbers a plain loop may go through without an interruption. */
+export function rowsPerPart(dimension: number): number {
+  return Math.max(1, Math.floor(PART / dimension));
+}
+
 /**
  * Does the work, and lets others have their turns.
  *
@@ -18,14 +26,31 @@ export type Interruptible<T> = Generator<void, T, void>;
  * @returns What it comes to.
  */
 export async function inTurns<T>(work: Interruptible<T>, signal?: AbortSignal): Promise<T> {
-  for (let since = performance.now();;) {
+  for (;;) {
     const { done, value } = work.next();
     if (done) return value;
-    if (performance.now() - since <= TURN_MS) continue;
-    await new Promise((resolve) => setTimeout(resolve));
-    signal?.throwIfAborted();
-    since = performance.now();
+    if (isTime()) await turn(signal);
   }
+}
+
+/** When others last had theirs: of all work, so that many short pieces one after the other keep nobody waiting either. */
+let lastTurn = 0;
+
+function isTime(): boolean {
+  return performance.now() - lastTurn > TURN_MS;
+}
+
+/**
+ * Lets others have their turn between two parts of long work, if they have waited for long.
+ *
+ * @param signal Cancels; it then rejects with `signal.reason`.
+ */
+export async function turn(signal?: AbortSignal): Promise<void> {
+  if (isTime()) {
+    await new Promise((resolve) => setTimeout(resolve));
+    lastTurn = performance.now();
+  }
+  signal?.throwIfAborted();
 }
 
 /** Does the work without a break. */

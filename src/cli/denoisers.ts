@@ -170,8 +170,8 @@ async function golden(
   const { tiles, ...sizes } = subset;
   const found = resources.use(
     tiles !== undefined
-      ? await tiledGoldenSubset(base, dataset, device, { tiles, k: sizes.k })
-      : await goldenSubset(base, dataset, device, { ...sizes, seed }),
+      ? await tiledGoldenSubset(base, dataset, device, { tiles, k: sizes.k, signal })
+      : await goldenSubset(base, dataset, device, { ...sizes, seed, signal }),
   );
   return released(found, resources.move());
 }

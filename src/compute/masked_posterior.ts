@@ -6,6 +6,8 @@
  */
 import { optionsFor, type OptionTable, readOptions } from "../_options.ts";
 import { checkPositive } from "../_checks.ts";
+import { atOnce } from "../_turns.ts";
+import type { Interruptible } from "../_turns.ts";
 import { maskColumn } from "./mask.ts";
 import type { Mask } from "./mask.ts";
 import { affineOf, checkPoints, checkQueries, EVALUATE_OPTIONS } from "./posterior.ts";
@@ -118,10 +120,21 @@ export function referenceMasked(
   mask: Mask,
   options: MaskedOptions = {},
 ): Float64Array {
+  return atOnce(maskedInParts(points, queries, sigma, mask, options));
+}
+
+/** The work of {@linkcode referenceMasked}, which may be interrupted. */
+export function* maskedInParts(
+  points: PointSet,
+  queries: ArrayLike<number>,
+  sigma: number,
+  mask: Mask,
+  options: MaskedOptions = {},
+): Interruptible<Float64Array> {
   const count = checkPoints(points);
   const { data, dimension } = points;
   const rows = checkMasked({ count, dimension }, queries, sigma, mask, options);
-  const { subsets, temperature, batch, signal } = optionsFor(OPTIONS, options);
+  const { subsets, temperature, batch } = optionsFor(OPTIONS, options);
   const { scale, offset } = affineOf(points);
   const all = subsets ? undefined : Uint32Array.from({ length: count }, (_, i) => i);
   const columns = Array.from(mask.outputs, (_, m) => maskColumn(mask, m));
@@ -132,10 +145,11 @@ export function referenceMasked(
     const listed = all ?? subsets![q].rows;
     const size = Math.min(batch, listed.length), parts = Math.ceil(listed.length / size);
     for (let part = 0; part < parts; part++) {
-      signal?.throwIfAborted();
       const from = part * size, length = Math.min(size, listed.length - from);
       const logits = columns.map(() => new Float64Array(length));
       for (let i = 0; i < length; i++) {
+        // Each row is compared in as many columns as there are outputs.
+        yield;
         const at = listed[from + i] * dimension;
         for (let n = 0; n < dimension; n++) {
           squares[n] = (queries[q * dimension + n] - (data[at + n] * scale + offset)) ** 2;

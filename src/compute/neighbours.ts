@@ -3,6 +3,8 @@
  *
  * @module
  */
+import { atOnce, rowsPerPart } from "../_turns.ts";
+import type { Interruptible } from "../_turns.ts";
 import { affineOf, checkPoints, checkQueries } from "./posterior.ts";
 import type { Affine, PointSet } from "./posterior.ts";
 
@@ -163,6 +165,22 @@ export function squaredDistance(
   return square;
 }
 
+/** Squared distances of a query to listed rows, which may be interrupted. */
+export function* squaresInParts(
+  query: ArrayLike<number>,
+  points: PointSet,
+  rows: Uint32Array,
+): Interruptible<Float64Array> {
+  const { data, dimension } = points;
+  const affine = affineOf(points), every = rowsPerPart(dimension);
+  const squares = new Float64Array(rows.length);
+  for (let i = 0; i < rows.length; i++) {
+    if (i % every === 0) yield;
+    squares[i] = squaredDistance(query, data, rows[i] * dimension, affine);
+  }
+  return squares;
+}
+
 /**
  * The nearest rows in plain float64, by looking at all of them: the oracle of the other searches.
  *
@@ -187,8 +205,16 @@ export function referenceNeighbours(
   queries: ArrayLike<number>,
   k: number,
 ): Neighbours {
-  const { data, dimension } = points;
-  const affine = affineOf(points);
+  return atOnce(neighboursInParts(points, queries, k));
+}
+
+/** The work of {@linkcode referenceNeighbours}, which may be interrupted. */
+export function* neighboursInParts(
+  points: PointSet,
+  queries: ArrayLike<number>,
+  k: number,
+): Interruptible<Neighbours> {
+  const { dimension } = points;
   const count = checkPoints(points), rows = queries.length / dimension;
   if (!Number.isInteger(rows) || rows < 1) {
     throw new TypeError(
@@ -204,10 +230,7 @@ export function referenceNeighbours(
       { length: dimension },
       (_, c) => queries[row * dimension + c],
     );
-    const squares = Float64Array.from(
-      all,
-      (i) => squaredDistance(query, data, i * dimension, affine),
-    );
+    const squares = yield* squaresInParts(query, points, all);
     keepNearest(out, row, all, squares);
   }
   return out;

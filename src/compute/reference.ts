@@ -4,6 +4,8 @@
  *
  * @module
  */
+import { atOnce, rowsPerPart } from "../_turns.ts";
+import type { Interruptible } from "../_turns.ts";
 import { affineOf, checkPoints, checkQueries, emptyFacts, sigmaPerRow } from "./posterior.ts";
 import type { PointSet, Posterior, Sigma } from "./posterior.ts";
 
@@ -38,6 +40,15 @@ export function referencePosterior(
   queries: ArrayLike<number>,
   sigma: Sigma,
 ): Posterior<Float64Array> {
+  return atOnce(posteriorInParts(points, queries, sigma));
+}
+
+/** The work of {@linkcode referencePosterior}, which may be interrupted. */
+export function* posteriorInParts(
+  points: PointSet,
+  queries: ArrayLike<number>,
+  sigma: Sigma,
+): Interruptible<Posterior<Float64Array>> {
   const count = checkPoints(points);
   const { data, dimension } = points;
   const { scale, offset } = affineOf(points);
@@ -53,21 +64,25 @@ export function referencePosterior(
   const mean = new Float64Array(rows * dimension);
   const facts = emptyFacts(rows);
   const logits = new Float64Array(count);
+  const every = rowsPerPart(dimension);
   for (let q = 0; q < rows; q++) {
     const x = Float64Array.from(
       { length: dimension },
       (_, c) => queries[q * dimension + c],
     );
     let top = -Infinity, second = -Infinity, topIndex = 0;
-    for (let i = 0; i < count; i++) {
-      let sum = 0;
-      for (let c = 0, at = i * dimension; c < dimension; c++, at++) {
-        const difference = x[c] - (data[at] * scale + offset);
-        sum += difference * difference;
+    for (let first = 0; first < count; first += every) {
+      yield;
+      for (let i = first, end = Math.min(count, first + every); i < end; i++) {
+        let sum = 0;
+        for (let c = 0, at = i * dimension; c < dimension; c++, at++) {
+          const difference = x[c] - (data[at] * scale + offset);
+          sum += difference * difference;
+        }
+        const logit = logits[i] = -sum / (2 * sigmas[q] * sigmas[q]);
+        if (logit > top) [top, second, topIndex] = [logit, top, i];
+        else if (logit > second) second = logit;
       }
-      const logit = logits[i] = -sum / (2 * sigmas[q] * sigmas[q]);
-      if (logit > top) [top, second, topIndex] = [logit, top, i];
-      else if (logit > second) second = logit;
     }
     if (top === -Infinity) {
       throw new RangeError(
@@ -78,15 +93,18 @@ export function referencePosterior(
     }
     let z = 0, z2 = 0, a = 0;
     const y = mean.subarray(q * dimension, (q + 1) * dimension);
-    for (let i = 0; i < count; i++) {
-      const shifted = logits[i] - top;
-      const weight = Math.exp(shifted);
-      if (weight === 0) continue;
-      z += weight;
-      z2 += weight * weight;
-      a += weight * shifted;
-      for (let c = 0, at = i * dimension; c < dimension; c++, at++) {
-        y[c] += weight * (data[at] * scale + offset);
+    for (let first = 0; first < count; first += every) {
+      yield;
+      for (let i = first, end = Math.min(count, first + every); i < end; i++) {
+        const shifted = logits[i] - top;
+        const weight = Math.exp(shifted);
+        if (weight === 0) continue;
+        z += weight;
+        z2 += weight * weight;
+        a += weight * shifted;
+        for (let c = 0, at = i * dimension; c < dimension; c++, at++) {
+          y[c] += weight * (data[at] * scale + offset);
+        }
       }
     }
     for (let c = 0; c < dimension; c++) y[c] /= z;

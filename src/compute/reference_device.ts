@@ -4,12 +4,14 @@
  * @module
  */
 import * as tf from "@tensorflow/tfjs-core";
+import { inTurns, rowsPerPart } from "../_turns.ts";
+import type { Interruptible } from "../_turns.ts";
 import { DeviceError } from "../errors.ts";
 import { Calls } from "./_calls.ts";
 import { useCpuBackend } from "./cpu_backend.ts";
 import type { DataStore, Device } from "./device.ts";
-import { MASKED_ACTION, referenceMasked } from "./masked_posterior.ts";
-import { referenceNeighbours, squaredDistance } from "./neighbours.ts";
+import { MASKED_ACTION, maskedInParts } from "./masked_posterior.ts";
+import { neighboursInParts, squaresInParts } from "./neighbours.ts";
 import {
   affineOf,
   checkEvaluateOptions,
@@ -20,7 +22,7 @@ import {
   POSTERIOR_ACTION,
 } from "./posterior.ts";
 import type { PointSet } from "./posterior.ts";
-import { referencePosterior } from "./reference.ts";
+import { posteriorInParts } from "./reference.ts";
 import { float64Rounding } from "./rounding.ts";
 import { checkRows, MEASURE_ACTION, subsetPosterior } from "./subset_posterior.ts";
 import type { Distances, WeightedRows } from "./subset_posterior.ts";
@@ -75,7 +77,8 @@ function store(points: PointSet, isOpen: () => boolean): DataStore {
           "Cannot compute the posterior mean: its data were disposed",
         );
       }
-      const { mean, facts } = referencePosterior(data, values, sigma);
+      const work = posteriorInParts(data, values, sigma);
+      const { mean, facts } = await inTurns(work, options?.signal);
       return {
         mean: tf.tensor(Float32Array.from(mean), x.shape, "float32"),
         facts,
@@ -91,7 +94,7 @@ function store(points: PointSet, isOpen: () => boolean): DataStore {
         throw new DeviceError("Cannot find the nearest rows: the data were disposed");
       }
       checkQueries(values, "find the nearest rows");
-      return referenceNeighbours(data, values, k);
+      return await inTurns(neighboursInParts(data, values, k), options?.signal);
     },
     async posteriorOn(x, sigma, subsets, options) {
       using _call = calls.begin();
@@ -101,7 +104,8 @@ function store(points: PointSet, isOpen: () => boolean): DataStore {
           if (!data || !isOpen()) {
             throw new DeviceError("Cannot compute the posterior mean: its data were disposed");
           }
-          return Promise.resolve(tf.tensor(weightedMeans(data, weighted), x.shape, "float32"));
+          return inTurns(weightedMeans(data, weighted), options?.signal)
+            .then((means) => tf.tensor(means, x.shape, "float32"));
         },
       }, options);
     },
@@ -115,16 +119,17 @@ function store(points: PointSet, isOpen: () => boolean): DataStore {
         throw new DeviceError("Cannot measure distances: the data were disposed");
       }
       checkQueries(values, MEASURE_ACTION);
-      return distances(data, values, lists);
+      return await inTurns(distances(data, values, lists), options?.signal);
     },
-    masked: (queries, sigma, mask, options) =>
-      Promise.resolve().then(() => {
-        options?.signal?.throwIfAborted();
-        if (!data || !isOpen()) {
-          throw new DeviceError(`Cannot ${MASKED_ACTION}: its data were disposed`);
-        }
-        return Float32Array.from(referenceMasked(data, queries, sigma, mask, options));
-      }),
+    async masked(queries, sigma, mask, options) {
+      using _call = calls.begin();
+      options?.signal?.throwIfAborted();
+      if (!data || !isOpen()) {
+        throw new DeviceError(`Cannot ${MASKED_ACTION}: its data were disposed`);
+      }
+      const work = maskedInParts(data, queries, sigma, mask, options);
+      return Float32Array.from(await inTurns(work, options?.signal));
+    },
     async windowed(queries, sigma, options) {
       using _call = calls.begin();
       if (!data || !isOpen()) {
@@ -148,35 +153,37 @@ function store(points: PointSet, isOpen: () => boolean): DataStore {
   };
 }
 
-function distances(
+function* distances(
   points: PointSet,
   queries: Float32Array,
   lists: readonly Uint32Array[],
-): Distances {
-  const { data, dimension } = points;
-  const affine = affineOf(points);
-  const squares = lists.map((rows, q) => {
+): Interruptible<Distances> {
+  const { dimension } = points;
+  const squares: Float64Array[] = [];
+  for (const [q, rows] of lists.entries()) {
     const query = queries.subarray(q * dimension, (q + 1) * dimension);
-    return Float64Array.from(
-      rows,
-      (row) => squaredDistance(query, data, row * dimension, affine),
-    );
-  });
+    squares.push(yield* squaresInParts(query, points, rows));
+  }
   return { squares, errors: lists.map(({ length }) => new Float64Array(length)) };
 }
 
-function weightedMeans(points: PointSet, weighted: readonly WeightedRows[]): Float32Array {
+function* weightedMeans(
+  points: PointSet,
+  weighted: readonly WeightedRows[],
+): Interruptible<Float32Array> {
   const { data, dimension } = points;
   const { scale, offset } = affineOf(points);
   const means = new Float32Array(weighted.length * dimension);
-  weighted.forEach(({ rows, weights }, q) => {
+  const every = rowsPerPart(dimension);
+  for (const [q, { rows, weights }] of weighted.entries()) {
     const sum = new Float64Array(dimension);
-    rows.forEach((row, i) => {
-      for (let c = 0, at = row * dimension; c < dimension; c++, at++) {
+    for (let i = 0; i < rows.length; i++) {
+      if (i % every === 0) yield;
+      for (let c = 0, at = rows[i] * dimension; c < dimension; c++, at++) {
         sum[c] += weights[i] * (data[at] * scale + offset);
       }
-    });
+    }
     means.set(sum, q * dimension);
-  });
+  }
   return means;
 }

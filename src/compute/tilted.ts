@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { turn } from "../_turns.ts";
 import { type OptionTable, readOptions } from "../_options.ts";
 import {
   affineOf,
@@ -125,9 +126,14 @@ export function float64Tilted(points: PointSet): TiltedPosterior<Float64Array> {
   let kept = new Map<number, Float64Array>();
 
   /** The products of the vectors of these samples; those of other samples are forgotten. */
-  const productsOf = (tilts: Tilts, samples: ArrayLike<number>, data: Float64Array) => {
+  const productsOf = async (
+    { tilts, signal }: TiltOptions,
+    samples: ArrayLike<number>,
+    data: Float64Array,
+  ) => {
     const products = new Map<number, Float64Array>();
     for (let row = 0; row < samples.length; row++) {
+      await turn(signal);
       const sample = samples[row];
       const known = products.get(sample) ?? (of === tilts ? kept.get(sample) : undefined);
       products.set(sample, known ?? innerProducts(tilts.of(sample), data, dimension));
@@ -137,15 +143,14 @@ export function float64Tilted(points: PointSet): TiltedPosterior<Float64Array> {
   };
   return {
     capacity: (draws) => Math.floor(TILT_BYTES / (8 * draws * count)),
-    // deno-lint-ignore require-await -- So that what is thrown rejects.
     async mean(x, sigma, options) {
       checkQueries(x, ACTION);
       const { sigmas, strengths, samples } = tiltedRows(sigma, x.length / dimension, options);
       const data = values ??= Float64Array.from(points.data, (v) => v * scale + offset);
-      const products = productsOf(options.tilts, samples, data);
+      const products = await productsOf(options, samples, data);
       const out = new Float64Array(x.length);
       for (let row = 0; row < sigmas.length; row++) {
-        options.signal?.throwIfAborted();
+        await turn(options.signal);
         const at = row * dimension;
         const squares = squaresTo(x.subarray(at, at + dimension), data);
         const weights = averageWeights(

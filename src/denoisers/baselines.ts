@@ -8,7 +8,7 @@ import { checkWhole, SIGMA_RANGE } from "../_checks.ts";
 import { sizeOf } from "../_shape.ts";
 import { inTurns } from "../_turns.ts";
 import type { Interruptible } from "../_turns.ts";
-import { referenceNeighbours } from "../compute/neighbours.ts";
+import { neighboursInParts } from "../compute/neighbours.ts";
 import { checkEvaluateOptions, samplePerRow, sigmaPerRow } from "../compute/posterior.ts";
 import type { Dataset } from "../datasets/dataset.ts";
 import type { StateSpace } from "../linear_space.ts";
@@ -128,9 +128,8 @@ export function localAverage<X>(
   checkWhole(ACTION, "neighbours", neighbours, 0, dataset.count - 1);
   const label = `mean of ${M} picks among an item and its ${neighbours} nearest`;
   return drawn(dataset, space, seed, label, function* (stream) {
-    yield;
     const item = dataset.values(stream.below(dataset.count));
-    const { indices } = referenceNeighbours(dataset, item, neighbours + 1);
+    const { indices } = yield* neighboursInParts(dataset, item, neighbours + 1);
     return meanOf(dataset, Array.from({ length: M }, () => indices[stream.below(indices.length)]));
   });
 }

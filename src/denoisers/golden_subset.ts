@@ -5,6 +5,7 @@
  */
 import { checkOptionNames, type OptionTable } from "../_options.ts";
 import { checkKind } from "../_received.ts";
+import { inTurns } from "../_turns.ts";
 import type { DataStore, Device } from "../compute/device.ts";
 import {
   checkEvaluateOptions,
@@ -21,7 +22,7 @@ import type {
   PosteriorFacts,
   Sigma,
 } from "../compute/posterior.ts";
-import { referencePosterior } from "../compute/reference.ts";
+import { posteriorInParts } from "../compute/reference.ts";
 import { logitFacts } from "../compute/subset_posterior.ts";
 import type { Dataset } from "../datasets/dataset.ts";
 import type { AnyTensor } from "../linear_space.ts";
@@ -29,7 +30,7 @@ import { tensorSpace } from "../linear_space.ts";
 import { CertifiedSearch } from "../retrieval/certified_search.ts";
 import { certifiedChooser, EVERYTHING, scheduledChooser } from "../retrieval/chooser.ts";
 import type { Choice, Chooser, QueryBatch } from "../retrieval/chooser.ts";
-import { extentOf } from "../retrieval/extent.ts";
+import { extentInParts } from "../retrieval/extent.ts";
 import type { Extent } from "../retrieval/extent.ts";
 import { pcaProxy } from "../retrieval/pca_proxy.ts";
 import { pooledProxy, poolingSide } from "../retrieval/pooled_proxy.ts";
@@ -39,6 +40,7 @@ import { MeanRounding } from "../retrieval/rounded_mean.ts";
 import { publishedSizes, subsetSchedule } from "../retrieval/schedule.ts";
 import type { ScheduleName, SizeRange, SizesName } from "../retrieval/schedule.ts";
 import { ScheduledSearch } from "../retrieval/scheduled_search.ts";
+import { stopButton } from "../stop_button.ts";
 import { subsetOf } from "./_capabilities.ts";
 import type { SubsetAccess } from "./_capabilities.ts";
 import { inWholeSet } from "./_whole_items.ts";
@@ -95,6 +97,8 @@ export interface GoldenSubsetOptions {
   readonly tail?: boolean;
   /** Seed of random pools and tails. Default 0. */
   readonly seed?: number;
+  /** Cancels the preparation, which then rejects with `signal.reason`. So does the Stop button of a notebook. */
+  readonly signal?: AbortSignal;
 }
 
 /** A denoiser over a golden subset, which also tells what it left out. */
@@ -117,6 +121,7 @@ const OPTIONS = {
   proxy: undefined,
   tail: undefined,
   seed: undefined,
+  signal: undefined,
 } satisfies OptionTable<GoldenSubsetOptions>;
 
 /**
@@ -146,7 +151,7 @@ const OPTIONS = {
  * @param base The denoiser to restrict; it holds the same data. Not disposed with this one.
  * @param dataset The data.
  * @param device Where to search.
- * @param options Tolerance, sizes, schedule, proxy, tail, class, seed.
+ * @param options Tolerance, sizes, schedule, proxy, tail, class, seed, signal.
  * @returns The restricted denoiser. Dispose it after use.
  * @throws {RangeError} If an option is out of range, options exclude each other, the class does not exist, the base
  * holds another number of items, or a tolerance is asked of a base with weights per pixel, or is below what a mean
@@ -182,15 +187,19 @@ export async function goldenSubset(
   checkKind("make a golden subset", "device", device, "device");
   checkOptionNames("make a golden subset", options, OPTIONS);
   checkOptions(base.label, whole, dataset, options);
+  using stop = stopButton(options.signal);
+  const { signal } = stop;
+  signal?.throwIfAborted();
   using resources = new DisposableStack();
   const items = options.class === undefined ? undefined : dataset.classItems(options.class);
   const data = items ? dataset.classSubset(options.class!) : dataset;
   const store = items || !whole.store ? await device.store(data) : whole.store;
   if (store !== whole.store) resources.defer(() => store.dispose());
   // Only of the posterior mean itself is anything known.
-  const extent = whole.store && extentOf(data), rounding = extent && new MeanRounding(extent, data);
+  const extent = whole.store && await inTurns(extentInParts(data), signal);
+  const rounding = extent && new MeanRounding(extent, data);
   const chooser = options.tolerance === undefined
-    ? await scheduled(whole, data, store, device, options, resources, extent)
+    ? await scheduled(whole, data, store, device, { ...options, signal }, resources, extent)
     : certified(data, store, options.tolerance, options, extent!, rounding!);
   const held = resources.move();
   return {
@@ -246,7 +255,7 @@ async function scheduled(
   data: Dataset,
   store: DataStore,
   device: Device,
-  { schedule: name = "described", k, m, proxy, tail: wantsTail, seed }: GoldenSubsetOptions,
+  { schedule: name = "described", k, m, proxy, tail: wantsTail, seed, signal }: GoldenSubsetOptions,
   resources: DisposableStack,
   extent: Extent | undefined,
 ): Promise<Chooser> {
@@ -262,8 +271,8 @@ async function scheduled(
   const wanted = proxy ?? (pools ? "pooled" : "exact");
   let found: RetrievalProxy;
   if (wanted === "exact") found = exactProxy(store);
-  else if (wanted === "pooled") found = resources.use(await pooledProxy(data, device));
-  else if (wanted === "pca") found = resources.use(await principal(data, store, device));
+  else if (wanted === "pooled") found = resources.use(await pooledProxy(data, device, { signal }));
+  else if (wanted === "pca") found = resources.use(await principal(data, store, device, signal));
   else found = wanted;
   if (found.count !== count) {
     throw new RangeError(
@@ -277,9 +286,15 @@ async function scheduled(
 }
 
 /** The proxy of the leading principal components. */
-async function principal(data: Dataset, store: DataStore, device: Device): Promise<RetrievalProxy> {
-  const { basis } = await dataSpectrum(data, { rank: Math.min(COMPONENTS, data.dimension) });
-  return await pcaProxy(store, device, basis);
+async function principal(
+  data: Dataset,
+  store: DataStore,
+  device: Device,
+  signal?: AbortSignal,
+): Promise<RetrievalProxy> {
+  const rank = Math.min(COMPONENTS, data.dimension);
+  const { basis } = await dataSpectrum(data, { rank, signal });
+  return await pcaProxy(store, device, basis, { signal });
 }
 
 const COMPONENTS = 128;
@@ -369,24 +384,17 @@ async function promised(
   if (open.length > 0) {
     const values = (await tensorSpace.values(mean) as Float32Array).slice();
     mean.dispose();
-    let turn = performance.now();
     for (const q of open) {
       values.set(
         await exactly(parts, batch, choices[q], facts, q, signal),
         q * parts.data.dimension,
       );
-      if (performance.now() - turn < TURN_MS) continue;
-      await new Promise((resolve) => setTimeout(resolve));
-      turn = performance.now();
     }
     better = tensorSpace.from(values, batch.x.shape);
   }
   bounds.forEach((bound, q) => certified[q] = bound <= tolerance ? 1 : 0);
   return { mean: better, facts };
 }
-
-// Every so often other work gets its turn.
-const TURN_MS = 50;
 
 /** One row by distances in float64: first with the device's sums, then in float64 altogether. Writes its bound. */
 async function exactly(
@@ -416,7 +424,8 @@ async function exactly(
   }
   const rows = choice.subset?.rows;
   const points = rows ? rowsOf(data, rows) : data;
-  const found = referencePosterior(points, rowOf(batch.values, q, data), batch.sigmas[q]);
+  const work = posteriorInParts(points, rowOf(batch.values, q, data), batch.sigmas[q]);
+  const found = await inTurns(work, signal);
   copyFacts(facts, q, found.facts, 0);
   const top = found.facts.topIndex[0], row = rows ? rows[top] : top;
   facts.topIndex[q] = items ? items[row] : row;

@@ -5,13 +5,14 @@
  */
 import { checkOptionNames, optionsFor, type OptionTable, readOptions } from "../_options.ts";
 import { checkKind } from "../_received.ts";
+import { inTurns } from "../_turns.ts";
 import * as tf from "@tensorflow/tfjs-core";
 import type { DataStore, Device } from "../compute/device.ts";
 import { checkRegion } from "../compute/pixel_region.ts";
 import type { PixelRegion } from "../compute/pixel_region.ts";
 import { checkEvaluateOptions, POSTERIOR_ACTION } from "../compute/posterior.ts";
 import type { EvaluateOptions, PosteriorFacts, Sigma } from "../compute/posterior.ts";
-import { referencePosterior } from "../compute/reference.ts";
+import { posteriorInParts } from "../compute/reference.ts";
 import {
   STREAM_OPTIONS,
   STREAMED_MEAN_OPTIONS,
@@ -254,11 +255,11 @@ export function optimalFloat64(
     mean: () => data.mean(),
     draw: (stream) => data.values(stream.below(data.count)),
     rms: (enough) => data.rms(enough),
-    // deno-lint-ignore require-await -- So that what is thrown rejects.
     async denoise(x, sigma, evaluate) {
       checkEvaluateOptions(POSTERIOR_ACTION, evaluate);
       evaluate?.signal?.throwIfAborted();
-      const { mean, facts } = referencePosterior(data, x, sigma);
+      const work = posteriorInParts(data, x, sigma);
+      const { mean, facts } = await inTurns(work, evaluate?.signal);
       return { mean, ...inWholeSet(facts, data.items) };
     },
   };

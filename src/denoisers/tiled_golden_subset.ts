@@ -4,6 +4,7 @@
  * @module
  */
 import { type OptionTable, type Read, readOptions } from "../_options.ts";
+import { turn } from "../_turns.ts";
 import type { DataStore, Device } from "../compute/device.ts";
 import type { PixelRegion } from "../compute/pixel_region.ts";
 import {
@@ -21,6 +22,7 @@ import { exactProxy } from "../retrieval/proxy.ts";
 import { publishedSizes, subsetSchedule } from "../retrieval/schedule.ts";
 import type { SizeRange, SizesName, SubsetSchedule } from "../retrieval/schedule.ts";
 import { smallest } from "../retrieval/select.ts";
+import { stopButton } from "../stop_button.ts";
 import { subsetOf } from "./_capabilities.ts";
 import type { Denoiser } from "./denoiser.ts";
 import { GOLDEN_REFERENCE } from "./golden_subset.ts";
@@ -34,9 +36,16 @@ export interface TiledGoldenSubsetOptions {
   readonly margin?: number;
   /** Size of each subset, its range over the noise levels, or the name of published ones. Default {@linkcode publishedSizes}. */
   readonly k?: SizeRange | SizesName;
+  /** Cancels the preparation, which then rejects with `signal.reason`. So does the Stop button of a notebook. */
+  readonly signal?: AbortSignal;
 }
 
-const OPTIONS = { tiles: 4, margin: undefined, k: undefined } satisfies OptionTable<
+const OPTIONS = {
+  tiles: 4,
+  margin: undefined,
+  k: undefined,
+  signal: undefined,
+} satisfies OptionTable<
   TiledGoldenSubsetOptions
 >;
 
@@ -52,7 +61,7 @@ const OPTIONS = { tiles: 4, margin: undefined, k: undefined } satisfies OptionTa
  * @param base The denoiser to restrict, which can compute some of the pixels; it holds the same data. Not disposed with this one.
  * @param dataset The data, images.
  * @param device Where to search. It holds each tile of the data with its margin.
- * @param options Tiles, margin, sizes.
+ * @param options Tiles, margin, sizes, signal.
  * @returns The restricted denoiser. Dispose it after use.
  * @throws {TypeError} If the items are no images.
  * @throws {RangeError} If there are more tiles than pixels, an option is out of range, or the base holds another number of items.
@@ -89,6 +98,8 @@ export async function tiledGoldenSubset(
       `Cannot make golden subsets by tiles: the ${base.label} holds ${whole.count} items and ${name} ${count}, wanted the same data`,
     );
   }
+  using stop = stopButton(options.signal);
+  const { signal } = stop;
   const tiles = tilesOf(dataset, settings);
   const { k } = settings;
   const sizes = typeof k === "string" ? publishedSizes(count, k) : k ?? publishedSizes(count);
@@ -96,6 +107,7 @@ export async function tiledGoldenSubset(
   using resources = new DisposableStack();
   const parts: TilePart[] = [];
   for (const tile of tiles) {
+    await turn(signal);
     const data = crop(dataset.data, shape, tile.window);
     const dimension = data.length / count;
     const store = await device.store({ data, dimension, range: dataset.range });

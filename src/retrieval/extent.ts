@@ -3,6 +3,8 @@
  *
  * @module
  */
+import { atOnce, rowsPerPart } from "../_turns.ts";
+import type { Interruptible } from "../_turns.ts";
 import { affineOf } from "../compute/posterior.ts";
 import type { Dataset } from "../datasets/dataset.ts";
 
@@ -38,13 +40,20 @@ export interface Extent {
  * ```
  */
 export function extentOf(dataset: Dataset): Extent {
+  return atOnce(extentInParts(dataset));
+}
+
+/** The work of {@linkcode extentOf}, which may be interrupted. */
+export function* extentInParts(dataset: Dataset): Interruptible<Extent> {
   const { data, count, dimension } = dataset;
   const { scale, offset } = affineOf(dataset);
   const centre = dataset.mean().map((v) => (v - offset) / scale);
   const low = new Float64Array(dimension).fill(Infinity);
   const high = new Float64Array(dimension).fill(-Infinity);
+  const every = rowsPerPart(dimension);
   let largest = 0, total = 0;
   for (let i = 0, at = 0; i < count; i++) {
+    if (i % every === 0) yield;
     let square = 0;
     for (let c = 0; c < dimension; c++, at++) {
       const v = data[at], e = v - centre[c];

@@ -3,7 +3,10 @@
  *
  * @module
  */
+import { inTurns } from "../_turns.ts";
+import type { Interruptible } from "../_turns.ts";
 import type { DataStore, Device } from "../compute/device.ts";
+import type { EvaluateOptions } from "../compute/posterior.ts";
 import type { Distances } from "../compute/subset_posterior.ts";
 import { tensorSpace } from "../linear_space.ts";
 import { storeProxy } from "./proxy.ts";
@@ -22,6 +25,7 @@ import type { Projection, RetrievalProxy } from "./proxy.ts";
  * @param store The data on their device.
  * @param device Where to search.
  * @param basis The basis, `r` orthonormal rows of `d` numbers, such as the beginning of `dataSpectrum(…).basis`.
+ * @param options A signal that cancels.
  * @returns The proxy. Dispose it after use.
  * @throws {TypeError} If the basis is no whole number of rows.
  * @throws {RangeError} If it is not orthonormal to ten digits.
@@ -44,15 +48,20 @@ export async function pcaProxy(
   store: DataStore,
   device: Device,
   basis: Float64Array,
+  options: EvaluateOptions = {},
 ): Promise<RetrievalProxy> {
-  return await storeProxy(await pcaProjection(store, basis), device);
+  return await storeProxy(await pcaProjection(store, basis, options), device);
 }
 
 /** The map of {@linkcode pcaProxy}, and the items under it. */
-async function pcaProjection(store: DataStore, basis: Float64Array): Promise<Projection> {
+async function pcaProjection(
+  store: DataStore,
+  basis: Float64Array,
+  options: EvaluateOptions,
+): Promise<Projection> {
   const { count, dimension } = store;
   const rank = basis.length / dimension;
-  checkBasis(basis, rank, dimension);
+  await inTurns(checkBasis(basis, rank, dimension), options.signal);
   const { queries, lost } = rounded(basis, dimension);
   const data = new Float32Array(count * rank), rests = new Float64Array(count);
   let error = 0, restError = 0;
@@ -60,7 +69,8 @@ async function pcaProjection(store: DataStore, basis: Float64Array): Promise<Pro
   try {
     for (let first = 0; first < count; first += ROWS) {
       const rows = Uint32Array.from({ length: Math.min(ROWS, count - first) }, (_, i) => first + i);
-      const found = await store.distancesTo(x, new Array<Uint32Array>(rank + 1).fill(rows));
+      const lists = new Array<Uint32Array>(rank + 1).fill(rows);
+      const found = await store.distancesTo(x, lists, options);
       rows.forEach((row, i) => {
         const coordinates = data.subarray(row * rank, (row + 1) * rank);
         const item = coordinatesOf(found, i, lost, coordinates);
@@ -156,13 +166,14 @@ function rounded(basis: Float64Array, dimension: number): { queries: Float32Arra
   return { queries, lost: { norms, share: Math.sqrt(square) } };
 }
 
-function checkBasis(basis: Float64Array, rank: number, dimension: number): void {
+function* checkBasis(basis: Float64Array, rank: number, dimension: number): Interruptible<void> {
   if (!Number.isInteger(rank) || rank < 1 || rank > dimension) {
     throw new TypeError(
       `Cannot project items: the basis has ${basis.length} numbers, wanted 1 to ${dimension} rows of ${dimension}`,
     );
   }
   for (let k = 0; k < rank; k++) {
+    yield;
     for (let j = 0; j <= k; j++) {
       let product = j === k ? -1 : 0;
       for (let c = 0; c < dimension; c++) {

@@ -4,6 +4,8 @@
  * @module
  */
 import { checkOptionNames, type OptionTable } from "../_options.ts";
+import { inTurns, rowsPerPart } from "../_turns.ts";
+import type { Interruptible } from "../_turns.ts";
 import type { Device } from "../compute/device.ts";
 import { affineOf } from "../compute/posterior.ts";
 import type { Dataset } from "../datasets/dataset.ts";
@@ -14,6 +16,8 @@ import type { Projection, RetrievalProxy } from "./proxy.ts";
 export interface PooledProxyOptions {
   /** Pixels per side after pooling, a divisor of the height. Default: the largest one up to 16 and half the height, or, if that is below 4, the next one above that halves the image at least. */
   readonly side?: number;
+  /** Cancels the pooling, which then rejects with `signal.reason`. */
+  readonly signal?: AbortSignal;
 }
 
 /**
@@ -28,7 +32,7 @@ export interface PooledProxyOptions {
  *
  * @param dataset Images, `[N, height, width, channels]`.
  * @param device Where to search.
- * @param options The number of pixels per side.
+ * @param options The number of pixels per side; a signal.
  * @returns The proxy. Dispose it after use.
  * @throws {TypeError} If the items are no images.
  * @throws {RangeError} If the side does not divide the height, or the squares do not divide the width.
@@ -53,13 +57,17 @@ export async function pooledProxy(
   device: Device,
   options: PooledProxyOptions = {},
 ): Promise<RetrievalProxy> {
-  return await storeProxy(pooledProjection(dataset, options), device);
+  const { signal } = options;
+  return await storeProxy(await inTurns(pooledProjection(dataset, options), signal), device);
 }
 
-const OPTIONS = { side: undefined } satisfies OptionTable<PooledProxyOptions>;
+const OPTIONS = { side: undefined, signal: undefined } satisfies OptionTable<PooledProxyOptions>;
 
-/** The projection of {@linkcode pooledProxy}, and the items under it. */
-export function pooledProjection(dataset: Dataset, options: PooledProxyOptions = {}): Projection {
+/** The projection of {@linkcode pooledProxy}, and the items under it; which may be interrupted. */
+export function* pooledProjection(
+  dataset: Dataset,
+  options: PooledProxyOptions = {},
+): Interruptible<Projection> {
   checkOptionNames("pool pixels", options, OPTIONS);
   const pooling = poolingOf(dataset.shape, options.side);
   const { rows, columns, size, p } = pooling;
@@ -70,8 +78,10 @@ export function pooledProjection(dataset: Dataset, options: PooledProxyOptions =
   const [low, unit] = bytes ? [p * range[0], p * scale] : [0, 1];
   const stored = bytes ? new Uint8Array(count * size) : new Float32Array(count * size);
   const rests = new Float64Array(count), pooled = new Float64Array(size);
+  const every = rowsPerPart(dimension);
   let error = 0, restError = 0;
   for (let i = 0; i < count; i++) {
+    if (i % every === 0) yield;
     const { rest, restError: off } = pool(
       pooling,
       data.subarray(i * dimension, (i + 1) * dimension),

@@ -1,3 +1,4 @@
+import { atOnce } from "../../src/_turns.ts";
 import type { Device } from "@closedform/diffusion";
 import {
   Dataset,
@@ -87,7 +88,7 @@ testOnDevices(
       for (const set of SETS) {
         using proxy = await pooledProxy(set, device);
         const side = Number(/to (\d+)x/.exec(proxy.label)![1]);
-        const { error } = pooledProjection(set);
+        const { error } = atOnce(pooledProjection(set));
         for (const sigma of [30, 1, 0]) {
           const queries = queriesOf(set, sigma);
           const x = tensorSpace.from(queries, [4, set.dimension]);
@@ -139,7 +140,7 @@ testOnDevices(
 );
 
 Deno.test("pooledProjection() keeps bytes as bytes", () => {
-  const { points, error } = pooledProjection(SETS[0]);
+  const { points, error } = atOnce(pooledProjection(SETS[0]));
   assert.ok(points.data instanceof Uint8Array);
   assert.equal(points.dimension, 768);
   // Rounding 768 numbers to half a unit of 4/255 at most; in the root mean square much less.
