@@ -60,3 +60,23 @@ export function atOnce<T>(work: Interruptible<T>): T {
     if (done) return value;
   }
 }
+
+/**
+ * What a function makes of each item, where many items take long together.
+ *
+ * @param items The items.
+ * @param of The function; it gets the item and its place.
+ * @param signal Cancels the work.
+ */
+export async function mapInTurns<A, B>(
+  items: readonly A[],
+  of: (item: A, i: number) => B,
+  signal?: AbortSignal,
+): Promise<B[]> {
+  const made: B[] = [];
+  for (const [i, item] of items.entries()) {
+    if (isTime()) await turn(signal);
+    made.push(of(item, i));
+  }
+  return made;
+}

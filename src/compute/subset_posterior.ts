@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { mapInTurns } from "../_turns.ts";
 import type { AnyTensor } from "../linear_space.ts";
 import {
   checkEvaluateOptions,
@@ -71,8 +72,10 @@ export async function subsetPosterior(
     ? (await kernels.distances(unknown)).squares
     : [];
   const facts = emptyFacts(queries);
-  const weighted = subsets.map((subset, q) =>
-    weigh(subset, subset.squares ?? measured[q], sigmas[q], facts, q)
+  const weighted = await mapInTurns(
+    subsets,
+    (subset, q) => weigh(subset, subset.squares ?? measured[q], sigmas[q], facts, q),
+    signal,
   );
   signal?.throwIfAborted();
   return { mean: await kernels.means(weighted), facts };

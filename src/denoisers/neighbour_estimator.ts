@@ -4,6 +4,7 @@
  * @module
  */
 import { type OptionTable, readOptions } from "../_options.ts";
+import { mapInTurns } from "../_turns.ts";
 import type { DataStore } from "../compute/device.ts";
 import { checkEvaluateOptions, samplePerRow, sigmaPerRow } from "../compute/posterior.ts";
 import type { Neighbours } from "../compute/neighbours.ts";
@@ -97,7 +98,7 @@ export function neighbourEstimator(
       { length: rows },
       (_, q) => near.indices.slice(q * K, (q + 1) * K).sort(),
     );
-    const tails = L === 0 ? [] : heads.map((head, q) => {
+    const tails = L === 0 ? [] : await mapInTurns(heads, (head, q) => {
       const stream = new RandomStream({
         seed,
         sample: samples[q],
@@ -105,13 +106,13 @@ export function neighbourEstimator(
         step: drawKey(sigmas, q, samples),
       });
       return drawOtherRows(stream, L, count, head);
-    });
+    }, evaluate.signal);
     const squares = L === 0 ? [] : (await store.distancesTo(x, tails, evaluate)).squares;
-    const subsets = heads.map((head, q): Subset => {
+    const subsets = await mapInTurns(heads, (head, q): Subset => {
       if (L === 0) return { rows: head };
       const share = headShare(near, q, squares[q], (count - K) / L, sigmas[q]);
       return share > switchAt ? { rows: head } : withTail(head, tails[q], (count - K) / L);
-    });
+    }, evaluate.signal);
     const { mean, facts } = await store.posteriorOn(x, sigma, subsets, evaluate);
     return { mean, ...inWholeSet(facts, subsetOf(base, ACTION).items) };
   };

@@ -4,6 +4,7 @@
  * @module
  */
 import { type OptionTable, readOptions } from "../_options.ts";
+import { mapInTurns } from "../_turns.ts";
 import type { DataStore } from "../compute/device.ts";
 import { float64Logits } from "../compute/rounding.ts";
 import { tensorSpace } from "../linear_space.ts";
@@ -266,7 +267,7 @@ export class CertifiedSearch {
     const k = Math.min(count, this.#retained + 1);
     const x = batchOf(open.map((i) => queries[i]));
     const near = await this.#store.nearest(x, k, { signal }).finally(() => x.dispose());
-    open.forEach((i, at) => {
+    await mapInTurns(open, (i, at) => {
       const query = queries[i];
       const from = at * k, kept = Math.min(k, this.#retained);
       const rate = -0.5 / (query.sigma * query.sigma);
@@ -296,7 +297,7 @@ export class CertifiedSearch {
         gap: certified.k < k ? all[0] - all[certified.k] : Infinity,
         transported: false,
       };
-    });
+    }, signal);
   }
 }
 

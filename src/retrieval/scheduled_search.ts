@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { mapInTurns } from "../_turns.ts";
 import type { DataStore } from "../compute/device.ts";
 import { RandomStream } from "../random.ts";
 import { discardedMass, logAdd } from "./certificate.ts";
@@ -104,7 +105,7 @@ export class ScheduledSearch {
       rate: 0.5 / (batch.sigmas[q] * batch.sigmas[q]),
       k: sizes[q].k,
     }));
-    if (!this.#tail) return found.map((f) => bounded(f, best(f, f.k)));
+    if (!this.#tail) return await mapInTurns(found, (f) => bounded(f, best(f, f.k)), signal);
     return await this.#withTails(batch, found, streams, signal);
   }
 
@@ -126,7 +127,7 @@ export class ScheduledSearch {
     const { squares, bounds } = await this.#proxy.measure(x, pooled ? pools : undefined, {
       signal,
     });
-    return squares.map((list, q) => {
+    return await mapInTurns(squares, (list, q) => {
       const places = smallest(list, Math.min(sizes[q].m, list.length));
       if (pooled) {
         const rows = places.map((place) => pools[q][place]);
@@ -134,7 +135,7 @@ export class ScheduledSearch {
       }
       const rate = 0.5 / (sigmas[q] * sigmas[q]);
       return { rows: places, rest: () => restOf(bounds(q), places, rate) };
-    });
+    }, signal);
   }
 
   /** Replaces half of each subset by a sample of what the other half leaves out, unless that is next to nothing. */
@@ -145,14 +146,14 @@ export class ScheduledSearch {
     signal?: AbortSignal,
   ): Promise<Selection[]> {
     const { count } = this.#store;
-    const heads = found.map((f) => best(f, Math.ceil(f.k / 2)));
-    const tails = found.map(({ k }, q) => {
+    const heads = await mapInTurns(found, (f) => best(f, Math.ceil(f.k / 2)), signal);
+    const tails = await mapInTurns(found, ({ k }, q) => {
       const { rows } = heads[q];
       const n = Math.min(k - Math.ceil(k / 2), count - rows.length);
       return drawOtherRows(streams[q], n, count, rows);
-    });
+    }, signal);
     const { squares, errors } = await this.#store.distancesTo(x, tails, { signal });
-    return found.map((f, q) => {
+    return await mapInTurns(found, (f, q) => {
       const tail = {
         rows: tails[q],
         logits: squares[q].map((d) => -d * f.rate),
@@ -161,7 +162,7 @@ export class ScheduledSearch {
       const drawn = withTail(heads[q], tail, count);
       if (drawn.estimate >= NEGLIGIBLE_TAIL) return drawn;
       return { ...bounded(f, best(f, f.k)), estimate: drawn.estimate };
-    });
+    }, signal);
   }
 }
 
