@@ -1,5 +1,7 @@
 /** Whether numbers fit in memory. */
 
+import { note } from "./_note.ts";
+
 /** Below this, nobody has to look. */
 const LITTLE = 2 ** 26;
 
@@ -37,7 +39,13 @@ function mayAsk(): boolean {
 
 /** The memory that may be taken. */
 function freeBytes(): number {
-  if (!mayAsk()) return ASSUMED;
+  if (!mayAsk()) {
+    // A page may never ask, and cannot be given anything.
+    if (typeof Deno === "object") {
+      note("without --allow-sys=systemMemoryInfo 8 GB of memory are assumed");
+    }
+    return ASSUMED;
+  }
   const { available, total } = Deno.systemMemoryInfo();
   // Systems that compress or swap call little of it available, and give more when asked.
   const ofSystem = Math.max(available, total / 2);

@@ -14,6 +14,7 @@ import { DEVICES, GRIDS, LAWS } from "./options.ts";
 import { OPTION_FIELDS, RECORD_FIELDS, RESULT_FIELDS } from "./record_fields.ts";
 import type { RecordField } from "./record_fields.ts";
 import { DRAW_KINDS } from "./smoothing_options.ts";
+import { permissionsText } from "./permissions.ts";
 import { UsageError } from "./values.ts";
 
 /** The steps of each grid, those that most of them have last. */
@@ -45,7 +46,7 @@ Usage: deno task sample [options]
   --quiet           print nothing but errors
   --json            print the run record instead of text
   --help [TOPIC]    print this (-h too), or one of: data, denoisers, smoothing, baselines,
-                    samplers, record, record-results, record-options
+                    samplers, permissions, record, record-results, record-options
 
 Examples:
   deno task sample --data mnist:PATH --class 3 --grid karras --steps 18
@@ -213,6 +214,7 @@ const TOPICS: Readonly<Record<string, string>> = {
   record: RECORD,
   "record-results": RECORD_RESULTS,
   "record-options": RECORD_OPTIONS,
+  permissions: permissionsText(),
 };
 
 /** The topics of `--help`. */

@@ -17,7 +17,7 @@ import type { CodecChoice } from "./codec.ts";
 import { DENOISER_OPTIONS, DENOISERS, parseDenoiser } from "./denoiser_options.ts";
 import type { DenoiserChoice } from "./denoiser_options.ts";
 import type { SmoothingPlan } from "./plan.ts";
-import { detailOf, oneOf, positive, UsageError, usageError, whole } from "./values.ts";
+import { detailOf, oneOf, path, positive, UsageError, usageError, whole } from "./values.ts";
 
 export { UsageError } from "./values.ts";
 
@@ -137,7 +137,7 @@ export function optionsOf(texts: OptionTexts): RunRequest {
     teleportLaw: oneOf("teleport-law", values["teleport-law"] ?? "gaussian", LAWS),
     teleportTolerance: positive("teleport-tolerance", values["teleport-tolerance"] ?? "0.02"),
     respace: values.respace ?? false,
-    out: values.out ?? "out",
+    out: path("out", values.out ?? "out"),
     overwrite: values.overwrite ?? false,
     trajectory: values.trajectory ?? false,
     npz: values.npz ?? false,

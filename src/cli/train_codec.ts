@@ -24,7 +24,7 @@ import { INTERRUPTED, runCommand } from "./interrupt.ts";
 import { telling } from "./data.ts";
 import { Inputs } from "./inputs.ts";
 import { seconds } from "./progress.ts";
-import { oneOf, positive, UsageError, usageError, whole } from "./values.ts";
+import { oneOf, path, positive, UsageError, usageError, whole } from "./values.ts";
 
 /** The text of `--help`. */
 export const HELP: string = `Trains an autoencoder, for deno task sample --codec autoencoder:FILE.
@@ -117,7 +117,7 @@ async function train(
   const say = (line: string) => values.quiet || console.error(visible(line));
   const options = optionsOf(values);
   const limit = whole("limit", values.limit, 1);
-  const file = values.out ?? "codec.safetensors";
+  const file = path("out", values.out ?? "codec.safetensors");
   await checkOutput(file, values);
   const dataset = await loadDataset(values.data ?? "builtin:shapes", {
     limit,

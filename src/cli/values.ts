@@ -51,6 +51,12 @@ export function whole(name: string, text: string | undefined, least: number): nu
   return value;
 }
 
+/** The path of what is written. */
+export function path(name: string, text: string): string {
+  if (text !== "") return text;
+  throw new UsageError(`Cannot use --${name} "": wanted a path`);
+}
+
 /** A positive number. */
 export function positive(name: string, text: string): number {
   const value = Number(text);

@@ -1,4 +1,5 @@
 /** Rows of an autoencoder: batch by batch through tensors, and between data, components and latents. */
+import { turn } from "../_turns.ts";
 import * as tf from "@tensorflow/tfjs-core";
 import type { WorkOptions } from "../compute/work_options.ts";
 import type { AnyTensor } from "../linear_space.ts";
@@ -29,7 +30,7 @@ export async function inBatches(
 ): Promise<Float32Array> {
   const all = new Float32Array(count * width);
   for (let first = 0; first < count; first += BATCH) {
-    signal?.throwIfAborted();
+    await turn(signal);
     const some = Math.min(BATCH, count - first);
     const mapped = backend.run(() => tf.tidy(() => map(rows(first, some))));
     try {

@@ -1,4 +1,5 @@
 /** Pixels from PNG and JPEG files. */
+import { loadJimp } from "../_jimp.ts";
 import { DatasetError } from "../errors.ts";
 import { checkImage } from "./_image_header.ts";
 import { type DecodedImage, decodeInThread, decodeWith, type ImageTask } from "./_image_thread.ts";
@@ -56,7 +57,5 @@ async function decode(
 ): Promise<DecodedImage> {
   const image = large ? await decodeInThread(task, signal) : undefined;
   if (image) return image;
-  // Loaded on first use: it takes longer than all the rest of this package.
-  const { Jimp } = await import("jimp");
-  return await decodeWith(Jimp, task);
+  return await decodeWith(await loadJimp(), task);
 }
