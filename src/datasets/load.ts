@@ -4,6 +4,8 @@
  * @module
  */
 import { checkOptionNames, optionsFor, type OptionTable } from "../_options.ts";
+import { inTurns } from "../_turns.ts";
+import type { Interruptible } from "../_turns.ts";
 import { checkLimit } from "./_checks.ts";
 import { exists } from "./_files.ts";
 import { POINTS, SIZED, splitSpec } from "./_spec.ts";
@@ -19,8 +21,8 @@ import { readCsv } from "./points.ts";
 import { readNpy, readNpz } from "./read_npy.ts";
 import type { NpyOptions } from "./read_npy.ts";
 import { READ_OPTIONS, type ReadOptions } from "./read_options.ts";
-import { shapes } from "./shapes.ts";
-import { tinyShapes } from "./tiny_shapes.ts";
+import { shapesInParts } from "./shapes.ts";
+import { tinyShapesInParts } from "./tiny_shapes.ts";
 
 type Reader = (path: string, options: LoadOptions) => Promise<Dataset>;
 
@@ -54,8 +56,12 @@ const GENERATORS: Record<string, (n: number) => Dataset> = {
   checkerboard,
   spirals,
   gaussians: gaussianMixture,
-  shapes,
-  "tiny-shapes": tinyShapes,
+};
+
+/** Those that take long. */
+const DRAWN: Record<string, (n: number) => Interruptible<Dataset>> = {
+  shapes: shapesInParts,
+  "tiny-shapes": tinyShapesInParts,
 };
 
 async function readSized(path: string, options: LoadOptions): Promise<Dataset> {
@@ -89,7 +95,7 @@ async function readPoints(path: string, options: ReadOptions): Promise<Dataset> 
 export const DATASET_SPECS: readonly string[] = [
   "builtin:shapes",
   ...Object.keys(READERS).map((scheme) => `${scheme}:PATH`),
-  ...Object.keys(GENERATORS).map((scheme) => `${scheme}:N`),
+  ...Object.keys({ ...GENERATORS, ...DRAWN }).map((scheme) => `${scheme}:N`),
 ];
 
 /**
@@ -133,8 +139,10 @@ export async function loadDataset(
   if (Object.hasOwn(READERS, scheme) && rest !== "") {
     return await READERS[scheme](rest, options);
   }
-  if (Object.hasOwn(GENERATORS, scheme) && /^[1-9]\d*$/.test(rest)) {
-    return GENERATORS[scheme](Math.min(Number(rest), limit));
+  if (/^[1-9]\d*$/.test(rest)) {
+    const n = Math.min(Number(rest), limit);
+    if (Object.hasOwn(GENERATORS, scheme)) return GENERATORS[scheme](n);
+    if (Object.hasOwn(DRAWN, scheme)) return await inTurns(DRAWN[scheme](n), options.signal);
   }
   // A path by itself lacks no more than its scheme.
   const isPath = !/^[\w-]{2,}:/.test(spec) && await exists(spec);

@@ -7,6 +7,8 @@
  * @module
  */
 import { type OptionTable, readOptions } from "../_options.ts";
+import { atOnce } from "../_turns.ts";
+import type { Interruptible } from "../_turns.ts";
 import { checkWhole } from "../_checks.ts";
 import { roomFor } from "../_room.ts";
 import { RandomStream } from "../random.ts";
@@ -85,6 +87,11 @@ const OPTIONS = { seed: 0, size: 32 } satisfies OptionTable<ShapesOptions>;
  * ```
  */
 export function shapes(n: number = 4096, options: ShapesOptions = {}): Dataset {
+  return atOnce(shapesInParts(n, options));
+}
+
+/** The work of {@linkcode shapes}, which may be interrupted. */
+export function* shapesInParts(n: number, options: ShapesOptions = {}): Interruptible<Dataset> {
   const { seed, size } = readOptions("draw shapes", options, OPTIONS);
   checkWhole("draw shapes", "n", n, 1, 2 ** 24);
   checkWhole("draw shapes", "size", size, 8, 1024);
@@ -95,6 +102,7 @@ export function shapes(n: number = 4096, options: ShapesOptions = {}): Dataset {
     (_, i) => i % SHAPE_CLASSES.length,
   );
   for (let i = 0; i < n; i++) {
+    yield;
     const random = new RandomStream({ seed, sample: i, purpose: "data" });
     const image = data.subarray(
       i * size * size * 3,

@@ -4,6 +4,8 @@
  * @module
  */
 import { type OptionTable, readOptions } from "../_options.ts";
+import { atOnce } from "../_turns.ts";
+import type { Interruptible } from "../_turns.ts";
 import { checkWhole } from "../_checks.ts";
 import { roomFor } from "../_room.ts";
 import { RandomStream } from "../random.ts";
@@ -53,6 +55,14 @@ const OPTIONS = { seed: 0 } satisfies OptionTable<TinyShapesOptions>;
  * ```
  */
 export function tinyShapes(n: number = 4096, options: TinyShapesOptions = {}): Dataset {
+  return atOnce(tinyShapesInParts(n, options));
+}
+
+/** The work of {@linkcode tinyShapes}, which may be interrupted. */
+export function* tinyShapesInParts(
+  n: number,
+  options: TinyShapesOptions = {},
+): Interruptible<Dataset> {
   const { seed } = readOptions("draw tiny shapes", options, OPTIONS);
   checkWhole("draw tiny shapes", "n", n, 1, 2 ** 24);
   const classNames = Object.keys(SHAPES);
@@ -60,6 +70,7 @@ export function tinyShapes(n: number = 4096, options: TinyShapesOptions = {}): D
   const room = () => new Float32Array(length);
   const data = roomFor("draw tiny shapes", `${n} images`, 4 * length, room);
   for (let i = 0; i < n; i++) {
+    yield;
     const random = new RandomStream({ seed, sample: i, purpose: "data" });
     labels[i] = random.below(classNames.length);
     draw(data.subarray(i * SIZE * SIZE, (i + 1) * SIZE * SIZE), classNames[labels[i]], random);
