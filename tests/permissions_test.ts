@@ -1,4 +1,5 @@
 /** Work in memory without any permission, in a terminal, where Deno would ask. */
+import { builtinShapes, loadDataset } from "@closedform/diffusion";
 import { fromFileUrl, join } from "@std/path";
 import assert from "node:assert/strict";
 import { withFolder, write } from "./_helpers/files.ts";
@@ -26,6 +27,19 @@ await m.trainDenoiser(points, { steps: 2 });
 await m.trainAutoencoder(set, { latentDimension: 2, components: 4, width: 4, steps: 1 });
 await m.encodePng({ width: 2, height: 2, data: new Uint8Array(16) });
 console.log("all", "done");`;
+
+Deno.test({
+  name: "shipped data that may not be read are an error of data",
+  permissions: { read: false },
+  fn: async () => {
+    const wanted = {
+      name: "DatasetError",
+      message: /^Cannot read .*shapes.*: found no permission to read it/,
+    };
+    await assert.rejects(builtinShapes(), wanted);
+    await assert.rejects(loadDataset("builtin:shapes"), wanted);
+  },
+});
 
 Deno.test({
   name: hasTerminal

@@ -11,10 +11,22 @@ Deno.test("checkRoom() refuses more than the memory there is", () => {
 });
 
 Deno.test({
-  name: "checkRoom() takes 8 GB for free where it may not look",
+  name: "checkRoom() takes 8 GB for free where it may not look, and says so once",
   permissions: { sys: false },
   fn() {
-    checkRoom("draw", "many", 2 ** 33);
+    const { error } = console;
+    const lines: string[] = [];
+    console.error = (line: string) => void lines.push(line);
+    try {
+      // Little needs no look.
+      checkRoom("draw", "few", 2 ** 26);
+      assert.deepEqual(lines, []);
+      checkRoom("draw", "many", 2 ** 33);
+      checkRoom("draw", "many", 2 ** 33);
+      assert.deepEqual(lines, ["without --allow-sys=systemMemoryInfo 8 GB of memory are assumed"]);
+    } finally {
+      console.error = error;
+    }
     assert.throws(
       () => checkRoom("draw", "many", 2 ** 33 + 1),
       /wanted at most 8 GB, which is assumed, since --allow-sys=systemMemoryInfo is not given$/,

@@ -10,30 +10,39 @@ export interface CommandResult {
   readonly stderr: string;
 }
 
-/** Starts `deno task sample`'s command, in the root of the project or another folder, with variables of its own. */
-export function startSample(
+const CONFIG = join(ROOT, "deno.json");
+
+/** The flags that a task of `deno.json` gives Deno, and its program. */
+export function taskOf(name: string): { flags: readonly string[]; program: string } {
+  const { tasks } = JSON.parse(Deno.readTextFileSync(CONFIG));
+  const words: string[] = tasks[name].command.split(" ");
+  return { flags: words.slice(2, -1), program: words[words.length - 1] };
+}
+
+/** Starts the command of a task, with no permissions but the task's, in the root of the project or another folder. */
+export function startTask(
+  name: string,
   args: readonly string[],
-  folder: string = ROOT,
-  env: Record<string, string> = {},
+  { folder = ROOT, env = {} }: { folder?: string; env?: Record<string, string> } = {},
 ): Deno.ChildProcess {
+  const { flags, program } = taskOf(name);
   return new Deno.Command(Deno.execPath(), {
-    args: [
-      "run",
-      "--allow-read",
-      "--allow-write",
-      "--allow-env",
-      "--allow-sys",
-      "--config",
-      join(ROOT, "deno.json"),
-      join(ROOT, "src/cli.ts"),
-      ...args,
-    ],
+    args: ["run", "--no-prompt", ...flags, "--config", CONFIG, join(ROOT, program), ...args],
     cwd: folder,
     env,
     stdin: "null",
     stdout: "piped",
     stderr: "piped",
   }).spawn();
+}
+
+/** Starts `deno task sample`'s command, in the root of the project or another folder, with variables of its own. */
+export function startSample(
+  args: readonly string[],
+  folder: string = ROOT,
+  env: Record<string, string> = {},
+): Deno.ChildProcess {
+  return startTask("sample", args, { folder, env });
 }
 
 /** Runs `deno task sample`'s command to its end. */
