@@ -113,12 +113,17 @@ async function allowance(): Promise<number> {
 
 /** Sends the signal to a process once it wrote a line and some time has passed; how long it took to end, and how. */
 async function interrupted(child: Deno.ChildProcess, after: RegExp | undefined, wait: number) {
-  let text = "", sent: number | undefined, ended = false;
+  let text = "",
+    sent: number | undefined,
+    ended = false,
+    end: ReturnType<typeof setTimeout> | undefined;
   const send = () =>
     setTimeout(() => {
       if (ended) return;
       sent = performance.now();
       child.kill("SIGINT");
+      // Whoever does not hear at all is not waited for.
+      end = setTimeout(() => ended || child.kill("SIGKILL"), 10 * SOON);
     }, wait);
   let timer = after ? undefined : send();
   for await (const part of child.stderr.pipeThrough(new TextDecoderStream())) {
@@ -128,6 +133,7 @@ async function interrupted(child: Deno.ChildProcess, after: RegExp | undefined, 
   const { code } = await child.status;
   ended = true;
   clearTimeout(timer);
+  clearTimeout(end);
   const milliseconds = performance.now() - (sent ?? NaN);
   return { code, milliseconds, text };
 }
