@@ -3,7 +3,7 @@ import { encodeNpy } from "@closedform/diffusion";
 import { join } from "@std/path";
 import assert from "node:assert/strict";
 import { startTask } from "../_helpers/command.ts";
-import { withFolder } from "../_helpers/files.ts";
+import { withFolder, write } from "../_helpers/files.ts";
 import { sourceUrl } from "../_helpers/killing.ts";
 
 /** How soon a command is to end after the signal, in milliseconds. */
@@ -23,10 +23,11 @@ const OPEN = /^wasm: |^reference: /m;
 
 /**
  * Sizes are such that the phase takes far longer than {@linkcode SOON}, or in one piece would; IMAGES are 12,000 of 28×28
- * bytes, the same in each run.
+ * bytes, the same in each run, POINTS a table of two million.
  */
 const PHASES: readonly Phase[] = [
   { name: "drawing data", args: "--data shapes:400000", wait: 1500 },
+  { name: "reading a table", args: "--data POINTS", wait: 700 },
   { name: "steps", args: "--data moons:100000 --count 20000", after: OPEN, wait: 500 },
   {
     name: "many small steps",
@@ -138,8 +139,8 @@ async function interrupted(child: Deno.ChildProcess, after: RegExp | undefined, 
   return { code, milliseconds, text };
 }
 
-/** Images that are no copies of each other. */
-async function makeImages(folder: string): Promise<string> {
+/** What the names in the table stand for: images that are no copies of each other, and a long table. */
+async function makeData(folder: string): Promise<Record<string, string>> {
   const count = 12000, side = 28;
   const bytes = new Uint8Array(count * side * side);
   let state = 1;
@@ -149,16 +150,17 @@ async function makeImages(folder: string): Promise<string> {
   }
   const file = join(folder, "images.npy");
   await Deno.writeFile(file, encodeNpy(bytes, [count, side, side, 1]));
-  return `npy:${file}`;
+  const points = await write(folder, "points.csv", "x,y\n" + "0.25,0.5\n0.125,1.5\n".repeat(1e6));
+  return { IMAGES: `npy:${file}`, POINTS: `csv:${points}` };
 }
 
 Deno.test("Ctrl-C ends every command in every phase within 2 s, in one line, and leaves no file", () =>
   withFolder(async (folder) => {
-    const images = await makeImages(folder);
+    const data = await makeData(folder);
     const faults: string[] = [];
     for (const { name, task = "sample", args, after, wait } of PHASES) {
       const out = join(folder, `out of ${name}`);
-      const words = args.split(" ").map((word) => word === "IMAGES" ? images : word);
+      const words = args.split(" ").map((word) => data[word] ?? word);
       const device = task === "sample" && !args.includes("--device") ? ["--device", "wasm"] : [];
       const child = startTask(task, [...words, ...device, "--out", out], {
         // Nothing that an earlier run kept makes a phase short.
