@@ -6,6 +6,7 @@
 import { inTurns } from "../_turns.ts";
 import type { Interruptible } from "../_turns.ts";
 import type { DataStore, Device } from "../compute/device.ts";
+import { checkEvaluateOptions } from "../compute/posterior.ts";
 import type { EvaluateOptions } from "../compute/posterior.ts";
 import type { Distances } from "../compute/subset_posterior.ts";
 import { tensorSpace } from "../linear_space.ts";
@@ -50,6 +51,7 @@ export async function pcaProxy(
   basis: Float64Array,
   options: EvaluateOptions = {},
 ): Promise<RetrievalProxy> {
+  checkEvaluateOptions("make a proxy of principal components", options);
   return await storeProxy(await pcaProjection(store, basis, options), device);
 }
 

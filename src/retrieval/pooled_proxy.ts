@@ -57,6 +57,7 @@ export async function pooledProxy(
   device: Device,
   options: PooledProxyOptions = {},
 ): Promise<RetrievalProxy> {
+  checkOptionNames("pool pixels", options, OPTIONS);
   const { signal } = options;
   return await storeProxy(await inTurns(pooledProjection(dataset, options), signal), device);
 }
