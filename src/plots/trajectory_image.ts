@@ -52,7 +52,7 @@ const OPTIONS = {
  *
  * const set = tinyShapes(50);
  * const { trajectory } = await sample(optimalFloat64(set), { count: 2, trajectory: true });
- * const { width, height } = await trajectoryImage(trajectory!, set);
+ * const { width, height } = await trajectoryImage(trajectory!, { shape: set.shape });
  * assert.ok(width > 2 * height);
  * ```
  */
