@@ -164,7 +164,7 @@ Deno.test({
         "text/markdown": `<img src=x onerror="globalThis.control = 1">`,
         "text/plain": "",
       };
-      await Deno.writeTextFile(`${folder}/names.ipynb`, notebookOf([...outputs, control]));
+      await Deno.writeTextFile(`${folder}/names.ipynb`, notebookOf([control, ...outputs]));
       const { success, stderr } = await new Deno.Command(python!, {
         args: ["-m", "nbconvert", "--to", "html", `${folder}/names.ipynb`],
         env: { HOME: folder },
