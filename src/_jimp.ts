@@ -1,6 +1,6 @@
 /** The package that decodes and encodes pictures, which takes longer to load than all the rest of this one. */
 
-/** Loads it, on first use. */
+/** Loads it on first use, with what decoding takes; to encode, the package alone will do. */
 export async function loadJimp(): Promise<typeof import("jimp")["Jimp"]> {
   const { Jimp } = await import("jimp");
   await (ready ??= decodeOnce(Jimp).catch((error) => {

@@ -3,7 +3,6 @@
  *
  * @module
  */
-import { loadJimp } from "../_jimp.ts";
 import { checkBitmap } from "./_check_bitmap.ts";
 import type { Bitmap } from "./bitmap.ts";
 
@@ -27,7 +26,7 @@ export async function encodePng(bitmap: Bitmap): Promise<Uint8Array> {
   const { width, height, data } = bitmap;
   checkBitmap(bitmap, "encode a picture");
   // Loaded here, so that a program that draws nothing does not wait for it.
-  const Jimp = await loadJimp();
+  const { Jimp } = await import("jimp");
   // A copy, because Jimp takes the whole buffer below a view.
   const picture = Jimp.fromBitmap({ width, height, data: data.slice() });
   return new Uint8Array(await picture.getBuffer("image/png"));
