@@ -80,13 +80,17 @@ export const RESULT_FIELDS: readonly RecordField[] = [
     "endEstimate.{probes,otherItem,medianDistance,largestDistance}",
     "runs with errors as large as allowed",
   ],
+  [
+    "statistics.{coordinates,withoutL,withoutS,uncertain,bounded}",
+    "of dpm-v3: coordinates; of them without l, without s, with an uncertain s, with s out of bounds",
+  ],
   ["files.*", "SHA-256 of each file that was written beside this one"],
   ["warnings[]", "lines that the run printed as warnings"],
 ];
 
 /** Fields of `run.json` below `options`. */
 export const OPTION_FIELDS: readonly RecordField[] = [
-  ["options.{data,class,limit,stream}", "as given: the data"],
+  ["options.{data,class,limit,layout,stream}", "as given: the data"],
   ["options.codec.{kind,rank,path}", "of --codec: pca and its rank, or autoencoder and its file"],
   ["options.denoiser", "the name of the denoiser"],
   ["options.subset.{k,m,proxy,schedule,tail,tiles,tolerance}", "as given, of golden denoisers"],

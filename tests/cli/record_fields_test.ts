@@ -10,6 +10,8 @@ import {
 } from "@closedform/diffusion";
 import { join } from "@std/path";
 import assert from "node:assert/strict";
+import { OPTIONS } from "../../src/cli/options.ts";
+import { NOT_RECORDED } from "../../src/cli/recall.ts";
 import {
   OPTION_FIELDS,
   RECORD_FIELDS,
@@ -51,16 +53,18 @@ async function records(folder: string): Promise<Record<string, unknown>[]> {
     "--denoiser golden-local --tiles 2 --k 4 --windows 3",
     "--denoiser golden --k 3 --m 9",
     "--denoiser pca --theta cifar10-pca --npz --trajectory",
-    "--denoiser mixture --components 2 --rank 3 --teleport 2 --teleport-law mixture",
+    "--denoiser mixture --components 2 --rank 3 --teleport 2 --teleport-law mixture --teleport-tolerance 9",
     "--denoiser smoothed --neighbours 5,6 --start auto",
+    "--denoiser smoothed --bandwidth 0.1 --draws 2 --draw-kind fresh --steps 3",
     "--denoiser local-average --draws 2 --neighbours 3",
     "--denoiser dirichlet --concentration 2",
     "--denoiser kernel-density",
     "--sampler collocation --sampler-tolerance 1e-3",
+    "--sampler dpm-v3 --seed 1",
     "--codec pca:3",
     `--codec autoencoder:${file}`,
     `--init ${init} --grid uniform-t`,
-    `--data npy:${rows} --stream`,
+    `--data npy:${rows} --stream --layout flat`,
   ];
   const found: Record<string, unknown>[] = [];
   for (const run of runs) {
@@ -84,6 +88,8 @@ Deno.test("every field of a record is described, and every field that is describ
     const undescribed = [...written].map(named).filter((path) => !described.includes(path));
     assert.deepEqual(undescribed, []);
     const seen = new Set([...written].map(named));
+    const options = Object.keys(OPTIONS).filter((name) => !NOT_RECORDED.includes(name));
+    assert.deepEqual(options.filter((name) => !written.has(`arguments.${name}`)), [], "not tried");
     assert.deepEqual(described.filter((path) => path !== "options" && !seen.has(path)), []);
   }));
 
