@@ -14,7 +14,7 @@ import { DEVICES, GRIDS, LAWS } from "./options.ts";
 import { OPTION_FIELDS, RECORD_FIELDS, RESULT_FIELDS } from "./record_fields.ts";
 import type { RecordField } from "./record_fields.ts";
 import { DRAW_KINDS } from "./smoothing_options.ts";
-import { permissionsText } from "./permissions.ts";
+import { PERMISSIONS, VARIABLES } from "./permissions.ts";
 import { UsageError } from "./values.ts";
 
 /** The steps of each grid, those that most of them have last. */
@@ -177,12 +177,12 @@ function fieldLines(fields: readonly RecordField[]): string {
   return fields.map(([path, meaning]) => wrapped(`${path}: ${meaning}`)).join("\n");
 }
 
-/** Words in lines of at most 100 columns, the later ones indented. */
-function wrapped(text: string): string {
-  const lines = [" "];
-  for (const word of text.split(" ")) {
+/** Words in lines of at most 100 columns, indented. */
+function wrapped(text: string, indent = "  ", later = `${indent}   `): string {
+  const [first, ...words] = text.split(" "), lines = [indent + first];
+  for (const word of words) {
     const line = lines[lines.length - 1];
-    if (line.length + 1 + word.length > 100) lines.push(`     ${word}`);
+    if (line.length + 1 + word.length > 100) lines.push(later + word);
     else lines[lines.length - 1] = `${line} ${word}`;
   }
   return lines.join("\n");
@@ -205,6 +205,20 @@ const RECORD_OPTIONS = `Fields of run.json below options; those that do not appl
 ${fieldLines(OPTION_FIELDS)}
 `;
 
+const VARIABLE_LINES = Object.entries(VARIABLES).map(([name, use]) =>
+  `      ${name.padEnd(18)}${use}\n`
+).join("");
+
+const PERMISSIONS_TEXT =
+  `What the command may do; deno task sample and train:codec give these permissions to Deno, and
+no others: once the packages are there, nothing goes over the network, and no program is started.
+
+` + PERMISSIONS.map(({ flag, use }) =>
+    `  ${flag.replace(/^(--allow-env)=.*/, "$1=…")}\n${wrapped(use, "    ", "    ")}\n${
+      flag.startsWith("--allow-env") ? VARIABLE_LINES : ""
+    }`
+  ).join("");
+
 const TOPICS: Readonly<Record<string, string>> = {
   data: DATA,
   denoisers: DENOISER_TEXT,
@@ -214,7 +228,7 @@ const TOPICS: Readonly<Record<string, string>> = {
   record: RECORD,
   "record-results": RECORD_RESULTS,
   "record-options": RECORD_OPTIONS,
-  permissions: permissionsText(),
+  permissions: PERMISSIONS_TEXT,
 };
 
 /** The topics of `--help`. */

@@ -41,29 +41,3 @@ export const PERMISSIONS: readonly Permission[] = [
       "instead of ending the process. Without it 8 GB are assumed, which is said",
   },
 ];
-
-/** The text of `--help permissions`. */
-export function permissionsText(): string {
-  const variables = Object.entries(VARIABLES).map(([name, use]) =>
-    `      ${name.padEnd(18)}${use}\n`
-  ).join("");
-  return `What the command may do; deno task sample and train:codec give these permissions to Deno, and
-no others: once the packages are there, nothing goes over the network, and no program is started.
-
-` + PERMISSIONS.map(({ flag, use }) =>
-    `  ${flag.replace(/^(--allow-env)=.*/, "$1=…")}\n${wrapped(use, 94)}${
-      flag.startsWith("--allow-env") ? variables : ""
-    }`
-  ).join("");
-}
-
-/** Lines of so many columns, indented. */
-function wrapped(text: string, width: number): string {
-  const lines = [""];
-  for (const word of text.split(" ")) {
-    const line = lines[lines.length - 1];
-    if (line.length + word.length >= width) lines.push(word);
-    else lines[lines.length - 1] = line === "" ? word : `${line} ${word}`;
-  }
-  return lines.map((line) => `    ${line}\n`).join("");
-}

@@ -15,7 +15,14 @@ import { PACKAGE } from "./package.ts";
 import { UsageError } from "./values.ts";
 
 /** Options that say how to report a run or where to, which is not the run. */
-export const NOT_RECORDED: readonly string[] = ["from", "out", "overwrite", "quiet", "json", "help"];
+export const NOT_RECORDED: readonly string[] = [
+  "from",
+  "out",
+  "overwrite",
+  "quiet",
+  "json",
+  "help",
+];
 
 /** Options that mean nothing once another one is changed. */
 const BELONGING: Readonly<Record<string, readonly string[]>> = {

@@ -1,7 +1,8 @@
 import { encodePng } from "@closedform/diffusion";
 import { join } from "@std/path";
 import assert from "node:assert/strict";
-import { PERMISSIONS, permissionsText, VARIABLES } from "../../src/cli/permissions.ts";
+import { helpOf } from "../../src/cli/help.ts";
+import { PERMISSIONS, VARIABLES } from "../../src/cli/permissions.ts";
 import { startTask, taskOf } from "../_helpers/command.ts";
 import { withFolder, write } from "../_helpers/files.ts";
 
@@ -15,7 +16,7 @@ Deno.test("the tasks give the permissions that are listed, and no others", () =>
 });
 
 Deno.test("--help permissions names each permission and variable", () => {
-  const help = permissionsText();
+  const help = helpOf(["--help", "permissions"])!;
   for (const { flag, use } of PERMISSIONS) {
     assert.ok(help.includes(flag.split("=")[0]), flag);
     assert.ok(help.replaceAll(/\s+/g, " ").includes(use), use);
