@@ -11,6 +11,7 @@
  */
 import { granted, isFileSystemError, readRegular } from "./_file_system.ts";
 import { hasRoom } from "./_room.ts";
+import { sha256 } from "./_sha256.ts";
 import { folderOf, temporaryName } from "./_temporary_file.ts";
 
 const HEADER = 8 + 32 + 8 + 32;
@@ -34,12 +35,13 @@ export async function cacheKey(
   for (const [k, part] of parts.entries()) {
     const bytes = typeof part === "string" ? new TextEncoder().encode(part) : part;
     new DataView(digests.buffer).setBigUint64(40 * k, BigInt(bytes.length), true);
-    digests.set("sha256" in bytes ? bytes.sha256 : await sha256(bytes), 40 * k + 8);
+    digests.set("sha256" in bytes ? bytes.sha256 : await webSha256(bytes), 40 * k + 8);
   }
-  return await sha256(digests);
+  return await webSha256(digests);
 }
 
-async function sha256(bytes: Uint8Array): Promise<Uint8Array> {
+/** Of bytes in one piece, in a thread. */
+async function webSha256(bytes: Uint8Array): Promise<Uint8Array> {
   return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes as Uint8Array<ArrayBuffer>));
 }
 
@@ -160,13 +162,9 @@ async function encodeHeader(
   key: Uint8Array,
   payload: readonly Uint8Array[],
 ): Promise<Uint8Array> {
-  // Of parts, which the web's own digest does not take. Imported here: pages load this file too.
-  const { createHash } = await import("node:crypto");
-  const hash = createHash("sha256");
-  for (const part of payload) hash.update(part);
   const length = payload.reduce((sum, { length }) => sum + length, 0);
   const header = startOf(magic, key, length);
-  header.set(hash.digest(), 48);
+  header.set(await sha256(payload), 48);
   return header;
 }
 

@@ -12,6 +12,7 @@
  */
 import { withFolderLock } from "./_folder_lock.ts";
 import { isFileSystemError } from "./_file_system.ts";
+import { sha256 } from "./_sha256.ts";
 import { writing } from "./_temporary_file.ts";
 
 const JOURNAL = /^\.closedform\.([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\.part$/;
@@ -62,7 +63,7 @@ export class FolderTransaction {
       this.#making.add(name);
       await Deno.writeFile(partOf(this.#folder, name, this.#id), bytes);
     });
-    this.#digests[name] = await sha256([bytes]);
+    this.#digests[name] = (await sha256([bytes])).toHex();
   }
 
   /**
@@ -285,15 +286,5 @@ async function removeIfThere(path: string): Promise<void> {
 export async function digestOf(path: string): Promise<string | undefined> {
   if (!(await Deno.lstat(path)).isFile) return undefined;
   const file = await Deno.open(path);
-  return await sha256(file.readable);
-}
-
-async function sha256(
-  parts: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
-): Promise<string> {
-  // The web's digest takes no parts. Imported here: pages load this file too.
-  const { createHash } = await import("node:crypto");
-  const hash = createHash("sha256");
-  for await (const part of parts) hash.update(part);
-  return hash.digest("hex");
+  return (await sha256(file.readable)).toHex();
 }

@@ -4,7 +4,7 @@
  * @module
  */
 import { resolve } from "@std/path";
-import { createHash } from "node:crypto";
+import { sha256 } from "../_sha256.ts";
 import { ByteReader, readUnsized } from "../datasets/_files.ts";
 import { DATASET_SPECS } from "../datasets/load.ts";
 import { DatasetError } from "../errors.ts";
@@ -90,10 +90,8 @@ export async function inputDigests(
 
 /** Not in one piece: a small file may be a large one, compressed. */
 async function digestOf(file: string, signal?: AbortSignal): Promise<string> {
-  const hash = createHash("sha256");
   await using reader = await ByteReader.open(file, signal);
-  for await (const chunk of reader.chunks()) hash.update(chunk);
-  return hash.digest("hex");
+  return (await sha256(reader.chunks())).toHex();
 }
 
 /** A run can only be repeated on the files that it read. */

@@ -6,6 +6,7 @@
 import { cacheKey } from "../_cache_file.ts";
 import { note } from "../_note.ts";
 import { checkOptionNames, type OptionTable } from "../_options.ts";
+import { sha256 } from "../_sha256.ts";
 import { isImage, sizeOf } from "../_shape.ts";
 import type { PointSource } from "../compute/streamed_store.ts";
 import { DatasetError } from "../errors.ts";
@@ -224,9 +225,14 @@ class NpyRows implements FileRows {
 
   async #digestOf(signal?: AbortSignal): Promise<string> {
     const { count, dimension, shape, range } = this;
-    const { createHash } = await import("node:crypto");
-    const hash = createHash("sha256");
-    const size = this.bytes ? 1 : 4;
+    const length = count * dimension * (this.bytes ? 1 : 4);
+    const content = { length, sha256: await sha256(this.#parts(signal)) };
+    return (await cacheKey(JSON.stringify([shape, range]), content)).toHex();
+  }
+
+  /** The numbers as bytes, each part in the place of the one before. */
+  async *#parts(signal?: AbortSignal): AsyncGenerator<Uint8Array> {
+    const { count, dimension } = this, size = this.bytes ? 1 : 4;
     const most = Math.max(1, Math.floor(DIGEST_BYTES / (dimension * size)));
     const buffer = new ArrayBuffer(Math.min(most, count) * dimension * size);
     for (let first = 0; first < count; first += most) {
@@ -235,10 +241,8 @@ class NpyRows implements FileRows {
         ? new Uint8Array(buffer, 0, numbers)
         : new Float32Array(buffer, 0, numbers);
       await this.read(first, numbers / dimension, part, signal);
-      hash.update(new Uint8Array(buffer, 0, numbers * size));
+      yield new Uint8Array(buffer, 0, numbers * size);
     }
-    const content = { length: count * dimension * size, sha256: new Uint8Array(hash.digest()) };
-    return (await cacheKey(JSON.stringify([shape, range]), content)).toHex();
   }
 
   summary(): string {
