@@ -8,32 +8,39 @@ import { pathOfSpec, splitSpec } from "../datasets/_spec.ts";
 import type { OptionTexts } from "./options.ts";
 import { UsageError } from "./values.ts";
 
-/** A file or folder that an option names. */
-interface Input {
-  readonly option: string;
-  readonly path: string;
-  /** Whether any image in it is part of the data. */
-  readonly images: boolean;
+/** The file that the text of an option names, of those that name one besides the data. */
+const FILES: Readonly<Record<string, (text: string) => string | undefined>> = {
+  init: (text) => text,
+  codec: (text) => /^autoencoder:(.+)$/s.exec(text)?.[1],
+};
+
+/** The files that options name besides the data, by option. */
+export function filesBesidesData(texts: OptionTexts): Record<string, string> {
+  const files: Record<string, string> = {};
+  for (const [option, fileOf] of Object.entries(FILES)) {
+    const text = texts[option];
+    const file = typeof text === "string" ? fileOf(text) : undefined;
+    if (file !== undefined) files[option] = file;
+  }
+  return files;
 }
 
 /** What is read, by whatever name: links and detours lead to the same file. */
 export class Inputs {
-  readonly #inputs: readonly Input[];
+  /** Files and folders, by the option that names them. */
+  readonly #paths: Readonly<Record<string, string | undefined>>;
+  /** Whether any image in the data's folder is part of the data. */
+  readonly #images: boolean;
 
   /** @param texts The options. */
   constructor(texts: OptionTexts) {
-    const { data, init, codec, from } = texts;
-    const input = (option: string, path: string | undefined, images = false): Input[] =>
-      path === undefined ? [] : [{ option, path, images }];
-    const text = (value: string | true | undefined) =>
-      typeof value === "string" ? value : undefined;
-    const spec = text(data) ?? "";
-    this.#inputs = [
-      ...input("data", pathOfSpec(spec), splitSpec(spec)[0] === "images"),
-      ...input("init", text(init)),
-      ...input("codec", /^autoencoder:(.+)$/s.exec(text(codec) ?? "")?.[1]),
-      ...input("from", text(from)),
-    ];
+    const { data = "", from } = texts, spec = String(data);
+    this.#paths = {
+      data: pathOfSpec(spec),
+      ...filesBesidesData(texts),
+      ...(from !== undefined && { from: String(from) }),
+    };
+    this.#images = splitSpec(spec)[0] === "images";
   }
 
   /**
@@ -44,14 +51,15 @@ export class Inputs {
   async check(file: string): Promise<void> {
     const there = await realPath(file),
       place = join(await realFolder(dirname(file)), basename(file));
-    for (const { option, path, images } of this.#inputs) {
-      const real = await realPath(path);
+    for (const [option, path] of Object.entries(this.#paths)) {
+      const real = path === undefined ? undefined : await realPath(path);
       if (real === undefined) continue;
       if (there !== undefined && await isPartOf(there, real)) {
         throw new UsageError(
           `Cannot write ${file}: it is what --${option} reads, wanted another --out`,
         );
       }
+      const images = option === "data" && this.#images;
       if (images && /\.(png|jpe?g)$/i.test(place) && place.startsWith(real + SEPARATOR)) {
         throw new UsageError(
           `Cannot write ${file}: it would be among the images of --${option} next time, wanted another --out`,

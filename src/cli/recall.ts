@@ -9,6 +9,7 @@ import { ByteReader, readUnsized } from "../datasets/_files.ts";
 import { DATASET_SPECS } from "../datasets/load.ts";
 import { DatasetError } from "../errors.ts";
 import { CODEC_SPECS } from "./codec.ts";
+import { filesBesidesData } from "./inputs.ts";
 import { OPTIONS } from "./options.ts";
 import type { OptionTexts } from "./options.ts";
 import { PACKAGE } from "./package.ts";
@@ -35,12 +36,6 @@ const BELONGING: Readonly<Record<string, readonly string[]>> = {
   sampler: ["sampler-tolerance"],
   grid: ["start"],
   init: ["count"],
-};
-
-/** The file that the text of an option names, of those that name one besides the data. */
-const FILES: Readonly<Record<string, (text: string) => string | undefined>> = {
-  init: (text) => text,
-  codec: (text) => /^autoencoder:(.+)$/s.exec(text)?.[1],
 };
 
 /** The largest record. */
@@ -79,10 +74,7 @@ export async function inputDigests(
   signal?: AbortSignal,
 ): Promise<Record<string, string>> {
   const digests: Record<string, string> = {};
-  for (const [name, fileOf] of Object.entries(FILES)) {
-    const text = texts[name];
-    const file = typeof text === "string" ? fileOf(text) : undefined;
-    if (file === undefined) continue;
+  for (const [name, file] of Object.entries(filesBesidesData(texts))) {
     digests[name] = await digestOf(file, signal);
   }
   return digests;
