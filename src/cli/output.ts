@@ -63,11 +63,11 @@ export class OutputFolder {
    * @throws {WriteError} If it cannot be written to.
    */
   static async open(path: string, options: OutputOptions = {}): Promise<OutputFolder> {
-    const { files = [], inputs } = options;
-    for (const name of files) await inputs?.check(join(path, name));
+    const { files = [] } = options;
     const there = await Deno.stat(path).then((s) => s.isDirectory, () => false);
-    await writing(path, () => Deno.mkdir(path, { recursive: true }));
     const folder = new OutputFolder(path, !there, options);
+    await folder.#checkInputs(files);
+    await writing(path, () => Deno.mkdir(path, { recursive: true }));
     await checkWritable(join(path, RECORD));
     await writing(path, () =>
       withFolderLock(path, async () => {
@@ -109,6 +109,7 @@ export class OutputFolder {
   async commit(): Promise<string[]> {
     const names = Object.keys(this.#transaction.digests) as RunFile[];
     await this.#transaction.commit(async () => {
+      await this.#checkInputs(names);
       const own = await this.#check(names);
       return own.filter((name) => !names.includes(name));
     });
@@ -129,12 +130,16 @@ export class OutputFolder {
     }
   }
 
+  /** An error if any of these is an input. */
+  async #checkInputs(names: readonly RunFile[]): Promise<void> {
+    for (const name of names) await this.#inputs.check(this.path(name));
+  }
+
   /** The files of the earlier run; an error if any other is in the way of these. */
   async #check(names: readonly RunFile[]): Promise<RunFile[]> {
     const own = await filesOfRecord(this.#path);
     for (const name of names) {
       const path = this.path(name);
-      await this.#inputs.check(path);
       const found = own.includes(name) ? undefined : await kindOf(path);
       if (found === undefined || (this.#overwrite && found !== "a folder")) continue;
       throw new UsageError(
