@@ -70,25 +70,23 @@ export class FolderTransaction {
    * Gives all files their names, the last one written last.
    *
    * @param check Which files go, decided while no other process changes the folder; it may refuse.
-   * @throws {WriteError} If a file cannot be replaced; then all are as they were.
+   * @throws {WriteError} If a file cannot be replaced; then all are as they were, or will be once the next process
+   * has taken back what could not be taken back now.
    */
   async commit(check: () => Promise<readonly string[]> = () => Promise.resolve([])): Promise<void> {
     const names = Object.keys(this.#digests), last = names[names.length - 1];
     if (!this.#journal) return;
-    const journal = this.#journal, folder = this.#folder, id = this.#id;
+    const journal = this.#journal, folder = this.#folder;
     await writing(`${folder}/${last}`, () =>
       withFolderLock(folder, async () => {
         const stale = await check();
         const decision: Decision = { last, files: this.#digests, stale };
         await append(journal, decision);
         try {
-          await putInPlace(folder, id, decision);
-        } catch (error) {
-          await settle(folder, id, names, decision);
-          throw error;
+          await putInPlace(folder, this.#id, decision);
+        } finally {
+          await this.#settle(decision);
         }
-        await settle(folder, id, names, decision);
-        await this.#forget();
       }));
   }
 
@@ -96,22 +94,21 @@ export class FolderTransaction {
   async discard(): Promise<void> {
     if (!this.#journal) return;
     try {
-      for (const name of this.#making) {
-        await removeIfThere(partOf(this.#folder, name, this.#id));
-      }
-      await this.#forget();
+      await this.#settle(undefined);
     } catch (error) {
       if (!isFileSystemError(error)) throw error;
+    }
+  }
+
+  /** Ends the change as far as it goes. The journal goes last, so that the next process ends what could not be. */
+  async #settle(decision: Decision | undefined): Promise<void> {
+    try {
+      await settle(this.#folder, this.#id, [...this.#making], decision);
+      await removeIfThere(journalOf(this.#folder, this.#id));
     } finally {
       this.#journal?.close();
       this.#journal = undefined;
     }
-  }
-
-  async #forget(): Promise<void> {
-    await removeIfThere(journalOf(this.#folder, this.#id));
-    this.#journal?.close();
-    this.#journal = undefined;
   }
 }
 

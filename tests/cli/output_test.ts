@@ -250,6 +250,31 @@ Deno.test("commit() that fails at any change says which file, and leaves the ear
     assert.deepEqual(texts(folder), all(NEW, "new"));
   }));
 
+Deno.test("commit() that cannot take back what it did leaves that to the next run", () =>
+  withFolder(async (folder) => {
+    await run(folder, "old", OLD);
+    const { rename } = Deno;
+    for (let failed = 0; failed < 8; failed++) {
+      const output = await OutputFolder.open(folder, { files: NEW });
+      for (const name of NEW) {
+        await output.write(name, name === "run.json" ? recordOf("new", output.digests) : "new");
+      }
+      let changes = 0;
+      Deno.rename = (from, to) =>
+        changes++ >= failed
+          ? Promise.reject(new Deno.errors.PermissionDenied("Permission denied (os error 13)"))
+          : rename(from, to);
+      try {
+        await assert.rejects(output.commit(), WriteError);
+        await output.discard();
+      } finally {
+        Deno.rename = rename;
+      }
+      await (await OutputFolder.open(folder)).discard();
+      assert.deepEqual(texts(folder), all(OLD, "old"), `change ${failed}`);
+    }
+  }));
+
 Deno.test("commit() that fails takes back what it put in place, but not what somebody put over it since", () =>
   withFolder(async (folder) => {
     await run(folder, "old", OLD);
