@@ -13,7 +13,8 @@ import { COUNT } from "./_defaults.ts";
 import { visible, visibleLines } from "./_escape.ts";
 import { certifiedLine, counted, openWarnings } from "./cli/certified.ts";
 import { openSpace } from "./cli/codec.ts";
-import { INTERRUPTED, runCommand } from "./cli/interrupt.ts";
+import { complain } from "./cli/complain.ts";
+import { runCommand } from "./cli/interrupt.ts";
 import { openData } from "./cli/data.ts";
 import type { RunData } from "./cli/data.ts";
 import { denoiserOf } from "./cli/denoisers.ts";
@@ -41,9 +42,6 @@ import { extentOf } from "./retrieval/extent.ts";
 import { endEstimate } from "./samplers/end_estimate.ts";
 import { sample } from "./samplers/sample.ts";
 
-/** Failed before any work was done: nothing but the user can mend it. */
-const UNUSABLE = 2;
-const FAILED = 1;
 /** Numbers per batch: small items are denoised many at a time. */
 const BATCH_NUMBERS = 2 ** 11;
 
@@ -69,24 +67,9 @@ export async function main(args: readonly string[], signal?: AbortSignal): Promi
     else await sampleTo(parseTexts(args), signal);
     return 0;
   } catch (error) {
-    if (signal?.aborted) return complain("Interrupted: nothing was written", INTERRUPTED);
     const unusable = error instanceof UsageError || error instanceof DatasetError;
-    return complain(error, unusable ? UNUSABLE : FAILED);
+    return complain(error, unusable, signal);
   }
-}
-
-/** How the engine says that there is no more memory, whatever asked for it. */
-const NO_MEMORY = /^(Array buffer allocation failed|Invalid (typed )?array length|Out of memory)/i;
-
-function complain(error: unknown, code: number): number {
-  const found = error instanceof Error ? error.message : String(error);
-  const message = NO_MEMORY.test(found)
-    ? `Cannot hold the run in memory: ${found}, wanted fewer samples, draws or items`
-    : found;
-  // A bar may stand on the line.
-  if (Deno.stderr.isTerminal()) standardError().write("\r\x1b[K");
-  console.error(visible(message.replaceAll(/\s*\n\s*/g, " ")));
-  return code;
 }
 
 async function sampleTo(given: OptionTexts, signal?: AbortSignal): Promise<void> {

@@ -20,7 +20,8 @@ import { LAYOUTS } from "../datasets/_npy_items.ts";
 import { loadDataset } from "../datasets/load.ts";
 import { DatasetError } from "../errors.ts";
 import { writeWhole } from "../training/checkpoint.ts";
-import { INTERRUPTED, runCommand } from "./interrupt.ts";
+import { complain } from "./complain.ts";
+import { runCommand } from "./interrupt.ts";
 import { telling } from "./data.ts";
 import { Inputs } from "./inputs.ts";
 import { seconds } from "./progress.ts";
@@ -87,13 +88,9 @@ export async function main(args: readonly string[], signal?: AbortSignal): Promi
     else await train(values, signal);
     return 0;
   } catch (error) {
-    if (signal?.aborted) {
-      console.error("Interrupted: nothing was written");
-      return INTERRUPTED;
-    }
-    console.error(visible(error instanceof Error ? error.message : String(error)));
     // Values out of range are the user's as well.
-    return error instanceof RangeError || error instanceof DatasetError ? 2 : 1;
+    const unusable = error instanceof RangeError || error instanceof DatasetError;
+    return complain(error, unusable, signal);
   }
 }
 
