@@ -11,7 +11,7 @@
  */
 import { COUNT } from "./_defaults.ts";
 import { visible, visibleLines } from "./_escape.ts";
-import { certifiedLine, counted, openWarnings } from "./cli/certified.ts";
+import { counted, keptOf } from "./cli/certified.ts";
 import { openSpace } from "./cli/codec.ts";
 import { complain } from "./cli/complain.ts";
 import { runCommand } from "./cli/interrupt.ts";
@@ -147,7 +147,8 @@ async function draw(
   });
   if (jump) tell(jump.summary);
   const { sampler, grid } = jump ?? { sampler: method, grid: options.grid };
-  const watched = options.subset.tolerance === undefined ? undefined : counted(denoiser);
+  const { tolerance } = options.subset;
+  const watched = tolerance === undefined ? undefined : counted(denoiser);
   const result = await sample(watched?.denoiser ?? denoiser, {
     count,
     sampler,
@@ -159,10 +160,9 @@ async function draw(
     signal,
     onProgress: options.quiet ? undefined : terminalProgress(standardError()),
   });
-  const { tolerance } = options.subset;
-  const estimate = tolerance === undefined ? undefined : await endEstimate(denoiser, result, {
-    ...{ sampler, grid, seed: options.seed, init: init?.values, signal },
-  });
+  const again = { sampler, grid, seed: options.seed, init: init?.values, signal };
+  const kept = watched &&
+    keptOf(watched.means, tolerance!, await endEstimate(denoiser, result, again));
   const dataset = rows ?? data.dataset;
   const parts = {
     options: { ...options, sampler, grid },
@@ -174,12 +174,12 @@ async function draw(
   };
   const states = await tensorSpace.values(result.x);
   warn(warningsAfter(states, some, spread, result.convergence));
-  if (watched) warn(openWarnings(watched.means, tolerance!));
+  warn(kept?.warnings ?? []);
   const record = {
     ...await runRecord(parts, result),
     ...(Object.keys(inputs).length > 0 && { inputs }),
     warnings,
-    ...(watched && { promised: { tolerance, ...watched.means }, endEstimate: estimate }),
+    ...kept?.record,
     ...(statistics && { statistics }),
     ...(jump && { teleport: jump.record(result) }),
   };
@@ -189,15 +189,7 @@ async function draw(
   signal?.throwIfAborted();
   const names = await folder.commit();
   try {
-    report(
-      options,
-      dataset,
-      whole,
-      count,
-      result.seconds,
-      names,
-      estimate && certifiedLine(watched!.means, tolerance!, estimate),
-    );
+    report(options, dataset, whole, count, result.seconds, names, kept?.line);
   } catch (cause) {
     // Whoever closed the pipe has read enough.
     if (cause instanceof Deno.errors.BrokenPipe) return;

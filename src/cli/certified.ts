@@ -33,25 +33,36 @@ export function counted(denoiser: Denoiser<AnyTensor>): Counted {
   };
 }
 
-/** What is wrong with a promise, if it was not kept. */
-export function openWarnings({ all, open }: Counted["means"], tolerance: number): string[] {
-  return open === 0 ? [] : [
-    `${open} of ${all} posterior means are so far from the data that float64 cannot promise --tolerance ${tolerance}`,
-  ];
+/** What became of a promise. */
+export interface Kept {
+  /** What is wrong with it, if it was not kept. */
+  readonly warnings: readonly string[];
+  /** What the record of the run says about it. */
+  readonly record: Readonly<Record<string, unknown>>;
+  /** What was promised of the run, and what is estimated of its ends. */
+  readonly line: string;
 }
 
-/** What was promised of a run, and what is estimated of its ends. */
-export function certifiedLine(
+/** What became of the promise that every posterior mean is within a tolerance. */
+export function keptOf(
   { all, open }: Counted["means"],
   tolerance: number,
-  { probes, otherItem, medianDistance, largestDistance }: EndEstimate,
-): string {
+  estimate: EndEstimate,
+): Kept {
+  const { probes, otherItem, medianDistance, largestDistance } = estimate;
   const text = (distance: number) => distance.toPrecision(2);
-  return `${
-    open === 0 ? "all" : `${all - open} of`
-  } ${all} posterior means are within ${tolerance} of ` +
-    `those over all items at the same state; of the ends there is an estimate: of ${probes} run again with ` +
-    `errors as large as their bounds, ${otherItem} ended at another item; they moved by ${
-      text(medianDistance)
-    } per number (median), at most by ${text(largestDistance)}`;
+  return {
+    warnings: open === 0 ? [] : [
+      `${open} of ${all} posterior means are so far from the data that float64 cannot promise --tolerance ${tolerance}`,
+    ],
+    record: { promised: { tolerance, all, open }, endEstimate: estimate },
+    line:
+      `${
+        open === 0 ? "all" : `${all - open} of`
+      } ${all} posterior means are within ${tolerance} of ` +
+      `those over all items at the same state; of the ends there is an estimate: of ${probes} run again with ` +
+      `errors as large as their bounds, ${otherItem} ended at another item; they moved by ${
+        text(medianDistance)
+      } per number (median), at most by ${text(largestDistance)}`,
+  };
 }
