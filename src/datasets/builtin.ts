@@ -4,12 +4,13 @@
  * @module
  */
 import { checkOptionNames } from "../_options.ts";
+import { inTurns } from "../_turns.ts";
 import { fromFileUrl } from "@std/path";
 import { exists } from "./_files.ts";
 import type { Dataset } from "./dataset.ts";
 import { readIdx } from "./idx.ts";
 import { READ_OPTIONS, type ReadOptions } from "./read_options.ts";
-import { SHAPE_CLASSES, shapes } from "./shapes.ts";
+import { SHAPE_CLASSES, shapesInParts } from "./shapes.ts";
 
 /**
  * The shipped data set, `shapes(4096)`: read from `data/` in a clone, drawn anew
@@ -38,7 +39,7 @@ export async function builtinShapes(
   );
   // A package from a registry is not a folder of files, and has no data/.
   if (images.protocol !== "file:" || !await exists(fromFileUrl(images))) {
-    return shapes(Math.min(4096, options.limit ?? 4096));
+    return await inTurns(shapesInParts(Math.min(4096, options.limit ?? 4096)), options.signal);
   }
   return await readIdx(fromFileUrl(images), {
     ...options,
