@@ -53,7 +53,13 @@ export type { Translations, WindowOptions, WindowPosterior } from "./compute/win
 export { referenceWindowed } from "./compute/windowed_reference.ts";
 export type { WorkOptions } from "./compute/work_options.ts";
 export * from "./datasets/dataset.ts";
-export * from "./datasets/generators.ts";
+export { checkerboard, circle, gaussianMixture, moons, spirals } from "./datasets/generators.ts";
+export type {
+  CheckerboardOptions,
+  GeneratorOptions,
+  MixtureOptions,
+  SpiralsOptions,
+} from "./datasets/generators.ts";
 export type { FileRows } from "./datasets/file_rows.ts";
 export { readIdx } from "./datasets/idx.ts";
 export type { IdxOptions } from "./datasets/idx.ts";

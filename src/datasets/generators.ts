@@ -7,6 +7,7 @@
 import { type OptionTable, readOptions } from "../_options.ts";
 import { checkWhole } from "../_checks.ts";
 import { roomFor } from "../_room.ts";
+import { atOnce, type Interruptible, rowsPerPart } from "../_turns.ts";
 import { RandomStream } from "../random.ts";
 import { Dataset } from "./dataset.ts";
 
@@ -77,9 +78,17 @@ const MOONS_OPTIONS = { seed: 0, noise: 0.05 } satisfies OptionTable<GeneratorOp
  * ```
  */
 export function moons(n: number, options: GeneratorOptions = {}): Dataset {
+  return atOnce(moonsInParts(n, options));
+}
+
+/** The work of {@linkcode moons}, which may be interrupted. */
+export function* moonsInParts(
+  n: number,
+  options: GeneratorOptions = {},
+): Interruptible<Dataset> {
   const { seed, noise } = readOptions("generate moons", options, MOONS_OPTIONS);
   checkNoise("moons", noise);
-  return planar("moons", n, seed, ["upper", "lower"], (i, random) => {
+  return yield* planar("moons", n, seed, ["upper", "lower"], (i, random) => {
     const angle = Math.PI * random.uniform();
     const side = i % 2 === 0 ? 2 / 3 : -2 / 3;
     return [
@@ -112,9 +121,17 @@ const CIRCLE_OPTIONS = { seed: 0, noise: 0 } satisfies OptionTable<
  * ```
  */
 export function circle(n: number, options: GeneratorOptions = {}): Dataset {
+  return atOnce(circleInParts(n, options));
+}
+
+/** The work of {@linkcode circle}, which may be interrupted. */
+export function* circleInParts(
+  n: number,
+  options: GeneratorOptions = {},
+): Interruptible<Dataset> {
   const { seed, noise } = readOptions("generate circle", options, CIRCLE_OPTIONS);
   checkNoise("circle", noise);
-  return planar("circle", n, seed, undefined, (_, random) => {
+  return yield* planar("circle", n, seed, undefined, (_, random) => {
     const angle = 2 * Math.PI * random.uniform();
     return [
       Math.cos(angle) + noise * random.normal(),
@@ -146,14 +163,19 @@ const CHECKERBOARD_OPTIONS = { seed: 0, cells: 4 } satisfies OptionTable<
  * assert.equal((x + y) % 2, 0);
  * ```
  */
-export function checkerboard(
+export function checkerboard(n: number, options: CheckerboardOptions = {}): Dataset {
+  return atOnce(checkerboardInParts(n, options));
+}
+
+/** The work of {@linkcode checkerboard}, which may be interrupted. */
+export function* checkerboardInParts(
   n: number,
   options: CheckerboardOptions = {},
-): Dataset {
+): Interruptible<Dataset> {
   const { seed, cells } = readOptions("generate checkerboard", options, CHECKERBOARD_OPTIONS);
   checkWhole("generate checkerboard", "cells", cells, 1, 2 ** 16);
   const dark = Math.ceil(cells * cells / 2);
-  return planar("checkerboard", n, seed, undefined, (_, random) => {
+  return yield* planar("checkerboard", n, seed, undefined, (_, random) => {
     const square = 2 * random.below(dark);
     const row = Math.floor(square / cells);
     // With an even side, every second row starts on a light square.
@@ -191,6 +213,14 @@ const SPIRALS_OPTIONS = { seed: 0, noise: 0.02, arms: 2, turns: 1.5 } satisfies 
  * ```
  */
 export function spirals(n: number, options: SpiralsOptions = {}): Dataset {
+  return atOnce(spiralsInParts(n, options));
+}
+
+/** The work of {@linkcode spirals}, which may be interrupted. */
+export function* spiralsInParts(
+  n: number,
+  options: SpiralsOptions = {},
+): Interruptible<Dataset> {
   const { seed, noise, arms, turns } = readOptions("generate spirals", options, SPIRALS_OPTIONS);
   checkNoise("spirals", noise);
   checkWhole("generate spirals", "arms", arms, 1, 2 ** 24);
@@ -200,7 +230,7 @@ export function spirals(n: number, options: SpiralsOptions = {}): Dataset {
     );
   }
   const names = Array.from({ length: arms }, (_, k) => `arm ${k}`);
-  return planar("spirals", n, seed, names, (i, random) => {
+  return yield* planar("spirals", n, seed, names, (i, random) => {
     const t = Math.sqrt(random.uniform());
     const angle = 2 * Math.PI * (turns * t + (i % arms) / arms);
     return [
@@ -239,10 +269,15 @@ const MIXTURE_OPTIONS = {
  * assert.equal(set.classSubset(1).count, 292);
  * ```
  */
-export function gaussianMixture(
+export function gaussianMixture(n: number, options: MixtureOptions = {}): Dataset {
+  return atOnce(gaussianMixtureInParts(n, options));
+}
+
+/** The work of {@linkcode gaussianMixture}, which may be interrupted. */
+export function* gaussianMixtureInParts(
   n: number,
   options: MixtureOptions = {},
-): Dataset {
+): Interruptible<Dataset> {
   const { seed, means = ring(8, 0.8) } = readOptions(
     "generate gaussians",
     options,
@@ -259,6 +294,7 @@ export function gaussianMixture(
   const labels = new Uint32Array(n);
   const noise = new Float64Array(dimension);
   for (let i = 0; i < n; i++) {
+    if (i % SOME === 0) yield;
     const random = new RandomStream({ seed, sample: i, purpose: "data" });
     const k = labels[i] = pick(weights, total * random.uniform());
     for (let c = 0; c < dimension; c++) noise[c] = random.normal();
@@ -268,7 +304,7 @@ export function gaussianMixture(
       data[i * dimension + r] = value;
     }
   }
-  checkFinite(data, "gaussians", "smaller means and covariances");
+  yield* checkFinite(data, "gaussians", "smaller means and covariances");
   const classNames = Array.from(
     { length: components },
     (_, k) => `component ${k}`,
@@ -282,24 +318,28 @@ export function gaussianMixture(
   });
 }
 
+/** Items between two places where the work may be interrupted. */
+const SOME = 1024;
+
 /** A planar set, item `i` drawn from its own stream and in class `i mod classes`. */
-function planar(
+function* planar(
   name: string,
   n: number,
   seed: number,
   classNames: string[] | undefined,
   draw: (i: number, random: RandomStream) => [number, number],
-): Dataset {
+): Interruptible<Dataset> {
   const data = items(name, n, 2);
+  const labels = classNames && new Uint32Array(n);
   for (let i = 0; i < n; i++) {
+    if (i % SOME === 0) yield;
     data.set(
       draw(i, new RandomStream({ seed, sample: i, purpose: "data" })),
       2 * i,
     );
+    if (labels) labels[i] = i % classNames.length;
   }
-  checkFinite(data, name, "less noise");
-  const labels = classNames &&
-    Uint32Array.from({ length: n }, (_, i) => i % classNames.length);
+  yield* checkFinite(data, name, "less noise");
   return new Dataset({ data, shape: [2], name, labels, classNames });
 }
 
@@ -311,9 +351,14 @@ function items(name: string, n: number, dimension: number): Float32Array {
 }
 
 /** Data that float32 cannot hold are none. */
-function checkFinite(data: Float32Array, name: string, wanted: string): void {
-  if (data.every(Number.isFinite)) return;
-  throw new RangeError(`Cannot generate ${name}: an item is beyond float32, wanted ${wanted}`);
+function* checkFinite(data: Float32Array, name: string, wanted: string): Interruptible<void> {
+  const every = rowsPerPart(1);
+  for (let at = 0; at < data.length; at += every) {
+    if (!data.subarray(at, at + every).every(Number.isFinite)) {
+      throw new RangeError(`Cannot generate ${name}: an item is beyond float32, wanted ${wanted}`);
+    }
+    yield;
+  }
 }
 
 function checkNoise(name: string, noise: number): void {

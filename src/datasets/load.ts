@@ -12,7 +12,13 @@ import { POINTS, SIZED, splitSpec } from "./_spec.ts";
 import { builtinShapes } from "./builtin.ts";
 import { readCifar10, readCifar100 } from "./cifar.ts";
 import type { Dataset } from "./dataset.ts";
-import { checkerboard, circle, gaussianMixture, moons, spirals } from "./generators.ts";
+import {
+  checkerboardInParts,
+  circleInParts,
+  gaussianMixtureInParts,
+  moonsInParts,
+  spiralsInParts,
+} from "./generators.ts";
 import { readMnist } from "./idx.ts";
 import { readImages } from "./images.ts";
 import type { ImagesOptions } from "./images.ts";
@@ -50,16 +56,12 @@ const READERS: Record<string, Reader> = {
   mesh: taking(READ_OPTIONS, readPoints),
 };
 
-const GENERATORS: Record<string, (n: number) => Dataset> = {
-  moons,
-  circle,
-  checkerboard,
-  spirals,
-  gaussians: gaussianMixture,
-};
-
-/** Those that take long. */
-const DRAWN: Record<string, (n: number) => Interruptible<Dataset>> = {
+const GENERATORS: Record<string, (n: number) => Interruptible<Dataset>> = {
+  moons: moonsInParts,
+  circle: circleInParts,
+  checkerboard: checkerboardInParts,
+  spirals: spiralsInParts,
+  gaussians: gaussianMixtureInParts,
   shapes: shapesInParts,
   "tiny-shapes": tinyShapesInParts,
 };
@@ -95,7 +97,7 @@ async function readPoints(path: string, options: ReadOptions): Promise<Dataset> 
 export const DATASET_SPECS: readonly string[] = [
   "builtin:shapes",
   ...Object.keys(READERS).map((scheme) => `${scheme}:PATH`),
-  ...Object.keys({ ...GENERATORS, ...DRAWN }).map((scheme) => `${scheme}:N`),
+  ...Object.keys(GENERATORS).map((scheme) => `${scheme}:N`),
 ];
 
 /**
@@ -139,10 +141,8 @@ export async function loadDataset(
   if (Object.hasOwn(READERS, scheme) && rest !== "") {
     return await READERS[scheme](rest, options);
   }
-  if (/^[1-9]\d*$/.test(rest)) {
-    const n = Math.min(Number(rest), limit);
-    if (Object.hasOwn(GENERATORS, scheme)) return GENERATORS[scheme](n);
-    if (Object.hasOwn(DRAWN, scheme)) return await inTurns(DRAWN[scheme](n), options.signal);
+  if (Object.hasOwn(GENERATORS, scheme) && /^[1-9]\d*$/.test(rest)) {
+    return await inTurns(GENERATORS[scheme](Math.min(Number(rest), limit)), options.signal);
   }
   // A path by itself lacks no more than its scheme.
   const isPath = !/^[\w-]{2,}:/.test(spec) && await exists(spec);

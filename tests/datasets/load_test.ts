@@ -96,6 +96,18 @@ Deno.test("loadDataset() lists what exists when asked for what does not", async 
   });
 });
 
+Deno.test("loadDataset() hears its signal while any generator draws", async () => {
+  const generators = DATASET_SPECS.filter((spec) => spec.endsWith(":N"));
+  assert.ok(generators.includes("moons:N") && generators.includes("shapes:N"));
+  for (const spec of generators) {
+    const controller = new AbortController(), reason = new Error("enough");
+    // A timer has its turn only if the generator gives one.
+    setTimeout(() => controller.abort(reason));
+    const drawn = loadDataset(spec.replace("N", "200000"), { signal: controller.signal });
+    await assert.rejects(drawn, reason, spec);
+  }
+});
+
 Deno.test("loadDataset() gives a DatasetError for each kind of path that is not there", async () => {
   const paths = DATASET_SPECS.filter((spec) => spec.endsWith(":PATH"));
   assert.equal(paths.length, 8);
