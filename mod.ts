@@ -38,6 +38,7 @@
  * - Which coordinates count: {@linkcode maskOf}, {@linkcode maskColumn}
  * - Arithmetic on states, as tensors or arrays: {@linkcode tensorSpace}, {@linkcode arraySpace},
  *   {@linkcode rowSpace}
+ * - The eigenvalues of a symmetric matrix: {@linkcode symmetricEigen}
  *
  * ## Denoisers
  *
@@ -59,7 +60,7 @@
  *   {@linkcode transportGaussian}, {@linkcode flowFactor}, {@linkcode logDensityGaussian},
  *   {@linkcode drawGaussian}, {@linkcode alongAxes}, {@linkcode gaussianAxes}, {@linkcode rowAxes},
  *   {@linkcode scaleRows}
- * - Mixtures: {@linkcode mixture}, {@linkcode mixtureFloat64}, {@linkcode fitMixture}, {@linkcode kMeans},
+ * - Mixtures: {@linkcode mixture}, {@linkcode mixtureFloat64}, {@linkcode fitMixture},
  *   {@linkcode mixtureOf}, {@linkcode mixtureOfFloat64}, {@linkcode mixtureLaw}, {@linkcode denoiseMixture},
  *   {@linkcode mixturePosterior}, {@linkcode mixtureLogits}, {@linkcode meanOfMixture},
  *   {@linkcode gaussianOfMixture}, {@linkcode drawMixture}
@@ -68,9 +69,6 @@
  *   {@linkcode noisePreconditioning}, {@linkcode preconditioningOf}; that learn what a Gaussian leaves:
  *   {@linkcode controlVariate}
  * - How far the optimal denoiser is from the Gaussian one: {@linkcode cumulantNorms}
- *
- * ## Retrieval
- *
  * - By schedule: {@linkcode subsetSchedule}, {@linkcode publishedSizes}, {@linkcode pcaProxy},
  *   {@linkcode pooledProxy}
  * - Certified: {@linkcode CertifiedSearch}, {@linkcode smallestCertified}, {@linkcode discardedMass},
@@ -145,15 +143,15 @@
  * - Charts: {@linkcode lineSpec}, {@linkcode scatterSpec}, {@linkcode cloudSpec}, {@linkcode fieldSpec},
  *   {@linkcode heatmapSpec}, {@linkcode posteriorSpec}, {@linkcode panelsSpec}, {@linkcode projection},
  *   {@linkcode chartSvg}, {@linkcode CHART_SCHEMA}
+ * - Papers of what was used: {@linkcode cite}
  * - Pictures: {@linkcode imageGrid}, {@linkcode scatterImage}, {@linkcode trajectoryImage}, {@linkcode encodePng},
  *   {@linkcode joinBitmaps}, {@linkcode blankBitmap}
  *
  * ## Everything else
  *
- * - Papers of what was used: {@linkcode cite}
  * - What the Stop button of a notebook cancels: {@linkcode stopButton}
  * - Errors: {@linkcode DatasetError}, {@linkcode DeviceError}, {@linkcode WriteError}
- * - Linear algebra: {@linkcode symmetricEigen}, {@linkcode solveLinear}
+ * - Linear algebra: {@linkcode solveLinear}, {@linkcode kMeans}
  *
  * @module
  */
@@ -170,8 +168,8 @@ export * from "./src/datasets/mesh.ts";
 export * from "./src/datasets/npz.ts";
 export * from "./src/datasets/points.ts";
 export * from "./src/datasets/read_npy.ts";
-export * from "./src/denoisers/read_gaussian_law.ts";
-export * from "./src/notebook.ts";
+export * from "./src/denoisers/gaussian/read_gaussian_law.ts";
+export * from "./src/notebook/show.ts";
 export * from "./src/plots/chart.ts";
 export * from "./src/plots/cloud_spec.ts";
 export * from "./src/plots/encode_png.ts";
@@ -181,7 +179,7 @@ export * from "./src/plots/line_spec.ts";
 export * from "./src/plots/panels_spec.ts";
 export * from "./src/plots/posterior_spec.ts";
 export * from "./src/plots/scatter_spec.ts";
-export * from "./src/stop_button.ts";
+export * from "./src/base/stop_button.ts";
 export * from "./src/theory/flows/empirical_flow.ts";
 export * from "./src/theory/flows/exact_flow.ts";
 export * from "./src/theory/flows/extrapolation.ts";

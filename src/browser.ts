@@ -20,11 +20,11 @@
  *
  * @module
  */
-export * from "./cite.ts";
+export * from "./notebook/cite.ts";
 export * from "./codecs/codec.ts";
 export * from "./codecs/pca_codec.ts";
 export * from "./compute/device.ts";
-export type { EigenDecomposition } from "./compute/eigen/eigen_decomposition.ts";
+export type { EigenDecomposition } from "./compute/eigen_decomposition.ts";
 export { maskColumn, maskOf } from "./compute/mask.ts";
 export type { Mask } from "./compute/mask.ts";
 export { referenceMasked } from "./compute/masked_posterior.ts";
@@ -42,15 +42,15 @@ export type {
   Sigma,
 } from "./compute/posterior.ts";
 export type { PixelRegion } from "./compute/pixel_region.ts";
-export { referencePosterior } from "./compute/reference.ts";
+export { referencePosterior } from "./compute/float64/posterior.ts";
 export type { PosteriorRounding, RoundedQuery, StoreRounding } from "./compute/rounding.ts";
-export { streamedMean, streamStore } from "./compute/streamed_store.ts";
-export type { PointSource, StreamOptions } from "./compute/streamed_store.ts";
+export { streamedMean, streamStore } from "./compute/streamed/store.ts";
+export type { PointSource, StreamOptions } from "./compute/streamed/store.ts";
 export type { Subset } from "./compute/subset.ts";
 export type { Distances } from "./compute/subset_posterior.ts";
 export type { TiltedPosterior, TiltOptions, Tilts } from "./compute/tilted.ts";
 export type { Translations, WindowOptions, WindowPosterior } from "./compute/windowed.ts";
-export { referenceWindowed } from "./compute/windowed_reference.ts";
+export { referenceWindowed } from "./compute/float64/windowed.ts";
 export type { WorkOptions } from "./compute/work_options.ts";
 export * from "./datasets/dataset.ts";
 export { checkerboard, circle, gaussianMixture, moons, spirals } from "./datasets/generators.ts";
@@ -72,20 +72,20 @@ export type { ShapesOptions } from "./datasets/shapes.ts";
 export { tinyShapes } from "./datasets/tiny_shapes.ts";
 export type { TinyShapesOptions } from "./datasets/tiny_shapes.ts";
 export * from "./denoisers/baselines.ts";
-export * from "./denoisers/calibrate_patches.ts";
-export { cumulantNorms } from "./denoisers/cumulants.ts";
-export type { CumulantNorms, CumulantOptions } from "./denoisers/cumulants.ts";
+export * from "./denoisers/local/calibrate_patches.ts";
+export { cumulantNorms } from "./denoisers/gaussian/cumulants.ts";
+export type { CumulantNorms, CumulantOptions } from "./denoisers/gaussian/cumulants.ts";
 export * from "./denoisers/denoiser.ts";
-export * from "./denoisers/equivariant.ts";
+export * from "./denoisers/local/equivariant.ts";
 export { functionDenoiser } from "./denoisers/function_denoiser.ts";
 export type {
   DenoiserFunction,
   FunctionDenoiserOptions,
   RowsOfNumbers,
 } from "./denoisers/function_denoiser.ts";
-export * from "./denoisers/golden_subset.ts";
-export * from "./denoisers/gaussian.ts";
-export * from "./denoisers/gaussian_axes.ts";
+export * from "./denoisers/golden/golden_subset.ts";
+export * from "./denoisers/gaussian/gaussian.ts";
+export * from "./denoisers/gaussian/gaussian_axes.ts";
 export {
   alongAxes,
   denoiseGaussian,
@@ -94,35 +94,39 @@ export {
   gaussianLaw,
   logDensityGaussian,
   transportGaussian,
-} from "./denoisers/gaussian_law.ts";
-export type { GaussianLaw } from "./denoisers/gaussian_law.ts";
-export { gaussianEndpoint, gaussianTrajectory } from "./denoisers/gaussian_trajectory.ts";
-export type { FlowState, TrajectoryOptions } from "./denoisers/gaussian_trajectory.ts";
-export * from "./denoisers/local.ts";
-export { kMeans } from "./denoisers/k_means.ts";
-export type { Clusters, KMeansOptions } from "./denoisers/k_means.ts";
-export { localityMask } from "./denoisers/locality_mask.ts";
-export type { MaskRule } from "./denoisers/locality_mask.ts";
-export * from "./denoisers/mixture.ts";
-export * from "./denoisers/mixture_law.ts";
-export { mixtureOf, mixtureOfFloat64 } from "./denoisers/mixture_of.ts";
-export type { MixtureDenoiser } from "./denoisers/mixture_of.ts";
+} from "./denoisers/gaussian/gaussian_law.ts";
+export type { GaussianLaw } from "./denoisers/gaussian/gaussian_law.ts";
+export { gaussianEndpoint, gaussianTrajectory } from "./denoisers/gaussian/gaussian_trajectory.ts";
+export type { FlowState, TrajectoryOptions } from "./denoisers/gaussian/gaussian_trajectory.ts";
+export * from "./denoisers/local/local.ts";
+export { kMeans } from "./linalg/k_means.ts";
+export type { Clusters, KMeansOptions } from "./linalg/k_means.ts";
+export { localityMask } from "./denoisers/local/locality_mask.ts";
+export type { MaskRule } from "./denoisers/local/locality_mask.ts";
+export * from "./denoisers/gaussian/mixture.ts";
+export * from "./denoisers/gaussian/mixture_law.ts";
+export { mixtureOf, mixtureOfFloat64 } from "./denoisers/gaussian/mixture_of.ts";
+export type { MixtureDenoiser } from "./denoisers/gaussian/mixture_of.ts";
 export * from "./denoisers/neighbour_estimator.ts";
 export * from "./denoisers/neural.ts";
 export * from "./denoisers/optimal.ts";
-export * from "./denoisers/patch_schedule.ts";
-export * from "./denoisers/pca_locality.ts";
+export * from "./denoisers/local/patch_schedule.ts";
+export * from "./denoisers/local/pca_locality.ts";
 export * from "./denoisers/preconditioning.ts";
 export * from "./denoisers/smoothed.ts";
 export * from "./denoisers/smoothing_defaults.ts";
-export { dataSpectrum, lowRank } from "./denoisers/spectrum.ts";
-export type { Spectrum, SpectrumOptions } from "./denoisers/spectrum.ts";
-export { tiledGoldenSubset } from "./denoisers/tiled_golden_subset.ts";
-export type { TiledGoldenSubsetOptions } from "./denoisers/tiled_golden_subset.ts";
-export * from "./denoisers/wiener.ts";
-export type { PixelOptions, StoredWindowDenoiser, WindowDenoiser } from "./denoisers/windowed.ts";
-export * from "./errors.ts";
-export * from "./linear_space.ts";
+export { dataSpectrum, lowRank } from "./denoisers/gaussian/spectrum.ts";
+export type { Spectrum, SpectrumOptions } from "./denoisers/gaussian/spectrum.ts";
+export { tiledGoldenSubset } from "./denoisers/golden/tiled_golden_subset.ts";
+export type { TiledGoldenSubsetOptions } from "./denoisers/golden/tiled_golden_subset.ts";
+export * from "./denoisers/gaussian/wiener.ts";
+export type {
+  PixelOptions,
+  StoredWindowDenoiser,
+  WindowDenoiser,
+} from "./denoisers/local/windowed.ts";
+export * from "./base/errors.ts";
+export * from "./states/linear_space.ts";
 export * from "./metrics/agreement.ts";
 export * from "./metrics/assignment.ts";
 export * from "./metrics/discrepancy.ts";
@@ -142,33 +146,33 @@ export {
   wasserstein2OnLine,
 } from "./metrics/wasserstein.ts";
 export type { GaussianMoments, Wasserstein2, Wasserstein2Options } from "./metrics/wasserstein.ts";
-export * from "./noise.ts";
+export * from "./base/noise.ts";
 export * from "./plots/bitmap.ts";
 export * from "./plots/image_grid.ts";
 export { projection } from "./plots/projection.ts";
 export type { SpaceView } from "./plots/projection.ts";
 export * from "./plots/scatter_image.ts";
 export * from "./plots/trajectory_image.ts";
-export * from "./random.ts";
-export { discardedMass, smallestCertified } from "./retrieval/certificate.ts";
-export type { CertifiedSize, MeasuredLogits } from "./retrieval/certificate.ts";
-export * from "./retrieval/certified_search.ts";
-export { extentOf } from "./retrieval/extent.ts";
-export type { Extent } from "./retrieval/extent.ts";
-export { pcaProxy } from "./retrieval/pca_proxy.ts";
-export { pooledProxy } from "./retrieval/pooled_proxy.ts";
-export type { PooledProxyOptions } from "./retrieval/pooled_proxy.ts";
-export type { ProxyDistances, RetrievalProxy } from "./retrieval/proxy.ts";
-export * from "./retrieval/schedule.ts";
-export * from "./retrieval/transported_mass.ts";
-export * from "./row_space.ts";
+export * from "./base/random.ts";
+export { discardedMass, smallestCertified } from "./denoisers/golden/certificate.ts";
+export type { CertifiedSize, MeasuredLogits } from "./denoisers/golden/certificate.ts";
+export * from "./denoisers/golden/certified_search.ts";
+export { extentOf } from "./denoisers/golden/extent.ts";
+export type { Extent } from "./denoisers/golden/extent.ts";
+export { pcaProxy } from "./denoisers/golden/pca_proxy.ts";
+export { pooledProxy } from "./denoisers/golden/pooled_proxy.ts";
+export type { PooledProxyOptions } from "./denoisers/golden/pooled_proxy.ts";
+export type { ProxyDistances, RetrievalProxy } from "./denoisers/golden/proxy.ts";
+export * from "./denoisers/golden/schedule.ts";
+export * from "./denoisers/golden/transported_mass.ts";
+export * from "./states/row_space.ts";
 export * from "./samplers/collocation.ts";
-export { crossingLevel } from "./samplers/crossing_level.ts";
+export { crossingLevel } from "./samplers/teleport/crossing_level.ts";
 export type {
   CrossingLevel,
   CrossingOptions,
   DeviationsAtLevel,
-} from "./samplers/crossing_level.ts";
+} from "./samplers/teleport/crossing_level.ts";
 export * from "./samplers/ddim.ts";
 export * from "./samplers/dopri5.ts";
 export * from "./samplers/dop853.ts";
@@ -181,20 +185,20 @@ export { dpmpp2m } from "./samplers/dpmpp_2m.ts";
 export * from "./samplers/dpmpp_3m.ts";
 export * from "./samplers/euler.ts";
 export * from "./samplers/exponential_adams.ts";
-export { gaussianLeg, integratedLeg } from "./samplers/first_leg.ts";
+export { gaussianLeg, integratedLeg } from "./samplers/teleport/first_leg.ts";
 export type {
   FirstLeg,
   GaussianLegOptions,
   IntegratedLegOptions,
   LegState,
-} from "./samplers/first_leg.ts";
+} from "./samplers/teleport/first_leg.ts";
 export * from "./samplers/heun.ts";
-export { legDeviation } from "./samplers/leg_deviation.ts";
+export { legDeviation } from "./samplers/teleport/leg_deviation.ts";
 export type {
   DeviationAtLevel,
   LegDeviation,
   LegDeviationOptions,
-} from "./samplers/leg_deviation.ts";
+} from "./samplers/teleport/leg_deviation.ts";
 export * from "./samplers/multistep.ts";
 export * from "./samplers/picard.ts";
 export * from "./samplers/registry.ts";
@@ -204,10 +208,10 @@ export { respacedGrid } from "./samplers/respaced_grid.ts";
 export * from "./samplers/end_estimate.ts";
 export * from "./samplers/sample.ts";
 export type { Convergence, Sampler, SamplerOptions, SamplerStep } from "./samplers/sampler.ts";
-export { skipEstimate, skipLevel } from "./samplers/skip_level.ts";
-export type { SkipEstimate } from "./samplers/skip_level.ts";
-export { landingLevel, teleport } from "./samplers/teleport.ts";
-export type { TeleportLimit, TeleportOptions } from "./samplers/teleport.ts";
+export { skipEstimate, skipLevel } from "./samplers/teleport/skip_level.ts";
+export type { SkipEstimate } from "./samplers/teleport/skip_level.ts";
+export { landingLevel, teleport } from "./samplers/teleport/teleport.ts";
+export type { TeleportLimit, TeleportOptions } from "./samplers/teleport/teleport.ts";
 export * from "./samplers/unipc.ts";
-export * from "./solve_linear.ts";
-export * from "./symmetric_eigen.ts";
+export * from "./linalg/solve_linear.ts";
+export * from "./compute/symmetric_eigen.ts";

@@ -9,8 +9,8 @@
  *
  * @module
  */
-import { COUNT } from "./_defaults.ts";
-import { visible, visibleLines } from "./_escape.ts";
+import { COUNT } from "./base/_defaults.ts";
+import { visible, visibleLines } from "./base/_escape.ts";
 import { counted, keptOf } from "./cli/certified.ts";
 import { openSpace } from "./cli/codec.ts";
 import { complain } from "./cli/complain.ts";
@@ -36,9 +36,9 @@ import { openDevice } from "./compute/open_device.ts";
 import type { Dataset } from "./datasets/dataset.ts";
 import type { FileRows } from "./datasets/file_rows.ts";
 import { readArrayFile } from "./datasets/_read_array.ts";
-import { DatasetError, WriteError } from "./errors.ts";
-import { tensorSpace } from "./linear_space.ts";
-import { extentOf } from "./retrieval/extent.ts";
+import { DatasetError, WriteError } from "./base/errors.ts";
+import { tensorSpace } from "./states/linear_space.ts";
+import { extentOf } from "./denoisers/golden/extent.ts";
 import { endEstimate } from "./samplers/end_estimate.ts";
 import { sample } from "./samplers/sample.ts";
 

@@ -4,7 +4,7 @@
  * @module
  */
 import type { Denoiser } from "../denoisers/denoiser.ts";
-import type { AnyTensor } from "../linear_space.ts";
+import type { AnyTensor } from "../states/linear_space.ts";
 import type { EndEstimate } from "../samplers/end_estimate.ts";
 
 /** A denoiser whose certificates are counted. */

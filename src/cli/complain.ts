@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { visible } from "../_escape.ts";
+import { visible } from "../base/_escape.ts";
 import { INTERRUPTED } from "./interrupt.ts";
 import { standardError } from "./progress.ts";
 

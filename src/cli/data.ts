@@ -9,7 +9,7 @@ import { openRows } from "../datasets/file_rows.ts";
 import type { FileRows } from "../datasets/file_rows.ts";
 import { loadDataset } from "../datasets/load.ts";
 import type { LoadOptions } from "../datasets/load.ts";
-import { DatasetError } from "../errors.ts";
+import { DatasetError } from "../base/errors.ts";
 import type { RunRequest } from "./options.ts";
 import { UsageError } from "./values.ts";
 

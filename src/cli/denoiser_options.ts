@@ -3,11 +3,11 @@
  *
  * @module
  */
-import { PATCH_TABLES } from "../denoisers/patch_schedule.ts";
-import type { Patch } from "../denoisers/patch_schedule.ts";
-import { publishedTheta } from "../denoisers/pca_locality.ts";
-import type { ThetaName } from "../denoisers/pca_locality.ts";
-import type { ScheduleName, SizeRange, SizesName } from "../retrieval/schedule.ts";
+import { PATCH_TABLES } from "../denoisers/local/patch_schedule.ts";
+import type { Patch } from "../denoisers/local/patch_schedule.ts";
+import { publishedTheta } from "../denoisers/local/pca_locality.ts";
+import type { ThetaName } from "../denoisers/local/pca_locality.ts";
+import type { ScheduleName, SizeRange, SizesName } from "../denoisers/golden/schedule.ts";
 import { BASELINES, parseBaseline } from "./baseline_options.ts";
 import type { BaselineChoice } from "./baseline_options.ts";
 import { parseSmoothing, SMOOTHING_OPTIONS } from "./smoothing_options.ts";

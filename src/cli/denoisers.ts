@@ -12,19 +12,19 @@ import {
   randomAverage,
 } from "../denoisers/baselines.ts";
 import type { Denoiser } from "../denoisers/denoiser.ts";
-import { equivariant } from "../denoisers/equivariant.ts";
-import { goldenSubset } from "../denoisers/golden_subset.ts";
-import { local } from "../denoisers/local.ts";
-import { mixture } from "../denoisers/mixture.ts";
+import { equivariant } from "../denoisers/local/equivariant.ts";
+import { goldenSubset } from "../denoisers/golden/golden_subset.ts";
+import { local } from "../denoisers/local/local.ts";
+import { mixture } from "../denoisers/gaussian/mixture.ts";
 import { neighbourEstimator } from "../denoisers/neighbour_estimator.ts";
 import { optimal, optimalStreamed } from "../denoisers/optimal.ts";
 import type { StoredDenoiser } from "../denoisers/optimal.ts";
-import { pcaLocality } from "../denoisers/pca_locality.ts";
+import { pcaLocality } from "../denoisers/local/pca_locality.ts";
 import { smoothed } from "../denoisers/smoothed.ts";
-import { tiledGoldenSubset } from "../denoisers/tiled_golden_subset.ts";
-import { wiener } from "../denoisers/wiener.ts";
-import { tensorSpace } from "../linear_space.ts";
-import type { AnyTensor } from "../linear_space.ts";
+import { tiledGoldenSubset } from "../denoisers/golden/tiled_golden_subset.ts";
+import { wiener } from "../denoisers/gaussian/wiener.ts";
+import { tensorSpace } from "../states/linear_space.ts";
+import type { AnyTensor } from "../states/linear_space.ts";
 import type { RunData } from "./data.ts";
 import type { RunOptions } from "./options.ts";
 import { detailOf, UsageError } from "./values.ts";

@@ -5,20 +5,20 @@
  */
 import type { Device } from "../compute/device.ts";
 import type { Dataset } from "../datasets/dataset.ts";
-import { cumulantNorms } from "../denoisers/cumulants.ts";
+import { cumulantNorms } from "../denoisers/gaussian/cumulants.ts";
 import type { Denoiser } from "../denoisers/denoiser.ts";
-import { gaussian } from "../denoisers/gaussian.ts";
-import { mixture } from "../denoisers/mixture.ts";
+import { gaussian } from "../denoisers/gaussian/gaussian.ts";
+import { mixture } from "../denoisers/gaussian/mixture.ts";
 import { optimal } from "../denoisers/optimal.ts";
-import { dataSpectrum } from "../denoisers/spectrum.ts";
-import type { AnyTensor } from "../linear_space.ts";
-import { logSnrGrid } from "../noise.ts";
-import { startNoise } from "../random.ts";
-import { crossingLevel } from "../samplers/crossing_level.ts";
-import { gaussianLeg, integratedLeg } from "../samplers/first_leg.ts";
-import type { FirstLeg } from "../samplers/first_leg.ts";
-import { legDeviation } from "../samplers/leg_deviation.ts";
-import { skipEstimate, skipLevel } from "../samplers/skip_level.ts";
+import { dataSpectrum } from "../denoisers/gaussian/spectrum.ts";
+import type { AnyTensor } from "../states/linear_space.ts";
+import { logSnrGrid } from "../base/noise.ts";
+import { startNoise } from "../base/random.ts";
+import { crossingLevel } from "../samplers/teleport/crossing_level.ts";
+import { gaussianLeg, integratedLeg } from "../samplers/teleport/first_leg.ts";
+import type { FirstLeg } from "../samplers/teleport/first_leg.ts";
+import { legDeviation } from "../samplers/teleport/leg_deviation.ts";
+import { skipEstimate, skipLevel } from "../samplers/teleport/skip_level.ts";
 import type { RunOptions } from "./options.ts";
 import { detailOf, UsageError } from "./values.ts";
 

@@ -3,10 +3,10 @@
  *
  * @module
  */
-import { COUNT, DRAWS, STEPS } from "../_defaults.ts";
+import { COUNT, DRAWS, STEPS } from "../base/_defaults.ts";
 import { DATASET_SPECS } from "../datasets/load.ts";
-import { DEFAULT_WINDOWS, PATCH_TABLES } from "../denoisers/patch_schedule.ts";
-import { DEFAULT_THETA } from "../denoisers/pca_locality.ts";
+import { DEFAULT_WINDOWS, PATCH_TABLES } from "../denoisers/local/patch_schedule.ts";
+import { DEFAULT_THETA } from "../denoisers/local/pca_locality.ts";
 import { SAMPLER_NAMES, takesTolerance } from "../samplers/registry.ts";
 import { CODEC_SPECS } from "./codec.ts";
 import { DENOISERS, PROXIES, SCHEDULES } from "./denoiser_options.ts";

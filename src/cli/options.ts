@@ -4,12 +4,12 @@
  * @module
  */
 import { parseArgs } from "node:util";
-import { STEPS } from "../_defaults.ts";
+import { STEPS } from "../base/_defaults.ts";
 import type { DeviceKind } from "../compute/device.ts";
 import { LAYOUTS } from "../datasets/_npy_items.ts";
 import type { Layout } from "../datasets/_npy_items.ts";
-import { gridByName, uniformTGrid } from "../noise.ts";
-import type { GridName, SigmaGrid } from "../noise.ts";
+import { gridByName, uniformTGrid } from "../base/noise.ts";
+import type { GridName, SigmaGrid } from "../base/noise.ts";
 import { SAMPLER_NAMES, samplerByName, takesTolerance } from "../samplers/registry.ts";
 import type { SamplerName } from "../samplers/registry.ts";
 import { parseCodec } from "./codec.ts";

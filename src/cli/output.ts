@@ -4,10 +4,10 @@
  * @module
  */
 import { join } from "@std/path";
-import { isFileSystemError } from "../_file_system.ts";
-import { withFolderLock } from "../_folder_lock.ts";
-import { checkWritable, writing } from "../_temporary_file.ts";
-import { digestOf, FolderTransaction, recover } from "../_transaction.ts";
+import { isFileSystemError } from "../base/_file_system.ts";
+import { withFolderLock } from "../base/_folder_lock.ts";
+import { checkWritable, writing } from "../base/_temporary_file.ts";
+import { digestOf, FolderTransaction, recover } from "../base/_transaction.ts";
 import { Inputs } from "./inputs.ts";
 import { PACKAGE_NAME } from "./package.ts";
 import { UsageError } from "./values.ts";

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { isImage } from "../_shape.ts";
+import { isImage } from "../base/_shape.ts";
 import type { Dataset } from "../datasets/dataset.ts";
 import type { Bitmap } from "../plots/bitmap.ts";
 import { imageGrid } from "../plots/image_grid.ts";

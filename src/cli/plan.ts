@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { DRAWS, STEPS } from "../_defaults.ts";
-import { MOST_STEPS } from "../_checks.ts";
+import { DRAWS, STEPS } from "../base/_defaults.ts";
+import { MOST_STEPS } from "../base/_checks.ts";
 import type { Device } from "../compute/device.ts";
 import type { DrawKind } from "../denoisers/smoothed.ts";
 import { smoothingDefaults, smoothingSteps } from "../denoisers/smoothing_defaults.ts";

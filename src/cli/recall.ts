@@ -4,10 +4,10 @@
  * @module
  */
 import { resolve } from "@std/path";
-import { sha256 } from "../_sha256.ts";
+import { sha256 } from "../base/_sha256.ts";
 import { ByteReader, readUnsized } from "../datasets/_files.ts";
 import { DATASET_SPECS } from "../datasets/load.ts";
-import { DatasetError } from "../errors.ts";
+import { DatasetError } from "../base/errors.ts";
 import { CODEC_SPECS } from "./codec.ts";
 import { filesBesidesData } from "./inputs.ts";
 import { OPTIONS } from "./options.ts";

@@ -4,8 +4,8 @@
  * @module
  */
 import { version_core as tfjsVersion } from "@tensorflow/tfjs-core";
-import { cacheKey } from "../_cache_file.ts";
-import { cite } from "../cite.ts";
+import { cacheKey } from "../base/_cache_file.ts";
+import { cite } from "../notebook/cite.ts";
 import type { Codec } from "../codecs/codec.ts";
 import type { Device } from "../compute/device.ts";
 import type { PosteriorFacts } from "../compute/posterior.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 import type { Denoiser } from "../denoisers/denoiser.ts";
-import type { AnyTensor } from "../linear_space.ts";
+import type { AnyTensor } from "../states/linear_space.ts";
 import { dpmV3Statistics } from "../samplers/dpm_v3/estimate.ts";
 import type { DpmV3Facts } from "../samplers/dpm_v3/statistics.ts";
 import { samplerByName } from "../samplers/registry.ts";

@@ -3,11 +3,11 @@
  *
  * @module
  */
-import type { SigmaGrid } from "../noise.ts";
+import type { SigmaGrid } from "../base/noise.ts";
 import { respacedGrid } from "../samplers/respaced_grid.ts";
 import type { SampleResult } from "../samplers/sample.ts";
 import type { Sampler } from "../samplers/sampler.ts";
-import { landingLevel, teleport } from "../samplers/teleport.ts";
+import { landingLevel, teleport } from "../samplers/teleport/teleport.ts";
 import type { RunData } from "./data.ts";
 import { planLeg } from "./first_leg.ts";
 import type { LegParts, PlannedLeg } from "./first_leg.ts";

@@ -11,14 +11,14 @@
  * @module
  */
 import { parseArgs } from "node:util";
-import { visible } from "../_escape.ts";
-import { checkWritable } from "../_temporary_file.ts";
+import { visible } from "../base/_escape.ts";
+import { checkWritable } from "../base/_temporary_file.ts";
 import { decodeAutoencoder, encodeAutoencoder } from "../codecs/autoencoder_codec.ts";
 import { trainAutoencoder } from "../codecs/autoencoder.ts";
 import type { AutoencoderOptions } from "../codecs/autoencoder.ts";
 import { LAYOUTS } from "../datasets/_npy_items.ts";
 import { loadDataset } from "../datasets/load.ts";
-import { DatasetError } from "../errors.ts";
+import { DatasetError } from "../base/errors.ts";
 import { writeWhole } from "../training/checkpoint.ts";
 import { complain } from "./complain.ts";
 import { runCommand } from "./interrupt.ts";

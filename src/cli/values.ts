@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { nearestWord } from "../_nearest_word.ts";
+import { nearestWord } from "../base/_nearest_word.ts";
 
 /** An option that cannot be followed; its message is one line that says what would be right. */
 export class UsageError extends RangeError {

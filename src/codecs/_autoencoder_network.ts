@@ -1,6 +1,6 @@
 /** The network of an autoencoder, between components of the data and latents: tensors in, tensors out. */
 import * as tf from "@tensorflow/tfjs-core";
-import type { AnyTensor } from "../linear_space.ts";
+import type { AnyTensor } from "../states/linear_space.ts";
 import { addToRows, dense, product } from "../training/layers.ts";
 import { normalWeight, zeroWeight } from "../training/weights.ts";
 import type { Weight, Weights, WeightTensors } from "../training/weights.ts";

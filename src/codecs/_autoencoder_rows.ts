@@ -1,8 +1,8 @@
 /** Rows of an autoencoder: batch by batch through tensors, and between data, components and latents. */
-import { turn } from "../_turns.ts";
+import { turn } from "../base/_turns.ts";
 import * as tf from "@tensorflow/tfjs-core";
 import type { WorkOptions } from "../compute/work_options.ts";
-import type { AnyTensor } from "../linear_space.ts";
+import type { AnyTensor } from "../states/linear_space.ts";
 import type { TrainingBackend } from "../training/backend.ts";
 import { product } from "../training/layers.ts";
 import type { WeightTensors } from "../training/weights.ts";

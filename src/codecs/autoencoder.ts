@@ -15,16 +15,16 @@
  *
  * @module
  */
-import { optionsFor, type OptionTable, type Read, readOptions } from "../_options.ts";
+import { optionsFor, type OptionTable, type Read, readOptions } from "../base/_options.ts";
 import { ADAM_OPTIONS } from "../training/_check_adam.ts";
 import * as tf from "@tensorflow/tfjs-core";
 import type { Dataset } from "../datasets/dataset.ts";
-import { directionsOf } from "../denoisers/_spectrum_rounding.ts";
-import { dataSpectrum, lowRank } from "../denoisers/spectrum.ts";
-import type { SpectrumOptions } from "../denoisers/spectrum.ts";
-import { RandomStream } from "../random.ts";
-import { checkWhole } from "../_checks.ts";
-import { stopButton } from "../stop_button.ts";
+import { directionsOf } from "../denoisers/gaussian/_spectrum_rounding.ts";
+import { dataSpectrum, lowRank } from "../denoisers/gaussian/spectrum.ts";
+import type { SpectrumOptions } from "../denoisers/gaussian/spectrum.ts";
+import { RandomStream } from "../base/random.ts";
+import { checkWhole } from "../base/_checks.ts";
+import { stopButton } from "../base/stop_button.ts";
 import { startClock } from "../training/_pace.ts";
 import { beginOptimising } from "../training/adam.ts";
 import type { AdamOptions } from "../training/adam.ts";

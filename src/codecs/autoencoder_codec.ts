@@ -3,12 +3,12 @@
  *
  * @module
  */
-import { checkOptionNames, type OptionTable } from "../_options.ts";
+import { checkOptionNames, type OptionTable } from "../base/_options.ts";
 import * as tf from "@tensorflow/tfjs-core";
-import { sizeOf } from "../_shape.ts";
+import { sizeOf } from "../base/_shape.ts";
 import { WORK_OPTIONS, type WorkOptions } from "../compute/work_options.ts";
-import { DatasetError } from "../errors.ts";
-import type { AnyTensor } from "../linear_space.ts";
+import { DatasetError } from "../base/errors.ts";
+import type { AnyTensor } from "../states/linear_space.ts";
 import { openTrainingBackend } from "../training/backend.ts";
 import type { TrainingBackendKind } from "../training/backend.ts";
 import { readIfThere } from "../training/checkpoint.ts";

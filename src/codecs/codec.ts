@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { checkOptionNames } from "../_options.ts";
+import { checkOptionNames } from "../base/_options.ts";
 import { WORK_OPTIONS, type WorkOptions } from "../compute/work_options.ts";
 import { Dataset } from "../datasets/dataset.ts";
 

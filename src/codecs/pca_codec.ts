@@ -3,12 +3,12 @@
  *
  * @module
  */
-import { checkOptionNames, type OptionTable, readOptions } from "../_options.ts";
+import { checkOptionNames, type OptionTable, readOptions } from "../base/_options.ts";
 import { WORK_OPTIONS, type WorkOptions } from "../compute/work_options.ts";
 import type { Dataset } from "../datasets/dataset.ts";
-import { directionsOf } from "../denoisers/_spectrum_rounding.ts";
-import { dataSpectrum, lowRank } from "../denoisers/spectrum.ts";
-import type { SpectrumOptions } from "../denoisers/spectrum.ts";
+import { directionsOf } from "../denoisers/gaussian/_spectrum_rounding.ts";
+import { dataSpectrum, lowRank } from "../denoisers/gaussian/spectrum.ts";
+import type { SpectrumOptions } from "../denoisers/gaussian/spectrum.ts";
 import type { Codec } from "./codec.ts";
 
 /** Options of {@linkcode pcaCodec}. */

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { DeviceError } from "../errors.ts";
+import { DeviceError } from "../base/errors.ts";
 
 /** Counts the calls of a store. */
 export class Calls {

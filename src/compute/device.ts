@@ -3,13 +3,13 @@
  *
  * @module
  */
-import type { AnyTensor } from "../linear_space.ts";
+import type { AnyTensor } from "../states/linear_space.ts";
 import type { Mask } from "./mask.ts";
 import type { MaskedOptions } from "./masked_posterior.ts";
 import type { Neighbours } from "./neighbours.ts";
 import type { EvaluateOptions, PointSet, Posterior, Sigma } from "./posterior.ts";
 import type { StoreRounding } from "./rounding.ts";
-import type { PointSource } from "./streamed_store.ts";
+import type { PointSource } from "./streamed/store.ts";
 import type { Subset } from "./subset.ts";
 import type { Distances } from "./subset_posterior.ts";
 import type { TiltedPosterior } from "./tilted.ts";

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { checkWhole } from "../_checks.ts";
+import { checkWhole } from "../base/_checks.ts";
 
 /**
  * A binary matrix `G`: `G[n, m]` says whether the difference in coordinate `n` counts in the logits of

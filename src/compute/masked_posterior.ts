@@ -4,10 +4,10 @@
  *
  * @module
  */
-import { optionsFor, type OptionTable, readOptions } from "../_options.ts";
-import { checkPositive } from "../_checks.ts";
-import { atOnce } from "../_turns.ts";
-import type { Interruptible } from "../_turns.ts";
+import { optionsFor, type OptionTable, readOptions } from "../base/_options.ts";
+import { checkPositive } from "../base/_checks.ts";
+import { atOnce } from "../base/_turns.ts";
+import type { Interruptible } from "../base/_turns.ts";
 import { maskColumn } from "./mask.ts";
 import type { Mask } from "./mask.ts";
 import { affineOf, checkPoints, checkQueries, EVALUATE_OPTIONS } from "./posterior.ts";

@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { atOnce, rowsPerPart } from "../_turns.ts";
-import type { Interruptible } from "../_turns.ts";
+import { atOnce, rowsPerPart } from "../base/_turns.ts";
+import type { Interruptible } from "../base/_turns.ts";
 import { affineOf, checkPoints, checkQueries } from "./posterior.ts";
 import type { Affine, PointSet } from "./posterior.ts";
 

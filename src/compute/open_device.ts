@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { DeviceError } from "../errors.ts";
+import { DeviceError } from "../base/errors.ts";
 import type { Device, DeviceKind } from "./device.ts";
 
 /**
@@ -37,12 +37,12 @@ export async function openDevice(
     case "wasm":
       return await openCpu("asked for");
     case "reference": {
-      const { openReference } = await import("./reference_device.ts");
+      const { openReference } = await import("./float64/device.ts");
       return await openReference("asked for");
     }
     case "webgpu":
     case "auto": {
-      const { findAdapter, openWebGpu } = await import("./webgpu.ts");
+      const { findAdapter, openWebGpu } = await import("./webgpu/device.ts");
       const found = await findAdapter();
       if (kind === "webgpu") {
         if (found) return await openWebGpu(found, "asked for");

@@ -3,10 +3,10 @@
  *
  * @module
  */
-import { checkOptionNames, type OptionTable } from "../_options.ts";
-import { checkKind, received } from "../_received.ts";
-import { SIGMA_RANGE } from "../_checks.ts";
-import { sizeOf } from "../_shape.ts";
+import { checkOptionNames, type OptionTable } from "../base/_options.ts";
+import { checkKind, received } from "../base/_kinds.ts";
+import { SIGMA_RANGE } from "../base/_checks.ts";
+import { sizeOf } from "../base/_shape.ts";
 
 /** The data of a posterior: `count` rows of `dimension` numbers. */
 export interface PointSet {

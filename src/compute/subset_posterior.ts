@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { mapInTurns } from "../_turns.ts";
-import type { AnyTensor } from "../linear_space.ts";
+import { mapInTurns } from "../base/_turns.ts";
+import type { AnyTensor } from "../states/linear_space.ts";
 import {
   checkEvaluateOptions,
   checkQueryShape,

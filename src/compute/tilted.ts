@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { turn } from "../_turns.ts";
-import { type OptionTable, readOptions } from "../_options.ts";
+import { turn } from "../base/_turns.ts";
+import { type OptionTable, readOptions } from "../base/_options.ts";
 import {
   affineOf,
   checkPoints,

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type OptionTable, readOptions } from "../_options.ts";
+import { type OptionTable, readOptions } from "../base/_options.ts";
 import { boxOfChannels, FAR } from "./data_box.ts";
 import type { DataBox } from "./data_box.ts";
 import { checkRegion } from "./pixel_region.ts";

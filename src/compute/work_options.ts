@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { OptionTable } from "../_options.ts";
+import type { OptionTable } from "../base/_options.ts";
 
 /** Options of work that takes more than a second or two. */
 export interface WorkOptions {

@@ -1,5 +1,5 @@
 /** Checks of option values of readers, with messages of one form. */
-import { checkWhole } from "../_checks.ts";
+import { checkWhole } from "../base/_checks.ts";
 
 /** Fails unless `value` is one of `choices`. */
 export function checkOneOf(

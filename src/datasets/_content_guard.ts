@@ -1,5 +1,5 @@
 /** Tells whether a file that is read again and again still holds the same. */
-import { DatasetError } from "../errors.ts";
+import { DatasetError } from "../base/errors.ts";
 
 /** Bytes of a block, of which a checksum is kept. */
 const BLOCK = 2 ** 16;

@@ -1,6 +1,6 @@
 /** Pixels from PNG and JPEG files. */
-import { loadJimp } from "../_jimp.ts";
-import { DatasetError } from "../errors.ts";
+import { loadJimp } from "../base/_jimp.ts";
+import { DatasetError } from "../base/errors.ts";
 import { checkImage } from "./_image_header.ts";
 import { type DecodedImage, decodeInThread, decodeWith, type ImageTask } from "./_image_thread.ts";
 

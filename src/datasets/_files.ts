@@ -1,6 +1,6 @@
 /** Reading files, gzipped or not, in bounded memory and with errors that name them. */
-import { checkRoom } from "../_room.ts";
-import { DatasetError } from "../errors.ts";
+import { checkRoom } from "../base/_memory.ts";
+import { DatasetError } from "../base/errors.ts";
 import { decodeText } from "./_text.ts";
 
 /** Deflate makes at most 1,032 bytes of one, so a gzipped file cannot hold more than this times its size. */

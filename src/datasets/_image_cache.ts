@@ -10,8 +10,8 @@ import {
   makeCacheFolder,
   readCacheFile,
   writeCacheFile,
-} from "../_cache_file.ts";
-import { sha256 } from "../_sha256.ts";
+} from "../base/_cache_file.ts";
+import { sha256 } from "../base/_sha256.ts";
 import type { ImageFile } from "./_image_source.ts";
 
 /** Decoded images of one shape. */

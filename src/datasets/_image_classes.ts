@@ -1,5 +1,5 @@
 /** Which classes images have: by a table beside them, or by the folders they lie in. */
-import { DatasetError } from "../errors.ts";
+import { DatasetError } from "../base/errors.ts";
 
 /** A file of labels, as the tools of StyleGAN and EDM write it. */
 export interface LabelFile {

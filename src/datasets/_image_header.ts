@@ -2,7 +2,7 @@
  * The sizes of PNG and JPEG images, from their structure and before any pixel is
  * decoded: decoders may allocate without bound, or fill in what a damaged file lacks.
  */
-import { DatasetError } from "../errors.ts";
+import { DatasetError } from "../base/errors.ts";
 import type { ImageSize } from "./_image_size.ts";
 import { checkJpeg } from "./_jpeg.ts";
 import { checkPng, PNG_SIGNATURE } from "./_png.ts";

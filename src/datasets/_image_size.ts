@@ -1,5 +1,5 @@
 /** The size of an image, and which sizes are bearable. */
-import { DatasetError } from "../errors.ts";
+import { DatasetError } from "../base/errors.ts";
 
 /** Width and height in pixels. */
 export interface ImageSize {

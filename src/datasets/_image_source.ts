@@ -1,6 +1,6 @@
 /** Where image files come from: a folder or a zip archive, whose sub-folders are the classes. */
 import { extname, join } from "@std/path";
-import { DatasetError } from "../errors.ts";
+import { DatasetError } from "../base/errors.ts";
 import { fileError, mostUnsized, readUnsized, stat } from "./_files.ts";
 import { type Classes, classesOf, type LabelFile } from "./_image_classes.ts";
 import { HEAD_SIZE, isImageHead } from "./_image_header.ts";

@@ -1,5 +1,5 @@
 /** The structure of JPEG images, checked before any pixel is decoded. */
-import { DatasetError } from "../errors.ts";
+import { DatasetError } from "../base/errors.ts";
 import { checkSize, type ImageSize } from "./_image_size.ts";
 
 /** Markers that begin the frames which decoders know: baseline, extended, progressive. */

@@ -1,6 +1,6 @@
 /** The lines of a text, one after the other: as an array, those of a text of nothing but line ends fill the memory. */
-import type { Interruptible } from "../_turns.ts";
-import { DatasetError } from "../errors.ts";
+import type { Interruptible } from "../base/_turns.ts";
+import { DatasetError } from "../base/errors.ts";
 
 /** Characters of a line: its fields have to fit in memory at once. */
 const MOST_LINE = 2 ** 24;

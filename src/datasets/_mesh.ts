@@ -1,6 +1,6 @@
 /** Triangle meshes from OBJ and PLY files, with turns for others. */
-import type { Interruptible } from "../_turns.ts";
-import { DatasetError } from "../errors.ts";
+import type { Interruptible } from "../base/_turns.ts";
+import { DatasetError } from "../base/errors.ts";
 import { parseObj } from "./_obj.ts";
 import { parsePly } from "./_ply.ts";
 import { triangulate } from "./_triangulate.ts";

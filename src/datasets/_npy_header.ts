@@ -1,5 +1,5 @@
 /** The header of a `.npy` file: what its numbers are and where they begin. */
-import { DatasetError } from "../errors.ts";
+import { DatasetError } from "../base/errors.ts";
 
 /** What a header says. */
 export interface NpyHeader {

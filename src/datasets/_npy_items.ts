@@ -1,6 +1,6 @@
 /** What an array's axes mean: which of them count items, height, width and channels. */
-import { sizeOf } from "../_shape.ts";
-import { DatasetError } from "../errors.ts";
+import { sizeOf } from "../base/_shape.ts";
+import { DatasetError } from "../base/errors.ts";
 import { checkOneOf } from "./_checks.ts";
 import type { NpyHeader } from "./_npy_header.ts";
 

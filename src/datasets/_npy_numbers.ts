@@ -1,6 +1,6 @@
 /** The numbers of a `.npy` file. */
-import type { Interruptible } from "../_turns.ts";
-import { DatasetError } from "../errors.ts";
+import type { Interruptible } from "../base/_turns.ts";
+import { DatasetError } from "../base/errors.ts";
 import type { NpyHeader } from "./_npy_header.ts";
 import { rowMajor } from "./_row_major.ts";
 import type { NpyArray } from "./npy.ts";

@@ -1,6 +1,6 @@
 /** The OBJ format, as far as surfaces need it. */
-import type { Interruptible } from "../_turns.ts";
-import { DatasetError } from "../errors.ts";
+import type { Interruptible } from "../base/_turns.ts";
+import { DatasetError } from "../base/errors.ts";
 import { GrowingArray } from "./_growing_array.ts";
 import { eachLine } from "./_lines.ts";
 import { GrowingPolygons, type Polygons } from "./_polygons.ts";

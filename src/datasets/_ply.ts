@@ -1,6 +1,6 @@
 /** The PLY format: a text header that declares elements, then their numbers as text or binary. */
-import type { Interruptible } from "../_turns.ts";
-import { DatasetError } from "../errors.ts";
+import type { Interruptible } from "../base/_turns.ts";
+import { DatasetError } from "../base/errors.ts";
 import { GrowingArray } from "./_growing_array.ts";
 import { checkCorners, GrowingPolygons, type Polygons } from "./_polygons.ts";
 import { decodeText, parseNumber } from "./_text.ts";

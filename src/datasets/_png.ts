@@ -1,6 +1,6 @@
 /** The structure of PNG images, checked before any pixel is decoded. */
 import { crc32, inflateSync } from "node:zlib";
-import { DatasetError } from "../errors.ts";
+import { DatasetError } from "../base/errors.ts";
 import { ByteReader, inPieces } from "./_files.ts";
 import { checkSize, type ImageSize } from "./_image_size.ts";
 

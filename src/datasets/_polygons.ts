@@ -1,5 +1,5 @@
 /** Polygons of meshes, as files give them. */
-import { DatasetError } from "../errors.ts";
+import { DatasetError } from "../base/errors.ts";
 import { GrowingArray } from "./_growing_array.ts";
 
 /** Polygons one after the other: the indices of their corners, and how many each has. */

@@ -1,6 +1,6 @@
 /** NumPy arrays from files: first the header, then no more than it promises. */
-import { inTurns } from "../_turns.ts";
-import { DatasetError } from "../errors.ts";
+import { inTurns } from "../base/_turns.ts";
+import { DatasetError } from "../base/errors.ts";
 import { allocate, ByteReader } from "./_files.ts";
 import { HEADER_MOST, readNpyHeader } from "./_npy_header.ts";
 import { numbersOf } from "./_npy_numbers.ts";

@@ -1,4 +1,4 @@
-import type { Interruptible } from "../_turns.ts";
+import type { Interruptible } from "../base/_turns.ts";
 
 /** Numbers between two turns of others. */
 const TURN = 2 ** 14;

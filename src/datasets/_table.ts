@@ -1,6 +1,6 @@
 /** Tables of text: which lines are rows, what separates their cells, and what is not said about them. */
-import type { Interruptible } from "../_turns.ts";
-import { DatasetError } from "../errors.ts";
+import type { Interruptible } from "../base/_turns.ts";
+import { DatasetError } from "../base/errors.ts";
 import { eachLine } from "./_lines.ts";
 import { parseNumber } from "./_text.ts";
 

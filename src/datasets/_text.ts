@@ -1,5 +1,5 @@
 /** Text and the numbers in it, read strictly. */
-import { DatasetError } from "../errors.ts";
+import { DatasetError } from "../base/errors.ts";
 
 // Each digit can be matched in one way only: else a long word that is no number takes time quadratic in its length.
 const NUMBER = /^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?$/;

@@ -4,9 +4,9 @@
  * A pickle is a program. Of its instructions only those are known that make dictionaries of tensors, and names of functions
  * stay names: nothing is called, whatever the file says.
  */
-import { sizeOf } from "../_shape.ts";
-import { type Interruptible, inTurns } from "../_turns.ts";
-import { DatasetError } from "../errors.ts";
+import { sizeOf } from "../base/_shape.ts";
+import { type Interruptible, inTurns } from "../base/_turns.ts";
+import { DatasetError } from "../base/errors.ts";
 import { rowMajor } from "./_row_major.ts";
 import type { ZipArchive, ZipEntry } from "./_zip.ts";
 import type { NpyArray } from "./npy.ts";

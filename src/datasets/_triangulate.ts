@@ -1,7 +1,7 @@
 /** Splits polygons of space into triangles. */
 import earcut, { deviation } from "earcut";
-import type { Interruptible } from "../_turns.ts";
-import { DatasetError } from "../errors.ts";
+import type { Interruptible } from "../base/_turns.ts";
+import { DatasetError } from "../base/errors.ts";
 import type { Polygons } from "./_polygons.ts";
 
 /** Triangles cover a polygon if their areas add up to its own but for this share. */

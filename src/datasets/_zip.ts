@@ -4,8 +4,8 @@
  */
 import { constants, crc32, inflateRawSync } from "node:zlib";
 import { isAbsolute } from "@std/path";
-import { type Interruptible, inTurns } from "../_turns.ts";
-import { DatasetError } from "../errors.ts";
+import { type Interruptible, inTurns } from "../base/_turns.ts";
+import { DatasetError } from "../base/errors.ts";
 import { allocate, ByteReader, COMPRESSED_PIECE, DEFLATE_MOST, fileError, stat } from "./_files.ts";
 
 /** A file within an archive, as the central directory declares it. */

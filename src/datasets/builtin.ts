@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { checkOptionNames } from "../_options.ts";
-import { inTurns } from "../_turns.ts";
+import { checkOptionNames } from "../base/_options.ts";
+import { inTurns } from "../base/_turns.ts";
 import { fromFileUrl } from "@std/path";
 import { exists } from "./_files.ts";
 import type { Dataset } from "./dataset.ts";

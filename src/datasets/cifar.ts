@@ -3,10 +3,10 @@
  *
  * @module
  */
-import { type OptionTable, readOptions } from "../_options.ts";
-import { checkWhole } from "../_checks.ts";
+import { type OptionTable, readOptions } from "../base/_options.ts";
+import { checkWhole } from "../base/_checks.ts";
 import { join } from "@std/path";
-import { DatasetError } from "../errors.ts";
+import { DatasetError } from "../base/errors.ts";
 import { checkLimit, checkOneOf } from "./_checks.ts";
 import { allocate, ByteReader, exists, findFile, readText } from "./_files.ts";
 import { Dataset } from "./dataset.ts";

@@ -3,10 +3,10 @@
  *
  * @module
  */
-import { checkOptionNames, type OptionTable } from "../_options.ts";
-import { received } from "../_received.ts";
-import { sizeOf } from "../_shape.ts";
-import { showsItself } from "../_shows_itself.ts";
+import { checkOptionNames, type OptionTable } from "../base/_options.ts";
+import { received } from "../base/_kinds.ts";
+import { sizeOf } from "../base/_shape.ts";
+import { showsItself } from "../base/_display.ts";
 import { largestRms } from "../compute/largest_rms.ts";
 
 /** What a {@linkcode Dataset} is made from. */

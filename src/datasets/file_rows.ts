@@ -3,13 +3,13 @@
  *
  * @module
  */
-import { cacheKey } from "../_cache_file.ts";
-import { note } from "../_note.ts";
-import { checkOptionNames, type OptionTable } from "../_options.ts";
-import { sha256 } from "../_sha256.ts";
-import { isImage, sizeOf } from "../_shape.ts";
-import type { PointSource } from "../compute/streamed_store.ts";
-import { DatasetError } from "../errors.ts";
+import { cacheKey } from "../base/_cache_file.ts";
+import { note } from "../base/_note.ts";
+import { checkOptionNames, type OptionTable } from "../base/_options.ts";
+import { sha256 } from "../base/_sha256.ts";
+import { isImage, sizeOf } from "../base/_shape.ts";
+import type { PointSource } from "../compute/streamed/store.ts";
+import { DatasetError } from "../base/errors.ts";
 import { checkLimit } from "./_checks.ts";
 import { ContentGuard } from "./_content_guard.ts";
 import { allocate, fileError, stat } from "./_files.ts";

@@ -4,11 +4,11 @@
  *
  * @module
  */
-import { type OptionTable, readOptions } from "../_options.ts";
-import { checkWhole } from "../_checks.ts";
-import { roomFor } from "../_room.ts";
-import { atOnce, type Interruptible, rowsPerPart } from "../_turns.ts";
-import { RandomStream } from "../random.ts";
+import { type OptionTable, readOptions } from "../base/_options.ts";
+import { checkWhole } from "../base/_checks.ts";
+import { roomFor } from "../base/_memory.ts";
+import { atOnce, type Interruptible, rowsPerPart } from "../base/_turns.ts";
+import { RandomStream } from "../base/random.ts";
 import { Dataset } from "./dataset.ts";
 
 /** Options of every generated point set. */

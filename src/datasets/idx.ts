@@ -3,9 +3,9 @@
  *
  * @module
  */
-import { type OptionTable, readOptions } from "../_options.ts";
-import { sizeOf } from "../_shape.ts";
-import { DatasetError } from "../errors.ts";
+import { type OptionTable, readOptions } from "../base/_options.ts";
+import { sizeOf } from "../base/_shape.ts";
+import { DatasetError } from "../base/errors.ts";
 import { checkLimit, checkOneOf } from "./_checks.ts";
 import { allocate, ByteReader, findFile, nameOf } from "./_files.ts";
 import { Dataset } from "./dataset.ts";

@@ -3,12 +3,12 @@
  *
  * @module
  */
-import { checkWhole } from "../_checks.ts";
-import { cacheFolder } from "../_cache_folder.ts";
-import { note } from "../_note.ts";
-import { checkOptionNames, type OptionTable } from "../_options.ts";
-import { type Interruptible, inTurns } from "../_turns.ts";
-import { DatasetError } from "../errors.ts";
+import { checkWhole } from "../base/_checks.ts";
+import { cacheFolder } from "../base/_cache_folder.ts";
+import { note } from "../base/_note.ts";
+import { checkOptionNames, type OptionTable } from "../base/_options.ts";
+import { type Interruptible, inTurns } from "../base/_turns.ts";
+import { DatasetError } from "../base/errors.ts";
 import { checkLimit, checkOneOf } from "./_checks.ts";
 import { decodeImage, type Pixels } from "./_decode_image.ts";
 import { allocate } from "./_files.ts";

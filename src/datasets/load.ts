@@ -3,9 +3,9 @@
  *
  * @module
  */
-import { checkOptionNames, optionsFor, type OptionTable } from "../_options.ts";
-import { inTurns } from "../_turns.ts";
-import type { Interruptible } from "../_turns.ts";
+import { checkOptionNames, optionsFor, type OptionTable } from "../base/_options.ts";
+import { inTurns } from "../base/_turns.ts";
+import type { Interruptible } from "../base/_turns.ts";
 import { checkLimit } from "./_checks.ts";
 import { exists } from "./_files.ts";
 import { POINTS, SIZED, splitSpec } from "./_spec.ts";

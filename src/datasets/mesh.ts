@@ -3,12 +3,12 @@
  *
  * @module
  */
-import { type OptionTable, type Read, readOptions } from "../_options.ts";
-import { checkWhole } from "../_checks.ts";
-import { atOnce, inTurns } from "../_turns.ts";
-import type { Interruptible } from "../_turns.ts";
-import { DatasetError } from "../errors.ts";
-import { RandomStream } from "../random.ts";
+import { type OptionTable, type Read, readOptions } from "../base/_options.ts";
+import { checkWhole } from "../base/_checks.ts";
+import { atOnce, inTurns } from "../base/_turns.ts";
+import type { Interruptible } from "../base/_turns.ts";
+import { DatasetError } from "../base/errors.ts";
+import { RandomStream } from "../base/random.ts";
 import { checkLimit, checkOneOf } from "./_checks.ts";
 import { readUnsized } from "./_files.ts";
 import { meshOf } from "./_mesh.ts";

@@ -3,9 +3,9 @@
  *
  * @module
  */
-import { received } from "../_received.ts";
-import { sizeOf } from "../_shape.ts";
-import { atOnce } from "../_turns.ts";
+import { received } from "../base/_kinds.ts";
+import { sizeOf } from "../base/_shape.ts";
+import { atOnce } from "../base/_turns.ts";
 import { NPY_MAGIC, readNpyHeader } from "./_npy_header.ts";
 import { numbersOf } from "./_npy_numbers.ts";
 

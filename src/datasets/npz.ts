@@ -4,7 +4,7 @@
  * @module
  */
 import { zipSync } from "fflate";
-import { received } from "../_received.ts";
+import { received } from "../base/_kinds.ts";
 import { encodeNpy } from "./npy.ts";
 import type { NpyNumbers } from "./npy.ts";
 

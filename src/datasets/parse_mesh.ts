@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { atOnce } from "../_turns.ts";
+import { atOnce } from "../base/_turns.ts";
 import { meshOf } from "./_mesh.ts";
 
 /** Vertices and the triangles between them. */

@@ -3,10 +3,10 @@
  *
  * @module
  */
-import { checkOptionNames, type OptionTable } from "../_options.ts";
-import { DatasetError } from "../errors.ts";
-import { note } from "../_note.ts";
-import { type Interruptible, inTurns } from "../_turns.ts";
+import { checkOptionNames, type OptionTable } from "../base/_options.ts";
+import { DatasetError } from "../base/errors.ts";
+import { note } from "../base/_note.ts";
+import { type Interruptible, inTurns } from "../base/_turns.ts";
 import { checkLimit, checkOneOf } from "./_checks.ts";
 import { readText } from "./_files.ts";
 import { isName, isNumber, LABEL, parseTable, type Table } from "./_table.ts";

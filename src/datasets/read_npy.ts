@@ -3,11 +3,11 @@
  *
  * @module
  */
-import { note } from "../_note.ts";
-import { type OptionTable, readOptions } from "../_options.ts";
-import { isImage, sizeOf } from "../_shape.ts";
-import { type Interruptible, inTurns } from "../_turns.ts";
-import { DatasetError } from "../errors.ts";
+import { note } from "../base/_note.ts";
+import { type OptionTable, readOptions } from "../base/_options.ts";
+import { isImage, sizeOf } from "../base/_shape.ts";
+import { type Interruptible, inTurns } from "../base/_turns.ts";
+import { DatasetError } from "../base/errors.ts";
 import { checkLimit } from "./_checks.ts";
 import { itemsOf, moveChannels, rangeOf } from "./_npy_items.ts";
 import { readArray, readArrayFile } from "./_read_array.ts";

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { OptionTable } from "../_options.ts";
+import type { OptionTable } from "../base/_options.ts";
 
 /** Options that every reader of files takes. */
 export interface ReadOptions {

@@ -3,12 +3,12 @@
  *
  * @module
  */
-import { type OptionTable, readOptions } from "../_options.ts";
-import { atOnce } from "../_turns.ts";
-import type { Interruptible } from "../_turns.ts";
-import { checkWhole } from "../_checks.ts";
-import { roomFor } from "../_room.ts";
-import { RandomStream } from "../random.ts";
+import { type OptionTable, readOptions } from "../base/_options.ts";
+import { atOnce } from "../base/_turns.ts";
+import type { Interruptible } from "../base/_turns.ts";
+import { checkWhole } from "../base/_checks.ts";
+import { roomFor } from "../base/_memory.ts";
+import { RandomStream } from "../base/random.ts";
 import { Dataset } from "./dataset.ts";
 
 /** Options of {@linkcode tinyShapes}. */

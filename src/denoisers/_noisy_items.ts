@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { sizeOf } from "../_shape.ts";
-import { RandomStream } from "../random.ts";
+import { sizeOf } from "../base/_shape.ts";
+import { RandomStream } from "../base/random.ts";
 import type { Denoiser } from "./denoiser.ts";
 
 /** Random items, and a noise of unit variance for each, from which states at all levels are made. */

@@ -3,16 +3,16 @@
  *
  * @module
  */
-import { type OptionTable, readOptions } from "../_options.ts";
-import { checkWhole, SIGMA_RANGE } from "../_checks.ts";
-import { sizeOf } from "../_shape.ts";
-import { inTurns } from "../_turns.ts";
-import type { Interruptible } from "../_turns.ts";
+import { type OptionTable, readOptions } from "../base/_options.ts";
+import { checkWhole, SIGMA_RANGE } from "../base/_checks.ts";
+import { sizeOf } from "../base/_shape.ts";
+import { inTurns } from "../base/_turns.ts";
+import type { Interruptible } from "../base/_turns.ts";
 import { neighboursInParts } from "../compute/neighbours.ts";
 import { checkEvaluateOptions, samplePerRow, sigmaPerRow } from "../compute/posterior.ts";
 import type { Dataset } from "../datasets/dataset.ts";
-import type { StateSpace } from "../linear_space.ts";
-import { RandomStream } from "../random.ts";
+import type { StateSpace } from "../states/linear_space.ts";
+import { RandomStream } from "../base/random.ts";
 import type { Denoiser } from "./denoiser.ts";
 
 const ACTION = "draw baseline points";

@@ -5,8 +5,8 @@
  */
 import type { PixelRegion } from "../compute/pixel_region.ts";
 import type { EvaluateOptions, PosteriorFacts, Sigma } from "../compute/posterior.ts";
-import type { StateSpace } from "../linear_space.ts";
-import type { RandomStream } from "../random.ts";
+import type { StateSpace } from "../states/linear_space.ts";
+import type { RandomStream } from "../base/random.ts";
 
 /**
  * What a denoiser returns: the posterior mean, and what it knows of each row for free.

@@ -3,11 +3,11 @@
  *
  * @module
  */
-import { type OptionTable, readOptions } from "../_options.ts";
-import { received } from "../_received.ts";
-import { sizeOf } from "../_shape.ts";
+import { type OptionTable, readOptions } from "../base/_options.ts";
+import { received } from "../base/_kinds.ts";
+import { sizeOf } from "../base/_shape.ts";
 import { checkEvaluateOptions, sigmaPerRow } from "../compute/posterior.ts";
-import type { StateSpace } from "../linear_space.ts";
+import type { StateSpace } from "../states/linear_space.ts";
 import type { Denoiser } from "./denoiser.ts";
 
 /**

@@ -3,14 +3,14 @@
  *
  * @module
  */
-import { type OptionTable, readOptions } from "../_options.ts";
-import { mapInTurns } from "../_turns.ts";
+import { type OptionTable, readOptions } from "../base/_options.ts";
+import { mapInTurns } from "../base/_turns.ts";
 import type { DataStore } from "../compute/device.ts";
 import { checkEvaluateOptions, samplePerRow, sigmaPerRow } from "../compute/posterior.ts";
 import type { Neighbours } from "../compute/neighbours.ts";
 import type { Subset } from "../compute/subset.ts";
-import { RandomStream } from "../random.ts";
-import { drawKey, drawOtherRows } from "../retrieval/select.ts";
+import { RandomStream } from "../base/random.ts";
+import { drawKey, drawOtherRows } from "./golden/select.ts";
 import { subsetOf } from "./_capabilities.ts";
 import { inWholeSet } from "./_whole_items.ts";
 import type { OptimalDenoiser, StoredDenoiser } from "./optimal.ts";

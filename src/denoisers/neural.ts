@@ -3,14 +3,14 @@
  *
  * @module
  */
-import { type OptionTable, readOptions } from "../_options.ts";
+import { type OptionTable, readOptions } from "../base/_options.ts";
 import * as tf from "@tensorflow/tfjs-core";
-import { sizeOf } from "../_shape.ts";
+import { sizeOf } from "../base/_shape.ts";
 import { checkEvaluateOptions, sigmaPerRow } from "../compute/posterior.ts";
-import type { AnyTensor } from "../linear_space.ts";
-import { tensorSpace } from "../linear_space.ts";
-import type { RandomStream } from "../random.ts";
-import { scaleOnce } from "./_scale_once.ts";
+import type { AnyTensor } from "../states/linear_space.ts";
+import { tensorSpace } from "../states/linear_space.ts";
+import type { RandomStream } from "../base/random.ts";
+import { scaleOnce } from "./gaussian/_scale_once.ts";
 import type { Denoiser } from "./denoiser.ts";
 import { edmPreconditioning } from "./preconditioning.ts";
 import type { Preconditioning } from "./preconditioning.ts";

@@ -3,29 +3,29 @@
  *
  * @module
  */
-import { checkOptionNames, optionsFor, type OptionTable, readOptions } from "../_options.ts";
-import { checkKind } from "../_received.ts";
-import { inTurns } from "../_turns.ts";
+import { checkOptionNames, optionsFor, type OptionTable, readOptions } from "../base/_options.ts";
+import { checkKind } from "../base/_kinds.ts";
+import { inTurns } from "../base/_turns.ts";
 import * as tf from "@tensorflow/tfjs-core";
 import type { DataStore, Device } from "../compute/device.ts";
 import { checkRegion } from "../compute/pixel_region.ts";
 import type { PixelRegion } from "../compute/pixel_region.ts";
 import { checkEvaluateOptions, POSTERIOR_ACTION } from "../compute/posterior.ts";
 import type { EvaluateOptions, PosteriorFacts, Sigma } from "../compute/posterior.ts";
-import { posteriorInParts } from "../compute/reference.ts";
+import { posteriorInParts } from "../compute/float64/posterior.ts";
 import {
   STREAM_OPTIONS,
   STREAMED_MEAN_OPTIONS,
   streamedMean,
   streamedRms,
   streamStore,
-} from "../compute/streamed_store.ts";
-import type { StreamOptions } from "../compute/streamed_store.ts";
+} from "../compute/streamed/store.ts";
+import type { StreamOptions } from "../compute/streamed/store.ts";
 import { float64Tilted } from "../compute/tilted.ts";
 import type { Dataset } from "../datasets/dataset.ts";
 import type { FileRows } from "../datasets/file_rows.ts";
-import type { AnyTensor } from "../linear_space.ts";
-import { arraySpace, tensorSpace } from "../linear_space.ts";
+import type { AnyTensor } from "../states/linear_space.ts";
+import { arraySpace, tensorSpace } from "../states/linear_space.ts";
 import { keepCapabilities } from "./_capabilities.ts";
 import { inWholeSet } from "./_whole_items.ts";
 import type { Denoised, Denoiser } from "./denoiser.ts";

@@ -3,11 +3,11 @@
  *
  * @module
  */
-import { type OptionTable, readOptions } from "../_options.ts";
-import { checkPositive } from "../_checks.ts";
-import { crc32 } from "../_crc32.ts";
-import { checkRow, finiteRow } from "./gaussian_law.ts";
-import type { GaussianLaw } from "./gaussian_law.ts";
+import { type OptionTable, readOptions } from "../base/_options.ts";
+import { checkPositive } from "../base/_checks.ts";
+import { crc32 } from "../base/_crc32.ts";
+import { checkRow, finiteRow } from "./gaussian/gaussian_law.ts";
+import type { GaussianLaw } from "./gaussian/gaussian_law.ts";
 
 const ACTION = "precondition a network";
 

@@ -3,19 +3,19 @@
  *
  * @module
  */
-import { type OptionTable, readOptions } from "../_options.ts";
-import { checkKind } from "../_received.ts";
-import { DRAWS } from "../_defaults.ts";
-import { checkRoom } from "../_room.ts";
-import { sizeOf } from "../_shape.ts";
-import { inTurns } from "../_turns.ts";
-import type { Interruptible } from "../_turns.ts";
+import { type OptionTable, readOptions } from "../base/_options.ts";
+import { checkKind } from "../base/_kinds.ts";
+import { DRAWS } from "../base/_defaults.ts";
+import { checkRoom } from "../base/_memory.ts";
+import { sizeOf } from "../base/_shape.ts";
+import { inTurns } from "../base/_turns.ts";
+import type { Interruptible } from "../base/_turns.ts";
 import { checkEvaluateOptions, samplePerRow, sigmaPerRow } from "../compute/posterior.ts";
 import type { EvaluateOptions } from "../compute/posterior.ts";
 import type { Subset } from "../compute/subset.ts";
 import type { Tilts } from "../compute/tilted.ts";
-import type { StateSpace } from "../linear_space.ts";
-import { levelKey, RandomStream } from "../random.ts";
+import type { StateSpace } from "../states/linear_space.ts";
+import { levelKey, RandomStream } from "../base/random.ts";
 import { capabilitiesOf, subsetOf } from "./_capabilities.ts";
 import type { Denoiser } from "./denoiser.ts";
 

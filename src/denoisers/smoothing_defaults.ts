@@ -3,16 +3,16 @@
  *
  * @module
  */
-import { MOST_STEPS } from "../_checks.ts";
-import { note } from "../_note.ts";
-import { type OptionTable, readOptions } from "../_options.ts";
-import { medianOf } from "../_quantile.ts";
-import { DRAWS } from "../_defaults.ts";
+import { MOST_STEPS } from "../base/_checks.ts";
+import { note } from "../base/_note.ts";
+import { type OptionTable, readOptions } from "../base/_options.ts";
+import { medianOf } from "../base/_quantile.ts";
+import { DRAWS } from "../base/_defaults.ts";
 import type { DataStore, Device } from "../compute/device.ts";
 import type { Dataset } from "../datasets/dataset.ts";
-import { tensorSpace } from "../linear_space.ts";
-import { RandomStream } from "../random.ts";
-import { stopButton } from "../stop_button.ts";
+import { tensorSpace } from "../states/linear_space.ts";
+import { RandomStream } from "../base/random.ts";
+import { stopButton } from "../base/stop_button.ts";
 import { distinctItems } from "./_distinct_items.ts";
 
 /** Options of {@linkcode smoothingDefaults}. */

@@ -1,4 +1,4 @@
-import { differenceIn, fromUnit, powerOfTwo } from "../_unit.ts";
+import { differenceIn, fromUnit, powerOfTwo } from "../base/_unit.ts";
 
 /**
  * All squared distances between two sets of samples, by direct differences in float64.

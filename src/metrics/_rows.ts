@@ -1,4 +1,4 @@
-import { received } from "../_received.ts";
+import { received } from "../base/_kinds.ts";
 
 /**
  * Checks samples at the public border.

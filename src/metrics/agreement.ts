@@ -7,8 +7,8 @@
  *
  * @module
  */
-import { checkOptionNames } from "../_options.ts";
-import { sizeOf } from "../_shape.ts";
+import { checkOptionNames } from "../base/_options.ts";
+import { sizeOf } from "../base/_shape.ts";
 import { EVALUATE_OPTIONS } from "../compute/posterior.ts";
 import type { EvaluateOptions, Sigma } from "../compute/posterior.ts";
 import type { Denoiser } from "../denoisers/denoiser.ts";

@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { checkOptionNames, type OptionTable } from "../_options.ts";
-import { stopButton } from "../stop_button.ts";
+import { checkOptionNames, type OptionTable } from "../base/_options.ts";
+import { stopButton } from "../base/stop_button.ts";
 
 /** What {@linkcode assignment} returns. */
 export interface Assignment {

@@ -3,12 +3,12 @@
  *
  * @module
  */
-import { checkPositive } from "../_checks.ts";
-import { checkOptionNames, type OptionTable } from "../_options.ts";
-import { medianOf } from "../_quantile.ts";
+import { checkPositive } from "../base/_checks.ts";
+import { checkOptionNames, type OptionTable } from "../base/_options.ts";
+import { medianOf } from "../base/_quantile.ts";
 import { eachRowOfSquares } from "./_distances.ts";
 import { checkRows } from "./_rows.ts";
-import { fromUnit, unitOf } from "../_unit.ts";
+import { fromUnit, unitOf } from "../base/_unit.ts";
 
 /** Options of {@linkcode energyDistance}. */
 export interface DiscrepancyOptions {

@@ -3,14 +3,14 @@
  *
  * @module
  */
-import { checkOptionNames } from "../_options.ts";
-import { sizeOf } from "../_shape.ts";
+import { checkOptionNames } from "../base/_options.ts";
+import { sizeOf } from "../base/_shape.ts";
 import { EVALUATE_OPTIONS } from "../compute/posterior.ts";
 import type { EvaluateOptions, Sigma } from "../compute/posterior.ts";
 import type { Denoiser } from "../denoisers/denoiser.ts";
 import { outputsOf } from "./_outputs.ts";
 import { checkRows } from "./_rows.ts";
-import { differenceIn, powerOfTwo } from "../_unit.ts";
+import { differenceIn, powerOfTwo } from "../base/_unit.ts";
 
 /** What {@linkcode explainedVariance} returns. */
 export interface ExplainedVariance {

@@ -4,7 +4,7 @@
  * @module
  */
 import { checkRows } from "./_rows.ts";
-import { differenceIn, fromUnit, unitOf } from "../_unit.ts";
+import { differenceIn, fromUnit, unitOf } from "../base/_unit.ts";
 import { wasserstein2OfGaussians } from "./wasserstein.ts";
 import type { GaussianMoments } from "./wasserstein.ts";
 

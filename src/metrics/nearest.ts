@@ -3,14 +3,14 @@
  *
  * @module
  */
-import { checkOptionNames, type OptionTable, readOptions } from "../_options.ts";
-import { received } from "../_received.ts";
-import { quantile } from "../_quantile.ts";
+import { checkOptionNames, type OptionTable, readOptions } from "../base/_options.ts";
+import { received } from "../base/_kinds.ts";
+import { quantile } from "../base/_quantile.ts";
 import { affineOf, checkPoints } from "../compute/posterior.ts";
 import type { PointSet } from "../compute/posterior.ts";
 import { checkRows } from "./_rows.ts";
-import { fromUnit, powerOfTwo } from "../_unit.ts";
-import { stopButton } from "../stop_button.ts";
+import { fromUnit, powerOfTwo } from "../base/_unit.ts";
+import { stopButton } from "../base/stop_button.ts";
 
 /**
  * The two nearest items of each sample by squared distance in float64, by their places in the whole data set, see `Dataset.items`.

@@ -6,11 +6,11 @@
  *
  * @module
  */
-import { checkOptionNames, type OptionTable } from "../_options.ts";
-import { medianOf } from "../_quantile.ts";
+import { checkOptionNames, type OptionTable } from "../base/_options.ts";
+import { medianOf } from "../base/_quantile.ts";
 import { squaredDistance } from "./_distances.ts";
 import { checkRows } from "./_rows.ts";
-import { differenceIn, fromUnit, powerOfTwo } from "../_unit.ts";
+import { differenceIn, fromUnit, powerOfTwo } from "../base/_unit.ts";
 
 /** Samples as numbers, rows one after the other. */
 export type SampleRows = Float32Array | Float64Array;

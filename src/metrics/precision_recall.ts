@@ -3,10 +3,10 @@
  *
  * @module
  */
-import { type OptionTable, readOptions } from "../_options.ts";
+import { type OptionTable, readOptions } from "../base/_options.ts";
 import { eachRowOfSquares } from "./_distances.ts";
 import { checkRows } from "./_rows.ts";
-import { unitOf } from "../_unit.ts";
+import { unitOf } from "../base/_unit.ts";
 
 const ACTION = "compute precision and recall";
 

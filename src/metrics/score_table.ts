@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { type OptionTable, readOptions } from "../_options.ts";
-import { showsItself } from "../_shows_itself.ts";
+import { type OptionTable, readOptions } from "../base/_options.ts";
+import { showsItself } from "../base/_display.ts";
 import { EVALUATE_OPTIONS } from "../compute/posterior.ts";
 import type { EvaluateOptions } from "../compute/posterior.ts";
 import type { Dataset } from "../datasets/dataset.ts";
@@ -12,7 +12,7 @@ import { noisyItems, noisyStates } from "../denoisers/_noisy_items.ts";
 import type { Denoiser } from "../denoisers/denoiser.ts";
 import { compareScores } from "./explained_variance.ts";
 import type { ScoreComparison } from "./explained_variance.ts";
-import { stopButton } from "../stop_button.ts";
+import { stopButton } from "../base/stop_button.ts";
 
 /** Options of {@linkcode scoreTable}. */
 export interface ScoreTableOptions extends EvaluateOptions {

@@ -3,10 +3,10 @@
  *
  * @module
  */
-import { checkOptionNames, type OptionTable, readOptions } from "../_options.ts";
+import { checkOptionNames, type OptionTable, readOptions } from "../base/_options.ts";
 import { eachRowOfSquares } from "./_distances.ts";
 import { checkRows } from "./_rows.ts";
-import { fromUnit, unitOf } from "../_unit.ts";
+import { fromUnit, unitOf } from "../base/_unit.ts";
 
 const ACTION = "compute the Sinkhorn cost";
 /** The largest epsilon over the largest cost: rounding of the potentials then is 1e-7 of a cost. */

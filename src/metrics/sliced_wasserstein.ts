@@ -3,10 +3,10 @@
  *
  * @module
  */
-import { type OptionTable, readOptions } from "../_options.ts";
-import { RandomStream } from "../random.ts";
+import { type OptionTable, readOptions } from "../base/_options.ts";
+import { RandomStream } from "../base/random.ts";
 import { checkRows } from "./_rows.ts";
-import { differenceIn, fromUnit, unitOf } from "../_unit.ts";
+import { differenceIn, fromUnit, unitOf } from "../base/_unit.ts";
 import { sortedSquare } from "./wasserstein.ts";
 
 const ACTION = "compute the sliced Wasserstein distance";

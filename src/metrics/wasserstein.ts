@@ -3,12 +3,12 @@
  *
  * @module
  */
-import { checkOptionNames, type OptionTable } from "../_options.ts";
-import { checkSymmetric } from "../_symmetric.ts";
-import { referenceEigen } from "../compute/eigen/eigen_decomposition.ts";
+import { checkOptionNames, type OptionTable } from "../base/_options.ts";
+import { checkSymmetric } from "../linalg/_symmetric.ts";
+import { referenceEigen } from "../compute/eigen_decomposition.ts";
 import { eachRowOfSquares } from "./_distances.ts";
 import { checkRows } from "./_rows.ts";
-import { differenceIn, fromUnit, powerOfTwo, spreadOf, unitOf } from "../_unit.ts";
+import { differenceIn, fromUnit, powerOfTwo, spreadOf, unitOf } from "../base/_unit.ts";
 import { assignment } from "./assignment.ts";
 
 const ACTION = "compute the 2-Wasserstein distance";

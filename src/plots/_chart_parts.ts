@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { OptionTable } from "../_options.ts";
+import type { OptionTable } from "../base/_options.ts";
 import type { ChartOptions, Json } from "./chart.ts";
 
 /** The options that all charts share; the sizes differ. */

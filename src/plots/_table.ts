@@ -4,7 +4,7 @@
  * @module
  */
 
-import { escapeHtml, visible } from "../_escape.ts";
+import { escapeHtml, visible } from "../base/_escape.ts";
 
 /** One row of a table: a value per column name. */
 export type TableRow = Readonly<

@@ -5,7 +5,7 @@
  */
 
 import type { Loader } from "vega";
-import { received } from "../_received.ts";
+import { received } from "../base/_kinds.ts";
 
 /** Any value of JSON. */
 export type Json =

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { checkOptionNames, optionsFor, type OptionTable } from "../_options.ts";
+import { checkOptionNames, optionsFor, type OptionTable } from "../base/_options.ts";
 import { CHART_OPTIONS } from "./_chart_parts.ts";
 import type { ChartSpec } from "./chart.ts";
 import { projection, VIEW_OPTIONS } from "./projection.ts";

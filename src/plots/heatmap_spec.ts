@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type OptionTable, readOptions } from "../_options.ts";
+import { type OptionTable, readOptions } from "../base/_options.ts";
 import { CHART_OPTIONS, chartNumbers } from "./_chart_parts.ts";
 import { CHART_SCHEMA } from "./chart.ts";
 import type { ChartOptions, ChartSpec } from "./chart.ts";

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type OptionTable, type Read, readOptions } from "../_options.ts";
+import { type OptionTable, type Read, readOptions } from "../base/_options.ts";
 import { blankBitmap } from "./bitmap.ts";
 import type { Bitmap, Colour } from "./bitmap.ts";
 

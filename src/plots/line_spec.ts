@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { type OptionTable, readOptions } from "../_options.ts";
-import { received } from "../_received.ts";
+import { type OptionTable, readOptions } from "../base/_options.ts";
+import { received } from "../base/_kinds.ts";
 import { CHART_LEGEND, CHART_OPTIONS, chartNumbers, PALETTE } from "./_chart_parts.ts";
 import { CHART_SCHEMA } from "./chart.ts";
 import type { ChartOptions, ChartSpec, Json } from "./chart.ts";

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type OptionTable, readOptions } from "../_options.ts";
+import { type OptionTable, readOptions } from "../base/_options.ts";
 import { CHART_SCHEMA } from "./chart.ts";
 import type { ChartSpec, Json } from "./chart.ts";
 

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type OptionTable, readOptions } from "../_options.ts";
+import { type OptionTable, readOptions } from "../base/_options.ts";
 import { checkRows } from "../metrics/_rows.ts";
 import { blankBitmap } from "./bitmap.ts";
 import type { Bitmap, Colour } from "./bitmap.ts";

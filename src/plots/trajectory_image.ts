@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { type OptionTable, readOptions } from "../_options.ts";
-import { isImage, sizeOf } from "../_shape.ts";
+import { type OptionTable, readOptions } from "../base/_options.ts";
+import { isImage, sizeOf } from "../base/_shape.ts";
 import type { TrajectoryPoint } from "../samplers/sample.ts";
 import { joinBitmaps } from "./bitmap.ts";
 import type { Bitmap } from "./bitmap.ts";

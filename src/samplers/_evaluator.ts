@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { checkOptionNames } from "../_options.ts";
+import { checkOptionNames } from "../base/_options.ts";
 import type { Sigma } from "../compute/posterior.ts";
 import type { Denoiser } from "../denoisers/denoiser.ts";
 import { OwnedStates } from "./_owned_states.ts";

@@ -9,7 +9,7 @@
  *
  * @module
  */
-import { solveLinear } from "../solve_linear.ts";
+import { solveLinear } from "../linalg/solve_linear.ts";
 
 /**
  * The moments `M_k = ∫₀^h e^{−(h−u)} (u/h)^k du` for `k = 0 … most`.

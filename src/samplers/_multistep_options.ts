@@ -1,5 +1,5 @@
 /** The options that all multistep samplers share. */
-import type { OptionTable } from "../_options.ts";
+import type { OptionTable } from "../base/_options.ts";
 import type { MultistepOptions } from "./multistep.ts";
 
 /** With their defaults. */

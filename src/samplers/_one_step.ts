@@ -4,7 +4,7 @@
  * @module
  */
 import type { Denoiser } from "../denoisers/denoiser.ts";
-import { checkSigmas } from "../noise.ts";
+import { checkSigmas } from "../base/noise.ts";
 import { Evaluator } from "./_evaluator.ts";
 import type { SamplerOptions, SamplerStep } from "./sampler.ts";
 

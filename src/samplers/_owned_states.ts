@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { LinearSpace } from "../linear_space.ts";
+import type { LinearSpace } from "../states/linear_space.ts";
 
 /** Keeps track of states, so that an error, an abort or an early return leaves none behind. */
 export class OwnedStates<X> {

@@ -4,8 +4,8 @@
  * @module
  */
 import type { Denoiser } from "../denoisers/denoiser.ts";
-import { rowSpace } from "../row_space.ts";
-import type { BlockTerm, RowSpace } from "../row_space.ts";
+import { rowSpace } from "../states/row_space.ts";
+import type { BlockTerm, RowSpace } from "../states/row_space.ts";
 import { Evaluator } from "./_evaluator.ts";
 import type { SamplerOptions } from "./sampler.ts";
 

@@ -3,10 +3,10 @@
  *
  * @module
  */
-import { type OptionTable, readOptions } from "../_options.ts";
-import { checkWhole } from "../_checks.ts";
+import { type OptionTable, readOptions } from "../base/_options.ts";
+import { checkWhole } from "../base/_checks.ts";
 import type { Denoiser } from "../denoisers/denoiser.ts";
-import { checkSigmas } from "../noise.ts";
+import { checkSigmas } from "../base/noise.ts";
 import { InFlightRun } from "./collocation/in_flight.ts";
 import { checkSmooth } from "./_smooth.ts";
 import { PublishedRun } from "./collocation/published.ts";

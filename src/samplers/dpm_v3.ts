@@ -3,11 +3,11 @@
  *
  * @module
  */
-import { type OptionTable, type Read, readOptions } from "../_options.ts";
-import { sizeOf } from "../_shape.ts";
+import { type OptionTable, type Read, readOptions } from "../base/_options.ts";
+import { sizeOf } from "../base/_shape.ts";
 import type { Denoiser } from "../denoisers/denoiser.ts";
-import { checkSigmas } from "../noise.ts";
-import { rowSpace } from "../row_space.ts";
+import { checkSigmas } from "../base/noise.ts";
+import { rowSpace } from "../states/row_space.ts";
 import { Evaluator } from "./_evaluator.ts";
 import { checkStatistics } from "./dpm_v3/statistics.ts";
 import type { DpmV3Statistics } from "./dpm_v3/statistics.ts";

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { checkOptionNames } from "../_options.ts";
+import { checkOptionNames } from "../base/_options.ts";
 import { MULTISTEP_OPTIONS } from "./_multistep_options.ts";
 import { withStart } from "./_moments.ts";
 import { DPMPP_REFERENCES } from "./dpmpp_1.ts";

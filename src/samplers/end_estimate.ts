@@ -3,14 +3,14 @@
  *
  * @module
  */
-import { checkOptionNames, type OptionTable } from "../_options.ts";
-import { sizeOf } from "../_shape.ts";
+import { checkOptionNames, type OptionTable } from "../base/_options.ts";
+import { sizeOf } from "../base/_shape.ts";
 import type { PosteriorFacts } from "../compute/posterior.ts";
 import type { Denoiser } from "../denoisers/denoiser.ts";
-import type { AnyTensor } from "../linear_space.ts";
-import { tensorSpace } from "../linear_space.ts";
-import { ddpmGrid } from "../noise.ts";
-import { levelKey, RandomStream } from "../random.ts";
+import type { AnyTensor } from "../states/linear_space.ts";
+import { tensorSpace } from "../states/linear_space.ts";
+import { ddpmGrid } from "../base/noise.ts";
+import { levelKey, RandomStream } from "../base/random.ts";
 import { sample } from "./sample.ts";
 import type { SampleOptions, SampleResult } from "./sample.ts";
 

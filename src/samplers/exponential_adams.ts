@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { checkOptionNames } from "../_options.ts";
+import { checkOptionNames } from "../base/_options.ts";
 import { MULTISTEP_OPTIONS } from "./_multistep_options.ts";
 import { momentWeights } from "./_moments.ts";
 import { multistep } from "./multistep.ts";

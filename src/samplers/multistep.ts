@@ -3,10 +3,10 @@
  *
  * @module
  */
-import { optionsFor, type OptionTable, readOptions } from "../_options.ts";
+import { optionsFor, type OptionTable, readOptions } from "../base/_options.ts";
 import { MULTISTEP_OPTIONS } from "./_multistep_options.ts";
 import type { Denoiser } from "../denoisers/denoiser.ts";
-import { checkSigmas } from "../noise.ts";
+import { checkSigmas } from "../base/noise.ts";
 import { Evaluator } from "./_evaluator.ts";
 import { SAMPLER_OPTIONS } from "./sampler.ts";
 import type { Sampler, SamplerOptions, SamplerStep } from "./sampler.ts";

@@ -3,9 +3,9 @@
  *
  * @module
  */
-import { type OptionTable, readOptions } from "../_options.ts";
+import { type OptionTable, readOptions } from "../base/_options.ts";
 import type { Denoiser } from "../denoisers/denoiser.ts";
-import { checkSigmas } from "../noise.ts";
+import { checkSigmas } from "../base/noise.ts";
 import { PicardRun } from "./picard/run.ts";
 import type { PicardSettings } from "./picard/run.ts";
 import type { Sampler, SamplerOptions, SamplerStep } from "./sampler.ts";

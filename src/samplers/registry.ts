@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { checkOptionNames, type OptionTable } from "../_options.ts";
+import { checkOptionNames, type OptionTable } from "../base/_options.ts";
 import { collocation } from "./collocation.ts";
 import { ddim } from "./ddim.ts";
 import { dopri5 } from "./dopri5.ts";

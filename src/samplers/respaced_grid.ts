@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { checkSigmas, ddpmGrid, karrasGrid, logSnrGrid, uniformTGrid } from "../noise.ts";
-import type { SigmaGrid } from "../noise.ts";
+import { checkSigmas, ddpmGrid, karrasGrid, logSnrGrid, uniformTGrid } from "../base/noise.ts";
+import type { SigmaGrid } from "../base/noise.ts";
 
 /**
  * A grid of the same kind, start and end that goes from its first level to a given one at once, and from there

@@ -3,24 +3,24 @@
  *
  * @module
  */
-import { type OptionTable, type Read, readOptions } from "../_options.ts";
-import { checkKind, received } from "../_received.ts";
-import { roomFor } from "../_room.ts";
-import { sizeOf } from "../_shape.ts";
-import { showsItself } from "../_shows_itself.ts";
+import { type OptionTable, type Read, readOptions } from "../base/_options.ts";
+import { checkKind, received } from "../base/_kinds.ts";
+import { roomFor } from "../base/_memory.ts";
+import { sizeOf } from "../base/_shape.ts";
+import { showsItself } from "../base/_display.ts";
 import * as tf from "@tensorflow/tfjs-core";
 import { useCpuBackend } from "../compute/cpu_backend.ts";
 import type { PosteriorFacts } from "../compute/posterior.ts";
 import type { Denoiser } from "../denoisers/denoiser.ts";
 import { functionDenoiser } from "../denoisers/function_denoiser.ts";
 import type { DenoiserFunction } from "../denoisers/function_denoiser.ts";
-import { tensorSpace } from "../linear_space.ts";
-import type { AnyTensor } from "../linear_space.ts";
-import { COUNT } from "../_defaults.ts";
-import { checkSigmas, ddpmGrid } from "../noise.ts";
-import type { SigmaGrid } from "../noise.ts";
-import { RandomStream, startNoise } from "../random.ts";
-import { stopButton } from "../stop_button.ts";
+import { tensorSpace } from "../states/linear_space.ts";
+import type { AnyTensor } from "../states/linear_space.ts";
+import { COUNT } from "../base/_defaults.ts";
+import { checkSigmas, ddpmGrid } from "../base/noise.ts";
+import type { SigmaGrid } from "../base/noise.ts";
+import { RandomStream, startNoise } from "../base/random.ts";
+import { stopButton } from "../base/stop_button.ts";
 import { Recorder } from "./_recorder.ts";
 import { ddim } from "./ddim.ts";
 import type { Convergence, Sampler } from "./sampler.ts";

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { OptionTable } from "../_options.ts";
+import type { OptionTable } from "../base/_options.ts";
 import type { Denoiser } from "../denoisers/denoiser.ts";
 
 /** What a method that iterates or adapts its steps knows about its convergence: one value per row so far. */

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type OptionTable, readOptions } from "../_options.ts";
+import { type OptionTable, readOptions } from "../base/_options.ts";
 import { MULTISTEP_OPTIONS } from "./_multistep_options.ts";
 import { momentWeights, withStart } from "./_moments.ts";
 import { multistep } from "./multistep.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 import type { Denoiser } from "../denoisers/denoiser.ts";
-import { logSnrGrid } from "../noise.ts";
+import { logSnrGrid } from "../base/noise.ts";
 import { collocation } from "../samplers/collocation.ts";
 import type { CollocationOptions, CollocationStep } from "../samplers/collocation.ts";
 import type { Sampler, SamplerStep } from "../samplers/sampler.ts";

@@ -3,9 +3,9 @@
  *
  * @module
  */
-import { alongAxes } from "../denoisers/gaussian_law.ts";
-import { meanOfMixture } from "../denoisers/mixture_law.ts";
-import type { MixtureLaw } from "../denoisers/mixture_law.ts";
+import { alongAxes } from "../denoisers/gaussian/gaussian_law.ts";
+import { meanOfMixture } from "../denoisers/gaussian/mixture_law.ts";
+import type { MixtureLaw } from "../denoisers/gaussian/mixture_law.ts";
 
 /** Centres about the mean, covariances and weights of a mixture. */
 interface Moments {

@@ -5,8 +5,8 @@
  */
 import { affineOf } from "../compute/posterior.ts";
 import type { PointSet } from "../compute/posterior.ts";
-import { startNoise } from "../random.ts";
-import type { RandomStream } from "../random.ts";
+import { startNoise } from "../base/random.ts";
+import type { RandomStream } from "../base/random.ts";
 
 /** Standard normal points. */
 export function gaussianPoints(seed: number, count: number, dimension: number): PointSet {

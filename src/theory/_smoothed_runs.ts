@@ -7,8 +7,8 @@ import { Dataset } from "../datasets/dataset.ts";
 import { optimalFloat64 } from "../denoisers/optimal.ts";
 import { smoothed } from "../denoisers/smoothed.ts";
 import type { SmoothedOptions } from "../denoisers/smoothed.ts";
-import { uniformTGrid } from "../noise.ts";
-import { RandomStream } from "../random.ts";
+import { uniformTGrid } from "../base/noise.ts";
+import { RandomStream } from "../base/random.ts";
 import { sample } from "../samplers/sample.ts";
 
 /** The vectors `ε_m` of one sample, as {@linkcode smoothed} draws fixed ones. */

@@ -3,10 +3,10 @@
  *
  * @module
  */
-import { gaussianLaw } from "../denoisers/gaussian_law.ts";
-import { meanOfMixture, mixtureLaw } from "../denoisers/mixture_law.ts";
-import type { MixtureLaw } from "../denoisers/mixture_law.ts";
-import { startNoise } from "../random.ts";
+import { gaussianLaw } from "../denoisers/gaussian/gaussian_law.ts";
+import { meanOfMixture, mixtureLaw } from "../denoisers/gaussian/mixture_law.ts";
+import type { MixtureLaw } from "../denoisers/gaussian/mixture_law.ts";
+import { startNoise } from "../base/random.ts";
 
 /** Three isotropic modes in the plane. */
 export const THREE_MODES: MixtureLaw = mixtureLaw([0.5, 0.3, 0.2], [

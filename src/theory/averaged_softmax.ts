@@ -5,7 +5,7 @@
  * @module
  */
 import type { PointSet } from "../compute/posterior.ts";
-import { RandomStream } from "../random.ts";
+import { RandomStream } from "../base/random.ts";
 import { noised } from "./_problems.ts";
 import { checkLogits, logSumExp, posteriorLogits, restrictedMean } from "./posterior_logits.ts";
 import { report } from "./statement.ts";

@@ -5,8 +5,8 @@
  */
 import { Dataset } from "../datasets/dataset.ts";
 import { optimalFloat64 } from "../denoisers/optimal.ts";
-import { ddpmGrid } from "../noise.ts";
-import { startNoise } from "../random.ts";
+import { ddpmGrid } from "../base/noise.ts";
+import { startNoise } from "../base/random.ts";
 import { report } from "./statement.ts";
 import type { Report } from "./statement.ts";
 

@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { medianOf } from "../_quantile.ts";
-import { logSnrGrid } from "../noise.ts";
+import { medianOf } from "../base/_quantile.ts";
+import { logSnrGrid } from "../base/noise.ts";
 import { collocation } from "../samplers/collocation.ts";
 import { collocate, lastStep, RANGE, REFERENCE, slopeOf } from "./_flow_runs.ts";
 import { rowDistances } from "./_flow_runs.ts";

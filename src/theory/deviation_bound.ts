@@ -3,9 +3,9 @@
  *
  * @module
  */
-import { referencePosterior } from "../compute/reference.ts";
-import { denoiseGaussian, gaussianLaw } from "../denoisers/gaussian_law.ts";
-import { RandomStream, startNoise } from "../random.ts";
+import { referencePosterior } from "../compute/float64/posterior.ts";
+import { denoiseGaussian, gaussianLaw } from "../denoisers/gaussian/gaussian_law.ts";
+import { RandomStream, startNoise } from "../base/random.ts";
 import { report } from "./statement.ts";
 import type { Report } from "./statement.ts";
 

@@ -3,9 +3,9 @@
  *
  * @module
  */
-import { denoiseGaussian, gaussianLaw } from "../denoisers/gaussian_law.ts";
-import { gaussianTrajectory } from "../denoisers/gaussian_trajectory.ts";
-import { startNoise } from "../random.ts";
+import { denoiseGaussian, gaussianLaw } from "../denoisers/gaussian/gaussian_law.ts";
+import { gaussianTrajectory } from "../denoisers/gaussian/gaussian_trajectory.ts";
+import { startNoise } from "../base/random.ts";
 import { extrapolateFlow } from "./flows/extrapolation.ts";
 import { report } from "./statement.ts";
 import type { Report } from "./statement.ts";

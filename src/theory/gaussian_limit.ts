@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { referencePosterior } from "../compute/reference.ts";
-import { startNoise } from "../random.ts";
+import { referencePosterior } from "../compute/float64/posterior.ts";
+import { startNoise } from "../base/random.ts";
 import { report } from "./statement.ts";
 import type { Report } from "./statement.ts";
 

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { denoiseGaussian, gaussianLaw } from "../denoisers/gaussian_law.ts";
+import { denoiseGaussian, gaussianLaw } from "../denoisers/gaussian/gaussian_law.ts";
 import { extrapolateFlow } from "./flows/extrapolation.ts";
 import { report } from "./statement.ts";
 import type { Report } from "./statement.ts";

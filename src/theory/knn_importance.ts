@@ -5,7 +5,7 @@
  */
 import type { PointSet } from "../compute/posterior.ts";
 import { affineOf } from "../compute/posterior.ts";
-import { RandomStream } from "../random.ts";
+import { RandomStream } from "../base/random.ts";
 import { slopeOf } from "./_flow_runs.ts";
 import { gaussianPoints, noised } from "./_problems.ts";
 import { checkLogits, posteriorLogits, restrictedMean, rowsByLogit } from "./posterior_logits.ts";

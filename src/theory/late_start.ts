@@ -7,7 +7,7 @@ import { Dataset } from "../datasets/dataset.ts";
 import { optimalFloat64 } from "../denoisers/optimal.ts";
 import { smoothed } from "../denoisers/smoothed.ts";
 import type { SmoothedOptions } from "../denoisers/smoothed.ts";
-import { uniformTGrid } from "../noise.ts";
+import { uniformTGrid } from "../base/noise.ts";
 import { sample } from "../samplers/sample.ts";
 import { rowDistances, slopeOf } from "./_flow_runs.ts";
 import { onLine, pointsOf, vectorsOf } from "./_smoothed_runs.ts";

@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { gaussianLaw } from "../denoisers/gaussian_law.ts";
-import { startNoise } from "../random.ts";
+import { gaussianLaw } from "../denoisers/gaussian/gaussian_law.ts";
+import { startNoise } from "../base/random.ts";
 import { report } from "./statement.ts";
 import type { Report } from "./statement.ts";
 

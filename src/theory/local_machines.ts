@@ -5,8 +5,8 @@
  */
 import { Dataset } from "../datasets/dataset.ts";
 import { shapes } from "../datasets/shapes.ts";
-import { equivariantFloat64 } from "../denoisers/equivariant.ts";
-import { localFloat64 } from "../denoisers/local.ts";
+import { equivariantFloat64 } from "../denoisers/local/equivariant.ts";
+import { localFloat64 } from "../denoisers/local/local.ts";
 import { optimalFloat64 } from "../denoisers/optimal.ts";
 import { noised } from "./_problems.ts";
 import { report } from "./statement.ts";

@@ -3,9 +3,9 @@
  *
  * @module
  */
-import { gaussianLaw } from "../denoisers/gaussian_law.ts";
-import { mixtureLaw } from "../denoisers/mixture_law.ts";
-import { logSnrGrid } from "../noise.ts";
+import { gaussianLaw } from "../denoisers/gaussian/gaussian_law.ts";
+import { mixtureLaw } from "../denoisers/gaussian/mixture_law.ts";
+import { logSnrGrid } from "../base/noise.ts";
 import { collocation } from "../samplers/collocation.ts";
 import { dop853 } from "../samplers/dop853.ts";
 import { dopri5 } from "../samplers/dopri5.ts";

@@ -3,9 +3,9 @@
  *
  * @module
  */
-import { arraySpace } from "../linear_space.ts";
-import { alphaBarOfSigma, ddpmGrid, flowTimeOfSigma } from "../noise.ts";
-import { startNoise } from "../random.ts";
+import { arraySpace } from "../states/linear_space.ts";
+import { alphaBarOfSigma, ddpmGrid, flowTimeOfSigma } from "../base/noise.ts";
+import { startNoise } from "../base/random.ts";
 import { report } from "./statement.ts";
 import type { Report } from "./statement.ts";
 

@@ -3,10 +3,10 @@
  *
  * @module
  */
-import { medianOf } from "../_quantile.ts";
-import { sizeOf } from "../_shape.ts";
+import { medianOf } from "../base/_quantile.ts";
+import { sizeOf } from "../base/_shape.ts";
 import type { Denoiser } from "../denoisers/denoiser.ts";
-import { logSnrGrid } from "../noise.ts";
+import { logSnrGrid } from "../base/noise.ts";
 import { collocation } from "../samplers/collocation.ts";
 import { collocate, lastStep, RANGE, REFERENCE, rowDistances } from "./_flow_runs.ts";
 import { isotropicMixture } from "./flows/isotropic_mixture.ts";

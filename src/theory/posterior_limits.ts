@@ -4,9 +4,9 @@
  *
  * @module
  */
-import { referencePosterior } from "../compute/reference.ts";
+import { referencePosterior } from "../compute/float64/posterior.ts";
 import { moons } from "../datasets/generators.ts";
-import { startNoise } from "../random.ts";
+import { startNoise } from "../base/random.ts";
 import { report } from "./statement.ts";
 import type { Report } from "./statement.ts";
 

@@ -3,13 +3,13 @@
  *
  * @module
  */
-import { type OptionTable, readOptions } from "../_options.ts";
+import { type OptionTable, readOptions } from "../base/_options.ts";
 import type { PointSet } from "../compute/posterior.ts";
-import { medianOf } from "../_quantile.ts";
+import { medianOf } from "../base/_quantile.ts";
 import { checkRows } from "../metrics/_rows.ts";
 import { shapes } from "../datasets/shapes.ts";
-import { ddpmGrid } from "../noise.ts";
-import { startNoise } from "../random.ts";
+import { ddpmGrid } from "../base/noise.ts";
+import { startNoise } from "../base/random.ts";
 import { logSumExp, posteriorLogits } from "./posterior_logits.ts";
 import { report } from "./statement.ts";
 import type { Report } from "./statement.ts";

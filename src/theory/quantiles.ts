@@ -3,9 +3,9 @@
  *
  * @module
  */
-import { gaussianLaw, logDensityGaussian } from "../denoisers/gaussian_law.ts";
-import { mixtureLaw } from "../denoisers/mixture_law.ts";
-import type { MixtureLaw } from "../denoisers/mixture_law.ts";
+import { gaussianLaw, logDensityGaussian } from "../denoisers/gaussian/gaussian_law.ts";
+import { mixtureLaw } from "../denoisers/gaussian/mixture_law.ts";
+import type { MixtureLaw } from "../denoisers/gaussian/mixture_law.ts";
 import { dop853 } from "../samplers/dop853.ts";
 import { mixtureFlow } from "./flows/mixture_flow.ts";
 import { report } from "./statement.ts";

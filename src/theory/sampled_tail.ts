@@ -5,7 +5,7 @@
  * @module
  */
 import type { PointSet } from "../compute/posterior.ts";
-import { RandomStream } from "../random.ts";
+import { RandomStream } from "../base/random.ts";
 import { slopeOf } from "./_flow_runs.ts";
 import { draw, gaussianPoints, noised } from "./_problems.ts";
 import {

@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { gaussianLaw } from "../denoisers/gaussian_law.ts";
-import { mixtureLaw } from "../denoisers/mixture_law.ts";
+import { gaussianLaw } from "../denoisers/gaussian/gaussian_law.ts";
+import { mixtureLaw } from "../denoisers/gaussian/mixture_law.ts";
 import { ddim } from "../samplers/ddim.ts";
 import { dpmV3 } from "../samplers/dpm_v3.ts";
 import { gaussianStatistics } from "../samplers/dpm_v3/statistics.ts";

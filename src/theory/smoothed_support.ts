@@ -6,7 +6,7 @@
 import type { Dataset } from "../datasets/dataset.ts";
 import { optimalFloat64 } from "../denoisers/optimal.ts";
 import { smoothed } from "../denoisers/smoothed.ts";
-import { sigmaOfFlowTime } from "../noise.ts";
+import { sigmaOfFlowTime } from "../base/noise.ts";
 import {
   endsOf,
   isNear,

@@ -4,8 +4,8 @@
  *
  * @module
  */
-import { gaussianLaw } from "../denoisers/gaussian_law.ts";
-import { logSnrGrid } from "../noise.ts";
+import { gaussianLaw } from "../denoisers/gaussian/gaussian_law.ts";
+import { logSnrGrid } from "../base/noise.ts";
 import { collocation } from "../samplers/collocation.ts";
 import { collocate, lastStep, RANGE, REFERENCE, relativeError, slopeOf } from "./_flow_runs.ts";
 import { gaussianFlow } from "./flows/gaussian_flow.ts";

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { showsItself } from "../_shows_itself.ts";
+import { showsItself } from "../base/_display.ts";
 
 /** What evaluating a statement gave. It shows itself at the end of a notebook cell. */
 export interface Report {

@@ -3,15 +3,15 @@
  *
  * @module
  */
-import { type OptionTable, readOptions } from "../_options.ts";
-import { sizeOf } from "../_shape.ts";
-import { rowAxes } from "../denoisers/gaussian_axes.ts";
-import type { RowAxes } from "../denoisers/gaussian_axes.ts";
-import { flowFactor, gaussianLaw } from "../denoisers/gaussian_law.ts";
-import type { GaussianLaw } from "../denoisers/gaussian_law.ts";
+import { type OptionTable, readOptions } from "../base/_options.ts";
+import { sizeOf } from "../base/_shape.ts";
+import { rowAxes } from "../denoisers/gaussian/gaussian_axes.ts";
+import type { RowAxes } from "../denoisers/gaussian/gaussian_axes.ts";
+import { flowFactor, gaussianLaw } from "../denoisers/gaussian/gaussian_law.ts";
+import type { GaussianLaw } from "../denoisers/gaussian/gaussian_law.ts";
 import type { Denoiser } from "../denoisers/denoiser.ts";
-import { karrasGrid } from "../noise.ts";
-import { startNoise } from "../random.ts";
+import { karrasGrid } from "../base/noise.ts";
+import { startNoise } from "../base/random.ts";
 import { oneStep } from "../samplers/_one_step.ts";
 import type { Step } from "../samplers/_one_step.ts";
 import { ddim } from "../samplers/ddim.ts";

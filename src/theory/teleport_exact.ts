@@ -3,13 +3,13 @@
  *
  * @module
  */
-import { denoiseGaussian, gaussianLaw } from "../denoisers/gaussian_law.ts";
-import { karrasGrid } from "../noise.ts";
-import { startNoise } from "../random.ts";
+import { denoiseGaussian, gaussianLaw } from "../denoisers/gaussian/gaussian_law.ts";
+import { karrasGrid } from "../base/noise.ts";
+import { startNoise } from "../base/random.ts";
 import { gaussianStatistics } from "../samplers/dpm_v3/statistics.ts";
-import { gaussianLeg } from "../samplers/first_leg.ts";
+import { gaussianLeg } from "../samplers/teleport/first_leg.ts";
 import { SAMPLER_NAMES, samplerByName } from "../samplers/registry.ts";
-import { teleport } from "../samplers/teleport.ts";
+import { teleport } from "../samplers/teleport/teleport.ts";
 import { lastStep } from "./_flow_runs.ts";
 import { gaussianFlow } from "./flows/gaussian_flow.ts";
 import { extrapolateFlow } from "./flows/extrapolation.ts";

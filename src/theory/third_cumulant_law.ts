@@ -3,15 +3,15 @@
  *
  * @module
  */
-import { referencePosterior } from "../compute/reference.ts";
+import { referencePosterior } from "../compute/float64/posterior.ts";
 import { tinyShapes } from "../datasets/tiny_shapes.ts";
-import { cumulantNorms } from "../denoisers/cumulants.ts";
-import { scaleRows } from "../denoisers/gaussian_axes.ts";
-import { gaussianTrajectory } from "../denoisers/gaussian_trajectory.ts";
-import { gaussianOfMixture, meanOfMixture } from "../denoisers/mixture_law.ts";
-import type { MixtureLaw } from "../denoisers/mixture_law.ts";
-import { dataSpectrum } from "../denoisers/spectrum.ts";
-import { startNoise } from "../random.ts";
+import { cumulantNorms } from "../denoisers/gaussian/cumulants.ts";
+import { scaleRows } from "../denoisers/gaussian/gaussian_axes.ts";
+import { gaussianTrajectory } from "../denoisers/gaussian/gaussian_trajectory.ts";
+import { gaussianOfMixture, meanOfMixture } from "../denoisers/gaussian/mixture_law.ts";
+import type { MixtureLaw } from "../denoisers/gaussian/mixture_law.ts";
+import { dataSpectrum } from "../denoisers/gaussian/spectrum.ts";
+import { startNoise } from "../base/random.ts";
 import { thirdCumulants } from "./_mixture_cumulants.ts";
 import { THREE_MODES } from "./_toy_mixtures.ts";
 import type { ExactFlow } from "./flows/exact_flow.ts";

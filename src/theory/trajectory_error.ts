@@ -5,8 +5,8 @@
  */
 import type { PointSet } from "../compute/posterior.ts";
 import { moons } from "../datasets/generators.ts";
-import { ddpmGrid } from "../noise.ts";
-import { startNoise } from "../random.ts";
+import { ddpmGrid } from "../base/noise.ts";
+import { startNoise } from "../base/random.ts";
 import { logSumExp, posteriorLogits, restrictedMean, rowsByLogit } from "./posterior_logits.ts";
 import { report } from "./statement.ts";
 import type { Report } from "./statement.ts";

@@ -5,9 +5,9 @@
  */
 import type { PointSet } from "../compute/posterior.ts";
 import { shapes } from "../datasets/shapes.ts";
-import { ddpmGrid } from "../noise.ts";
-import { startNoise } from "../random.ts";
-import { transportMass } from "../retrieval/transported_mass.ts";
+import { ddpmGrid } from "../base/noise.ts";
+import { startNoise } from "../base/random.ts";
+import { transportMass } from "../denoisers/golden/transported_mass.ts";
 import { logSumExp, posteriorLogits, restrictedMean, rowsByLogit } from "./posterior_logits.ts";
 import { report } from "./statement.ts";
 import type { Report } from "./statement.ts";

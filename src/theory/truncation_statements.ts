@@ -4,7 +4,7 @@
  * @module
  */
 import { moons } from "../datasets/generators.ts";
-import { RandomStream } from "../random.ts";
+import { RandomStream } from "../base/random.ts";
 import { draw, gaussianPoints, noised } from "./_problems.ts";
 import { posteriorLogits, rowsByLogit } from "./posterior_logits.ts";
 import { report } from "./statement.ts";

@@ -1,5 +1,5 @@
-import { checkPositive } from "../_checks.ts";
-import { type OptionTable, type Read, readOptions } from "../_options.ts";
+import { checkPositive } from "../base/_checks.ts";
+import { type OptionTable, type Read, readOptions } from "../base/_options.ts";
 import type { AdamOptions } from "./adam.ts";
 
 /** The options of Adam, with their defaults. */

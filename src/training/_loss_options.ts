@@ -1,5 +1,5 @@
 /** The options of the denoising loss, and of the noise levels among them. */
-import type { OptionTable } from "../_options.ts";
+import type { OptionTable } from "../base/_options.ts";
 import type { DenoisingLossOptions, NoiseLevels } from "./denoising_loss.ts";
 
 /** With their defaults. */

@@ -1,7 +1,7 @@
 /** What networks see of the noise level: waves of `c_noise` with random, fixed frequencies. */
 import * as tf from "@tensorflow/tfjs-core";
-import type { AnyTensor } from "../linear_space.ts";
-import { RandomStream } from "../random.ts";
+import type { AnyTensor } from "../states/linear_space.ts";
+import { RandomStream } from "../base/random.ts";
 
 /**
  * Frequencies from N(0, 1), times 2π.

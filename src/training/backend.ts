@@ -6,8 +6,8 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { useCpuBackend } from "../compute/cpu_backend.ts";
 import { openDevice } from "../compute/open_device.ts";
-import { findAdapter } from "../compute/webgpu.ts";
-import { DeviceError } from "../errors.ts";
+import { findAdapter } from "../compute/webgpu/device.ts";
+import { DeviceError } from "../base/errors.ts";
 
 /** A backend to train on, or the choice of it. */
 export type TrainingBackendKind = "auto" | "wasm" | "webgpu" | "cpu";

@@ -3,13 +3,13 @@
  *
  * @module
  */
-import { granted, readRegular } from "../_file_system.ts";
-import { withFolderLock } from "../_folder_lock.ts";
-import { folderOf, temporaryName, writing } from "../_temporary_file.ts";
-import { FolderTransaction, recover } from "../_transaction.ts";
-import { checkRoom } from "../_room.ts";
+import { granted, readRegular } from "../base/_file_system.ts";
+import { withFolderLock } from "../base/_folder_lock.ts";
+import { folderOf, temporaryName, writing } from "../base/_temporary_file.ts";
+import { FolderTransaction, recover } from "../base/_transaction.ts";
+import { checkRoom } from "../base/_memory.ts";
 import { fileError } from "../datasets/_files.ts";
-import { DatasetError, WriteError } from "../errors.ts";
+import { DatasetError, WriteError } from "../base/errors.ts";
 import type { OptimiserState } from "./adam.ts";
 import { decodeSafetensors, encodeSafetensors } from "./safetensors.ts";
 import type { Weight, Weights } from "./weights.ts";

@@ -3,13 +3,13 @@
  *
  * @module
  */
-import { readOptions } from "../_options.ts";
+import { readOptions } from "../base/_options.ts";
 import * as tf from "@tensorflow/tfjs-core";
 import type { Dataset } from "../datasets/dataset.ts";
-import { denoiseGaussian } from "../denoisers/gaussian_law.ts";
+import { denoiseGaussian } from "../denoisers/gaussian/gaussian_law.ts";
 import type { Preconditioning } from "../denoisers/preconditioning.ts";
-import { RandomStream } from "../random.ts";
-import { checkPositive, checkWhole } from "../_checks.ts";
+import { RandomStream } from "../base/random.ts";
+import { checkPositive, checkWhole } from "../base/_checks.ts";
 import { LEVEL_OPTIONS, LOSS_OPTIONS } from "./_loss_options.ts";
 import type { Network } from "./network.ts";
 import type { Loss } from "./optimise.ts";

@@ -7,7 +7,7 @@
  * @module
  */
 import * as tf from "@tensorflow/tfjs-core";
-import type { AnyTensor } from "../linear_space.ts";
+import type { AnyTensor } from "../states/linear_space.ts";
 import { differentiable } from "./layers.ts";
 
 type Side = readonly [channels: number, height: number, width: number, batch: number];

@@ -8,7 +8,7 @@
  * @module
  */
 import * as tf from "@tensorflow/tfjs-core";
-import type { AnyTensor } from "../linear_space.ts";
+import type { AnyTensor } from "../states/linear_space.ts";
 
 /**
  * A function of tensors with a gradient of its own.

@@ -3,11 +3,11 @@
  *
  * @module
  */
-import { type OptionTable, readOptions } from "../_options.ts";
+import { type OptionTable, readOptions } from "../base/_options.ts";
 import * as tf from "@tensorflow/tfjs-core";
-import { sizeOf } from "../_shape.ts";
+import { sizeOf } from "../base/_shape.ts";
 import { noiseFeatures, noiseFrequencies } from "./_noise_features.ts";
-import { checkWhole } from "../_checks.ts";
+import { checkWhole } from "../base/_checks.ts";
 import { dense, silu } from "./layers.ts";
 import type { Network } from "./network.ts";
 import { normalWeight, zeroWeight } from "./weights.ts";

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { AnyTensor } from "../linear_space.ts";
+import type { AnyTensor } from "../states/linear_space.ts";
 import type { Weights, WeightTensors } from "./weights.ts";
 
 /** What a network is made from, for files: plain data with a kind. */

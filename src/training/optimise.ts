@@ -11,10 +11,10 @@
  *
  * @module
  */
-import { optionsFor, type OptionTable, readOptions } from "../_options.ts";
+import { optionsFor, type OptionTable, readOptions } from "../base/_options.ts";
 import * as tf from "@tensorflow/tfjs-core";
-import type { AnyTensor } from "../linear_space.ts";
-import { checkWhole } from "../_checks.ts";
+import type { AnyTensor } from "../states/linear_space.ts";
+import { checkWhole } from "../base/_checks.ts";
 import { ADAM_OPTIONS, checkAdam } from "./_check_adam.ts";
 import { adamStep } from "./adam.ts";
 import type { AdamOptions, OptimiserState } from "./adam.ts";

@@ -8,9 +8,9 @@
  * @module
  */
 import { crc32 } from "node:zlib";
-import { received } from "../_received.ts";
-import { sizeOf } from "../_shape.ts";
-import { DatasetError } from "../errors.ts";
+import { received } from "../base/_kinds.ts";
+import { sizeOf } from "../base/_shape.ts";
+import { DatasetError } from "../base/errors.ts";
 import type { Weight, Weights } from "./weights.ts";
 
 /** What a file holds. */

@@ -3,16 +3,16 @@
  *
  * @module
  */
-import { checkOptionNames, type OptionTable } from "../_options.ts";
+import { checkOptionNames, type OptionTable } from "../base/_options.ts";
 import * as tf from "@tensorflow/tfjs-core";
-import { sizeOf } from "../_shape.ts";
+import { sizeOf } from "../base/_shape.ts";
 import type { Denoiser } from "../denoisers/denoiser.ts";
 import { neural } from "../denoisers/neural.ts";
-import type { GaussianLaw } from "../denoisers/gaussian_law.ts";
+import type { GaussianLaw } from "../denoisers/gaussian/gaussian_law.ts";
 import { preconditioningOf } from "../denoisers/preconditioning.ts";
 import type { Preconditioning } from "../denoisers/preconditioning.ts";
-import { DatasetError } from "../errors.ts";
-import type { AnyTensor } from "../linear_space.ts";
+import { DatasetError } from "../base/errors.ts";
+import type { AnyTensor } from "../states/linear_space.ts";
 import { describe } from "./_describe.ts";
 import type { TrainingBackend } from "./backend.ts";
 import { readIfThere } from "./checkpoint.ts";

@@ -16,15 +16,15 @@
  *
  * @module
  */
-import { optionsFor, type OptionTable, type Read, readOptions } from "../_options.ts";
+import { optionsFor, type OptionTable, type Read, readOptions } from "../base/_options.ts";
 import { ADAM_OPTIONS } from "./_check_adam.ts";
 import { LEVEL_OPTIONS, LOSS_OPTIONS } from "./_loss_options.ts";
 import type { Dataset } from "../datasets/dataset.ts";
 import { edmPreconditioning } from "../denoisers/preconditioning.ts";
 import type { Preconditioning } from "../denoisers/preconditioning.ts";
-import { DatasetError } from "../errors.ts";
-import { checkWhole } from "../_checks.ts";
-import { stopButton } from "../stop_button.ts";
+import { DatasetError } from "../base/errors.ts";
+import { checkWhole } from "../base/_checks.ts";
+import { stopButton } from "../base/stop_button.ts";
 import { describe } from "./_describe.ts";
 import { startClock } from "./_pace.ts";
 import { beginOptimising } from "./adam.ts";

@@ -3,10 +3,10 @@
  *
  * @module
  */
-import { type OptionTable, readOptions } from "../_options.ts";
+import { type OptionTable, readOptions } from "../base/_options.ts";
 import * as tf from "@tensorflow/tfjs-core";
-import type { AnyTensor } from "../linear_space.ts";
-import { checkWhole } from "../_checks.ts";
+import type { AnyTensor } from "../states/linear_space.ts";
+import { checkWhole } from "../base/_checks.ts";
 import { noiseFeatures, noiseFrequencies } from "./_noise_features.ts";
 import { addToPixels, convolve, double, halve, mixChannels } from "./image_layers.ts";
 import { addToColumns, product, silu } from "./layers.ts";

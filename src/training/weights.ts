@@ -4,10 +4,10 @@
  * @module
  */
 import * as tf from "@tensorflow/tfjs-core";
-import { roomFor } from "../_room.ts";
-import { sizeOf } from "../_shape.ts";
-import type { AnyTensor } from "../linear_space.ts";
-import { RandomStream } from "../random.ts";
+import { roomFor } from "../base/_memory.ts";
+import { sizeOf } from "../base/_shape.ts";
+import type { AnyTensor } from "../states/linear_space.ts";
+import { RandomStream } from "../base/random.ts";
 
 /** Numbers with a shape. */
 export interface Weight {

@@ -18,7 +18,7 @@ import {
   readNpy,
   readNpz,
 } from "@closedform/diffusion";
-import { readCacheFile } from "../../src/_cache_file.ts";
+import { readCacheFile } from "../../src/base/_cache_file.ts";
 
 /** What is told of a file. */
 export interface Reading {

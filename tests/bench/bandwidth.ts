@@ -27,7 +27,7 @@ import {
 } from "@closedform/diffusion";
 import type { Dataset, Device } from "@closedform/diffusion";
 import { parseArgs } from "node:util";
-import { medianOf } from "../../src/_quantile.ts";
+import { medianOf } from "../../src/base/_quantile.ts";
 import { dataPath } from "../_helpers/data.ts";
 
 const { values: options } = parseArgs({

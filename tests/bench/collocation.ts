@@ -24,7 +24,7 @@ import {
   tensorSpace,
 } from "@closedform/diffusion";
 import { parseArgs } from "node:util";
-import { quantile } from "../../src/_quantile.ts";
+import { quantile } from "../../src/base/_quantile.ts";
 import { rowDistances } from "../../src/theory/_flow_runs.ts";
 import { dataPath } from "../_helpers/data.ts";
 

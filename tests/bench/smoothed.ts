@@ -30,7 +30,7 @@ import {
 import type { AnyTensor, Dataset, Denoiser, Device } from "@closedform/diffusion";
 import process from "node:process";
 import { parseArgs } from "node:util";
-import { medianOf, quantile } from "../../src/_quantile.ts";
+import { medianOf, quantile } from "../../src/base/_quantile.ts";
 import { rowDistances } from "../../src/theory/_flow_runs.ts";
 import { dataPath } from "../_helpers/data.ts";
 

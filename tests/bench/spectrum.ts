@@ -18,7 +18,7 @@ import {
 import type { Dataset } from "@closedform/diffusion";
 import { parseArgs } from "node:util";
 import { referenceMoments, sampleMoments } from "../../src/compute/covariance.ts";
-import { eigenDecomposition, referenceEigen } from "../../src/compute/eigen/eigen_decomposition.ts";
+import { eigenDecomposition, referenceEigen } from "../../src/compute/eigen_decomposition.ts";
 
 const { values: options } = parseArgs({
   options: {

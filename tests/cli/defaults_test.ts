@@ -12,7 +12,7 @@ import {
 } from "@closedform/diffusion";
 import { fromFileUrl, join } from "@std/path";
 import assert from "node:assert/strict";
-import { COUNT, DRAWS, STEPS } from "../../src/_defaults.ts";
+import { COUNT, DRAWS, STEPS } from "../../src/base/_defaults.ts";
 import { helpOf } from "../../src/cli/help.ts";
 import { GRIDS } from "../../src/cli/options.ts";
 import { HELP } from "../../src/cli/train_codec.ts";
@@ -26,10 +26,10 @@ const SAME = [
   ["", "count", "samplers/sample.ts", "SampleOptions", "count"],
   ["", "seed", "samplers/sample.ts", "SampleOptions", "seed"],
   ["data", "data", "datasets/mesh.ts", "SampleMeshOptions", "count"],
-  ["denoisers", "components", "denoisers/mixture.ts", "MixtureFitOptions", "components"],
-  ["denoisers", "rank", "denoisers/mixture.ts", "MixtureFitOptions", "rank"],
-  ["denoisers", "proxy", "denoisers/golden_subset.ts", "GoldenSubsetOptions", "proxy"],
-  ["denoisers", "schedule", "denoisers/golden_subset.ts", "GoldenSubsetOptions", "schedule"],
+  ["denoisers", "components", "denoisers/gaussian/mixture.ts", "MixtureFitOptions", "components"],
+  ["denoisers", "rank", "denoisers/gaussian/mixture.ts", "MixtureFitOptions", "rank"],
+  ["denoisers", "proxy", "denoisers/golden/golden_subset.ts", "GoldenSubsetOptions", "proxy"],
+  ["denoisers", "schedule", "denoisers/golden/golden_subset.ts", "GoldenSubsetOptions", "schedule"],
   ["smoothing", "draws", "denoisers/smoothed.ts", "SmoothedOptions", "M"],
   ["smoothing", "draw-kind", "denoisers/smoothed.ts", "SmoothedOptions", "drawKind"],
   ["baselines", "draws", "denoisers/baselines.ts", "RandomAverageOptions", "M"],

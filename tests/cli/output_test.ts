@@ -2,7 +2,7 @@ import { WriteError } from "@closedform/diffusion";
 import { join } from "@std/path";
 import assert from "node:assert/strict";
 import config from "../../deno.json" with { type: "json" };
-import { digestOf } from "../../src/_transaction.ts";
+import { digestOf } from "../../src/base/_transaction.ts";
 import { Inputs } from "../../src/cli/inputs.ts";
 import { OutputFolder } from "../../src/cli/output.ts";
 import type { OutputOptions, RunFile } from "../../src/cli/output.ts";

@@ -3,7 +3,7 @@ import { encodeDataset } from "../../src/codecs/codec.ts";
 import { pcaCodec } from "../../src/codecs/pca_codec.ts";
 import { Dataset } from "../../src/datasets/dataset.ts";
 import { shapes } from "../../src/datasets/shapes.ts";
-import { startNoise } from "../../src/random.ts";
+import { startNoise } from "../../src/base/random.ts";
 
 /** Gaussian points with standard deviations 1, 2, … along the axes. */
 function stretched(count: number, d: number): Dataset {

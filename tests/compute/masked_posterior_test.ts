@@ -9,7 +9,7 @@ import {
 import assert from "node:assert/strict";
 import { emptyMask, maskColumns } from "../../src/compute/mask.ts";
 import { openWasm } from "../../src/compute/wasm/device.ts";
-import { findAdapter, openWebGpu } from "../../src/compute/webgpu.ts";
+import { findAdapter, openWebGpu } from "../../src/compute/webgpu/device.ts";
 import { testDevices, testOnDevices } from "../_helpers/devices.ts";
 import { withoutLeaks } from "../_helpers/leaks.ts";
 import { maskedTolerance } from "../_helpers/masked_tolerance.ts";

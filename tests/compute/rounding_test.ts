@@ -9,7 +9,7 @@ import {
 import assert from "node:assert/strict";
 import { boxOf, squareFrom } from "../../src/compute/data_box.ts";
 import { affineOf } from "../../src/compute/posterior.ts";
-import { MeanRounding } from "../../src/retrieval/rounded_mean.ts";
+import { MeanRounding } from "../../src/denoisers/golden/rounded_mean.ts";
 import { testDevices, testOnDevices } from "../_helpers/devices.ts";
 
 const devices = await testDevices();

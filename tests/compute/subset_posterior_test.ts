@@ -10,7 +10,7 @@ import {
 } from "@closedform/diffusion";
 import assert from "node:assert/strict";
 import { affineOf } from "../../src/compute/posterior.ts";
-import { findAdapter, openWebGpu } from "../../src/compute/webgpu.ts";
+import { findAdapter, openWebGpu } from "../../src/compute/webgpu/device.ts";
 import { testDevices, testOnDevices } from "../_helpers/devices.ts";
 import { withoutLeaks } from "../_helpers/leaks.ts";
 import { assertClose, posteriorTolerance } from "../_helpers/tolerance.ts";

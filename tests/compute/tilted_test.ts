@@ -7,9 +7,9 @@ import type { Denoiser } from "../../src/denoisers/denoiser.ts";
 import { optimal, optimalFloat64 } from "../../src/denoisers/optimal.ts";
 import { smoothed } from "../../src/denoisers/smoothed.ts";
 import type { SmoothedOptions } from "../../src/denoisers/smoothed.ts";
-import { tensorSpace } from "../../src/linear_space.ts";
-import { uniformTGrid } from "../../src/noise.ts";
-import { startNoise } from "../../src/random.ts";
+import { tensorSpace } from "../../src/states/linear_space.ts";
+import { uniformTGrid } from "../../src/base/noise.ts";
+import { startNoise } from "../../src/base/random.ts";
 import { sample } from "../../src/samplers/sample.ts";
 import { withoutLeaks } from "../_helpers/leaks.ts";
 

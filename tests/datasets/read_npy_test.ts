@@ -9,7 +9,7 @@ import {
 import type { Dataset, NpyNumbers, NpyOptions } from "@closedform/diffusion";
 import { gzipSync, zipSync } from "fflate";
 import assert from "node:assert/strict";
-import { sizeOf } from "../../src/_shape.ts";
+import { sizeOf } from "../../src/base/_shape.ts";
 import { rejectsAbout, withFolder, write } from "../_helpers/files.ts";
 import { someBytes } from "../_helpers/encode.ts";
 

@@ -8,13 +8,13 @@ import {
   randomAverage,
 } from "../../src/denoisers/baselines.ts";
 import type { Denoiser } from "../../src/denoisers/denoiser.ts";
-import { gaussianFloat64 } from "../../src/denoisers/gaussian.ts";
-import { gaussianLaw } from "../../src/denoisers/gaussian_law.ts";
+import { gaussianFloat64 } from "../../src/denoisers/gaussian/gaussian.ts";
+import { gaussianLaw } from "../../src/denoisers/gaussian/gaussian_law.ts";
 import { optimal, optimalFloat64 } from "../../src/denoisers/optimal.ts";
-import { arraySpace, tensorSpace } from "../../src/linear_space.ts";
+import { arraySpace, tensorSpace } from "../../src/states/linear_space.ts";
 import { wasserstein2 } from "../../src/metrics/wasserstein.ts";
-import { ddpmGrid, karrasGrid, uniformTGrid } from "../../src/noise.ts";
-import { startNoise } from "../../src/random.ts";
+import { ddpmGrid, karrasGrid, uniformTGrid } from "../../src/base/noise.ts";
+import { startNoise } from "../../src/base/random.ts";
 import { dpmpp2m } from "../../src/samplers/dpmpp_2m.ts";
 import { heun } from "../../src/samplers/heun.ts";
 import { sample } from "../../src/samplers/sample.ts";

@@ -85,18 +85,22 @@ Deno.test("a copy with the same method is the same denoiser", async () => {
 Deno.test("the two lists hold every function that returns a denoiser", async () => {
   using device = await m.openDevice("wasm");
   const listed = new Set([...Object.keys(FLOAT64), ...Object.keys(onTensors(device))]);
-  const source = new URL("../../src/denoisers/", import.meta.url);
   const missing: string[] = [];
-  for await (const { name } of Deno.readDir(source)) {
-    if (name.startsWith("_") || !name.endsWith(".ts")) continue;
-    const text = await Deno.readTextFile(new URL(name, source));
-    const declared = text.matchAll(
-      /^export (?:async )?function (\w+)[^{]*?\): (?:Promise<)?(\w*Denoiser|PcaLocality|GoldenSubset)\b/gm,
-    );
-    for (const [, found] of declared) {
-      // Not exported by the package, or reached by those above.
-      const reached = ["windowDenoiser", "windowDenoiserFloat64", "optimalStreamed"];
-      if (!listed.has(found) && !reached.includes(found)) missing.push(found);
+  const folders = ["", "gaussian/", "golden/", "local/"];
+  for (const folder of folders) {
+    const source = new URL(`../../src/denoisers/${folder}`, import.meta.url);
+    for await (const { name, isDirectory } of Deno.readDir(source)) {
+      if (isDirectory) assert.ok(folders.includes(`${folder}${name}/`), name);
+      if (name.startsWith("_") || !name.endsWith(".ts")) continue;
+      const text = await Deno.readTextFile(new URL(name, source));
+      const declared = text.matchAll(
+        /^export (?:async )?function (\w+)[^{]*?\): (?:Promise<)?(\w*Denoiser|PcaLocality|GoldenSubset)\b/gm,
+      );
+      for (const [, found] of declared) {
+        // Not exported by the package, or reached by those above.
+        const reached = ["windowDenoiser", "windowDenoiserFloat64", "optimalStreamed"];
+        if (!listed.has(found) && !reached.includes(found)) missing.push(found);
+      }
     }
   }
   assert.deepEqual(missing, []);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { openDevice } from "../../src/compute/open_device.ts";
-import { medianOf } from "../../src/_quantile.ts";
+import { medianOf } from "../../src/base/_quantile.ts";
 import { Dataset } from "../../src/datasets/dataset.ts";
 import { readMnist } from "../../src/datasets/idx.ts";
 import { readMesh } from "../../src/datasets/mesh.ts";
@@ -9,10 +9,10 @@ import { shapes } from "../../src/datasets/shapes.ts";
 import { optimal } from "../../src/denoisers/optimal.ts";
 import { smoothed } from "../../src/denoisers/smoothed.ts";
 import { smoothingDefaults, smoothingSteps } from "../../src/denoisers/smoothing_defaults.ts";
-import { tensorSpace } from "../../src/linear_space.ts";
+import { tensorSpace } from "../../src/states/linear_space.ts";
 import { wasserstein2 } from "../../src/metrics/wasserstein.ts";
-import { uniformTGrid } from "../../src/noise.ts";
-import { startNoise } from "../../src/random.ts";
+import { uniformTGrid } from "../../src/base/noise.ts";
+import { startNoise } from "../../src/base/random.ts";
 import { sample } from "../../src/samplers/sample.ts";
 import { dataPath, hasData } from "../_helpers/data.ts";
 

@@ -107,8 +107,8 @@ export async function spectrumCache(folder: string): Promise<TimedWriter> {
   return await cacheWriter(
     folder,
     `import { Dataset } from "${sourceUrl("src/datasets/dataset.ts")}";
-     import { dataSpectrum } from "${sourceUrl("src/denoisers/spectrum.ts")}";
-     import { startNoise } from "${sourceUrl("src/random.ts")}";
+     import { dataSpectrum } from "${sourceUrl("src/denoisers/gaussian/spectrum.ts")}";
+     import { startNoise } from "${sourceUrl("src/base/random.ts")}";
      const data = Float32Array.from(startNoise(1, 0, 200, 3072));
      const set = new Dataset({ data, shape: [3072], name: "noise" });
      await dataSpectrum(set, { cache: ${JSON.stringify(folder)} });`,

@@ -18,7 +18,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import type { WebGPUBackend } from "@tensorflow/tfjs-backend-webgpu";
 import assert from "node:assert/strict";
 import { Worker } from "node:worker_threads";
-import type { Gpu } from "../../src/compute/webgpu_context.ts";
+import type { Gpu } from "../../src/compute/webgpu/context.ts";
 import { runSample } from "../_helpers/command.ts";
 import { testDevices } from "../_helpers/devices.ts";
 import { tell, trial } from "../_helpers/fault_table.ts";

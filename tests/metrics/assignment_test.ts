@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { assignment } from "../../src/metrics/assignment.ts";
-import { RandomStream, startNoise } from "../../src/random.ts";
+import { RandomStream, startNoise } from "../../src/base/random.ts";
 
 function permutations(n: number): number[][] {
   if (n === 0) return [[]];

@@ -9,7 +9,7 @@ import {
   wasserstein2OfGaussians,
   wasserstein2OnLine,
 } from "../../src/metrics/wasserstein.ts";
-import { startNoise } from "../../src/random.ts";
+import { startNoise } from "../../src/base/random.ts";
 
 type Points = ArrayLike<number>;
 

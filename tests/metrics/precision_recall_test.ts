@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { precisionRecall } from "../../src/metrics/precision_recall.ts";
-import { startNoise } from "../../src/random.ts";
+import { startNoise } from "../../src/base/random.ts";
 
 Deno.test("precisionRecall() is one for equal sets and zero for sets far apart", () => {
   const a = startNoise(1, 0, 50, 3);

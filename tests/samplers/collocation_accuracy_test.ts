@@ -13,7 +13,7 @@ import {
   sphereTarget,
 } from "@closedform/diffusion";
 import assert from "node:assert/strict";
-import { quantile } from "../../src/_quantile.ts";
+import { quantile } from "../../src/base/_quantile.ts";
 import {
   collocate,
   lastStep,

@@ -18,7 +18,7 @@ import {
 import assert from "node:assert/strict";
 import { Draws } from "../../src/samplers/dpm_v3/probe.ts";
 import { studentLimit } from "../../src/samplers/dpm_v3/regression.ts";
-import { RandomStream } from "../../src/random.ts";
+import { RandomStream } from "../../src/base/random.ts";
 import { withFolder } from "../_helpers/files.ts";
 import { withoutLeaks } from "../_helpers/leaks.ts";
 import { distance, endOf, GAUSSIAN, MIXTURE, stepsOf, uniformLevels } from "../_helpers/toys.ts";

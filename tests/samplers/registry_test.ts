@@ -32,17 +32,12 @@ const make = (name: SamplerName) => samplerByName(name, { statistics: statistics
 
 /** Files of src/samplers that are no sampler of their own. */
 const OTHERS = [
-  "crossing_level",
   "end_estimate",
-  "first_leg",
-  "leg_deviation",
   "multistep",
   "registry",
   "respaced_grid",
   "sample",
   "sampler",
-  "skip_level",
-  "teleport",
 ];
 
 Deno.test("the registry names every sampler there is", () => {

@@ -8,7 +8,7 @@ import {
 } from "@closedform/diffusion";
 import type { GridName } from "@closedform/diffusion";
 import assert from "node:assert/strict";
-import { checkSigmas } from "../../src/noise.ts";
+import { checkSigmas } from "../../src/base/noise.ts";
 
 const NAMES: GridName[] = ["ddpm", "karras", "log-snr", "uniform-t"];
 

@@ -5,7 +5,7 @@ import {
   wienerFloat64,
 } from "@closedform/diffusion";
 import assert from "node:assert/strict";
-import { startNoise } from "../../src/random.ts";
+import { startNoise } from "../../src/base/random.ts";
 
 Deno.test("gaussianDeviationBound() holds on images too, and asks for more noise than is needed", async () => {
   const set = tinyShapes(100), mean = set.mean();

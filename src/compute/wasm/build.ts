@@ -14,7 +14,7 @@
  */
 import { fromFileUrl } from "@std/path";
 import asc from "assemblyscript/asc";
-import { temporaryName } from "../../_temporary_file.ts";
+import { temporaryName } from "../../base/_temporary_file.ts";
 
 const FOLDER = new URL("./", import.meta.url);
 

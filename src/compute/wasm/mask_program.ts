@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { DeviceError } from "../../errors.ts";
+import { DeviceError } from "../../base/errors.ts";
 import type { Mask } from "../mask.ts";
 import { MASKED_ACTION } from "../masked_posterior.ts";
 import { MOST_COORDINATES, treeProgram } from "../mask_tree.ts";

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { DeviceError } from "../../errors.ts";
+import { DeviceError } from "../../base/errors.ts";
 
 const PAGE = 65536;
 

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { DeviceError } from "../../errors.ts";
+import { DeviceError } from "../../base/errors.ts";
 
 /** A compiled module as text: for engines with relaxed SIMD (fused multiply-add), and for those without. */
 export interface ModuleText {

@@ -4,9 +4,9 @@
  * @module
  */
 import * as tf from "@tensorflow/tfjs-core";
-import { DeviceError } from "../../errors.ts";
-import type { AnyTensor } from "../../linear_space.ts";
-import { chunkRows } from "../chunk_rows.ts";
+import { DeviceError } from "../../base/errors.ts";
+import type { AnyTensor } from "../../states/linear_space.ts";
+import { chunkRows } from "../streamed/chunk_rows.ts";
 import type { DataStore } from "../device.ts";
 import type { Mask } from "../mask.ts";
 import { checkMasked, MASKED_ACTION } from "../masked_posterior.ts";
@@ -29,7 +29,7 @@ import {
 import type { Affine, EvaluateOptions, PointSet, Posterior, Sigma } from "../posterior.ts";
 import { wasmRounding } from "../rounding.ts";
 import type { StoreRounding } from "../rounding.ts";
-import type { PointSource } from "../streamed_store.ts";
+import type { PointSource } from "../streamed/store.ts";
 import type { Subset } from "../subset.ts";
 import { checkRows, MEASURE_ACTION, subsetPosterior } from "../subset_posterior.ts";
 import type { Distances } from "../subset_posterior.ts";

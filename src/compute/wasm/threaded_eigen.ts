@@ -3,11 +3,11 @@
  *
  * @module
  */
-import { divideAndConquer } from "../eigen/divide_and_conquer.ts";
-import type { PanelProduct } from "../eigen/divide_and_conquer.ts";
-import { fallingOrder, largest } from "../eigen/eigen_decomposition.ts";
-import type { EigenDecomposition } from "../eigen/eigen_decomposition.ts";
-import { reflect, tridiagonalise } from "../eigen/householder.ts";
+import { divideAndConquer } from "../../linalg/eigen/divide_and_conquer.ts";
+import type { PanelProduct } from "../../linalg/eigen/divide_and_conquer.ts";
+import { fallingOrder, largest } from "../eigen_decomposition.ts";
+import type { EigenDecomposition } from "../eigen_decomposition.ts";
+import { reflect, tridiagonalise } from "../../linalg/eigen/householder.ts";
 import type { WorkOptions } from "../work_options.ts";
 import { roundUp } from "./memory.ts";
 import { Workspace } from "./spectral.ts";

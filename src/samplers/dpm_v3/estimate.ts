@@ -3,23 +3,23 @@
  *
  * @module
  */
-import { type OptionTable, readOptions } from "../../_options.ts";
-import { sizeOf } from "../../_shape.ts";
-import { cacheFolder } from "../../_cache_folder.ts";
+import { type OptionTable, readOptions } from "../../base/_options.ts";
+import { sizeOf } from "../../base/_shape.ts";
+import { cacheFolder } from "../../base/_cache_folder.ts";
 import {
   cacheFileIn,
   cacheKey,
   makeCacheFolder,
   readCacheFile,
   writeCacheFile,
-} from "../../_cache_file.ts";
+} from "../../base/_cache_file.ts";
 import type { Dataset } from "../../datasets/dataset.ts";
 import type { Denoiser } from "../../denoisers/denoiser.ts";
 import { Estimator } from "./estimator.ts";
 import { Draws, Probe } from "./probe.ts";
 import { levelsOf } from "./statistics.ts";
 import type { DpmV3Facts, DpmV3Statistics, TableRange } from "./statistics.ts";
-import { stopButton } from "../../stop_button.ts";
+import { stopButton } from "../../base/stop_button.ts";
 
 /** Options of {@linkcode dpmV3Statistics}. */
 export interface DpmV3StatisticsOptions extends TableRange {

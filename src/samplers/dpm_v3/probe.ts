@@ -5,7 +5,7 @@
  */
 import type { Dataset } from "../../datasets/dataset.ts";
 import type { Denoiser } from "../../denoisers/denoiser.ts";
-import { RandomStream } from "../../random.ts";
+import { RandomStream } from "../../base/random.ts";
 import { OwnedStates } from "../_owned_states.ts";
 
 /** Items, noise and signs, the same at every level. */

@@ -3,9 +3,9 @@
  *
  * @module
  */
-import { type OptionTable, readOptions } from "../../_options.ts";
-import { checkLaw, finiteRow } from "../../denoisers/gaussian_law.ts";
-import type { GaussianLaw } from "../../denoisers/gaussian_law.ts";
+import { type OptionTable, readOptions } from "../../base/_options.ts";
+import { checkLaw, finiteRow } from "../../denoisers/gaussian/gaussian_law.ts";
+import type { GaussianLaw } from "../../denoisers/gaussian/gaussian_law.ts";
 
 /**
  * Tables on `intervals + 1` noise levels of equal ratio, `d` numbers per level, level by level. They mean

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { solveLinear } from "../../solve_linear.ts";
+import { solveLinear } from "../../linalg/solve_linear.ts";
 import type { DpmV3Statistics } from "./statistics.ts";
 
 /** Integrals of the tables from one level to another, per coordinate; `ℓ = −ln σ`, all from the start. */

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { sizeOf } from "../../_shape.ts";
+import { sizeOf } from "../../base/_shape.ts";
 import type { Denoiser } from "../../denoisers/denoiser.ts";
 import { RowEvaluator } from "../_row_evaluator.ts";
 import type { Convergence, SamplerOptions, SamplerStep } from "../sampler.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 import type { Denoiser } from "../../denoisers/denoiser.ts";
-import { checkSigmas } from "../../noise.ts";
+import { checkSigmas } from "../../base/noise.ts";
 import { checkSmooth } from "../_smooth.ts";
 import { RowEvaluator } from "../_row_evaluator.ts";
 import type { Convergence, SamplerOptions, SamplerStep } from "../sampler.ts";

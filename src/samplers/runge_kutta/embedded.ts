@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type OptionTable, readOptions } from "../../_options.ts";
+import { type OptionTable, readOptions } from "../../base/_options.ts";
 import type { Sampler } from "../sampler.ts";
 import { adaptive } from "./adaptive.ts";
 import { oneStep } from "../_one_step.ts";

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { referencePosterior } from "../../compute/reference.ts";
+import { referencePosterior } from "../../compute/float64/posterior.ts";
 import type { Dataset } from "../../datasets/dataset.ts";
 import type { ExactFlow } from "./exact_flow.ts";
 import { exactFlow } from "./exact_flow.ts";

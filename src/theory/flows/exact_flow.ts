@@ -7,8 +7,8 @@ import { checkEvaluateOptions, type EvaluateOptions } from "../../compute/poster
 import { POSTERIOR_ACTION, sigmaPerRow } from "../../compute/posterior.ts";
 import { checkQueries } from "../../compute/posterior.ts";
 import type { Denoiser } from "../../denoisers/denoiser.ts";
-import { arraySpace } from "../../linear_space.ts";
-import { RandomStream } from "../../random.ts";
+import { arraySpace } from "../../states/linear_space.ts";
+import { RandomStream } from "../../base/random.ts";
 
 /** A data law with its denoiser and its probability-flow map `dx/dσ = (x − D(x, σ))/σ`, in float64. */
 export interface ExactFlow {

@@ -3,10 +3,14 @@
  *
  * @module
  */
-import { denoiseGaussian, drawGaussian, gaussianLaw } from "../../denoisers/gaussian_law.ts";
-import { transportGaussian } from "../../denoisers/gaussian_law.ts";
-import type { GaussianLaw } from "../../denoisers/gaussian_law.ts";
-import type { RandomStream } from "../../random.ts";
+import {
+  denoiseGaussian,
+  drawGaussian,
+  gaussianLaw,
+} from "../../denoisers/gaussian/gaussian_law.ts";
+import { transportGaussian } from "../../denoisers/gaussian/gaussian_law.ts";
+import type { GaussianLaw } from "../../denoisers/gaussian/gaussian_law.ts";
+import type { RandomStream } from "../../base/random.ts";
 import type { ExactFlow } from "./exact_flow.ts";
 import { exactFlow } from "./exact_flow.ts";
 

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { checkOptionNames, type OptionTable } from "../../_options.ts";
+import { checkOptionNames, type OptionTable } from "../../base/_options.ts";
 import type { ExactFlow } from "./exact_flow.ts";
 import { exactFlow } from "./exact_flow.ts";
 import { normals } from "./gaussian_flow.ts";

@@ -3,8 +3,12 @@
  *
  * @module
  */
-import { denoiseMixture, drawMixture, meanOfMixture } from "../../denoisers/mixture_law.ts";
-import type { MixtureLaw } from "../../denoisers/mixture_law.ts";
+import {
+  denoiseMixture,
+  drawMixture,
+  meanOfMixture,
+} from "../../denoisers/gaussian/mixture_law.ts";
+import type { MixtureLaw } from "../../denoisers/gaussian/mixture_law.ts";
 import type { ExactFlow } from "./exact_flow.ts";
 import { exactFlow } from "./exact_flow.ts";
 import { extrapolateFlow } from "./extrapolation.ts";

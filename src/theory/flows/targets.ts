@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { type OptionTable, type Read, readOptions } from "../../_options.ts";
-import { RandomStream } from "../../random.ts";
+import { type OptionTable, type Read, readOptions } from "../../base/_options.ts";
+import { RandomStream } from "../../base/random.ts";
 import { isotropicMixture } from "./isotropic_mixture.ts";
 import type { IsotropicMixture } from "./isotropic_mixture.ts";
 

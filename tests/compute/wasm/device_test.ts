@@ -4,7 +4,7 @@ import { buildModules, kernelNames, moduleFile } from "../../../src/compute/wasm
 import { hasRelaxedSimd, openWasm } from "../../../src/compute/wasm/device.ts";
 import type { WasmOptions } from "../../../src/compute/wasm/device.ts";
 import type { ModuleText } from "../../../src/compute/wasm/pool.ts";
-import { referencePosterior } from "../../../src/compute/reference.ts";
+import { referencePosterior } from "../../../src/compute/float64/posterior.ts";
 import { assertClose, posteriorTolerance } from "../../_helpers/tolerance.ts";
 
 const dimension = 100;

@@ -5,7 +5,7 @@ import {
   shrunk,
   studentLimit,
 } from "../../../src/samplers/dpm_v3/regression.ts";
-import { RandomStream } from "../../../src/random.ts";
+import { RandomStream } from "../../../src/base/random.ts";
 import { assertClose } from "../../_helpers/tolerance.ts";
 
 function normals(count: number, seed: number): Float64Array {

@@ -12,9 +12,9 @@ import {
   startNoise,
 } from "@closedform/diffusion";
 import assert from "node:assert/strict";
-import { logDensityGaussian } from "../../../src/denoisers/gaussian_law.ts";
-import { mixturePosterior } from "../../../src/denoisers/mixture_law.ts";
-import { RandomStream } from "../../../src/random.ts";
+import { logDensityGaussian } from "../../../src/denoisers/gaussian/gaussian_law.ts";
+import { mixturePosterior } from "../../../src/denoisers/gaussian/mixture_law.ts";
+import { RandomStream } from "../../../src/base/random.ts";
 import { assertMean } from "../../_helpers/statistics.ts";
 import { assertClose } from "../../_helpers/tolerance.ts";
 

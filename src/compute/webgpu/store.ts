@@ -1,0 +1,641 @@
+/**
+ * Data on a GPU device and their posterior: the thin caller of the kernels in `posterior_wgsl.ts`.
+ *
+ * @module
+ */
+import { DeviceError } from "../../base/errors.ts";
+import type { AnyTensor } from "../../states/linear_space.ts";
+import { tensorSpace } from "../../states/linear_space.ts";
+import type { DataStore } from "../device.ts";
+import type { Mask } from "../mask.ts";
+import { checkMasked } from "../masked_posterior.ts";
+import type { MaskedOptions } from "../masked_posterior.ts";
+import { NearestHeap } from "../nearest_heap.ts";
+import { checkNeighbours, exactNeighbours, squaredDistance } from "../neighbours.ts";
+import type { Candidates, Neighbours } from "../neighbours.ts";
+import {
+  affineOf,
+  checkEvaluateOptions,
+  checkPoints,
+  checkQueries,
+  checkQueryShape,
+  POSTERIOR_ACTION,
+  sigmaPerRow,
+} from "../posterior.ts";
+import type {
+  Affine,
+  EvaluateOptions,
+  PointSet,
+  Posterior,
+  PosteriorFacts,
+  Sigma,
+} from "../posterior.ts";
+import { boxOf, FAR, spreadOf, squareFrom } from "../data_box.ts";
+import type { DataBox } from "../data_box.ts";
+import { planPosterior, type PosteriorPlan } from "../posterior_plan.ts";
+import { NO_DISTANCE } from "./posterior_wgsl.ts";
+import { gpuRounding } from "../rounding.ts";
+import type { StoreRounding } from "../rounding.ts";
+import type { Gpu } from "./context.ts";
+import { concatenateFacts, mergePartials } from "./partials.ts";
+import { type Job, PosteriorScratch } from "./scratch.ts";
+import type { Subset } from "../subset.ts";
+import { checkRows, MEASURE_ACTION, subsetPosterior } from "../subset_posterior.ts";
+import type { Distances } from "../subset_posterior.ts";
+import { maskedMeans } from "./masked.ts";
+import { type GpuRows, measureRows, weightedMeans } from "./subset.ts";
+import { freeMiddle, uploadChunks, uploadMiddle, uploadRows } from "./upload.ts";
+import type { Middle } from "./upload.ts";
+import { windowedPosterior } from "./windowed.ts";
+import { windowJob } from "../windowed.ts";
+import type { WindowOptions, WindowPosterior } from "../windowed.ts";
+
+const FIND = "find the nearest rows";
+/** Bytes of rows that are read back at a time. */
+const READ_BYTES = 2 ** 25;
+
+/** A squared distance that the kernel which looks for far queries can tell, stored units. */
+const MOST_FAR = 1e29;
+
+/** Sizes that tests make small. */
+export interface StoreSizes {
+  /** Bytes per chunk. Default 4 MiB. */
+  readonly chunkBytes?: number;
+  /** Bytes per GPU buffer. Default: as many as the device allows. */
+  readonly shardBytes?: number;
+  /** Bytes of rows that a kernel for listed rows sees at once. Default: as many as the device allows. */
+  readonly bindingBytes?: number;
+}
+
+/**
+ * How much to submit at once: so little that a signal is heard and no driver
+ * takes the GPU for hung, so much that waiting does not count.
+ */
+class Pace {
+  readonly #gpu: Gpu;
+  /** Multiplications per submission; the first is a fraction of a second on a software driver. */
+  #work = 2 ** 29;
+
+  constructor(gpu: Gpu) {
+    this.#gpu = gpu;
+  }
+
+  /** Chunks to submit, each of so many multiplications. */
+  chunks(work: number): number {
+    return Math.max(1, Math.floor(this.#work / work));
+  }
+
+  /** Waits for what was submitted. */
+  async wait(): Promise<void> {
+    const start = performance.now();
+    await this.#gpu.wait(this.#gpu.device.queue.onSubmittedWorkDone());
+    const elapsed = performance.now() - start;
+    if (elapsed < 60) this.#work *= 2;
+    if (elapsed > 400) this.#work /= 2;
+  }
+}
+
+/** Data on a GPU device. */
+export class GpuStore implements DataStore {
+  /** Rows. */
+  readonly count: number;
+  /** Numbers per row. */
+  readonly dimension: number;
+  readonly rounding: StoreRounding;
+  readonly #gpu: Gpu;
+  readonly #plan: PosteriorPlan;
+  readonly #bindingBytes: number;
+  readonly #affine: Affine;
+  readonly #box: DataBox;
+  readonly #middle: Middle;
+  readonly #pace: Pace;
+  readonly #shards: GPUBuffer[];
+  readonly #chunks: GPUBuffer;
+  readonly #scratch = new Map<1 | 4, PosteriorScratch>();
+  #last: Promise<unknown> = Promise.resolve();
+  #running = 0;
+  #disposed = false;
+
+  private constructor(
+    gpu: Gpu,
+    points: PointSet,
+    plan: PosteriorPlan,
+    box: DataBox,
+    middle: Middle,
+    shards: GPUBuffer[],
+    chunks: GPUBuffer,
+    bindingBytes: number,
+  ) {
+    this.#gpu = gpu;
+    this.#plan = plan;
+    this.#bindingBytes = bindingBytes;
+    this.#affine = affineOf(points);
+    this.#box = box;
+    this.#middle = middle;
+    this.#pace = new Pace(gpu);
+    this.#shards = shards;
+    this.#chunks = chunks;
+    this.dimension = points.dimension;
+    this.count = points.data.length / points.dimension;
+    this.rounding = gpuRounding({
+      ...{ plan, count: this.count, dimension: this.dimension, box },
+      ...this.#affine,
+      segments: Math.ceil(this.count / Math.max(1, Math.floor(bindingBytes / plan.rowBytes))) +
+        shards.length,
+    });
+  }
+
+  /**
+   * Copies data to a GPU device.
+   *
+   * @param gpu The device.
+   * @param points The data.
+   * @param sizes Sizes of chunks and shards.
+   * @returns The store.
+   * @throws {TypeError} If the data are no whole number of rows.
+   * @throws {RangeError} If a number is not finite.
+   * @throws {DeviceError} If the device cannot hold them.
+   */
+  static async create(
+    gpu: Gpu,
+    points: PointSet,
+    sizes: StoreSizes,
+  ): Promise<GpuStore> {
+    gpu.check();
+    const count = checkPoints(points);
+    const {
+      maxBufferSize,
+      maxStorageBufferBindingSize,
+      maxComputeWorkgroupsPerDimension,
+    } = gpu.device.limits;
+    const bytes = points.data instanceof Uint8Array;
+    const plan = planPosterior(points.dimension, bytes, {
+      maxBufferSize,
+      maxStorageBufferBindingSize,
+      maxComputeWorkgroupsPerDimension,
+      ...sizes,
+    });
+    if (!plan) {
+      throw new DeviceError(
+        `Cannot store the data: rows hold ${points.dimension} numbers, wanted rows that fit a binding of ${maxStorageBufferBindingSize} bytes`,
+      );
+    }
+    const box = boxOf(points.data, points.dimension);
+    const shards = await uploadRows(gpu, points, plan);
+    try {
+      const middle = await uploadMiddle(gpu, plan, box, affineOf(points));
+      const chunks = await uploadChunks(gpu, plan, count).catch((error) => {
+        freeMiddle(gpu, middle);
+        throw error;
+      });
+      const { bindingBytes = maxStorageBufferBindingSize } = sizes;
+      return new GpuStore(gpu, points, plan, box, middle, shards, chunks, bindingBytes);
+    } catch (error) {
+      gpu.free(...shards);
+      throw error;
+    }
+  }
+
+  /** The posterior mean, see {@linkcode DataStore.posterior}; calls take turns. */
+  async posterior(
+    x: AnyTensor,
+    sigma: Sigma,
+    options: EvaluateOptions = {},
+  ): Promise<Posterior<AnyTensor>> {
+    checkEvaluateOptions(POSTERIOR_ACTION, options);
+    const queries = checkQueryShape(x.shape, this.dimension);
+    const sigmas = sigmaPerRow(sigma, queries, POSTERIOR_ACTION);
+    return await this.#inTurn(
+      x,
+      options.signal,
+      (raw) => this.#evaluate(raw, x.shape, sigmas, options.signal),
+    );
+  }
+
+  /** The nearest rows, see {@linkcode DataStore.nearest}; calls take turns. */
+  async nearest(x: AnyTensor, k: number, options: EvaluateOptions = {}): Promise<Neighbours> {
+    checkEvaluateOptions(FIND, options);
+    const queries = checkQueryShape(x.shape, this.dimension, FIND);
+    checkNeighbours(k, this.count);
+    return await this.#inTurn(x, options.signal, async (raw) => {
+      const values = await this.#gpu.wait(x.data<"float32">());
+      checkQueries(values, FIND);
+      const query = (row: number) =>
+        values.subarray(row * this.dimension, (row + 1) * this.dimension);
+      const { signal } = options;
+      return await exactNeighbours(
+        {
+          count: this.count,
+          scan: (first, batch, size) => this.#search(raw, query, first, batch, size, signal),
+          measure: async (first, found) => {
+            const rows = [...new Set(found.flatMap(({ indices }) => indices))];
+            const measure = await this.#readRows(rows);
+            return found.map(({ indices }, i) =>
+              indices.map((index) => measure(query(first + i), index))
+            );
+          },
+        },
+        queries,
+        k,
+        this.#plan.block,
+      );
+    });
+  }
+
+  /** The posterior over listed rows, see {@linkcode DataStore.posteriorOn}; calls take turns. */
+  async posteriorOn(
+    x: AnyTensor,
+    sigma: Sigma,
+    subsets: readonly Subset[],
+    options: EvaluateOptions = {},
+  ): Promise<Posterior<AnyTensor>> {
+    const queries = x.clone();
+    try {
+      return await subsetPosterior(this, queries, sigma, subsets, {
+        distances: (lists) => this.distancesTo(queries, lists, options),
+        means: (weighted) =>
+          this.#inTurn(queries, options.signal, async () => {
+            const mean = await weightedMeans(this.#rows, weighted, options.signal);
+            const { backend } = this.#gpu;
+            try {
+              return backend.createTensorFromGPUData({ buffer: mean }, x.shape, "float32");
+            } finally {
+              this.#gpu.free(mean);
+            }
+          }),
+      }, options);
+    } finally {
+      queries.dispose();
+    }
+  }
+
+  /** Distances to listed rows, see {@linkcode DataStore.distancesTo}; calls take turns. */
+  async distancesTo(
+    x: AnyTensor,
+    lists: readonly Uint32Array[],
+    options: EvaluateOptions = {},
+  ): Promise<Distances> {
+    checkEvaluateOptions(MEASURE_ACTION, options);
+    const { signal } = options;
+    checkRows(lists, checkQueryShape(x.shape, this.dimension, MEASURE_ACTION), this.count);
+    this.#check();
+    const values = await this.#gpu.wait(x.data<"float32">());
+    checkQueries(values, MEASURE_ACTION);
+    return await this.#inTurn(x, signal, () => measureRows(this.#rows, values, lists, signal));
+  }
+
+  /** The masked posterior, see {@linkcode DataStore.masked}; calls take turns. */
+  async masked(
+    queries: Float32Array,
+    sigma: number,
+    mask: Mask,
+    options: MaskedOptions = {},
+  ): Promise<Float32Array> {
+    const count = checkMasked(this, queries, sigma, mask, options);
+    const x = tensorSpace.from(queries, [count, this.dimension]);
+    try {
+      return await this.#inTurn(
+        x,
+        options.signal,
+        () => maskedMeans(this.#rows, queries, sigma, mask, options),
+      );
+    } finally {
+      x.dispose();
+    }
+  }
+
+  /** The posterior per pixel, see {@linkcode DataStore.windowed}; calls take turns. */
+  async windowed(
+    queries: Float32Array,
+    sigma: Sigma,
+    options: WindowOptions,
+  ): Promise<WindowPosterior<Float32Array>> {
+    const job = windowJob(this, queries, sigma, options);
+    const x = tensorSpace.from(queries, [job.queries, this.dimension]);
+    try {
+      return await this.#inTurn(
+        x,
+        options.signal,
+        () => windowedPosterior(this.#rows, queries, job, options),
+      );
+    } finally {
+      x.dispose();
+    }
+  }
+
+  /** What kernels in other files need to know. */
+  get #rows(): GpuRows {
+    return {
+      gpu: this.#gpu,
+      plan: this.#plan,
+      affine: this.#affine,
+      box: this.#box,
+      anchor: this.#middle.anchor,
+      shards: this.#shards,
+      count: this.count,
+      dimension: this.dimension,
+      bindingBytes: this.#bindingBytes,
+      pace: this.#pace,
+      submit: (signal, record) => this.#submit(signal, record),
+    };
+  }
+
+  /** Takes the queries now, and answers them when earlier calls are done. */
+  async #inTurn<T>(
+    x: AnyTensor,
+    signal: AbortSignal | undefined,
+    answer: (raw: GPUBuffer) => Promise<T>,
+  ): Promise<T> {
+    signal?.throwIfAborted();
+    this.#check();
+    this.#running++;
+    const taken = this.#take(x);
+    const turn = this.#last;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#last = promise;
+    try {
+      const raw = await taken;
+      try {
+        await turn;
+        return await answer(raw.buffer);
+      } finally {
+        raw.release();
+      }
+    } finally {
+      this.#running--;
+      if (this.#disposed && this.#running === 0) this.#free();
+      // A call waits for all earlier ones, also when its own queries came to nothing.
+      turn.then(() => resolve());
+    }
+  }
+
+  /** Releases the data, at once or when the calls in progress have ended. */
+  dispose(): void {
+    this.#disposed = true;
+    if (this.#running === 0) this.#free();
+  }
+
+  #free(): void {
+    for (const scratch of this.#scratch.values()) scratch.free();
+    this.#scratch.clear();
+    freeMiddle(this.#gpu, this.#middle);
+    this.#gpu.free(this.#chunks, ...this.#shards.splice(0));
+  }
+
+  #check(): void {
+    if (this.#disposed) {
+      throw new DeviceError(
+        "Cannot compute the posterior mean: its data were disposed",
+      );
+    }
+    this.#gpu.check();
+  }
+
+  /** The queries in a buffer of their own: a copy on the GPU if they lie there, else uploaded. */
+  async #take(
+    x: AnyTensor,
+  ): Promise<{ buffer: GPUBuffer; release: () => void }> {
+    const { backend, device } = this.#gpu;
+    const resident = x.dtype === "float32" && backend.tensorMap.has(x.dataId) &&
+      backend.tensorMap.get(x.dataId).resource;
+    if (resident) {
+      const { tensorRef, buffer } = x.dataToGPU();
+      tensorRef.kept = true;
+      return { buffer: buffer!, release: () => tensorRef.dispose() };
+    }
+    const values = await this.#gpu.wait(x.data());
+    const buffer = await this.#gpu.buffer(
+      x.size * 4,
+      GPUBufferUsage.COPY_DST | GPUBufferUsage.COPY_SRC,
+    );
+    device.queue.writeBuffer(buffer, 0, Float32Array.from(values));
+    return { buffer, release: () => this.#gpu.free(buffer) };
+  }
+
+  async #evaluate(
+    raw: GPUBuffer,
+    shape: number[],
+    sigmas: Float64Array,
+    signal?: AbortSignal,
+  ): Promise<Posterior<AnyTensor>> {
+    const { backend } = this.#gpu;
+    const size = sigmas.length * this.dimension * 4;
+    const mean = await this.#gpu.buffer(
+      size,
+      GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC |
+        GPUBufferUsage.COPY_DST,
+    );
+    try {
+      const facts: PosteriorFacts[] = [];
+      for (let from = 0; from < sigmas.length; from += this.#plan.block) {
+        const part = sigmas.subarray(from, from + this.#plan.block);
+        facts.push(await this.#evaluateBlock(raw, from, part, mean, signal));
+      }
+      return {
+        mean: backend.createTensorFromGPUData(
+          { buffer: mean },
+          shape,
+          "float32",
+        ),
+        facts: concatenateFacts(facts),
+      };
+    } finally {
+      this.#gpu.free(mean);
+    }
+  }
+
+  /** One block of queries: from the raw numbers to their rows of `mean`. */
+  async #evaluateBlock(
+    raw: GPUBuffer,
+    from: number,
+    sigmas: Float64Array,
+    mean: GPUBuffer,
+    signal?: AbortSignal,
+  ): Promise<PosteriorFacts> {
+    const { scale } = this.#affine;
+    const rates = sigmas.map((s) => 0.5 * (scale / s) ** 2);
+    const spread = spreadOf(this.#box);
+    const shifted = Array.from(sigmas, (s) => s / scale > spread);
+    const far = Math.min(MOST_FAR, (FAR * this.#box.radius) ** 2);
+    const scratch = await this.#scratchFor(sigmas.length);
+    const job: Job = { raw, from, rates, shifted, far, mean };
+    this.#submit(signal, (encoder) => scratch.prepare(encoder, job));
+    const chunks = Math.ceil(this.count / this.#plan.chunkRows);
+    for (let first = 0; first < chunks;) {
+      const work = sigmas.length * this.#plan.chunkRows * this.dimension;
+      const end = Math.min(chunks, first + this.#pace.chunks(work));
+      this.#submit(signal, (encoder) => {
+        for (let i = first; i < end; i++) scratch.chunk(encoder, i, job);
+      });
+      first = end;
+      if (first < chunks) await this.#pace.wait();
+    }
+    this.#submit(signal, (encoder) => scratch.finish(encoder, job));
+    const { partials, raw: values, shifted: were, bad } = await scratch.read(rates.length);
+    signal?.throwIfAborted();
+    this.#check();
+    if (bad >= 0) {
+      throw new RangeError(
+        `Cannot compute the posterior mean: query ${
+          from + bad
+        } is not finite, wanted finite numbers`,
+      );
+    }
+    const stride = scratch.padded(rates.length);
+    const bases = were.map((shifted, q) => shifted ? this.#squareFromMiddle(values, q) : 0);
+    const { facts, overflow } = mergePartials(
+      partials,
+      chunks,
+      stride,
+      rates,
+      bases,
+      this.count,
+    );
+    if (overflow >= 0) {
+      throw new RangeError(
+        `Cannot compute the posterior mean: the squared distances of query ${
+          from + overflow
+        } exceed float32, wanted numbers below 1e18`,
+      );
+    }
+    return facts;
+  }
+
+  /** The squared distance of a query from the middle of the data, stored units. */
+  #squareFromMiddle(values: Float32Array, q: number): number {
+    const { scale, offset } = this.#affine, { centre } = this.#box;
+    const query = values.subarray(q * this.dimension, (q + 1) * this.dimension);
+    return squareFrom(Float64Array.from(query, (v) => (v - offset) / scale), centre);
+  }
+
+  /** The `size` nearest rows of a block of queries, as float32 measures them. */
+  async #search(
+    raw: GPUBuffer,
+    query: (row: number) => Float32Array,
+    first: number,
+    batch: number,
+    size: number,
+    signal?: AbortSignal,
+  ): Promise<Candidates[]> {
+    const { chunkRows } = this.#plan;
+    const scratch = await this.#scratchFor(batch);
+    // Direct differences at any distance: what is compared from the middle lacks a term that differs from query to query.
+    const job: Job = {
+      raw,
+      from: first,
+      rates: new Float64Array(batch).fill(1),
+      shifted: new Array(batch).fill(false),
+      far: NO_DISTANCE,
+      mean: raw,
+    };
+    const heaps = Array.from({ length: batch }, () => new NearestHeap(size));
+    const staging = await this.#gpu.buffer(
+      scratch.distanceBytes,
+      GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
+    );
+    try {
+      this.#submit(signal, (encoder) => scratch.prepare(encoder, job));
+      for (let chunk = 0; chunk * chunkRows < this.count; chunk++) {
+        this.#submit(signal, (encoder) => scratch.measure(encoder, chunk, job, staging));
+        await this.#gpu.read(staging, (bytes) => {
+          const distances = new Float32Array(bytes);
+          const rows = Math.min(chunkRows, this.count - chunk * chunkRows);
+          heaps.forEach((heap, q) => {
+            const step = scratch.place(q, 1) - scratch.place(q, 0);
+            let at = scratch.place(q, 0);
+            for (let row = 0; row < rows; row++, at += step) {
+              // Rows come in order, so that an equal distance never replaces an earlier one.
+              if (distances[at] < heap.worst) heap.offer(distances[at], chunk * chunkRows + row);
+            }
+          });
+        });
+      }
+    } finally {
+      this.#gpu.free(staging);
+    }
+    return heaps.map((heap, q) => {
+      const { values: squares, indices } = heap.sorted();
+      const { scale, offset } = this.#affine;
+      const length = Math.hypot(...query(first + q).map((v) => (v - offset) / scale));
+      const largest = squares.at(-1) ?? 0;
+      // Runs of 64 numbers, and one rounding of each number of the query.
+      const error = 2 ** -24 * (80 * largest + 4 * Math.sqrt(largest) * length);
+      return { indices, squares, error };
+    });
+  }
+
+  /** Reads rows back, and gives the function that measures distances to them. */
+  async #readRows(
+    indices: readonly number[],
+  ): Promise<(query: ArrayLike<number>, index: number) => number> {
+    const { rowBytes, shardRows, bytes } = this.#plan;
+    const piece = Math.max(1, Math.floor(READ_BYTES / rowBytes));
+    const copy = new Uint8Array(indices.length * rowBytes);
+    const staging = await this.#gpu.buffer(
+      Math.min(piece, indices.length) * rowBytes,
+      GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
+    );
+    try {
+      for (let from = 0; from < indices.length; from += piece) {
+        const part = indices.slice(from, from + piece);
+        this.#submit(undefined, (encoder) =>
+          part.forEach((index, i) =>
+            encoder.copyBufferToBuffer(
+              this.#shards[Math.floor(index / shardRows)],
+              (index % shardRows) * rowBytes,
+              staging,
+              i * rowBytes,
+              rowBytes,
+            )
+          ));
+        await this.#gpu.read(
+          staging,
+          (mapped) => copy.set(new Uint8Array(mapped, 0, part.length * rowBytes), from * rowBytes),
+        );
+      }
+      const places = new Map(indices.map((index, i) => [index, i]));
+      const stored = bytes ? copy : new Float32Array(copy.buffer);
+      const stride = bytes ? rowBytes : rowBytes / 4;
+      return (query, index) =>
+        squaredDistance(query, stored, places.get(index)! * stride, this.#affine);
+    } finally {
+      this.#gpu.free(staging);
+    }
+  }
+
+  #submit(
+    signal: AbortSignal | undefined,
+    record: (encoder: GPUCommandEncoder) => void,
+  ): void {
+    signal?.throwIfAborted();
+    this.#check();
+    const encoder = this.#gpu.device.createCommandEncoder();
+    record(encoder);
+    this.#gpu.device.queue.submit([encoder.finish()]);
+  }
+
+  /** The scratch of single queries or of batches, which grows with them. */
+  async #scratchFor(queries: number): Promise<PosteriorScratch> {
+    const perGroup = queries === 1 ? 1 : 4;
+    const found = this.#scratch.get(perGroup);
+    if (found && found.capacity >= queries) return found;
+    found?.free();
+    this.#scratch.delete(perGroup);
+    const scratch = await PosteriorScratch.create(
+      this.#gpu,
+      {
+        plan: this.#plan,
+        affine: this.#affine,
+        middle: this.#middle,
+        count: this.count,
+        dimension: this.dimension,
+        shards: this.#shards,
+        chunks: this.#chunks,
+      },
+      perGroup,
+      queries,
+    );
+    this.#scratch.set(perGroup, scratch);
+    return scratch;
+  }
+}
