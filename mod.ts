@@ -31,7 +31,7 @@
  *
  * ## Devices
  *
- * - {@linkcode openDevice}; data on them: {@linkcode loadStore}, {@linkcode streamStore}, {@linkcode streamedMean},
+ * - {@linkcode useDevice}, {@linkcode openDevice}, {@linkcode DEVICE_NAMES}; data on them: {@linkcode loadStore}, {@linkcode streamStore}, {@linkcode streamedMean},
  *   {@linkcode mergePosteriors}
  * - The oracles in float64: {@linkcode referencePosterior}, {@linkcode referenceNeighbours},
  *   {@linkcode referenceMasked}, {@linkcode referenceWindowed}

@@ -14,7 +14,7 @@ const PROGRAM = `
 import * as m from "${new URL("../mod.ts", import.meta.url)}";
 const set = m.shapes(20), points = m.moons(50);
 await m.dataSpectrum(set);
-for (const kind of ["wasm", "reference", "auto"] as const) {
+for (const kind of ["wasm", "float64", "auto"] as const) {
   using device = await m.openDevice(kind);
   using optimal = await m.optimal(points, device);
   const { x } = await m.sample(optimal, { count: 2 });

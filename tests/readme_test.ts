@@ -39,7 +39,7 @@ Deno.test("the tables of the README name what there is", () => {
 });
 
 /** Options, devices and grids, which are words and not exports. */
-const OTHERS = new Set(["tolerance", "webgpu", "wasm", "reference", "ddpm", "karras"]);
+const OTHERS = new Set(["tolerance", "webgpu", "wasm", "float64", "ddpm", "karras"]);
 
 function isSampler(name: string): boolean {
   try {

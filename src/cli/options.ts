@@ -90,7 +90,7 @@ export interface RunOptions extends Omit<RunRequest, "smoothing"> {
 }
 
 /** The devices. */
-export const DEVICES = ["auto", "webgpu", "wasm", "reference"] as const;
+export const DEVICES = ["auto", "webgpu", "wasm", "float64"] as const;
 /** The laws whose flow a teleport can follow. */
 export const LAWS = ["gaussian", "mixture"] as const;
 /** The grids. */

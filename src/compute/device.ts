@@ -3,7 +3,8 @@
  *
  * @module
  */
-import type { AnyTensor } from "../states/linear_space.ts";
+import type { AnyTensor, StateSpace } from "../states/linear_space.ts";
+import type { State, StateNumbers } from "./batch.ts";
 import type { Mask } from "./mask.ts";
 import type { MaskedOptions } from "./masked_posterior.ts";
 import type { Neighbours } from "./neighbours.ts";
@@ -12,13 +13,19 @@ import type { StoreRounding } from "./rounding.ts";
 import type { PointSource } from "./streamed/store.ts";
 import type { Subset } from "./subset.ts";
 import type { Distances } from "./subset_posterior.ts";
-import type { TiltedPosterior } from "./tilted.ts";
+import type { TiltedStore } from "./tilted.ts";
 import type { WindowOptions, WindowPosterior } from "./windowed.ts";
 
 /** The kinds of device. */
-export type DeviceKind = "webgpu" | "wasm" | "reference";
+export type DeviceKind = "webgpu" | "wasm" | "float64";
 
-/** Data laid out on a device, ready to be asked for posteriors. */
+/** The names by which a device is chosen: a kind, or `"auto"` for what suits the machine. */
+export type DeviceName = DeviceKind | "auto";
+
+/**
+ * Data laid out on a device. Queries may be a tensor or an array of rows on every device; a result is of the kind and, on
+ * the device `float64`, of the precision of the queries. All others compute in float32.
+ */
 export interface DataStore {
   /** Number of rows, `N`. */
   readonly count: number;
@@ -30,29 +37,29 @@ export interface DataStore {
    * The posterior mean of a batch of queries over all rows: fused, streaming,
    * the same to float32 rounding on every device.
    *
-   * @param x Queries, shape `[B, …]` with `d` numbers per row, in data units. Not disposed.
+   * @param x Queries, a tensor of shape `[B, …]` with `d` numbers per row or an array of rows, in data units. Not disposed.
    * @param sigma Noise level in data units, one for all queries or one each.
    * @param options A signal that cancels.
-   * @returns The means, a new tensor of the shape of `x`, and facts per query.
+   * @returns The means, a new state of the kind and shape of `x`, and facts per query.
    * @throws {RangeError} If `B` is 0, a query is not finite, or a noise level is not positive.
    * @throws {TypeError} If the rows of `x` do not hold `d` numbers.
    * @throws {DeviceError} If the device was lost or disposed.
    */
-  posterior(
-    x: AnyTensor,
+  posterior<X extends State>(
+    x: X,
     sigma: Sigma,
     options?: EvaluateOptions,
-  ): Promise<Posterior<AnyTensor>>;
+  ): Promise<Posterior<X>>;
   /**
    * Posterior means averaged over queries that are moved along kept vectors, with one pass over the
    * data for all of them, where a device has that.
    */
-  readonly tilted?: TiltedPosterior<AnyTensor>;
+  readonly tilted?: TiltedStore;
   /**
    * The rows nearest to each query, exactly: all rows are looked at, the
    * distances of what is returned are direct differences in float64.
    *
-   * @param x Queries, shape `[B, …]` with `d` numbers per row, in data units. Not disposed.
+   * @param x Queries, a tensor of shape `[B, …]` with `d` numbers per row or an array of rows, in data units. Not disposed.
    * @param k How many of each, from 1 to `N`.
    * @param options A signal that cancels.
    * @returns Rows and distances, the nearest first; equal distances in the order of the rows.
@@ -60,32 +67,32 @@ export interface DataStore {
    * @throws {TypeError} If the rows of `x` do not hold `d` numbers.
    * @throws {DeviceError} If the device was lost or disposed.
    */
-  nearest(x: AnyTensor, k: number, options?: EvaluateOptions): Promise<Neighbours>;
+  nearest(x: State, k: number, options?: EvaluateOptions): Promise<Neighbours>;
   /**
    * The posterior mean of each query over some rows of its own, as if there were no others.
    *
-   * @param x Queries, shape `[B, …]` with `d` numbers per row, in data units. Not disposed.
+   * @param x Queries, a tensor of shape `[B, …]` with `d` numbers per row or an array of rows, in data units. Not disposed.
    * @param sigma Noise level in data units, one for all queries or one each.
    * @param subsets The rows of each query, with weights.
    * @param options A signal that cancels.
-   * @returns The means, a new tensor of the shape of `x`, and facts per query: logits include the
+   * @returns The means, a new state of the kind and shape of `x`, and facts per query: logits include the
    * log-weights, rows are those of the whole.
    * @throws {RangeError} If `B` is 0, a query is not finite, a noise level is not positive, or a subset
    * is empty or has a row or weight that is out of range.
    * @throws {TypeError} If the rows of `x` do not hold `d` numbers, or there is not one subset per query.
    * @throws {DeviceError} If the device was lost or disposed.
    */
-  posteriorOn(
-    x: AnyTensor,
+  posteriorOn<X extends State>(
+    x: X,
     sigma: Sigma,
     subsets: readonly Subset[],
     options?: EvaluateOptions,
-  ): Promise<Posterior<AnyTensor>>;
+  ): Promise<Posterior<X>>;
   /**
    * Squared distances of each query to some rows of its own, with a bound on their error: 0 or as
    * small as rounding a query to 31 bits makes it on the CPU, float32 rounding of direct differences on a GPU.
    *
-   * @param x Queries, shape `[B, …]` with `d` numbers per row, in data units. Not disposed.
+   * @param x Queries, a tensor of shape `[B, …]` with `d` numbers per row or an array of rows, in data units. Not disposed.
    * @param lists The rows of each query, in any order.
    * @param options A signal that cancels.
    * @returns One list of squared distances per query, in the order of its rows.
@@ -94,7 +101,7 @@ export interface DataStore {
    * @throws {DeviceError} If the device was lost or disposed.
    */
   distancesTo(
-    x: AnyTensor,
+    x: State,
     lists: readonly Uint32Array[],
     options?: EvaluateOptions,
   ): Promise<Distances>;
@@ -112,11 +119,11 @@ export interface DataStore {
    * @throws {DeviceError} If the device was lost or disposed.
    */
   masked?(
-    queries: Float32Array,
+    queries: StateNumbers,
     sigma: number,
     mask: Mask,
     options?: MaskedOptions,
-  ): Promise<Float32Array>;
+  ): Promise<StateNumbers>;
   /**
    * The posterior mean of each pixel of each query, given a window around it, over the pixels at the same place of all
    * images, or at other places too; not on data that are streamed.
@@ -131,10 +138,10 @@ export interface DataStore {
    * @throws {DeviceError} If the device was lost or disposed.
    */
   windowed?(
-    queries: Float32Array,
+    queries: StateNumbers,
     sigma: Sigma,
     options: WindowOptions,
-  ): Promise<WindowPosterior<Float32Array>>;
+  ): Promise<WindowPosterior<StateNumbers>>;
   /**
    * Replaces all rows, where a device can do that faster than by a new store: for data that are
    * streamed.
@@ -154,6 +161,8 @@ export interface DataStore {
 export interface Device extends Disposable {
   /** Which kind it is. */
   readonly kind: DeviceKind;
+  /** The space of the states of its denoisers: `arraySpace` on the device `float64`, else `tensorSpace`. */
+  readonly space: StateSpace<AnyTensor> | StateSpace<Float64Array>;
   /** The hardware, in words: the adapter's name or the number of threads. */
   readonly description: string;
   /** One line: which device was chosen and why. */
@@ -181,4 +190,12 @@ export interface Device extends Disposable {
   load?(source: PointSource, options?: EvaluateOptions): Promise<DataStore>;
   /** Releases the device and everything stored on it. */
   dispose(): void;
+}
+
+/** The device whose states are `Float64Array`s. */
+export interface Float64Device extends Device {
+  /** Its kind. */
+  readonly kind: "float64";
+  /** The space of its states. */
+  readonly space: StateSpace<Float64Array>;
 }

@@ -4,7 +4,20 @@
  * @module
  */
 import { DeviceError } from "../base/errors.ts";
-import type { Device, DeviceKind } from "./device.ts";
+import type { Device, DeviceName } from "./device.ts";
+
+/**
+ * The names of devices.
+ *
+ * @example
+ * ```ts
+ * import { DEVICE_NAMES } from "@closedform/diffusion";
+ * import assert from "node:assert/strict";
+ *
+ * assert.deepEqual(DEVICE_NAMES, ["auto", "webgpu", "wasm", "float64"]);
+ * ```
+ */
+export const DEVICE_NAMES: readonly DeviceName[] = ["auto", "webgpu", "wasm", "float64"];
 
 /**
  * Opens a device and makes its tfjs backend the active one.
@@ -16,10 +29,12 @@ import type { Device, DeviceKind } from "./device.ts";
  * In a page the CPU device has one thread, the one that calls it; WebGPU is there only if the page came over
  * https or from the same machine.
  *
- * @param kind Which device. Default `"auto"`.
+ * `"float64"` computes in float64 on one thread, on states that are a `Float64Array`: the truth to measure the others by.
+ *
+ * @param name Which device. Default `"auto"`.
  * @returns The device; its `reason` says in one line which one it is and why.
  * @throws {DeviceError} If the device asked for is not there.
- * @throws {RangeError} If there is no such kind.
+ * @throws {RangeError} If there is no such name.
  *
  * @example
  * ```ts
@@ -31,20 +46,20 @@ import type { Device, DeviceKind } from "./device.ts";
  * ```
  */
 export async function openDevice(
-  kind: DeviceKind | "auto" = "auto",
+  name: DeviceName = "auto",
 ): Promise<Device> {
-  switch (kind) {
+  switch (name) {
     case "wasm":
       return await openCpu("asked for");
-    case "reference": {
-      const { openReference } = await import("./float64/device.ts");
-      return await openReference("asked for");
+    case "float64": {
+      const { openFloat64 } = await import("./float64/device.ts");
+      return await openFloat64("asked for");
     }
     case "webgpu":
     case "auto": {
       const { findAdapter, openWebGpu } = await import("./webgpu/device.ts");
       const found = await findAdapter();
-      if (kind === "webgpu") {
+      if (name === "webgpu") {
         if (found) return await openWebGpu(found, "asked for");
         throw new DeviceError(
           'Cannot open the device webgpu: found no WebGPU adapter, wanted a graphics driver (or device "wasm", which needs none)',
@@ -61,7 +76,7 @@ export async function openDevice(
     }
     default:
       throw new RangeError(
-        `Cannot open the device ${kind}: wanted one of auto, webgpu, wasm, reference`,
+        `Cannot open the device ${name}: wanted one of ${DEVICE_NAMES.join(", ")}`,
       );
   }
 }

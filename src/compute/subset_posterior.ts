@@ -4,14 +4,9 @@
  * @module
  */
 import { mapInTurns } from "../base/_turns.ts";
-import type { AnyTensor } from "../states/linear_space.ts";
-import {
-  checkEvaluateOptions,
-  checkQueryShape,
-  emptyFacts,
-  POSTERIOR_ACTION,
-  sigmaPerRow,
-} from "./posterior.ts";
+import { batchOf } from "./batch.ts";
+import type { State } from "./batch.ts";
+import { checkEvaluateOptions, emptyFacts, POSTERIOR_ACTION, sigmaPerRow } from "./posterior.ts";
 import type { EvaluateOptions, Posterior, PosteriorFacts, Sigma } from "./posterior.ts";
 import { checkSubsets } from "./subset.ts";
 import type { Subset } from "./subset.ts";
@@ -33,11 +28,11 @@ export interface WeightedRows {
 }
 
 /** What a device computes of a posterior over some rows, for one batch of queries. */
-export interface SubsetKernels {
+export interface SubsetKernels<X> {
   /** Distances to the rows of each query. */
   distances(lists: readonly Uint32Array[]): Promise<Distances>;
   /** The weighted means of rows in data units, of the shape of the queries. */
-  means(weighted: readonly WeightedRows[]): Promise<AnyTensor>;
+  means(weighted: readonly WeightedRows[]): Promise<X>;
 }
 
 /**
@@ -51,17 +46,17 @@ export interface SubsetKernels {
  * @param kernels What the device does.
  * @param options A signal that cancels.
  */
-export async function subsetPosterior(
+export async function subsetPosterior<X extends State>(
   { count, dimension }: { count: number; dimension: number },
-  x: AnyTensor,
+  x: X,
   sigma: Sigma,
   subsets: readonly Subset[],
-  kernels: SubsetKernels,
+  kernels: SubsetKernels<X>,
   options: EvaluateOptions = {},
-): Promise<Posterior<AnyTensor>> {
+): Promise<Posterior<X>> {
   checkEvaluateOptions(POSTERIOR_ACTION, options);
   const { signal } = options;
-  const queries = checkQueryShape(x.shape, dimension);
+  const queries = batchOf(x, dimension, POSTERIOR_ACTION).rows;
   const sigmas = sigmaPerRow(sigma, queries, POSTERIOR_ACTION);
   checkSubsets(subsets, queries, count, POSTERIOR_ACTION);
   signal?.throwIfAborted();

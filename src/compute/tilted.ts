@@ -5,6 +5,8 @@
  */
 import { turn } from "../base/_turns.ts";
 import { type OptionTable, readOptions } from "../base/_options.ts";
+import { batchOf } from "./batch.ts";
+import type { State } from "./batch.ts";
 import {
   affineOf,
   checkPoints,
@@ -57,14 +59,22 @@ export interface TiltedPosterior<X> {
   /**
    * The average for each query.
    *
-   * @param x Queries, `B` rows in data units. Not disposed.
+   * @param x Queries, a tensor or an array of `B` rows, in data units. Not disposed.
    * @param sigma Noise level in data units, one for all queries or one each.
    * @param options The vectors, how far they reach, the sample of each query, a signal that cancels.
-   * @returns A new state of the shape of `x`.
+   * @returns A new state of the kind and shape of `x`.
    * @throws {RangeError} If a number is not finite or a noise level not positive.
    * @throws {TypeError} If there are not as many samples, strengths or noise levels as queries.
    */
   mean(x: X, sigma: Sigma, options: TiltOptions): Promise<X>;
+}
+
+/** Such averages over the data of a store, for queries of either kind. */
+export interface TiltedStore {
+  /** As {@linkcode TiltedPosterior.capacity}. */
+  capacity(draws: number): number;
+  /** As {@linkcode TiltedPosterior.mean}; the result is of the kind of the queries. */
+  mean<X extends State>(x: X, sigma: Sigma, options: TiltOptions): Promise<X>;
 }
 
 /** Bytes of products that are kept at most. */
@@ -115,9 +125,9 @@ export function tiltedRows(sigma: Sigma, rows: number, options: TiltOptions): Ti
  * Tilted posteriors of a finite data set in float64, with logits from direct differences.
  *
  * @param points The data, `N` rows of `d` numbers.
- * @returns The averages, for queries as rows one after the other.
+ * @returns The averages.
  */
-export function float64Tilted(points: PointSet): TiltedPosterior<Float64Array> {
+export function float64Tilted(points: PointSet): TiltedStore {
   const count = checkPoints(points);
   const { dimension } = points;
   const { scale, offset } = affineOf(points);
@@ -144,15 +154,17 @@ export function float64Tilted(points: PointSet): TiltedPosterior<Float64Array> {
   return {
     capacity: (draws) => Math.floor(TILT_BYTES / (8 * draws * count)),
     async mean(x, sigma, options) {
-      checkQueries(x, ACTION);
-      const { sigmas, strengths, samples } = tiltedRows(sigma, x.length / dimension, options);
+      const batch = batchOf(x, dimension, ACTION);
+      const { sigmas, strengths, samples } = tiltedRows(sigma, batch.rows, options);
+      const queries = Float64Array.from(await batch.values());
+      checkQueries(queries, ACTION);
       const data = values ??= Float64Array.from(points.data, (v) => v * scale + offset);
       const products = await productsOf(options, samples, data);
-      const out = new Float64Array(x.length);
+      const out = new Float64Array(queries.length);
       for (let row = 0; row < sigmas.length; row++) {
         await turn(options.signal);
         const at = row * dimension;
-        const squares = squaresTo(x.subarray(at, at + dimension), data);
+        const squares = squaresTo(queries.subarray(at, at + dimension), data);
         const weights = averageWeights(
           squares,
           products.get(samples[row])!,
@@ -161,7 +173,7 @@ export function float64Tilted(points: PointSet): TiltedPosterior<Float64Array> {
         );
         addWeighted(weights, data, out.subarray(at, at + dimension));
       }
-      return out;
+      return batch.like(out);
     },
   };
 }

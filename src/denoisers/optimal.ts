@@ -192,7 +192,7 @@ function storedOptimal(
     dispose: () => store.dispose(),
     [Symbol.dispose]: () => store.dispose(),
   };
-  keepCapabilities(denoiser, {
+  keepCapabilities<AnyTensor>(denoiser, {
     ...(store.tilted && { tilted: store.tilted }),
     subset: {
       count: store.count,

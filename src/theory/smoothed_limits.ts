@@ -176,7 +176,7 @@ function normalQuantiles(count: number): Float64Array {
 export async function gumbelModes(): Promise<Report> {
   const variance = .3, corners = [[-1.5, 0], [1.5, 0], [0, 1.8], [0, -3.3]];
   const data = Float32Array.from(corners.flat());
-  using device = await openDevice("reference");
+  using device = await openDevice("float64");
   using base = await optimal(new Dataset({ data, shape: [2], name: "four points" }), device);
   const denoiser = smoothed(base, { bandwidth: variance, M: 1000, drawKind: "gumbel" });
   const { x, denoised } = await sample(denoiser, { count: 4, grid: uniformTGrid(60) });

@@ -16,7 +16,7 @@ export async function testDevices(): Promise<TestDevice[]> {
     throw new DeviceError(`tests require WebGPU: ${skip}`);
   }
   return [
-    { kind: "reference", open: () => openDevice("reference") },
+    { kind: "float64", open: () => openDevice("float64") },
     { kind: "wasm", open: () => openDevice("wasm") },
     { kind: "webgpu", open: () => openDevice("webgpu"), ...(skip && { skip }) },
   ];

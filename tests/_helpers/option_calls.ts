@@ -156,6 +156,7 @@ export const CALLS: Readonly<Record<string, (parts: Parts) => readonly unknown[]
   "new CertifiedSearch": ({ exact }) => [exact.store],
   notebookProgress: () => ["work"],
   openDevice: () => ["wasm"],
+  useDevice: () => ["wasm"],
   openRows: () => ["missing.npy"],
   optimal: ({ set, device }) => [set, device],
   optimalFloat64: ({ set }) => [set],
@@ -284,9 +285,11 @@ export const MORE: Readonly<
   DataStore: ({ set }, devices) => Promise.all(devices.map((device) => device.store(set))),
   Denoiser: ({ law }) => Promise.resolve([gaussianFlow(law).denoiser]),
   Device: (_parts, devices) => Promise.resolve(devices),
-  TiltedPosterior: ({ exact, set }) =>
-    Promise.resolve([
-      { ...exact.store!.tilted, float64: false },
-      { ...float64Tilted(set), float64: true },
-    ]),
+  TiltedPosterior: ({ exact, set }) => Promise.resolve(tilted(exact, set)),
+  TiltedStore: ({ exact, set }) => Promise.resolve(tilted(exact, set)),
 };
+
+const tilted = (exact: Parts["exact"], set: Parts["set"]) => [
+  { ...exact.store!.tilted, float64: false },
+  { ...float64Tilted(set), float64: true },
+];

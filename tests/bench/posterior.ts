@@ -34,7 +34,7 @@ function images(count: number, dimension: number): Uint8Array {
 }
 
 async function ceilings(kind: DeviceKind) {
-  if (kind !== "webgpu") return await cpuCeilings(kind === "reference" ? 1 : undefined);
+  if (kind !== "webgpu") return await cpuCeilings(kind === "float64" ? 1 : undefined);
   const adapter = await navigator.gpu.requestAdapter();
   const device = await adapter!.requestDevice();
   try {

@@ -40,7 +40,7 @@ Deno.test("runs need the permissions of their task and no others", () =>
       ["train:codec", "--data", "tiny-shapes:300", "--steps", "2", "--width", "8", "--out", codec],
       ["--data", "tiny-shapes:300", "--codec", `autoencoder:${codec}`],
       ["--data", `images:${join(folder, "photos")}`, "--trajectory", "--npz"],
-      ["--denoiser", "wiener", "--limit", "50", "--device", "reference"],
+      ["--denoiser", "wiener", "--limit", "50", "--device", "float64"],
       ["--denoiser", "golden", "--proxy", "pca", "--limit", "50", "--device", "wasm"],
       ["--limit", "50"],
       ["--from", join(out, "run.json"), "--out", join(folder, "again")],

@@ -33,14 +33,14 @@ Deno.test("sample --from repeats a run byte by byte, whatever its options", () =
 Deno.test("sample --from as a user runs it: the device is that of the record, the folder the usual one", () =>
   withFolder(async (folder) => {
     const first = join(folder, "first");
-    const start = ["--data", "moons:50", "--count", "3", "--device", "reference", "--quiet"];
+    const start = ["--data", "moons:50", "--count", "3", "--device", "float64", "--quiet"];
     assert.equal((await runSample(...start, "--out", first)).code, 0);
     const again = join(folder, "again");
     const { code, stdout } = await runSample("--from", join(first, "run.json"), "--out", again);
     assert.equal(code, 0);
     assert.match(stdout, /3 samples of moons: 50 items/);
     const [one, two] = [await readRun(first), await readRun(again)];
-    assert.equal(two.record.device.kind, "reference");
+    assert.equal(two.record.device.kind, "float64");
     assert.deepEqual(two.samples, one.samples);
   }));
 
@@ -149,7 +149,7 @@ Deno.test("sample --from finds the files of a run from another folder, whatever 
       assert.equal(code, 0, new TextDecoder().decode(stderr));
     };
     const files = ["--data", "npy:sub/x.npy", "--init", "./init.npy"];
-    await start(home, ...files, "--stream", "--device", "reference", "--out", "first");
+    await start(home, ...files, "--stream", "--device", "float64", "--out", "first");
     // The record may lie elsewhere too.
     await Deno.copyFile(join(home, "first/run.json"), join(away, "moved.json"));
     await start(away, "--from", "moved.json", "--out", "again");

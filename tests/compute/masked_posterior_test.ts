@@ -1,3 +1,4 @@
+import type { StateNumbers } from "../../src/compute/batch.ts";
 import type { DataStore, Mask, PointSet, Subset } from "@closedform/diffusion";
 import {
   DeviceError,
@@ -295,7 +296,7 @@ testOnDevices(
       store.masked!(queries, 1, mask, { signal: AbortSignal.abort(reason) }),
       (error) => error === reason,
     );
-    if (device.kind !== "reference") {
+    if (device.kind !== "float64") {
       const controller = new AbortController();
       setTimeout(() => controller.abort(reason), 5);
       await assert.rejects(
@@ -373,7 +374,7 @@ testOnDevices(
 
 Deno.test("masked() on the CPU has the same bits for any number of threads, and agrees without relaxed SIMD", async () => {
   const points = makePoints("bytes", 1500, 40), mask = makeMask(40);
-  const x = makeQueries(points, 1, 1), results: Float32Array[] = [];
+  const x = makeQueries(points, 1, 1), results: StateNumbers[] = [];
   for (const options of [{ threads: 1 }, { threads: 3 }, { threads: 2, relaxed: false }]) {
     using device = await openWasm("a test", options);
     using store = disposable(await device.store(points));

@@ -1,3 +1,4 @@
+import type { StateNumbers } from "../../src/compute/batch.ts";
 import type { Device, PointSet, Subset, Translations, WindowOptions } from "@closedform/diffusion";
 import {
   DeviceError,
@@ -39,7 +40,7 @@ function noisy(points: PointSet, batch: number, sigma: number, seed = 1): Float3
 
 /** Compares with the definition, pixel by pixel, within the rounding of a posterior over the patches. */
 function assertWindows(
-  { mean, logNormaliser }: { mean: Float32Array; logNormaliser: Float64Array },
+  { mean, logNormaliser }: { mean: StateNumbers; logNormaliser: Float64Array },
   points: PointSet,
   query: Float32Array,
   sigma: number,
@@ -358,7 +359,7 @@ testOnDevices(
 );
 
 testOnDevices(
-  devices.filter(({ kind }) => kind !== "reference"),
+  devices.filter(({ kind }) => kind !== "float64"),
   "windowed() sums the even weights of many images as exactly as float32 does",
   async (device) => {
     const shape: Shape = [2, 4, 1], points = images(30_000, shape, true);
@@ -375,7 +376,7 @@ testOnDevices(
 if (hasData("cifar-10-batches-bin")) {
   const set = (await readCifar10(dataPath("cifar-10-batches-bin"))).take(120);
   testOnDevices(
-    devices.filter(({ kind }) => kind !== "reference"),
+    devices.filter(({ kind }) => kind !== "float64"),
     "windowed() is the float64 posterior per pixel on CIFAR-10",
     async (device) => {
       const store = await device.store(set);
@@ -474,7 +475,7 @@ testOnDevices(
       await assert.rejects(ask({}, []), RangeError);
       await assert.rejects(ask({}, undefined, 0), RangeError);
       await assert.rejects(ask({}, undefined, [1, 1]), TypeError);
-      if (device.kind !== "reference") {
+      if (device.kind !== "float64") {
         await assert.rejects(ask({}, [3e38, 0, 0, 0, 0, 0]), RangeError);
       }
       await ask();

@@ -93,7 +93,7 @@ Deno.test("neighbourEstimator() draws by sample and level, whatever the batch", 
 });
 
 Deno.test("neighbourEstimator() refuses numbers of items that there are not", async () => {
-  using device = await openDevice("reference");
+  using device = await openDevice("float64");
   using base = await optimal(sphere(20), device);
   for (const options of [{ K: 0 }, { K: 21 }, { K: 10, L: 11 }, { L: -1 }, { switchAt: 2 }]) {
     assert.throws(() => neighbourEstimator(base, options), RangeError);

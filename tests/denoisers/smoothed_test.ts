@@ -359,7 +359,7 @@ testOnDevices(
 );
 
 Deno.test("smoothed() with Gumbel draws ends at modes of the kernel density", async () => {
-  using device = await openDevice("reference");
+  using device = await openDevice("float64");
   const corners = [[-1.5, 0], [1.5, 0], [0, 1.8], [0, -3.3]];
   const dataset = new Dataset({
     data: Float32Array.from(corners.flat()),

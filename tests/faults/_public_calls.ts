@@ -173,7 +173,7 @@ const TABLE: Record<string, [args: () => unknown[], free?: readonly string[], ec
   mixtureOfFloat64: [() => [mixed(), {}]],
   localFloat64: [() => [images(), { windows: 3 }]],
   equivariantFloat64: [() => [images(), { windows: 3 }]],
-  openDevice: [() => ["reference"]],
+  openDevice: [() => ["float64"]],
   "arraySpace.combine": [() => [[1, 2], [doubles(3), doubles(3)]], [], true],
   "optimalFloat64().denoise": [() => [doubles(4), 0.7]],
   "Dataset": [

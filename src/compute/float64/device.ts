@@ -1,15 +1,17 @@
 /**
- * The reference device: the float64 posterior behind the device interface.
+ * The device in float64: plain TypeScript behind the device interface.
  *
  * @module
  */
-import * as tf from "@tensorflow/tfjs-core";
 import { inTurns, rowsPerPart } from "../../base/_turns.ts";
 import type { Interruptible } from "../../base/_turns.ts";
 import { DeviceError } from "../../base/errors.ts";
+import { arraySpace } from "../../states/linear_space.ts";
 import { Calls } from "../_calls.ts";
+import { batchOf } from "../batch.ts";
+import type { StateNumbers } from "../batch.ts";
 import { useCpuBackend } from "../cpu_backend.ts";
-import type { DataStore, Device } from "../device.ts";
+import type { DataStore, Float64Device } from "../device.ts";
 import { MASKED_ACTION, maskedInParts } from "../masked_posterior.ts";
 import { neighboursInParts, squaresInParts } from "../neighbours.ts";
 import {
@@ -17,7 +19,6 @@ import {
   checkEvaluateOptions,
   checkPoints,
   checkQueries,
-  checkQueryShape,
   checkRefill,
   POSTERIOR_ACTION,
 } from "../posterior.ts";
@@ -26,24 +27,26 @@ import { posteriorInParts } from "./posterior.ts";
 import { float64Rounding } from "../rounding.ts";
 import { checkRows, MEASURE_ACTION, subsetPosterior } from "../subset_posterior.ts";
 import type { Distances, WeightedRows } from "../subset_posterior.ts";
+import { float64Tilted } from "../tilted.ts";
 import { WINDOW_ACTION } from "../windowed.ts";
 import { referenceWindowedInTurns } from "./windowed.ts";
 
 /**
- * Opens the reference device: plain float64 TypeScript on one thread, for
- * checking the others. Tensors going in and out are float32.
+ * Opens the device `float64`: plain TypeScript on one thread, the truth to measure the others by. Its states are
+ * `Float64Array`s; a tensor, which is float32, it answers by a tensor.
  *
  * @param reason One line that says why this device was chosen.
  * @returns The device.
  */
-export async function openReference(reason: string): Promise<Device> {
+export async function openFloat64(reason: string): Promise<Float64Device> {
   await useCpuBackend();
   let open = true;
   const dispose = () => {
     open = false;
   };
   return {
-    kind: "reference",
+    kind: "float64",
+    space: arraySpace,
     description: "CPU, float64 TypeScript, 1 thread",
     reason,
     store: (points) => Promise.resolve(points).then((points) => store(points, () => open)),
@@ -51,6 +54,8 @@ export async function openReference(reason: string): Promise<Device> {
     [Symbol.dispose]: dispose,
   };
 }
+
+const NEAREST_ACTION = "find the nearest rows";
 
 function store(points: PointSet, isOpen: () => boolean): DataStore {
   const count = checkPoints(points);
@@ -62,90 +67,80 @@ function store(points: PointSet, isOpen: () => boolean): DataStore {
     ...(range && { range }),
   };
   const calls = new Calls();
+  const tilted = float64Tilted(data);
+  /** The data, as long as they are there. */
+  const held = (action: string): PointSet => {
+    if (!data || !isOpen()) throw new DeviceError(`Cannot ${action}: the data were disposed`);
+    return data;
+  };
   return {
     count,
     dimension,
     rounding: float64Rounding(count, dimension),
+    tilted: {
+      capacity: tilted.capacity,
+      async mean(x, sigma, options) {
+        using _call = calls.begin();
+        held(POSTERIOR_ACTION);
+        return await tilted.mean(x, sigma, options);
+      },
+    },
     async posterior(x, sigma, options) {
       using _call = calls.begin();
       checkEvaluateOptions(POSTERIOR_ACTION, options);
-      checkQueryShape(x.shape, dimension);
-      const values = await x.data<"float32">();
+      const batch = batchOf(x, dimension, POSTERIOR_ACTION);
+      const values = await batch.values();
       options?.signal?.throwIfAborted();
-      if (!data || !isOpen()) {
-        throw new DeviceError(
-          "Cannot compute the posterior mean: its data were disposed",
-        );
-      }
-      const work = posteriorInParts(data, values, sigma);
+      const work = posteriorInParts(held(POSTERIOR_ACTION), values, sigma);
       const { mean, facts } = await inTurns(work, options?.signal);
-      return {
-        mean: tf.tensor(Float32Array.from(mean), x.shape, "float32"),
-        facts,
-      };
+      return { mean: batch.like(mean), facts };
     },
     async nearest(x, k, options) {
       using _call = calls.begin();
-      checkEvaluateOptions("find the nearest rows", options);
-      checkQueryShape(x.shape, dimension, "find the nearest rows");
-      const values = await x.data<"float32">();
+      checkEvaluateOptions(NEAREST_ACTION, options);
+      const values = await batchOf(x, dimension, NEAREST_ACTION).values();
       options?.signal?.throwIfAborted();
-      if (!data || !isOpen()) {
-        throw new DeviceError("Cannot find the nearest rows: the data were disposed");
-      }
-      checkQueries(values, "find the nearest rows");
-      return await inTurns(neighboursInParts(data, values, k), options?.signal);
+      const points = held(NEAREST_ACTION);
+      checkQueries(values, NEAREST_ACTION);
+      return await inTurns(neighboursInParts(points, values, k), options?.signal);
     },
     async posteriorOn(x, sigma, subsets, options) {
       using _call = calls.begin();
       return await subsetPosterior(this, x, sigma, subsets, {
         distances: (lists) => this.distancesTo(x, lists, options),
-        means: (weighted) => {
-          if (!data || !isOpen()) {
-            throw new DeviceError("Cannot compute the posterior mean: its data were disposed");
-          }
-          return inTurns(weightedMeans(data, weighted), options?.signal)
-            .then((means) => tf.tensor(means, x.shape, "float32"));
+        means: async (weighted) => {
+          const work = weightedMeans(held(POSTERIOR_ACTION), weighted);
+          const means = await inTurns(work, options?.signal);
+          return batchOf(x, dimension, POSTERIOR_ACTION).like(means);
         },
       }, options);
     },
     async distancesTo(x, lists, options) {
       using _call = calls.begin();
       checkEvaluateOptions(MEASURE_ACTION, options);
-      checkRows(lists, checkQueryShape(x.shape, dimension, MEASURE_ACTION), count);
-      const values = await x.data<"float32">();
+      const batch = batchOf(x, dimension, MEASURE_ACTION);
+      checkRows(lists, batch.rows, count);
+      const values = await batch.values();
       options?.signal?.throwIfAborted();
-      if (!data || !isOpen()) {
-        throw new DeviceError("Cannot measure distances: the data were disposed");
-      }
+      const points = held(MEASURE_ACTION);
       checkQueries(values, MEASURE_ACTION);
-      return await inTurns(distances(data, values, lists), options?.signal);
+      return await inTurns(distances(points, values, lists), options?.signal);
     },
     async masked(queries, sigma, mask, options) {
       using _call = calls.begin();
       options?.signal?.throwIfAborted();
-      if (!data || !isOpen()) {
-        throw new DeviceError(`Cannot ${MASKED_ACTION}: its data were disposed`);
-      }
-      const work = maskedInParts(data, queries, sigma, mask, options);
-      return Float32Array.from(await inTurns(work, options?.signal));
+      const work = maskedInParts(held(MASKED_ACTION), queries, sigma, mask, options);
+      return await inTurns(work, options?.signal);
     },
     async windowed(queries, sigma, options) {
       using _call = calls.begin();
-      if (!data || !isOpen()) {
-        throw new DeviceError(`Cannot ${WINDOW_ACTION}: the data were disposed`);
-      }
-      const { mean, ...rest } = await referenceWindowedInTurns(data, queries, sigma, options);
-      return { mean: Float32Array.from(mean), ...rest };
+      return await referenceWindowedInTurns(held(WINDOW_ACTION), queries, sigma, options);
     },
     refill: (rows) =>
       Promise.resolve().then(() => {
         checkRefill(rows, { count, dimension, bytes });
         calls.checkNone();
-        if (!data || !isOpen()) {
-          throw new DeviceError("Cannot replace the data: they were disposed");
-        }
-        data.data.set(rows);
+        held("replace the data").data.set(rows);
       }),
     dispose() {
       data = undefined;
@@ -155,7 +150,7 @@ function store(points: PointSet, isOpen: () => boolean): DataStore {
 
 function* distances(
   points: PointSet,
-  queries: Float32Array,
+  queries: StateNumbers,
   lists: readonly Uint32Array[],
 ): Interruptible<Distances> {
   const { dimension } = points;
@@ -170,10 +165,10 @@ function* distances(
 function* weightedMeans(
   points: PointSet,
   weighted: readonly WeightedRows[],
-): Interruptible<Float32Array> {
+): Interruptible<Float64Array> {
   const { data, dimension } = points;
   const { scale, offset } = affineOf(points);
-  const means = new Float32Array(weighted.length * dimension);
+  const means = new Float64Array(weighted.length * dimension);
   const every = rowsPerPart(dimension);
   for (const [q, { rows, weights }] of weighted.entries()) {
     const sum = new Float64Array(dimension);

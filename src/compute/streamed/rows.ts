@@ -5,6 +5,7 @@
  * @module
  */
 import { squaredDistance } from "../neighbours.ts";
+import type { StateNumbers } from "../batch.ts";
 import type { Affine } from "../posterior.ts";
 import type { PointSource } from "./store.ts";
 import type { Distances, WeightedRows } from "../subset_posterior.ts";
@@ -31,7 +32,7 @@ export class StreamedRows {
 
   /** Squared distances to the rows of each query, by direct differences in float64. */
   async distances(
-    queries: Float32Array,
+    queries: StateNumbers,
     lists: readonly Uint32Array[],
     signal?: AbortSignal,
   ): Promise<Distances> {
@@ -45,7 +46,7 @@ export class StreamedRows {
   }
 
   /** Weighted means in data units, `dimension` numbers per query. */
-  async means(weighted: readonly WeightedRows[], signal?: AbortSignal): Promise<Float32Array> {
+  async means(weighted: readonly WeightedRows[], signal?: AbortSignal): Promise<Float64Array> {
     const { dimension } = this.#source;
     const { scale, offset } = this.#affine;
     const sums = new Float64Array(weighted.length * dimension);
@@ -55,7 +56,7 @@ export class StreamedRows {
         sums[at] += weight * stored[from + c];
       }
     });
-    return new Float32Array(sums.map((sum) => sum * scale + offset));
+    return sums.map((sum) => sum * scale + offset);
   }
 
   /** Calls `use` for every listed row, in the order of the source. */

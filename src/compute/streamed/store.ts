@@ -4,9 +4,9 @@
  * @module
  */
 import { checkOptionNames, optionsFor, type OptionTable } from "../../base/_options.ts";
-import * as tf from "@tensorflow/tfjs-core";
 import { DeviceError } from "../../base/errors.ts";
-import type { AnyTensor } from "../../states/linear_space.ts";
+import { batchOf } from "../batch.ts";
+import type { State } from "../batch.ts";
 import { chunkRows } from "./chunk_rows.ts";
 import type { DataStore, Device } from "../device.ts";
 import { largestRms } from "../largest_rms.ts";
@@ -16,7 +16,6 @@ import type { Neighbours } from "../neighbours.ts";
 import {
   checkEvaluateOptions,
   checkQueries,
-  checkQueryShape,
   EVALUATE_OPTIONS,
   POSTERIOR_ACTION,
   sigmaPerRow,
@@ -225,31 +224,35 @@ class StreamedStore implements DataStore {
     this.#rows = new StreamedRows(source, affine, this.#chunkRows);
   }
 
-  async posterior(
-    x: AnyTensor,
+  async posterior<X extends State>(
+    x: X,
     sigma: Sigma,
     options: EvaluateOptions = {},
-  ): Promise<Posterior<AnyTensor>> {
+  ): Promise<Posterior<X>> {
     checkEvaluateOptions(POSTERIOR_ACTION, options);
-    const queries = checkQueryShape(x.shape, this.dimension);
-    const sigmas = sigmaPerRow(sigma, queries, POSTERIOR_ACTION);
+    const batch = batchOf(x, this.dimension, POSTERIOR_ACTION);
+    const sigmas = sigmaPerRow(sigma, batch.rows, POSTERIOR_ACTION);
     let whole: Posterior<Float64Array> | undefined;
     await this.#scan(x, options, async (store, firstRow, x) => {
       const { mean, facts } = await store.posterior(x, sigmas, options);
       try {
-        const part = { mean: await mean.data<"float32">(), facts, firstRow };
+        const part = {
+          mean: await batchOf(mean, this.dimension, POSTERIOR_ACTION).values(),
+          facts,
+          firstRow,
+        };
         whole = mergePosteriors(whole ? [whole, part] : [part]);
       } finally {
-        mean.dispose();
+        batch.dispose(mean);
       }
     });
     const { mean, facts } = whole!;
-    return { mean: tf.tensor(Float32Array.from(mean), x.shape, "float32"), facts };
+    return { mean: batch.like(mean), facts };
   }
 
-  async nearest(x: AnyTensor, k: number, options: EvaluateOptions = {}): Promise<Neighbours> {
+  async nearest(x: State, k: number, options: EvaluateOptions = {}): Promise<Neighbours> {
     checkEvaluateOptions("find the nearest rows", options);
-    const queries = checkQueryShape(x.shape, this.dimension, "find the nearest rows");
+    const { rows: queries } = batchOf(x, this.dimension, "find the nearest rows");
     checkNeighbours(k, this.count);
     let whole: Neighbours | undefined;
     await this.#scan(x, options, async (store, firstRow, x) => {
@@ -259,33 +262,34 @@ class StreamedStore implements DataStore {
     return whole!;
   }
 
-  async posteriorOn(
-    x: AnyTensor,
+  async posteriorOn<X extends State>(
+    x: X,
     sigma: Sigma,
     subsets: readonly Subset[],
     options: EvaluateOptions = {},
-  ): Promise<Posterior<AnyTensor>> {
+  ): Promise<Posterior<X>> {
     checkEvaluateOptions(POSTERIOR_ACTION, options);
     this.#check(options.signal);
     return await subsetPosterior(this, x, sigma, subsets, {
       distances: (lists) => this.distancesTo(x, lists, options),
       means: async (weighted) => {
         const mean = await this.#rows.means(weighted, options.signal);
-        return tf.tensor(mean, x.shape, "float32");
+        return batchOf(x, this.dimension, POSTERIOR_ACTION).like(mean);
       },
     }, options);
   }
 
   async distancesTo(
-    x: AnyTensor,
+    x: State,
     lists: readonly Uint32Array[],
     options: EvaluateOptions = {},
   ): Promise<Distances> {
     checkEvaluateOptions(MEASURE_ACTION, options);
     const { signal } = options;
     this.#check(signal);
-    checkRows(lists, checkQueryShape(x.shape, this.dimension, MEASURE_ACTION), this.count);
-    const values = await x.data<"float32">();
+    const batch = batchOf(x, this.dimension, MEASURE_ACTION);
+    checkRows(lists, batch.rows, this.count);
+    const values = await batch.values();
     checkQueries(values, MEASURE_ACTION);
     return await this.#rows.distances(values, lists, signal);
   }
@@ -297,13 +301,13 @@ class StreamedStore implements DataStore {
   }
 
   /** Calls `use` with each chunk in order, while the next one is read and laid out on the device. */
-  async #scan(
-    x: AnyTensor,
+  async #scan<X extends State>(
+    x: X,
     { signal }: EvaluateOptions,
-    use: (store: DataStore, firstRow: number, x: AnyTensor) => Promise<void>,
+    use: (store: DataStore, firstRow: number, x: X) => Promise<void>,
   ): Promise<void> {
     // The caller may dispose the queries while this call waits for its turn.
-    const queries = x.clone();
+    const batch = batchOf(x, this.dimension, "stream the data"), queries = batch.copy();
     this.#running++;
     const turn = this.#queue.then(() =>
       this.#walk(signal, (store, first) => use(store, first, queries))
@@ -313,7 +317,7 @@ class StreamedStore implements DataStore {
       await turn;
     } finally {
       this.#running--;
-      queries.dispose();
+      batch.dispose(queries);
     }
   }
 

@@ -4,6 +4,7 @@
  * @module
  */
 import { checkEvaluateOptions } from "../posterior.ts";
+import { tensorSpace } from "../../states/linear_space.ts";
 import { useCpuBackend } from "../cpu_backend.ts";
 import type { Device } from "../device.ts";
 import * as posterior from "./modules/posterior.ts";
@@ -45,6 +46,7 @@ export async function openWasm(reason: string, options: WasmOptions = {}): Promi
   const dispose = () => pool.dispose();
   return {
     kind: "wasm",
+    space: tensorSpace,
     description: `CPU, SIMD WebAssembly${relaxed ? " with fused multiply-add" : ""}, ` +
       `${threads} thread${threads === 1 ? "" : "s"}`,
     reason,

@@ -3,9 +3,9 @@
  *
  * @module
  */
-import * as tf from "@tensorflow/tfjs-core";
 import { DeviceError } from "../../base/errors.ts";
-import type { AnyTensor } from "../../states/linear_space.ts";
+import { batchOf } from "../batch.ts";
+import type { State } from "../batch.ts";
 import { chunkRows } from "../streamed/chunk_rows.ts";
 import type { DataStore } from "../device.ts";
 import type { Mask } from "../mask.ts";
@@ -20,7 +20,6 @@ import {
   checkEvaluateOptions,
   checkPoints,
   checkQueries,
-  checkQueryShape,
   checkRefill,
   emptyFacts,
   POSTERIOR_ACTION,
@@ -34,7 +33,7 @@ import type { Subset } from "../subset.ts";
 import { checkRows, MEASURE_ACTION, subsetPosterior } from "../subset_posterior.ts";
 import type { Distances } from "../subset_posterior.ts";
 import { TILT_BYTES, tiltedRows } from "../tilted.ts";
-import type { TiltedPosterior, TiltedRows, TiltOptions, Tilts } from "../tilted.ts";
+import type { TiltedRows, TiltedStore, TiltOptions, Tilts } from "../tilted.ts";
 import { maskedMeans } from "./masked.ts";
 import { WINDOW_ACTION, windowJob } from "../windowed.ts";
 import type { WindowOptions, WindowPosterior } from "../windowed.ts";
@@ -246,16 +245,16 @@ export class WasmStore implements DataStore {
     this.#memory = allocate(this.#dataEnd);
   }
 
-  async posterior(
-    x: AnyTensor,
+  async posterior<X extends State>(
+    x: X,
     sigma: Sigma,
     options: EvaluateOptions = {},
-  ): Promise<Posterior<AnyTensor>> {
+  ): Promise<Posterior<X>> {
     using _call = this.#calls.begin();
     checkEvaluateOptions(POSTERIOR_ACTION, options);
-    const rows = checkQueryShape(x.shape, this.dimension);
+    const batch = batchOf(x, this.dimension, POSTERIOR_ACTION), { rows } = batch;
     const sigmas = sigmaPerRow(sigma, rows, POSTERIOR_ACTION);
-    const values = await x.data<"float32">();
+    const values = await batch.float32();
     checkQueries(values);
     const mean = new Float32Array(rows * this.dimension);
     const facts = emptyFacts(rows);
@@ -270,19 +269,19 @@ export class WasmStore implements DataStore {
         );
       }
     }
-    return { mean: tf.tensor(mean, x.shape, "float32"), facts };
+    return { mean: batch.like(mean), facts };
   }
 
-  readonly tilted: TiltedPosterior<AnyTensor> = {
+  readonly tilted: TiltedStore = {
     capacity: (draws) => Math.floor(TILT_BYTES / this.#slotBytes(draws)),
     mean: (x, sigma, options) => this.#tiltedMean(x, sigma, options),
   };
 
-  async #tiltedMean(x: AnyTensor, sigma: Sigma, options: TiltOptions): Promise<AnyTensor> {
+  async #tiltedMean<X extends State>(x: X, sigma: Sigma, options: TiltOptions): Promise<X> {
     using _call = this.#calls.begin();
-    const rows = checkQueryShape(x.shape, this.dimension);
+    const batch = batchOf(x, this.dimension, POSTERIOR_ACTION), { rows } = batch;
     const tilt = { ...tiltedRows(sigma, rows, options), tilts: options.tilts };
-    const values = await x.data<"float32">();
+    const values = await batch.float32();
     checkQueries(values);
     const draws = tilt.tilts.count;
     const most = Math.max(4, Math.floor(MOST_QUERIES / draws));
@@ -302,14 +301,14 @@ export class WasmStore implements DataStore {
         }
       }
     });
-    return tf.tensor(mean, x.shape, "float32");
+    return batch.like(mean);
   }
 
-  async nearest(x: AnyTensor, k: number, options: EvaluateOptions = {}): Promise<Neighbours> {
+  async nearest(x: State, k: number, options: EvaluateOptions = {}): Promise<Neighbours> {
     using _call = this.#calls.begin();
     checkEvaluateOptions(FIND, options);
-    const rows = checkQueryShape(x.shape, this.dimension, FIND);
-    const values = await x.data<"float32">();
+    const batch = batchOf(x, this.dimension, FIND), { rows } = batch;
+    const values = await batch.float32();
     checkQueries(values, FIND);
     const query = (row: number) =>
       values.subarray(row * this.dimension, (row + 1) * this.dimension);
@@ -327,12 +326,12 @@ export class WasmStore implements DataStore {
     );
   }
 
-  async posteriorOn(
-    x: AnyTensor,
+  async posteriorOn<X extends State>(
+    x: X,
     sigma: Sigma,
     subsets: readonly Subset[],
     options: EvaluateOptions = {},
-  ): Promise<Posterior<AnyTensor>> {
+  ): Promise<Posterior<X>> {
     using _call = this.#calls.begin();
     return await subsetPosterior(this, x, sigma, subsets, {
       distances: (lists) => this.distancesTo(x, lists, options),
@@ -341,20 +340,21 @@ export class WasmStore implements DataStore {
           POSTERIOR_ACTION,
           (view) => weightedMeans(view, weighted, options.signal),
         );
-        return tf.tensor(mean, x.shape, "float32");
+        return batchOf(x, this.dimension, POSTERIOR_ACTION).like(mean);
       },
     }, options);
   }
 
   async distancesTo(
-    x: AnyTensor,
+    x: State,
     lists: readonly Uint32Array[],
     options: EvaluateOptions = {},
   ): Promise<Distances> {
     using _call = this.#calls.begin();
     checkEvaluateOptions(MEASURE_ACTION, options);
-    checkRows(lists, checkQueryShape(x.shape, this.dimension, MEASURE_ACTION), this.count);
-    const values = await x.data<"float32">();
+    const batch = batchOf(x, this.dimension, MEASURE_ACTION);
+    checkRows(lists, batch.rows, this.count);
+    const values = await batch.float32();
     checkQueries(values, MEASURE_ACTION);
     return await this.exclusively(
       MEASURE_ACTION,

@@ -4,6 +4,7 @@
  * @module
  */
 import { DeviceError } from "../../base/errors.ts";
+import { tensorSpace } from "../../states/linear_space.ts";
 import type { DataStore, Device } from "../device.ts";
 import type { PointSet } from "../posterior.ts";
 import type { StoreSizes } from "./store.ts";
@@ -84,6 +85,7 @@ export async function openWebGpu(
   };
   return {
     kind: "webgpu",
+    space: tensorSpace,
     description: found.name,
     reason,
     async store(points: PointSet) {

@@ -3,10 +3,13 @@
  *
  * @module
  */
+import * as tf from "@tensorflow/tfjs-core";
 import { DeviceError } from "../../base/errors.ts";
 import type { AnyTensor } from "../../states/linear_space.ts";
 import { tensorSpace } from "../../states/linear_space.ts";
 import type { DataStore } from "../device.ts";
+import { batchOf } from "../batch.ts";
+import type { State } from "../batch.ts";
 import type { Mask } from "../mask.ts";
 import { checkMasked } from "../masked_posterior.ts";
 import type { MaskedOptions } from "../masked_posterior.ts";
@@ -18,7 +21,6 @@ import {
   checkEvaluateOptions,
   checkPoints,
   checkQueries,
-  checkQueryShape,
   POSTERIOR_ACTION,
   sigmaPerRow,
 } from "../posterior.ts";
@@ -197,28 +199,50 @@ export class GpuStore implements DataStore {
   }
 
   /** The posterior mean, see {@linkcode DataStore.posterior}; calls take turns. */
-  async posterior(
-    x: AnyTensor,
+  async posterior<X extends State>(
+    x: X,
     sigma: Sigma,
     options: EvaluateOptions = {},
-  ): Promise<Posterior<AnyTensor>> {
+  ): Promise<Posterior<X>> {
     checkEvaluateOptions(POSTERIOR_ACTION, options);
-    const queries = checkQueryShape(x.shape, this.dimension);
+    const queries = batchOf(x, this.dimension, POSTERIOR_ACTION).rows;
     const sigmas = sigmaPerRow(sigma, queries, POSTERIOR_ACTION);
-    return await this.#inTurn(
-      x,
-      options.signal,
-      (raw) => this.#evaluate(raw, x.shape, sigmas, options.signal),
-    );
+    return await this.#onTensor(x, POSTERIOR_ACTION, (x) =>
+      this.#inTurn(
+        x,
+        options.signal,
+        (raw) => this.#evaluate(raw, x.shape, sigmas, options.signal),
+      ));
+  }
+
+  /** A posterior of a tensor; of an array by way of one. */
+  async #onTensor<X extends State>(
+    x: X,
+    action: string,
+    posterior: (x: AnyTensor) => Promise<Posterior<AnyTensor>>,
+  ): Promise<Posterior<X>> {
+    if (x instanceof tf.Tensor) return await posterior(x) as Posterior<State> as Posterior<X>;
+    const batch = batchOf(x, this.dimension, action);
+    const tensor = tensorSpace.from(await batch.float32(), [batch.rows, this.dimension]);
+    try {
+      const { mean, facts } = await posterior(tensor);
+      try {
+        return { mean: batch.like(await this.#gpu.wait(mean.data<"float32">())), facts };
+      } finally {
+        mean.dispose();
+      }
+    } finally {
+      tensor.dispose();
+    }
   }
 
   /** The nearest rows, see {@linkcode DataStore.nearest}; calls take turns. */
-  async nearest(x: AnyTensor, k: number, options: EvaluateOptions = {}): Promise<Neighbours> {
+  async nearest(x: State, k: number, options: EvaluateOptions = {}): Promise<Neighbours> {
     checkEvaluateOptions(FIND, options);
-    const queries = checkQueryShape(x.shape, this.dimension, FIND);
+    const batch = batchOf(x, this.dimension, FIND), queries = batch.rows;
     checkNeighbours(k, this.count);
     return await this.#inTurn(x, options.signal, async (raw) => {
-      const values = await this.#gpu.wait(x.data<"float32">());
+      const values = await this.#gpu.wait(batch.float32());
       checkQueries(values, FIND);
       const query = (row: number) =>
         values.subarray(row * this.dimension, (row + 1) * this.dimension);
@@ -243,11 +267,24 @@ export class GpuStore implements DataStore {
   }
 
   /** The posterior over listed rows, see {@linkcode DataStore.posteriorOn}; calls take turns. */
-  async posteriorOn(
-    x: AnyTensor,
+  async posteriorOn<X extends State>(
+    x: X,
     sigma: Sigma,
     subsets: readonly Subset[],
     options: EvaluateOptions = {},
+  ): Promise<Posterior<X>> {
+    return await this.#onTensor(
+      x,
+      POSTERIOR_ACTION,
+      (x) => this.#posteriorOn(x, sigma, subsets, options),
+    );
+  }
+
+  async #posteriorOn(
+    x: AnyTensor,
+    sigma: Sigma,
+    subsets: readonly Subset[],
+    options: EvaluateOptions,
   ): Promise<Posterior<AnyTensor>> {
     const queries = x.clone();
     try {
@@ -271,15 +308,16 @@ export class GpuStore implements DataStore {
 
   /** Distances to listed rows, see {@linkcode DataStore.distancesTo}; calls take turns. */
   async distancesTo(
-    x: AnyTensor,
+    x: State,
     lists: readonly Uint32Array[],
     options: EvaluateOptions = {},
   ): Promise<Distances> {
     checkEvaluateOptions(MEASURE_ACTION, options);
     const { signal } = options;
-    checkRows(lists, checkQueryShape(x.shape, this.dimension, MEASURE_ACTION), this.count);
+    const batch = batchOf(x, this.dimension, MEASURE_ACTION);
+    checkRows(lists, batch.rows, this.count);
     this.#check();
-    const values = await this.#gpu.wait(x.data<"float32">());
+    const values = await this.#gpu.wait(batch.float32());
     checkQueries(values, MEASURE_ACTION);
     return await this.#inTurn(x, signal, () => measureRows(this.#rows, values, lists, signal));
   }
@@ -342,7 +380,7 @@ export class GpuStore implements DataStore {
 
   /** Takes the queries now, and answers them when earlier calls are done. */
   async #inTurn<T>(
-    x: AnyTensor,
+    x: State,
     signal: AbortSignal | undefined,
     answer: (raw: GPUBuffer) => Promise<T>,
   ): Promise<T> {
@@ -393,19 +431,20 @@ export class GpuStore implements DataStore {
 
   /** The queries in a buffer of their own: a copy on the GPU if they lie there, else uploaded. */
   async #take(
-    x: AnyTensor,
+    x: State,
   ): Promise<{ buffer: GPUBuffer; release: () => void }> {
     const { backend, device } = this.#gpu;
-    const resident = x.dtype === "float32" && backend.tensorMap.has(x.dataId) &&
+    const resident = x instanceof tf.Tensor && x.dtype === "float32" &&
+      backend.tensorMap.has(x.dataId) &&
       backend.tensorMap.get(x.dataId).resource;
     if (resident) {
       const { tensorRef, buffer } = x.dataToGPU();
       tensorRef.kept = true;
       return { buffer: buffer!, release: () => tensorRef.dispose() };
     }
-    const values = await this.#gpu.wait(x.data());
+    const values = x instanceof tf.Tensor ? await this.#gpu.wait(x.data()) : x;
     const buffer = await this.#gpu.buffer(
-      x.size * 4,
+      values.length * 4,
       GPUBufferUsage.COPY_DST | GPUBufferUsage.COPY_SRC,
     );
     device.queue.writeBuffer(buffer, 0, Float32Array.from(values));

@@ -66,7 +66,7 @@ const ACTION = "scale along the axes of a Gaussian";
  * ```
  */
 export async function gaussianAxes(law: GaussianLaw, device: Device): Promise<GaussianAxes> {
-  const axes = !isLarge(law) || device.kind === "reference"
+  const axes = !isLarge(law) || device.kind === "float64"
     ? undefined
     : device.kind === "wasm"
     ? await inThreads(law)

@@ -87,7 +87,7 @@ export async function mixtureOf(
 ): Promise<MixtureDenoiser> {
   const described = describe(law, options);
   const { dimension } = described;
-  const stacked = device.kind === "reference" ? undefined : await stackedMixture(law, device);
+  const stacked = device.kind === "float64" ? undefined : await stackedMixture(law, device);
   let open = true;
   const dispose = () => {
     if (open) stacked?.[Symbol.dispose]();

@@ -198,7 +198,8 @@ export async function pcaLocality(
     }
     const values = await x.data<"float32">();
     const means = await perLevel(model, values, sigma, { ...evaluate, subsets }, {
-      means: (queries, ...rest) => store.masked!(Float32Array.from(queries), ...rest),
+      means: async (queries, ...rest) =>
+        Float32Array.from(await store.masked!(Float32Array.from(queries), ...rest)),
       room: (length) => new Float32Array(length),
     });
     return tf.tensor(means, outputShape(x.shape, evaluate.region), "float32");

@@ -138,7 +138,7 @@ testOnDevices(
 
 Deno.test("streamStore() merges to the unstreamed posterior, but for the rounding of means", () =>
   withoutLeaks(async () => {
-    using device = await openDevice("reference");
+    using device = await openDevice("float64");
     for (const [name, points, chunks] of SETS.slice(0, 2)) {
       const { data, dimension } = points;
       const whole = await device.store(points);
@@ -408,7 +408,7 @@ testOnDevices(
 );
 
 Deno.test("streamStore() refuses bad sizes and bad queries before it reads", async () => {
-  using device = await openDevice("reference");
+  using device = await openDevice("float64");
   const source = sourceOf(moons(4));
   for (const chunkBytes of [0, -1, NaN]) {
     assert.throws(() => streamStore(source, device, { chunkBytes }), RangeError);

@@ -145,7 +145,7 @@ Deno.test("the score of a mixture is the gradient of the density that its poster
 });
 
 Deno.test("the score of a mixture is what automatic differentiation finds", async () => {
-  using _device = await openDevice("reference");
+  using _device = await openDevice("float64");
   await withoutLeaks(async () => {
     const sigma = 0.7, x = queries(5, sigma);
     const logDensity = (state: tf.Tensor) =>

@@ -122,7 +122,7 @@ async function checkCertificates(device: Device, sets: number): Promise<Record<s
 }
 
 Deno.test("CertifiedSearch is never wrong in ten thousand certificates, transported ones among them [reference]", async () => {
-  using device = await openDevice("reference");
+  using device = await openDevice("float64");
   const { cases, certified, transported } = await checkCertificates(device, 960);
   assert.ok(
     cases > 20_000 && certified >= 10_000 && transported > 8000,
@@ -137,7 +137,7 @@ Deno.test("CertifiedSearch is never wrong in random cases [wasm]", async () => {
 });
 
 Deno.test("CertifiedSearch allows for the rounding of huge logits", async () => {
-  using device = await openDevice("reference");
+  using device = await openDevice("float64");
   const stream = new RandomStream({ seed: 7, purpose: "theory" });
   let certified = 0, transported = 0;
   for (let set = 0; set < 150; set++) {

@@ -148,7 +148,7 @@ Deno.test("pooledProjection() keeps bytes as bytes", () => {
 });
 
 Deno.test("pooledProxy() pools to 16 per side where it can, 28 to 14", async () => {
-  using device: Device = await openDevice("reference");
+  using device: Device = await openDevice("float64");
   for (
     const [shape, label] of [
       [[28, 28, 1], "14x14"],

@@ -28,7 +28,7 @@ async function found(
   options: ScheduledSearchOptions,
   schedule = SIZES,
 ): Promise<Selection[]> {
-  using device = await openDevice("reference");
+  using device = await openDevice("float64");
   const store = await device.store(points);
   const search = new ScheduledSearch(store, exactProxy(store), schedule, options);
   const x = tensorSpace.from(new Float32Array(questions.length), [questions.length, 1]);
@@ -132,7 +132,7 @@ Deno.test("ScheduledSearch bounds the mass of many items of which each alone is 
   // The kept item and another one where the query is, and a million of next to no weight.
   const others = 1_000_000, sigma = 0.1, place = Math.fround(sigma * Math.sqrt(2 * 40.01));
   const data = new Float32Array(others + 2).fill(place, 2);
-  using device = await openDevice("reference");
+  using device = await openDevice("float64");
   const store = await device.store({ data, dimension: 1 });
   const one: SubsetSchedule = { name: "described", sizes: () => ({ k: 1, m: 1 }) };
   const x = tensorSpace.from([0], [1, 1]);

@@ -20,7 +20,7 @@ const sigmas = [0.2, 0.6, 2, 8];
 const wanted = patchSchedule({ sigmas, patches: [3, 5, 7, 9] });
 
 testOnDevices(
-  devices.filter(({ kind }) => kind !== "reference"),
+  devices.filter(({ kind }) => kind !== "float64"),
   "calibratePatches() finds the windows of a local denoiser by what it does",
   (device) =>
     withoutLeaks(async () => {
