@@ -27,7 +27,7 @@
  * - Shipped or generated: {@linkcode builtinShapes}, {@linkcode shapes}, {@linkcode SHAPE_CLASSES},
  *   {@linkcode tinyShapes}, {@linkcode moons}, {@linkcode circle}, {@linkcode checkerboard}, {@linkcode spirals},
  *   {@linkcode gaussianMixture}
- * - From numbers of your own: {@linkcode Dataset}
+ * - From numbers of your own: {@linkcode dataset}, {@linkcode Dataset}
  *
  * ## Devices
  *

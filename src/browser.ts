@@ -66,6 +66,8 @@ export type {
 export type { FileRows } from "./datasets/file_rows.ts";
 export { readIdx } from "./datasets/idx.ts";
 export type { IdxOptions } from "./datasets/idx.ts";
+export { dataset } from "./datasets/make_dataset.ts";
+export type { DatasetOptions, NestedNumbers } from "./datasets/make_dataset.ts";
 export * from "./datasets/npy.ts";
 export * from "./datasets/parse_mesh.ts";
 export * from "./datasets/ply.ts";

@@ -78,6 +78,7 @@ export const CALLS: Readonly<Record<string, (parts: Parts) => readonly unknown[]
   crossingLevel: ({ exact64, law }) => [exact64, m.gaussianFloat64(law), exact64],
   cumulantNorms: ({ set, spectrum }) => [set, spectrum],
   dataSpectrum: ({ set }) => [set],
+  dataset: () => [[[0, 1], [2, 3]]],
   ddim: () => [],
   decodeNetwork: ({ trained }) => [m.encodeNetwork(trained), "a network"],
   denoiserAgreement: ({ exact64 }) => [exact64, exact64, state(), 1],

@@ -53,6 +53,7 @@ const TABLE: Record<string, [args: () => unknown[], free?: readonly string[], ec
   shapes: [() => [2, { seed: 1, size: 8 }]],
   tinyShapes: [() => [3, { seed: 1 }]],
   encodeNpy: [() => [floats(6), [2, 3]], ["0.*"]],
+  dataset: [() => [[[0, 1], [2, 3]], { shape: [2], name: "a" }], ["0", "1.shape"]],
   loadDataset: [() => ["moons:20", { limit: 5 }]],
   mse: [() => [floats(8), floats(8), 4, { toUnit: true }]],
   rSquared: [() => [floats(8), floats(8), 4, { toUnit: true }]],
