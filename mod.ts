@@ -169,6 +169,8 @@ export * from "./src/datasets/npz.ts";
 export * from "./src/datasets/points.ts";
 export * from "./src/datasets/read_npy.ts";
 export * from "./src/denoisers/gaussian/read_gaussian_law.ts";
+export type { Display, MediaBundle } from "./src/notebook/front_end.ts";
+export * from "./src/notebook/progress.ts";
 export * from "./src/notebook/show.ts";
 export * from "./src/plots/chart.ts";
 export * from "./src/plots/cloud_spec.ts";

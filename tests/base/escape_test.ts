@@ -11,8 +11,8 @@ import {
   scatterSpec,
   WriteError,
 } from "@closedform/diffusion";
-import { show } from "@closedform/diffusion/notebook";
-import type { MediaBundle, Showable } from "@closedform/diffusion/notebook";
+import { show } from "@closedform/diffusion";
+import type { MediaBundle, Showable } from "@closedform/diffusion";
 import fc from "fast-check";
 import assert from "node:assert/strict";
 import { escapeHtml, escapeMarkdown, visible, visibleLines } from "../../src/base/_escape.ts";
