@@ -139,6 +139,7 @@ export { compareScores, explainedVariance } from "./metrics/explained_variance.t
 export type { ExplainedVariance, ScoreComparison } from "./metrics/explained_variance.ts";
 export * from "./metrics/frechet.ts";
 export * from "./metrics/nearest.ts";
+export type { Samples, ShapedRows } from "./metrics/samples.ts";
 export * from "./metrics/pairs.ts";
 export * from "./metrics/precision_recall.ts";
 export { scoreTable } from "./metrics/score_table.ts";

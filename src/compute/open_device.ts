@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { showsItself } from "../base/_display.ts";
 import { DeviceError } from "../base/errors.ts";
 import type { Device, DeviceName } from "./device.ts";
 
@@ -48,6 +49,12 @@ export const DEVICE_NAMES: readonly DeviceName[] = ["auto", "webgpu", "wasm", "f
 export async function openDevice(
   name: DeviceName = "auto",
 ): Promise<Device> {
+  const device = await opened(name);
+  const { kind, description, reason } = device;
+  return showsItself(device, () => [{ device: kind, description, reason }]);
+}
+
+async function opened(name: DeviceName): Promise<Device> {
   switch (name) {
     case "wasm":
       return await openCpu("asked for");

@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { showsItself } from "../base/_display.ts";
 import type { DataStore } from "../compute/device.ts";
 import type { Sigma } from "../compute/posterior.ts";
 import type { Subset } from "../compute/subset.ts";
@@ -45,13 +46,14 @@ export interface Capabilities<X> {
 const KNOWN = new WeakMap<object, unknown>();
 
 /**
- * Keeps what a denoiser can do.
+ * Keeps what a denoiser can do. It shows itself at the end of a notebook cell.
  *
  * @param denoiser The denoiser.
  * @param capabilities What it can do.
  */
 export function keepCapabilities<X>(denoiser: Denoiser<X>, capabilities: Capabilities<X>): void {
   KNOWN.set(denoiser.denoise, capabilities);
+  showsItself(denoiser);
 }
 
 /**

@@ -8,7 +8,12 @@ import { received } from "../base/_kinds.ts";
 import { quantile } from "../base/_quantile.ts";
 import { affineOf, checkPoints } from "../compute/posterior.ts";
 import type { PointSet } from "../compute/posterior.ts";
+import { showsItself } from "../base/_display.ts";
+import type { LabelledImages } from "../base/_display.ts";
+import { isImage } from "../base/_shape.ts";
 import { checkRows } from "./_rows.ts";
+import { rowsOf } from "./samples.ts";
+import type { Rows, Samples } from "./samples.ts";
 import { fromUnit, powerOfTwo } from "../base/_unit.ts";
 import { stopButton } from "../base/stop_button.ts";
 
@@ -25,6 +30,11 @@ export interface NearestItems {
   readonly second: Int32Array;
   /** Euclidean distance `d₂ ≥ d₁` to it, in data units; infinite if there is none. */
   readonly secondDistance: Float64Array;
+  /**
+   * The share of samples that are copies of items, see {@linkcode memorisedShare}. It throws where the data hold one
+   * distinct item, so that there is nothing to compare with.
+   */
+  readonly memorisedShare: number;
 }
 
 /** Options of {@linkcode nearestItems}. */
@@ -60,10 +70,11 @@ const OPTIONS = { signal: undefined } satisfies OptionTable<NearestOptions>;
  * The data are read once, items in the outer loop. A row is given up once its
  * partial sum reaches the second smallest so far, which changes no result.
  *
- * @param samples Samples `s`, `B` rows of `d` numbers in data units.
+ * @param samples Samples `s`: a run, a data set, a tensor `[B, …shape]`, rows with a shape, or `B` rows of `d` numbers, all in data units.
  * @param points The data, `N` items of `d` numbers; a `Dataset` is one.
  * @param options A signal that cancels.
- * @returns The two nearest items of each sample and their distances.
+ * @returns The two nearest items of each sample and their distances, and the share of copies. Of images it shows itself at the
+ * end of a notebook cell: samples above, the nearest items below, with their distances.
  * @throws {TypeError} If samples or data are no positive, whole number of rows.
  * @throws {RangeError} If a number is not finite.
  *
@@ -76,9 +87,18 @@ const OPTIONS = { signal: undefined } satisfies OptionTable<NearestOptions>;
  * const { nearest, second, secondDistance } = await nearestItems([0, 0], points);
  * assert.deepEqual([nearest[0], second[0], secondDistance[0]], [0, 1, 5]);
  * ```
+ *
+ * @example Is it a copy?
+ * ```ts
+ * import { dataset, nearestItems } from "@closedform/diffusion";
+ * import assert from "node:assert/strict";
+ *
+ * const data = dataset([[0], [8]]);
+ * assert.equal((await nearestItems(dataset([[8], [3]]), data)).memorisedShare, 0.5);
+ * ```
  */
 export async function nearestItems(
-  samples: ArrayLike<number>,
+  samples: Samples,
   points: PointSet,
   options: NearestOptions = {},
 ): Promise<NearestItems> {
@@ -86,8 +106,9 @@ export async function nearestItems(
   using stop = stopButton(options.signal);
   const { signal } = stop;
   const count = checkPoints(points);
-  const rows = checkRows(samples, points.dimension, ACTION);
-  const found = new Search(samples, rows, points);
+  const given = rowsOf(samples, ACTION, points.dimension);
+  const rows = checkRows(given.values, points.dimension, ACTION);
+  const found = new Search(given.values, rows, points);
   signal?.throwIfAborted();
   let slice = performance.now();
   for (let item = 0; item < count; item++) {
@@ -97,7 +118,47 @@ export async function nearestItems(
     signal?.throwIfAborted();
     slice = performance.now();
   }
-  return found.result();
+  const result = found.result();
+  return showsItself(result, () => shownPairs(given, points, found.nearestRows, result));
+}
+
+/** So many pairs are shown. */
+const PAIRS = 12;
+
+/** Samples above, their nearest items below, if they are images; else the first rows of what was found. */
+function shownPairs(
+  { values }: Rows,
+  points: PointSet & { readonly shape?: readonly number[] },
+  nearestRows: Uint32Array,
+  { nearest, nearestDistance, secondDistance }: NearestItems,
+): readonly unknown[] {
+  const { data, dimension, shape = [], range = [-1, 1] } = points;
+  const columns = Math.min(PAIRS, nearest.length);
+  if (!isImage(shape)) {
+    return [Array.from({ length: columns }, (_, i) => ({
+      sample: i,
+      nearest: nearest[i],
+      distance: nearestDistance[i],
+      "to the second": secondDistance[i],
+    }))];
+  }
+  const { scale, offset } = affineOf(points);
+  const images = new Float32Array(2 * columns * dimension);
+  for (let i = 0; i < columns; i++) {
+    for (let c = 0; c < dimension; c++) {
+      images[i * dimension + c] = values[i * dimension + c];
+      images[(columns + i) * dimension + c] = data[nearestRows[i] * dimension + c] * scale + offset;
+    }
+  }
+  const rowLabels = ["sample", "nearest item"];
+  const columnLabels = Array.from(
+    nearestDistance.subarray(0, columns),
+    (distance) => String(Number(distance.toPrecision(3))),
+  );
+  return [
+    { images, shape, range, columns, rowLabels, columnLabels } satisfies LabelledImages,
+    "Above each pair, its Euclidean distance.",
+  ];
 }
 
 /** The state of one search: the two smallest squared distances of each sample so far. */
@@ -168,17 +229,25 @@ class Search {
     return true;
   }
 
+  /** The row of the nearest item of each sample. */
+  get nearestRows(): Uint32Array {
+    return this.#nearest;
+  }
+
   result(): NearestItems {
     const distance = (square: number) =>
       // There may be no second one.
       square === Infinity ? square : fromUnit(Math.sqrt(square), this.#unit, 1, ACTION);
     const { items } = this.points;
-    return {
+    const found = {
       nearest: items ? this.#nearest.map((row) => items[row]) : this.#nearest,
       nearestDistance: this.#nearestSquare.map(distance),
       second: items ? this.#second.map((row) => row < 0 ? row : items[row]) : this.#second,
       secondDistance: this.#secondSquare.map(distance),
     };
+    return Object.defineProperty(found as NearestItems, "memorisedShare", {
+      get: () => memorisedShare(found as NearestItems),
+    });
   }
 }
 

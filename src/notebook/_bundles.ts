@@ -3,11 +3,16 @@
  *
  * @module
  */
+import { shownFor } from "../base/_display.ts";
+import type { LabelledImages } from "../base/_display.ts";
 import { received } from "../base/_kinds.ts";
 import { Buffer } from "node:buffer";
 import { escapeHtml, escapeMarkdown, visible } from "../base/_escape.ts";
 import { isImage, sizeOf } from "../base/_shape.ts";
+import type { Device } from "../compute/device.ts";
 import { Dataset } from "../datasets/dataset.ts";
+import type { Denoiser } from "../denoisers/denoiser.ts";
+import type { NearestItems } from "../metrics/nearest.ts";
 import type { AnyTensor } from "../states/linear_space.ts";
 import type { ScoreRow } from "../metrics/score_table.ts";
 import { cellText, isRecord, rowOf, tableHtml, tableText } from "../plots/_table.ts";
@@ -23,6 +28,7 @@ import { trajectoryImage } from "../plots/trajectory_image.ts";
 import type { SampleResult, TrajectoryPoint } from "../samplers/sample.ts";
 import type { Report } from "../theory/statement.ts";
 import type { Citations } from "./cite.ts";
+import { labelledImagesSvg } from "./_labelled_images.ts";
 import { seconds } from "./front_end.ts";
 import type { MediaBundle } from "./front_end.ts";
 
@@ -45,7 +51,11 @@ export type Showable =
   | readonly TrajectoryPoint[]
   | TableRow
   | Report
-  | readonly (TableRow | Report | ScoreRow)[];
+  | readonly (TableRow | Report | ScoreRow)[]
+  | Device
+  | Denoiser<AnyTensor>
+  | Denoiser<Float64Array>
+  | NearestItems;
 
 /** How a thing is laid out. */
 export interface ShowLayout {
@@ -57,6 +67,12 @@ export interface ShowLayout {
   readonly columns?: number;
   /** Pixels per side that one number of an image becomes. Default: so that an image has at least 64. */
   readonly scale?: number;
+  /** Words beside each row of images. Default: none. */
+  readonly rowLabels?: readonly string[];
+  /** Words above each column of images. Default: none. */
+  readonly columnLabels?: readonly string[];
+  /** A line above. Default: none. */
+  readonly caption?: string;
   /** How many items of a data set are shown. Default 32 images or 2,000 points. */
   readonly items?: number;
 }
@@ -101,6 +117,19 @@ export async function bundlesOf(
   thing: Showable,
   options: ShowLayout,
 ): Promise<[suffix: string, MediaBundle][]> {
+  const { caption, ...layout } = options;
+  if (caption !== undefined) {
+    return [["-caption", nameBundle(caption)], ...await bundlesOf(thing, layout)];
+  }
+  const parts = shownFor(thing);
+  if (parts) {
+    const each = parts.map((part, i) =>
+      bundlesOf(part as Showable, options).then((bundles) =>
+        bundles.map(([suffix, bundle]) => [i === 0 ? suffix : `-${i}${suffix}`, bundle] as const)
+      )
+    );
+    return (await Promise.all(each)).flat().map(([suffix, bundle]) => [suffix, bundle]);
+  }
   if (isRun(thing)) return await runBundles(thing, options);
   if (thing instanceof Dataset) {
     return [
@@ -122,6 +151,8 @@ function bundleOf(
   if (typeof thing === "object" && thing !== null) {
     if (isTensor(thing)) return tensorBundle(thing, options);
     if (isBitmap(thing)) return bitmapBundle(thing);
+    if (isLabelled(thing)) return labelledBundle(thing, options);
+    if (isDenoiser(thing)) return tableBundle(denoiserFacts(thing));
     if (isChart(thing)) return chartBundle(thing);
     if (isCitations(thing)) return { "text/markdown": thing.markdown, "text/plain": thing.text };
     if (isRecord(thing)) {
@@ -161,6 +192,26 @@ function isTensor(thing: object): thing is AnyTensor {
 function isBitmap(thing: object): thing is Bitmap {
   return "width" in thing && "height" in thing && "data" in thing &&
     thing.data instanceof Uint8Array;
+}
+
+function isLabelled(thing: object): thing is LabelledImages {
+  return "images" in thing && "shape" in thing && "columns" in thing;
+}
+
+function isDenoiser(thing: object): thing is Denoiser<unknown> & { readonly count?: number } {
+  return "denoise" in thing && "space" in thing && "label" in thing;
+}
+
+/** What is known of a denoiser, line by line. */
+function denoiserFacts(
+  { label, shape, references, count }: Denoiser<unknown> & { readonly count?: number },
+): TableRow[] {
+  return [
+    { name: "denoiser", value: label },
+    { name: "shape of a sample", value: shape.join("×") },
+    ...(typeof count === "number" ? [{ name: "items", value: count }] : []),
+    ...references.map((value, i) => ({ name: i === 0 ? "references" : "", value })),
+  ];
 }
 
 function isChart(thing: object): thing is ChartSpec {
@@ -254,7 +305,9 @@ function datasetBundle(
   }
   return samplesBundle(values, dataset.shape, {
     range: dataset.range,
-    columns: images ? Math.min(8, first.count) : undefined,
+    columns: images && !options.rowLabels && !options.columnLabels
+      ? Math.min(8, first.count)
+      : undefined,
     ...options,
   });
 }
@@ -275,12 +328,32 @@ function samplesBundle(
 ): Promise<MediaBundle> {
   if (!shape?.length) throw unknownShape();
   if (shape.length > 1) {
-    const { range, columns, scale } = options;
+    const { range = [-1, 1], scale, rowLabels, columnLabels } = options;
+    const columns = options.columns ?? columnLabels?.length ??
+      (rowLabels && Math.ceil(values.length / sizeOf(shape) / rowLabels.length));
+    if (rowLabels || columnLabels) {
+      const labelled = { images: values, shape, range, rowLabels, columnLabels };
+      return labelledBundle({ ...labelled, columns: columns! }, options);
+    }
     return bitmapBundle(imageGrid(values, { shape, range, columns, scale }));
   }
   return shape[0] === 2
     ? chartBundle(scatterSpec([{ label: "samples", points: values }]))
     : bitmapBundle(scatterImage(values, { dimension: shape[0] }));
+}
+
+/** Labelled images as a drawing; in text, the labels. */
+async function labelledBundle(
+  images: LabelledImages,
+  { scale }: ShowLayout,
+): Promise<MediaBundle> {
+  const { rowLabels = [], columnLabels = [], columns } = images;
+  const rows = rowLabels.length > 0 ? `: ${rowLabels.join(", ")}` : "";
+  const words = columnLabels.length > 0 ? `; ${columnLabels.join(", ")}` : "";
+  return {
+    "image/svg+xml": await labelledImagesSvg(images, scale),
+    "text/plain": visible(`[images in rows of ${columns}${rows}${words}]`),
+  };
 }
 
 function unknownShape(): TypeError {

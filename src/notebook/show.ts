@@ -38,6 +38,9 @@ const SHOW_OPTIONS = {
   columns: undefined,
   scale: undefined,
   items: undefined,
+  rowLabels: undefined,
+  columnLabels: undefined,
+  caption: undefined,
   id: undefined,
   update: undefined,
   display: undefined,
@@ -84,5 +87,5 @@ export async function show(
   await new Promise((resolve) => setTimeout(resolve, SETTLE));
 }
 
-// Tensors, data sets, runs and reports show themselves at the end of a cell.
+// Tensors, data sets, runs, denoisers, devices, reports and comparisons show themselves at the end of a cell.
 drawMarkedBy(selfBundle);

@@ -1,5 +1,14 @@
-import { memorisedShare, nearestItems, readMnist } from "@closedform/diffusion";
+import {
+  dataset,
+  memorisedShare,
+  moons,
+  nearestItems,
+  readMnist,
+  tinyShapes,
+} from "@closedform/diffusion";
 import type { Dataset, PointSet } from "@closedform/diffusion";
+import * as tf from "@tensorflow/tfjs-core";
+import "@tensorflow/tfjs-backend-cpu";
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { dataPath, hasData } from "../_helpers/data.ts";
@@ -205,4 +214,36 @@ Deno.test({
     assert.equal(memorisedShare(await nearestItems(first(train), train)), 1);
     assert.equal(memorisedShare(await nearestItems(first(test), train)), 0);
   },
+});
+
+Deno.test("nearestItems takes what users have, and finds the same in all of it", async () => {
+  await tf.setBackend("cpu");
+  const data = moons(40), samples = moons(6, { seed: 5 });
+  const flat = await nearestItems(samples.data, data);
+  const tensor = tf.tensor2d(Float32Array.from(samples.data), [6, 2]);
+  const { data: numbers } = samples;
+  const forms = [samples, { samples }, tensor, { data: numbers, shape: [2] }, [...numbers]];
+  for (const form of forms) assert.deepEqual(await nearestItems(form, data), flat);
+  tensor.dispose();
+  assert.equal(flat.memorisedShare, memorisedShare(flat));
+  // Bytes are the numbers that they stand for: copies are at distance 0.
+  const bytes = dataset(Uint8Array.of(0, 7, 130, 255), { shape: [2] });
+  const own = await nearestItems(bytes, bytes);
+  assert.deepEqual([...own.nearestDistance, own.memorisedShare], [0, 0, 1]);
+});
+
+Deno.test("nearestItems says what it was given where that is no samples", async () => {
+  const data = moons(4);
+  const refused: [unknown, RegExp][] = [
+    [Promise.resolve(), /samples are a Promise, which was not awaited, wanted a run/],
+    ["run", /samples are "run", wanted a run/],
+    [tinyShapes(2), /samples hold 144 numbers each, wanted 2 as the data/],
+    [{ samples: tinyShapes(2) }, /samples hold 144 numbers each, wanted 2/],
+    [{}, /samples are an object of nothing, wanted a run/],
+  ];
+  for (const [samples, message] of refused) {
+    await assert.rejects(nearestItems(samples as number[], data), { name: "TypeError", message });
+  }
+  const one = await nearestItems([1, 2], dataset([[0, 0]]));
+  assert.throws(() => one.memorisedShare, /the data hold one distinct item/);
 });

@@ -1,11 +1,15 @@
 import {
+  arraySpace,
   blankBitmap,
   collocation,
   Dataset,
+  functionDenoiser,
   karrasGrid,
   lineSpec,
   moons,
+  nearestItems,
   notebookProgress,
+  openDevice,
   optimalFloat64,
   report,
   sample,
@@ -215,6 +219,64 @@ Deno.test("show sends reports, scores and records of numbers as tables", async (
     record["text/plain"],
     "name      value\n--------  -----------------\ndistance               0.25\n" +
       "of.few    1, 2\nof.many   7 numbers, 1 to 9",
+  );
+});
+
+Deno.test("show puts words above and beside images", async () => {
+  const images = tinyShapes(6), values = Float32Array.from(images.data);
+  const layout = { rowLabels: ["one", "a<b"], columnLabels: ["1", "2", "3"], scale: 2 };
+  const [caption, { bundle }] = await shown(values, {
+    ...layout,
+    shape: images.shape,
+    caption: "six *images*",
+    id: "p",
+  }) as unknown as [Shown, Shown];
+  assert.deepEqual(
+    [caption.bundle["text/plain"], caption.options.display_id],
+    ["six *images*", "p-caption"],
+  );
+  const svg = String(bundle["image/svg+xml"]);
+  // Three columns and two rows of 24 pixels, 2 between and around; three letters beside, a line above.
+  assert.match(svg, /<image x="30" y="18" width="80" height="54" href="data:image\/png;base64,/);
+  assert.deepEqual(
+    [...svg.matchAll(/<text [^>]*>([^<]*)</g)].map(([, label]) => label),
+    ["one", "a&#60;b", "1", "2", "3"],
+  );
+  assert.equal(bundle["text/plain"], "[images in rows of 3: one, a<b; 1, 2, 3]");
+  // Of a data set, too; rows alone say how many columns there are.
+  const [, rows] = await shown(images, { rowLabels: ["a", "b", "c"], scale: 2 });
+  assert.equal(rows.bundle["text/plain"], "[images in rows of 2: a, b, c]");
+  await assert.rejects(
+    shown(values, { ...layout, shape: images.shape, rowLabels: ["one"] }),
+    /received 1 labels of rows, wanted 2/,
+  );
+});
+
+Deno.test("show shows samples above the items nearest to them", async () => {
+  const images = tinyShapes(30);
+  const near = await nearestItems(images.take(3), images);
+  const [pairs, words] = await shown(near);
+  assert.equal(
+    pairs.bundle["text/plain"],
+    "[images in rows of 3: sample, nearest item; 0, 0, 0]",
+  );
+  assert.match(String(words.bundle["text/plain"]), /distance/);
+  const [{ bundle }] = await shown(await nearestItems([0, 0], moons(10)));
+  assert.match(String(bundle["text/plain"]), /^sample +nearest +distance +to the second\n/);
+});
+
+Deno.test("show tells what a device and a denoiser are", async () => {
+  const device = await openDevice("float64");
+  const [{ bundle }] = await shown(device);
+  assert.match(String(bundle["text/plain"]), /^name +value\n[-\s]+device +float64\ndescription /);
+  const [{ bundle: facts }] = await shown(functionDenoiser((x) => x, {
+    shape: [2, 2],
+    space: arraySpace,
+  }));
+  assert.equal(
+    facts["text/plain"],
+    "name               value\n-----------------  ----------\n" +
+      "denoiser           a function\nshape of a sample  2×2",
   );
 });
 
