@@ -3,11 +3,10 @@
  * exactly, so samples need no training.
  *
  * ```ts
- * import { ddpmGrid, moons, openDevice, optimal, sample, tensorSpace } from "@closedform/diffusion";
+ * import { ddpmGrid, moons, optimal, sample, tensorSpace } from "@closedform/diffusion";
  * import assert from "node:assert/strict";
  *
- * using device = await openDevice();
- * using denoiser = await optimal(moons(1000), device);
+ * using denoiser = await optimal(moons(1000));
  * const { x, denoised } = await sample(denoiser, { count: 16, grid: ddpmGrid(10), seed: 1 });
  * assert.deepEqual(x.shape, [16, 2]);
  * tensorSpace.dispose(x, denoised);
@@ -42,26 +41,25 @@
  *
  * ## Denoisers
  *
- * - Exact, over all data: {@linkcode optimal}, {@linkcode optimalFloat64}, {@linkcode optimalStreamed}
+ * - Exact, over all data: {@linkcode optimal}
  * - Smoothed, which makes something new: {@linkcode smoothed}, {@linkcode smoothingDefaults},
  *   {@linkcode smoothingSteps}, {@linkcode neighbourEstimator}; what it is compared with:
  *   {@linkcode randomAverage}, {@linkcode localAverage}, {@linkcode dirichletAverage}, {@linkcode kernelDensity}
- * - Of the covariance: {@linkcode wiener}, {@linkcode wienerFloat64}, {@linkcode dataSpectrum}, {@linkcode lowRank}
- * - Local score machines: {@linkcode local}, {@linkcode localFloat64}, {@linkcode equivariant},
- *   {@linkcode equivariantFloat64}; their windows: {@linkcode patchSchedule}, {@linkcode patchTable},
+ * - Of the covariance: {@linkcode wiener}, {@linkcode dataSpectrum}, {@linkcode lowRank}
+ * - Local score machines: {@linkcode local}, {@linkcode equivariant}; their windows: {@linkcode patchSchedule}, {@linkcode patchTable},
  *   {@linkcode DEFAULT_WINDOWS}, {@linkcode PATCH_TABLES}, {@linkcode calibratePatches}
- * - PCA locality: {@linkcode pcaLocality}, {@linkcode pcaLocalityFloat64}, {@linkcode localityMask},
+ * - PCA locality: {@linkcode pcaLocality}, {@linkcode localityMask},
  *   {@linkcode publishedTheta}, {@linkcode DEFAULT_THETA}
  * - Around one of these, over a subset: {@linkcode goldenSubset}, {@linkcode tiledGoldenSubset},
  *   {@linkcode GOLDEN_REFERENCE}
- * - Gaussians: {@linkcode gaussian}, {@linkcode gaussianFloat64}, {@linkcode gaussianLaw},
+ * - Gaussians: {@linkcode gaussian}, {@linkcode gaussianLaw},
  *   {@linkcode readGaussianLaw}, {@linkcode gaussianTrajectory}, {@linkcode gaussianEndpoint},
  *   {@linkcode denoiseGaussian},
  *   {@linkcode transportGaussian}, {@linkcode flowFactor}, {@linkcode logDensityGaussian},
  *   {@linkcode drawGaussian}, {@linkcode alongAxes}, {@linkcode gaussianAxes}, {@linkcode rowAxes},
  *   {@linkcode scaleRows}
- * - Mixtures: {@linkcode mixture}, {@linkcode mixtureFloat64}, {@linkcode fitMixture},
- *   {@linkcode mixtureOf}, {@linkcode mixtureOfFloat64}, {@linkcode mixtureLaw}, {@linkcode denoiseMixture},
+ * - Mixtures: {@linkcode mixture}, {@linkcode fitMixture},
+ *   {@linkcode mixtureOf}, {@linkcode mixtureLaw}, {@linkcode denoiseMixture},
  *   {@linkcode mixturePosterior}, {@linkcode mixtureLogits}, {@linkcode meanOfMixture},
  *   {@linkcode gaussianOfMixture}, {@linkcode drawMixture}
  * - Of your own: {@linkcode functionDenoiser}; `sample()` takes a plain function as it is

@@ -6,11 +6,10 @@
  *
  * @example Sample four of the shipped images, and make a picture of them for a canvas
  * ```ts
- * import { imageGrid, openDevice, optimal, sample, shapes } from "@closedform/diffusion/browser";
+ * import { imageGrid, optimal, sample, shapes } from "@closedform/diffusion/browser";
  * import assert from "node:assert/strict";
  *
- * using device = await openDevice();
- * using denoiser = await optimal(shapes(512), device);
+ * using denoiser = await optimal(shapes(512));
  * const { x, denoised } = await sample(denoiser, { count: 4, seed: 1 });
  * const { width, height, data } = imageGrid(await x.data(), { shape: denoiser.shape });
  * denoiser.space.dispose(x, denoised);
@@ -32,7 +31,9 @@ export type { MaskedOptions } from "./compute/masked_posterior.ts";
 export * from "./compute/load_store.ts";
 export * from "./compute/open_device.ts";
 export { useDevice } from "./compute/use_device.ts";
-export type { DeviceChoice } from "./compute/use_device.ts";
+export type { DeviceChoice, DeviceOption, StateOf } from "./compute/use_device.ts";
+export type { StatesOf } from "./denoisers/_base.ts";
+export type { DataSource } from "./denoisers/_data.ts";
 export * from "./compute/merge_posteriors.ts";
 export { referenceNeighbours } from "./compute/neighbours.ts";
 export type { Neighbours } from "./compute/neighbours.ts";
@@ -81,7 +82,8 @@ export * from "./denoisers/local/calibrate_patches.ts";
 export { cumulantNorms } from "./denoisers/gaussian/cumulants.ts";
 export type { CumulantNorms, CumulantOptions } from "./denoisers/gaussian/cumulants.ts";
 export * from "./denoisers/denoiser.ts";
-export * from "./denoisers/local/equivariant.ts";
+export { equivariant } from "./denoisers/local/equivariant.ts";
+export type { EquivariantOptions } from "./denoisers/local/equivariant.ts";
 export { functionDenoiser } from "./denoisers/function_denoiser.ts";
 export type {
   DenoiserFunction,
@@ -89,8 +91,10 @@ export type {
   RowsOfNumbers,
 } from "./denoisers/function_denoiser.ts";
 export * from "./denoisers/golden/golden_subset.ts";
-export * from "./denoisers/gaussian/gaussian.ts";
-export * from "./denoisers/gaussian/gaussian_axes.ts";
+export { gaussian } from "./denoisers/gaussian/gaussian.ts";
+export type { GaussianOptions } from "./denoisers/gaussian/gaussian.ts";
+export { gaussianAxes, rowAxes, scaleRows } from "./denoisers/gaussian/gaussian_axes.ts";
+export type { AxisFactor, GaussianAxes, RowAxes } from "./denoisers/gaussian/gaussian_axes.ts";
 export {
   alongAxes,
   denoiseGaussian,
@@ -103,22 +107,25 @@ export {
 export type { GaussianLaw } from "./denoisers/gaussian/gaussian_law.ts";
 export { gaussianEndpoint, gaussianTrajectory } from "./denoisers/gaussian/gaussian_trajectory.ts";
 export type { FlowState, TrajectoryOptions } from "./denoisers/gaussian/gaussian_trajectory.ts";
-export * from "./denoisers/local/local.ts";
+export { local } from "./denoisers/local/local.ts";
+export type { LocalOptions } from "./denoisers/local/local.ts";
 export { kMeans } from "./linalg/k_means.ts";
 export type { Clusters, KMeansOptions } from "./linalg/k_means.ts";
 export { localityMask } from "./denoisers/local/locality_mask.ts";
 export type { MaskRule } from "./denoisers/local/locality_mask.ts";
 export * from "./denoisers/gaussian/mixture.ts";
 export * from "./denoisers/gaussian/mixture_law.ts";
-export { mixtureOf, mixtureOfFloat64 } from "./denoisers/gaussian/mixture_of.ts";
+export { mixtureOf } from "./denoisers/gaussian/mixture_of.ts";
 export type { MixtureDenoiser } from "./denoisers/gaussian/mixture_of.ts";
 export * from "./denoisers/neighbour_estimator.ts";
 export * from "./denoisers/neural.ts";
-export * from "./denoisers/optimal.ts";
+export { optimal } from "./denoisers/optimal.ts";
+export type { OptimalDenoiser, OptimalOptions, StoredDenoiser } from "./denoisers/optimal.ts";
 export * from "./denoisers/local/patch_schedule.ts";
 export * from "./denoisers/local/pca_locality.ts";
 export * from "./denoisers/preconditioning.ts";
-export * from "./denoisers/smoothed.ts";
+export { smoothed } from "./denoisers/smoothed.ts";
+export type { DrawKind, SmoothedOptions } from "./denoisers/smoothed.ts";
 export * from "./denoisers/smoothing_defaults.ts";
 export { dataSpectrum, lowRank } from "./denoisers/gaussian/spectrum.ts";
 export type { Spectrum, SpectrumOptions } from "./denoisers/gaussian/spectrum.ts";

@@ -121,7 +121,7 @@ async function walk(
   kind: DeviceKind | "auto",
 ) {
   using device = await openDevice(kind);
-  using denoiser = await optimal(shapes(4096), device);
+  using denoiser = await optimal(shapes(4096), { device });
   const { x, denoised, trajectory } = await sample(denoiser, {
     count: 2,
     seed: 1,
@@ -180,12 +180,12 @@ async function denoiseTiny(
 ) {
   using device = await openDevice(kind);
   const set = tinyShapes(300), sigma = 0.7;
-  const base = await optimal(set, device);
+  const base = await optimal(set, { device });
   const denoisers = {
-    wiener: await wiener(set, device),
-    pcaLocality: await pcaLocality(set, device),
-    local: await local(set, device),
-    goldenSubset: await goldenSubset(base, set, device),
+    wiener: await wiener(set, { device }),
+    pcaLocality: await pcaLocality(set, { device }),
+    local: await local(set, { device }),
+    goldenSubset: await goldenSubset(base),
   };
   const x = tensorSpace.from(
     startNoise(1, 0, 1, set.dimension).map((e, i) => set.data[i] + sigma * e),
@@ -221,7 +221,7 @@ testInBrowser(
     withSite(WEBGPU, async (page, line) => {
       assert.match(line, /^webgpu, google swiftshader: [\d.]+ s$/);
       using device = await openDevice("wasm");
-      using denoiser = await optimal(await builtinShapes(), device);
+      using denoiser = await optimal(await builtinShapes(), { device });
       const { x, denoised } = await sample(denoiser, { count: 16, seed: 1 });
       // Samples are images of the set, so that no byte of the picture is near a rounding edge.
       const shown = await canvasOf(page),

@@ -8,7 +8,6 @@ import {
   loadDataset,
   memorisedShare,
   nearestItems,
-  optimalFloat64,
   sample,
   startNoise,
 } from "@closedform/diffusion";
@@ -19,6 +18,7 @@ import { runSample, startSample } from "./_helpers/command.ts";
 import { dataPath, hasData } from "./_helpers/data.ts";
 import { testDevices } from "./_helpers/devices.ts";
 import { npyHeader } from "./_helpers/encode.ts";
+import { optimalFloat64 } from "./_helpers/float64.ts";
 
 const webgpu = (await testDevices()).find(({ kind }) => kind === "webgpu")!;
 

@@ -14,15 +14,14 @@ const PROGRAM = `
 import * as m from "${new URL("../mod.ts", import.meta.url)}";
 const set = m.shapes(20), points = m.moons(50);
 await m.dataSpectrum(set);
-for (const kind of ["wasm", "float64", "auto"] as const) {
-  using device = await m.openDevice(kind);
-  using optimal = await m.optimal(points, device);
-  const { x } = await m.sample(optimal, { count: 2 });
-  m.tensorSpace.dispose(x);
-  using wiener = await m.wiener(set, device);
-  using local = await m.pcaLocality(set, device);
+for (const device of ["wasm", "float64", "auto"] as const) {
+  const exact = await m.optimal(points, { device });
+  await m.sample(exact, { count: 2 });
+  await m.wiener(set, { device });
+  await m.pcaLocality(set, { device });
 }
-await m.dpmV3Statistics(m.optimalFloat64(points), points, { intervals: 2, samples: 2 });
+const exact = await m.optimal(points);
+await m.dpmV3Statistics(exact, points, { intervals: 2, samples: 2 });
 await m.trainDenoiser(points, { steps: 2 });
 await m.trainAutoencoder(set, { latentDimension: 2, components: 4, width: 4, steps: 1 });
 await m.encodePng({ width: 2, height: 2, data: new Uint8Array(16) });

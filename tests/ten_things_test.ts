@@ -46,7 +46,7 @@ async function ends(
   data: Parameters<typeof optimal>[0],
   options: Parameters<typeof sample>[1],
 ) {
-  using denoiser = await optimal(data, device);
+  using denoiser = await optimal(data, { device });
   const { x, denoised } = await sample(denoiser, options);
   const values = [await tensorSpace.values(x), await tensorSpace.values(denoised)];
   tensorSpace.dispose(x, denoised);
@@ -85,7 +85,7 @@ async function endsBadly(
   grids: readonly SigmaGrid[],
 ): Promise<string[]> {
   const points = moons(30);
-  using denoiser = await optimal(points, device);
+  using denoiser = await optimal(points, { device });
   const bad: string[] = [];
   for (const name of names) {
     for (const grid of grids) {
@@ -122,7 +122,7 @@ testOnDevices(
   "a loop sees the predicted clean sample of each step, and may stop",
   async (device) => {
     await withoutLeaks(async () => {
-      using denoiser = await optimal(set, device);
+      using denoiser = await optimal(set, { device });
       const { sigmas, startScale } = karrasGrid(10);
       const x = tensorSpace.from(startNoise(1, 0, 3, 2).map((e) => startScale * e), [3, 2]);
       const levels: number[] = [];
@@ -143,7 +143,7 @@ testOnDevices(
 );
 
 testOnDevices(devices, "neither runs nor cancelled runs pile up memory", async (device) => {
-  using denoiser = await optimal(tinyShapes(60), device);
+  using denoiser = await optimal(tinyShapes(60), { device });
   const { tensors, megabytes } = await soak(denoiser, 200);
   assert.equal(tensors, 0);
   // 160 states of 16 images are 1.5 MB; what else the heap holds was seen to move by less than that.
@@ -169,7 +169,7 @@ testOnDevices(devices, "data that were released do not pile up", async (device) 
   const times = device.kind === "wasm" ? 200 : 40;
   let before = 0, most = 0;
   for (let i = 0; i < times; i++) {
-    using denoiser = await optimal(images, device);
+    using denoiser = await optimal(images, { device });
     const { x, denoised } = await sample(denoiser, { count: 1, grid: karrasGrid(2) });
     tensorSpace.dispose(x, denoised);
     const { rss } = Deno.memoryUsage();
@@ -187,7 +187,7 @@ Deno.test("samples and whole trajectories are saved by the library and read back
     const sphere = Float32Array.from(startNoise(3, 0, 50, 3));
     const cloud = new Dataset({ data: sphere, shape: [3], name: "cloud" });
     for (const data of [cloud, shapes(20)]) {
-      using denoiser = await optimal(data, device);
+      using denoiser = await optimal(data, { device });
       const { x, denoised, trajectory } = await sample(denoiser, {
         count: 5,
         grid: karrasGrid(6),

@@ -29,8 +29,13 @@ interface Kind {
 
 const KINDS = {
   dataset: { parts: ["data", "dimension"], wanted: "a data set" },
+  data: {
+    parts: ["count", "dimension", "shape"],
+    wanted: "a data set, or data on disk from openRows()",
+  },
+  source: { parts: ["data", "dimension"], wanted: "a data set, or a denoiser that holds one" },
   points: { parts: ["data", "dimension"], wanted: "a data set, or rows { data, dimension }" },
-  device: { parts: ["store"], wanted: "a device, from openDevice()" },
+  device: { parts: ["store"], wanted: "a device: its name, or one from openDevice()" },
   denoiser: { parts: ["denoise", "space"], wanted: "a denoiser, such as that of optimal()" },
   sampler: { parts: ["run"], wanted: "a sampler, such as heun() or samplerByName(…)" },
   grid: {
@@ -39,6 +44,12 @@ const KINDS = {
   },
   leg: { parts: ["dimension", "references"], wanted: "a first leg, such as gaussianLeg(…)" },
 } satisfies Record<string, Kind>;
+
+/** Whether a value is of a kind, by its parts. */
+export function isKind(value: unknown, kind: keyof typeof KINDS): boolean {
+  return typeof value === "object" && value !== null &&
+    KINDS[kind].parts.every((part) => part in value);
+}
 
 /**
  * Checks that a value is what it should be, by its parts.
@@ -55,8 +66,8 @@ export function checkKind(
   value: unknown,
   kind: keyof typeof KINDS,
 ): void {
-  const { parts, wanted } = KINDS[kind];
-  const held = typeof value === "object" && value !== null;
-  if (held && parts.every((part) => part in value)) return;
-  throw new TypeError(`Cannot ${action}: ${name} is ${received(value)}, wanted ${wanted}`);
+  if (isKind(value, kind)) return;
+  throw new TypeError(
+    `Cannot ${action}: ${name} is ${received(value)}, wanted ${KINDS[kind].wanted}`,
+  );
 }

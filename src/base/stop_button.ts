@@ -31,12 +31,12 @@ let listening = false;
  *
  * @example
  * ```ts
- * import { karrasGrid, moons, optimalFloat64, stopButton } from "@closedform/diffusion";
+ * import { karrasGrid, moons, optimal, stopButton } from "@closedform/diffusion";
  * import assert from "node:assert/strict";
  *
  * // A loop of your own over the denoiser stops, too.
  * using stop = stopButton();
- * const denoiser = optimalFloat64(moons(100));
+ * const denoiser = await optimal(moons(100), { device: "float64" });
  * let x: Float64Array = Float64Array.of(40, -30);
  * for (const sigma of karrasGrid(10).sigmas.slice(0, -1)) {
  *   stop.signal?.throwIfAborted();

@@ -17,7 +17,7 @@ export const BASELINES = [
 /** How a baseline is made. */
 export interface BaselineChoice {
   /** Items that are averaged. */
-  readonly M?: number;
+  readonly draws?: number;
   /** Nearest items among which they are picked. */
   readonly neighbours?: number;
   /** Concentration of the weights of all items. */
@@ -39,11 +39,11 @@ export function parseBaseline(
   text: (name: string) => string | undefined,
 ): BaselineChoice | undefined {
   if (!(BASELINES as readonly string[]).includes(denoiser)) return undefined;
-  const M = whole("draws", text("draws"), 1);
+  const draws = whole("draws", text("draws"), 1);
   const neighbours = whole("neighbours", text("neighbours"), 0);
   const concentration = text("concentration");
   return {
-    ...(M !== undefined && { M }),
+    ...(draws !== undefined && { draws }),
     ...(neighbours !== undefined && { neighbours }),
     ...(concentration !== undefined && {
       concentration: positive("concentration", concentration),

@@ -17,13 +17,12 @@ import { goldenSubset } from "../denoisers/golden/golden_subset.ts";
 import { local } from "../denoisers/local/local.ts";
 import { mixture } from "../denoisers/gaussian/mixture.ts";
 import { neighbourEstimator } from "../denoisers/neighbour_estimator.ts";
-import { optimal, optimalStreamed } from "../denoisers/optimal.ts";
+import { optimal } from "../denoisers/optimal.ts";
 import type { StoredDenoiser } from "../denoisers/optimal.ts";
 import { pcaLocality } from "../denoisers/local/pca_locality.ts";
 import { smoothed } from "../denoisers/smoothed.ts";
 import { tiledGoldenSubset } from "../denoisers/golden/tiled_golden_subset.ts";
 import { wiener } from "../denoisers/gaussian/wiener.ts";
-import { tensorSpace } from "../states/linear_space.ts";
 import type { AnyTensor } from "../states/linear_space.ts";
 import type { RunData } from "./data.ts";
 import type { RunOptions } from "./options.ts";
@@ -73,7 +72,7 @@ async function make(
   const { denoiser, grid } = options;
   if (rows) {
     if (denoiser === "optimal") {
-      return await optimalStreamed(rows, device, { mean: grid.startAtMean, signal });
+      return await optimal(rows, { device, mean: grid.startAtMean, signal });
     }
     throw new UsageError(
       `Cannot use --denoiser ${denoiser} with data that stay on disk: wanted optimal`,
@@ -82,7 +81,7 @@ async function make(
   try {
     if (denoiser === "mixture") {
       const { mixture: choice, seed } = options;
-      return await mixture(dataset, device, { ...choice, seed, signal });
+      return await mixture(dataset, { device, ...choice, seed, signal });
     }
     if (denoiser === "smoothed") return await smooth(dataset, device, options);
     if (options.baseline) return await baselineOf(dataset, device, options);
@@ -98,19 +97,19 @@ async function make(
 
 /** The denoisers that only take the data. */
 const BASES = {
-  optimal: (dataset: Dataset, device: Device) => optimal(dataset, device),
+  optimal: (dataset: Dataset, device: Device) => optimal(dataset, { device }),
   wiener: (dataset: Dataset, device: Device, _: RunOptions, signal?: AbortSignal) =>
-    wiener(dataset, device, { signal }),
+    wiener(dataset, { device, signal }),
   local: (dataset: Dataset, device: Device, { pixels: { windows } }: RunOptions) =>
-    local(dataset, device, { windows }),
+    local(dataset, { device, windows }),
   equivariant: (dataset: Dataset, device: Device, { pixels: { windows } }: RunOptions) =>
-    equivariant(dataset, device, { windows }),
+    equivariant(dataset, { device, windows }),
   pca: (
     dataset: Dataset,
     device: Device,
     { pixels: { theta } }: RunOptions,
     signal?: AbortSignal,
-  ) => pcaLocality(dataset, device, { theta, signal }),
+  ) => pcaLocality(dataset, { device, theta, signal }),
 };
 
 /** The smoothed optimal denoiser, or an estimate of it. */
@@ -119,11 +118,11 @@ async function smooth(
   device: Device,
   { smoothing, seed }: RunOptions,
 ): Promise<StoredDenoiser> {
-  const { bandwidth, M, drawKind, neighbours } = smoothing!;
+  const { bandwidth, draws, drawKind, neighbours } = smoothing!;
   using resources = new DisposableStack();
-  const base = resources.use(await optimal(dataset, device));
-  const inner = neighbours ? neighbourEstimator(base, { ...neighbours, seed }) : base;
-  const made = smoothed(inner, { bandwidth, M, drawKind, seed });
+  const base = resources.use(await optimal(dataset, { device }));
+  const inner = neighbours ? await neighbourEstimator(base, { ...neighbours, seed }) : base;
+  const made = await smoothed(inner, { bandwidth, draws, drawKind, seed });
   return released(made, resources.move());
 }
 
@@ -135,8 +134,11 @@ async function baselineOf(
 ): Promise<StoredDenoiser> {
   using resources = new DisposableStack();
   if (denoiser === "kernel-density") {
-    const base = resources.use(await optimal(dataset, device));
-    return released(kernelDensity(base, baseline!.bandwidth as number), resources.move());
+    const base = resources.use(await optimal(dataset, { device }));
+    return released(
+      await kernelDensity(base, { bandwidth: baseline!.bandwidth as number }),
+      resources.move(),
+    );
   }
   const average = denoiser === "dirichlet"
     ? dirichletAverage
@@ -144,7 +146,8 @@ async function baselineOf(
     ? localAverage
     : randomAverage;
   const { bandwidth: _, ...choice } = baseline!;
-  return released(average(dataset, tensorSpace, { ...choice, seed }), resources.move());
+  const drawn = await average(dataset, { device, ...choice, seed });
+  return released(drawn, resources.move());
 }
 
 /** A denoiser that releases what it is made of. */
@@ -170,8 +173,8 @@ async function golden(
   const { tiles, ...sizes } = subset;
   const found = resources.use(
     tiles !== undefined
-      ? await tiledGoldenSubset(base, dataset, device, { tiles, k: sizes.k, signal })
-      : await goldenSubset(base, dataset, device, { ...sizes, seed, signal }),
+      ? await tiledGoldenSubset(base, { tiles, k: sizes.k, signal })
+      : await goldenSubset(base, { ...sizes, seed, signal }),
   );
   return released(found, resources.move());
 }

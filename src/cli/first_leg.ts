@@ -87,8 +87,8 @@ async function closedLeg(
   const norms = await cumulantNorms(dataset, spectrum, { signal });
   const least = skipLevel(norms, toleranceOf(dataset, options));
   const crossing = async () => {
-    using law = await gaussian(spectrum, device, { shape: dataset.shape, name: dataset.name });
-    using truth = await optimal(dataset, device);
+    using law = await gaussian(spectrum, { device, shape: dataset.shape, name: dataset.name });
+    using truth = await optimal(dataset, { device });
     return await crossed(denoiser, law, truth, options, signal);
   };
   const leg = gaussianLeg(spectrum);
@@ -112,7 +112,7 @@ async function mixtureLeg(
   const tolerance = toleranceOf(dataset, options);
   using resources = new DisposableStack();
   const model = resources.use(await fitted(dataset, options, device, signal));
-  using truth = await optimal(dataset, device);
+  using truth = await optimal(dataset, { device });
   // A little lower than the level itself, which rounding may otherwise leave out.
   const lowest = typeof level === "number" ? Math.min(level / 1.001, start / 1.1) : start * LOWEST;
   const deviation = await legDeviation<AnyTensor>(model, truth, {
@@ -156,7 +156,7 @@ async function fitted(
   signal?: AbortSignal,
 ) {
   try {
-    return await mixture(dataset, device, { ...choice, seed, signal });
+    return await mixture(dataset, { device, ...choice, seed, signal });
   } catch (error) {
     if (!(error instanceof RangeError) || signal?.aborted) throw error;
     throw new UsageError(`Cannot use --teleport-law mixture: ${detailOf(error)}`);

@@ -20,7 +20,7 @@ export interface SmoothingPlan {
   /** The bandwidth; of Gumbel draws, the variance. */
   readonly bandwidth: number;
   /** The number of draws. */
-  readonly M: number;
+  readonly draws: number;
   /** The kind of the draws. */
   readonly drawKind: DrawKind;
   /** Nearest and random items of each query, instead of all items. */
@@ -78,7 +78,7 @@ export async function planRun(
   }
   const smoothing: SmoothingPlan = {
     bandwidth,
-    M: choice.M ?? DRAWS,
+    draws: choice.draws ?? DRAWS,
     drawKind: choice.drawKind,
     ...(choice.neighbours && { neighbours: choice.neighbours }),
     start: from,
@@ -131,7 +131,7 @@ async function lookAt(
     );
   }
   try {
-    return await smoothingDefaults(dataset, device, { signal });
+    return await smoothingDefaults(dataset, { device, signal });
   } catch (error) {
     if (!(error instanceof RangeError) || signal?.aborted) throw error;
     throw new UsageError(`${error.message}, or --bandwidth and --steps`);
@@ -156,13 +156,13 @@ function lateStart(bandwidth: number, drawKind: DrawKind): number {
 }
 
 function summary(
-  { bandwidth, M, drawKind, start, measured }: SmoothingPlan,
+  { bandwidth, draws, drawKind, start, measured }: SmoothingPlan,
   steps: number,
 ): string {
   const name = drawKind === "gumbel" ? "variance" : "bandwidth";
   return `smoothing: ${name} ${
     rounded(bandwidth)
-  }, M = ${M} ${drawKind} draws, S = ${steps} steps, start T = ${rounded(start)}${
+  }, ${draws} ${drawKind} draws, S = ${steps} steps, start T = ${rounded(start)}${
     measured ? why(measured) : ""
   }`;
 }

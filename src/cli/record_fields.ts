@@ -98,11 +98,14 @@ export const OPTION_FIELDS: readonly RecordField[] = [
   ["options.pixels.{windows,theta}", "as given, of denoisers with weights per pixel"],
   ["options.mixture.{components,rank}", "as given, of mixtures"],
   [
-    "options.baseline.{M,neighbours,concentration,bandwidth}",
+    "options.baseline.{draws,neighbours,concentration,bandwidth}",
     "of baselines; of a kernel the bandwidth chosen",
   ],
-  ["options.smoothing.{bandwidth,M,drawKind,start}", "how the denoiser is smoothed"],
-  ["options.smoothing.neighbours.{K,L}", "nearest and random items that are used instead of all"],
+  ["options.smoothing.{bandwidth,draws,drawKind,start}", "how the denoiser is smoothed"],
+  [
+    "options.smoothing.neighbours.{neighbours,others}",
+    "nearest and random items that are used instead of all",
+  ],
   [
     "options.smoothing.measured.{gap,spacing,dimension,neighbourly}",
     "what the data said: median gap between neighbours, distance to the items around an item, local dimension, share of picks around an item that are among its nearest",

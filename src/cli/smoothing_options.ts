@@ -14,15 +14,15 @@ export interface SmoothingChoice {
   /** The bandwidth; of Gumbel draws, the variance. */
   readonly bandwidth: number | "auto";
   /** The number of draws, if it is not the default. */
-  readonly M?: number;
+  readonly draws?: number;
   /** The kind of the draws. */
   readonly drawKind: DrawKind;
   /** Nearest and random items of each query, instead of all items. */
   readonly neighbours?: {
     /** Nearest items. */
-    readonly K: number;
+    readonly neighbours: number;
     /** Random others; as many as nearest ones, if it is not given. */
-    readonly L?: number;
+    readonly others?: number;
   };
 }
 
@@ -51,10 +51,10 @@ export function parseSmoothing(
 ): SmoothingChoice | undefined {
   if (denoiser !== "smoothed") return undefined;
   const drawKind = oneOf("draw-kind", text("draw-kind") ?? "fixed", DRAW_KINDS);
-  const M = whole("draws", text("draws"), 1);
-  if (drawKind === "antithetic" && M !== undefined && M % 2 === 1) {
+  const draws = whole("draws", text("draws"), 1);
+  if (drawKind === "antithetic" && draws !== undefined && draws % 2 === 1) {
     throw new UsageError(
-      `Cannot use --draws ${M} with --draw-kind antithetic: they come in pairs, wanted an even number`,
+      `Cannot use --draws ${draws} with --draw-kind antithetic: they come in pairs, wanted an even number`,
     );
   }
   const neighbours = text("neighbours");
@@ -65,7 +65,7 @@ export function parseSmoothing(
   }
   return {
     bandwidth: bandwidthOf(text("bandwidth") ?? "auto"),
-    ...(M !== undefined && { M }),
+    ...(draws !== undefined && { draws }),
     drawKind,
     ...(neighbours !== undefined && { neighbours: counts(neighbours) }),
   };
@@ -85,12 +85,12 @@ export function bandwidthOf(text: string): number | "auto" {
   return value;
 }
 
-function counts(text: string): { K: number; L?: number } {
+function counts(text: string): { neighbours: number; others?: number } {
   const [nearest, others, ...rest] = text.split(",");
   if (rest.length > 0) {
     throw new UsageError(`Cannot use --neighbours ${text}: wanted one or two numbers like 50,50`);
   }
   const K = whole("neighbours", nearest, 1)!;
   const L = whole("neighbours", others, 0);
-  return { K, ...(L !== undefined && { L }) };
+  return { neighbours: K, ...(L !== undefined && { others: L }) };
 }

@@ -5,7 +5,9 @@
  */
 import * as tf from "@tensorflow/tfjs-core";
 import { received } from "../base/_kinds.ts";
+import { arraySpace } from "../states/linear_space.ts";
 import type { AnyTensor } from "../states/linear_space.ts";
+import type { Device } from "./device.ts";
 import { checkQueryShape } from "./posterior.ts";
 
 /** Numbers, rows one after the other. */
@@ -22,8 +24,13 @@ export interface Batch<X> {
   values(): Promise<StateNumbers>;
   /** The same, rounded to float32 where they are not. */
   float32(): Promise<Float32Array>;
-  /** A state of the kind and shape of the queries. The numbers belong to it from now on. */
-  like(values: StateNumbers): X;
+  /**
+   * A state of the kind of the queries, of rows of their shape or another. The numbers belong to it from now on.
+   *
+   * @param values The numbers of all rows.
+   * @param item The shape of a row. Default: that of a query.
+   */
+  like(values: StateNumbers, item?: readonly number[]): X;
   /** The queries once more, for as long as the caller needs them. */
   copy(): X;
   /** Releases a state. */
@@ -52,6 +59,29 @@ export function batchOf<X extends State>(x: X, dimension: number, action: string
       received(x)
     }, wanted a tensor, Float32Array or Float64Array of rows of ${dimension} numbers`,
   );
+}
+
+/** The numbers of a state; those of an array are not copied. */
+export async function numbersOf(state: State): Promise<StateNumbers> {
+  return state instanceof tf.Tensor ? await state.data<"float32">() : state;
+}
+
+/** Releases a state, if it is a tensor. */
+export function disposeState(state: State): void {
+  if (state instanceof tf.Tensor) state.dispose();
+}
+
+/** The numbers of a batch as a device takes them: on the device `float64` as they are, else in float32. */
+export async function queriesOn(
+  { space }: Pick<Device, "space">,
+  batch: Batch<unknown>,
+): Promise<StateNumbers> {
+  return space === arraySpace as unknown ? await batch.values() : await batch.float32();
+}
+
+/** Room for as many numbers, in the precision of others. */
+export function roomLike(numbers: StateNumbers, length: number): StateNumbers {
+  return numbers instanceof Float64Array ? new Float64Array(length) : new Float32Array(length);
 }
 
 function arrayBatch<X extends StateNumbers>(x: X, dimension: number, action: string): Batch<X> {
@@ -85,10 +115,10 @@ function tensorBatch(x: AnyTensor, dimension: number, action: string): Batch<Any
     rows: checkQueryShape(shape, dimension, action),
     values: read,
     float32: read,
-    like: (values) =>
+    like: (values, item = shape.slice(1)) =>
       tf.tensor(
         values instanceof Float32Array ? values : Float32Array.from(values),
-        shape,
+        [shape[0], ...item],
         "float32",
       ),
     copy: () => x.clone(),

@@ -163,6 +163,11 @@ export interface Device extends Disposable {
   readonly kind: DeviceKind;
   /** The space of the states of its denoisers: `arraySpace` on the device `float64`, else `tensorSpace`. */
   readonly space: StateSpace<AnyTensor> | StateSpace<Float64Array>;
+  /**
+   * How products with large matrices are computed best: by plain loops in float64, by the threads of the CPU, or by tensors
+   * in float32.
+   */
+  readonly products: "loops" | "threads" | "tensors";
   /** The hardware, in words: the adapter's name or the number of threads. */
   readonly description: string;
   /** One line: which device was chosen and why. */

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { StateNumbers } from "./batch.ts";
 import { FAR, isFromMiddle, spreadOf, squareFrom } from "./data_box.ts";
 import type { DataBox } from "./data_box.ts";
 import type { Affine } from "./posterior.ts";
@@ -14,7 +15,7 @@ export const EPS32: number = 2 ** -24, EPS64: number = 2 ** -53;
 /** A query, and what is known of the data around it. */
 export interface RoundedQuery {
   /** The query, `d` numbers in data units. */
-  readonly values: Float32Array;
+  readonly values: StateNumbers;
   /** Its noise level. */
   readonly sigma: number;
   /** The largest squared distance of a row that weighs, in squared data units. */

@@ -5,7 +5,9 @@
  */
 import { checkKind } from "../base/_kinds.ts";
 import { note } from "../base/_note.ts";
-import type { Device, DeviceName } from "./device.ts";
+import type { OptionTable } from "../base/_options.ts";
+import type { AnyTensor } from "../states/linear_space.ts";
+import type { Device, DeviceName, Float64Device } from "./device.ts";
 import { DEVICE_NAMES, openDevice } from "./open_device.ts";
 
 /** The variable of the environment that names the device. */
@@ -13,6 +15,18 @@ export const DEVICE_VARIABLE = "CLOSEDFORM_DEVICE";
 
 /** A device, or the name of one. */
 export type DeviceChoice = DeviceName | Device;
+
+/** What is computed on a device has states of this type. */
+export type StateOf<D> = D extends "float64" | Float64Device ? Float64Array : AnyTensor;
+
+/** The option of everything that is computed on a device. */
+export interface DeviceOption<D extends DeviceChoice = DeviceChoice> {
+  /** Where to compute: the name of a device or an opened one. Default: the device of the process, see {@linkcode useDevice}. */
+  readonly device?: D;
+}
+
+/** The option of {@linkcode DeviceOption}, which has no default of its own. */
+export const DEVICE_OPTION = { device: undefined } satisfies OptionTable<DeviceOption>;
 
 /** The devices that were opened by name, each once per process. */
 const opened = new Map<DeviceName, Promise<Device>>();

@@ -8,12 +8,24 @@ import { checkWhole, SIGMA_RANGE } from "../base/_checks.ts";
 import { sizeOf } from "../base/_shape.ts";
 import { inTurns } from "../base/_turns.ts";
 import type { Interruptible } from "../base/_turns.ts";
+import { batchOf, disposeState, numbersOf } from "../compute/batch.ts";
+import type { State } from "../compute/batch.ts";
+import { DEVICE_OPTION } from "../compute/use_device.ts";
+import type { DeviceChoice, DeviceOption } from "../compute/use_device.ts";
 import { neighboursInParts } from "../compute/neighbours.ts";
 import { checkEvaluateOptions, samplePerRow, sigmaPerRow } from "../compute/posterior.ts";
 import type { Dataset } from "../datasets/dataset.ts";
 import type { StateSpace } from "../states/linear_space.ts";
 import { RandomStream } from "../base/random.ts";
+import { baseOf } from "./_base.ts";
+import type { StatesOf } from "./_base.ts";
+import { capabilitiesOf, keepCapabilities } from "./_capabilities.ts";
+import type { HeldData } from "./_capabilities.ts";
+import { heldData } from "./_data.ts";
+import type { DataSource } from "./_data.ts";
 import type { Denoiser } from "./denoiser.ts";
+import type { StoredDenoiser } from "./optimal.ts";
+import { smoothingDefaults } from "./smoothing_defaults.ts";
 
 const ACTION = "draw baseline points";
 /** Of more items, the mean is that of all. */
@@ -22,28 +34,58 @@ const MOST_PICKS = 1e6;
 const SOME = 1024;
 
 /** Options of {@linkcode randomAverage}. */
-export interface RandomAverageOptions {
+export interface RandomAverageOptions<D extends DeviceChoice = DeviceChoice>
+  extends DeviceOption<D> {
+  /** Of a data set: restriction to one class, by number or by name. Default: all classes. */
+  readonly class?: number | string;
   /** Points that are averaged, `M`. Default 2. */
-  readonly M?: number;
+  readonly draws?: number;
   /** The seed of the draws. Default 0. */
   readonly seed?: number;
 }
 
 /** Options of {@linkcode localAverage}. */
-export interface LocalAverageOptions extends RandomAverageOptions {
+export interface LocalAverageOptions<D extends DeviceChoice = DeviceChoice>
+  extends RandomAverageOptions<D> {
   /** Nearest other items among which, and the item itself, points are picked. Default 2. */
   readonly neighbours?: number;
 }
 
+/** Options of {@linkcode kernelDensity}. */
+export interface KernelDensityOptions<D extends DeviceChoice = DeviceChoice>
+  extends DeviceOption<D> {
+  /** Of a data set: restriction to one class, by number or by name. Default: all classes. */
+  readonly class?: number | string;
+  /** The bandwidth `β ≥ 0` in data units. Default: that of {@linkcode smoothingDefaults}. */
+  readonly bandwidth?: number;
+  /** Cancels the choice of a bandwidth. */
+  readonly signal?: AbortSignal;
+}
+
+const KERNEL_OPTIONS = {
+  ...DEVICE_OPTION,
+  class: undefined,
+  bandwidth: undefined,
+  signal: undefined,
+} satisfies OptionTable<KernelDensityOptions>;
+
 /** Options of {@linkcode dirichletAverage}. */
-export interface DirichletAverageOptions {
+export interface DirichletAverageOptions<D extends DeviceChoice = DeviceChoice>
+  extends DeviceOption<D> {
+  /** Of a data set: restriction to one class, by number or by name. Default: all classes. */
+  readonly class?: number | string;
   /** The concentration `α > 0`: small ones give single items, large ones the mean. Default 1, uniform weights. */
   readonly concentration?: number;
   /** The seed of the draws. Default 0. */
   readonly seed?: number;
 }
 
-const RANDOM_OPTIONS = { M: 2, seed: 0 } satisfies OptionTable<RandomAverageOptions>;
+const RANDOM_OPTIONS = {
+  ...DEVICE_OPTION,
+  class: undefined,
+  draws: 2,
+  seed: 0,
+} satisfies OptionTable<RandomAverageOptions>;
 
 /**
  * Means of `M` random items, repeats allowed, as a denoiser.
@@ -53,34 +95,33 @@ const RANDOM_OPTIONS = { M: 2, seed: 0 } satisfies OptionTable<RandomAverageOpti
  * ```
  *
  * Sample `i` of a run has one point `y` of its own, which is the answer at every state and noise level: so
- * every sampler ends on it, and baselines are drawn by the same call as models. The law has the mean of the
+ * every sampler ends on it, and baselines are drawn by the same call as models. The distribution has the mean of the
  * data and `1/M` of their covariance.
  *
- * @param dataset The items.
- * @param space The states, `tensorSpace` or `arraySpace`.
- * @param options How many items; the seed.
+ * @param source The items, or a denoiser that holds them.
+ * @param options How many items; the seed; class and device.
  * @returns The denoiser.
- * @throws {RangeError} If `M` is not a whole number >= 1.
+ * @throws {RangeError} If `draws` is not a whole number >= 1.
  * @throws {TypeError} If there is no such option.
  *
  * @example
  * ```ts
- * import { arraySpace, Dataset, randomAverage, sample } from "@closedform/diffusion";
+ * import { Dataset, randomAverage, sample } from "@closedform/diffusion";
  * import assert from "node:assert/strict";
  *
  * const dataset = new Dataset({ data: Float32Array.of(-1, 1), shape: [1], name: "two points" });
- * const { x } = await sample(randomAverage(dataset, arraySpace, { M: 2 }), { count: 50 });
+ * const { x } = await sample(await randomAverage(dataset, { device: "float64" }), { count: 50 });
  * assert.ok(x.every((v) => [-1, 0, 1].includes(v)));
  * ```
  */
-export function randomAverage<X>(
-  dataset: Dataset,
-  space: StateSpace<X>,
-  options: RandomAverageOptions = {},
-): Denoiser<X> {
-  const { M, seed } = readOptions(ACTION, options, RANDOM_OPTIONS);
-  checkWhole(ACTION, "M", M, 1, MOST_PICKS);
-  return drawn(dataset, space, seed, `mean of ${M} random items`, function* (stream) {
+export async function randomAverage<S extends DataSource, D extends DeviceChoice = "auto">(
+  source: S,
+  options: RandomAverageOptions<D> = {},
+): Promise<Denoiser<StatesOf<S, D>>> {
+  const { draws: M, seed, ...held } = readOptions(ACTION, options, RANDOM_OPTIONS);
+  checkWhole(ACTION, "draws", M, 1, MOST_PICKS);
+  const data = await heldData(ACTION, source, held), { dataset } = data;
+  return drawn(data, seed, `mean of ${M} random items`, function* (stream) {
     yield;
     const picks = Array.from({ length: M }, () => stream.below(dataset.count));
     return meanOf(dataset, picks);
@@ -101,40 +142,44 @@ const LOCAL_OPTIONS = { ...RANDOM_OPTIONS, neighbours: 2 } satisfies OptionTable
  * Averages of points that lie near each other, found without a flow: the baseline that smoothed closed-form
  * diffusion must be compared with. As {@linkcode randomAverage}, every sampler ends on the points.
  *
- * @param dataset The items.
- * @param space The states, `tensorSpace` or `arraySpace`.
- * @param options How many picks, among how many neighbours; the seed.
+ * @param source The items, or a denoiser that holds them.
+ * @param options How many picks, among how many neighbours; the seed; class and device.
  * @returns The denoiser.
- * @throws {RangeError} If `M` is not a whole number >= 1, or the neighbours are not from 0 to `N − 1`.
+ * @throws {RangeError} If `draws` is not a whole number >= 1, or the neighbours are not from 0 to `N − 1`.
  * @throws {TypeError} If there is no such option.
  *
  * @example On a line of points, two picks are at most two places apart
  * ```ts
- * import { arraySpace, Dataset, localAverage, sample } from "@closedform/diffusion";
+ * import { Dataset, localAverage, sample } from "@closedform/diffusion";
  * import assert from "node:assert/strict";
  *
  * const dataset = new Dataset({ data: Float32Array.of(0, 10, 20, 30), shape: [1], name: "line" });
- * const { x } = await sample(localAverage(dataset, arraySpace), { count: 50 });
+ * const { x } = await sample(await localAverage(dataset, { device: "float64" }), { count: 50 });
  * assert.ok(x.every((v) => v % 5 === 0 && v >= 0 && v <= 30));
  * ```
  */
-export function localAverage<X>(
-  dataset: Dataset,
-  space: StateSpace<X>,
-  options: LocalAverageOptions = {},
-): Denoiser<X> {
-  const { M, neighbours, seed } = readOptions(ACTION, options, LOCAL_OPTIONS);
-  checkWhole(ACTION, "M", M, 1, MOST_PICKS);
+export async function localAverage<S extends DataSource, D extends DeviceChoice = "auto">(
+  source: S,
+  options: LocalAverageOptions<D> = {},
+): Promise<Denoiser<StatesOf<S, D>>> {
+  const { draws: M, neighbours, seed, ...held } = readOptions(ACTION, options, LOCAL_OPTIONS);
+  checkWhole(ACTION, "draws", M, 1, MOST_PICKS);
+  const data = await heldData(ACTION, source, held), { dataset } = data;
   checkWhole(ACTION, "neighbours", neighbours, 0, dataset.count - 1);
   const label = `mean of ${M} picks among an item and its ${neighbours} nearest`;
-  return drawn(dataset, space, seed, label, function* (stream) {
+  return drawn(data, seed, label, function* (stream) {
     const item = dataset.values(stream.below(dataset.count));
     const { indices } = yield* neighboursInParts(dataset, item, neighbours + 1);
     return meanOf(dataset, Array.from({ length: M }, () => indices[stream.below(indices.length)]));
   });
 }
 
-const DIRICHLET_OPTIONS = { concentration: 1, seed: 0 } satisfies OptionTable<
+const DIRICHLET_OPTIONS = {
+  ...DEVICE_OPTION,
+  class: undefined,
+  concentration: 1,
+  seed: 0,
+} satisfies OptionTable<
   DirichletAverageOptions
 >;
 
@@ -145,39 +190,39 @@ const DIRICHLET_OPTIONS = { concentration: 1, seed: 0 } satisfies OptionTable<
  * y = Σᵢ wᵢ xᵢ,   w ~ Dirichlet(α, …, α)
  * ```
  *
- * The law has the mean of the data and `1/(Nα + 1)` of their covariance. As {@linkcode randomAverage}, every
+ * The distribution has the mean of the data and `1/(Nα + 1)` of their covariance. As {@linkcode randomAverage}, every
  * sampler ends on the points.
  *
- * @param dataset The items.
- * @param space The states, `tensorSpace` or `arraySpace`.
- * @param options The concentration; the seed.
+ * @param source The items, or a denoiser that holds them.
+ * @param options The concentration; the seed; class and device.
  * @returns The denoiser.
  * @throws {RangeError} If the concentration is not a finite number > 0.
  * @throws {TypeError} If there is no such option.
  *
  * @example
  * ```ts
- * import { arraySpace, Dataset, dirichletAverage, sample } from "@closedform/diffusion";
+ * import { Dataset, dirichletAverage, sample } from "@closedform/diffusion";
  * import assert from "node:assert/strict";
  *
  * const dataset = new Dataset({ data: Float32Array.of(-1, 1), shape: [1], name: "two points" });
- * const { x } = await sample(dirichletAverage(dataset, arraySpace, { concentration: 1e-3 }), { count: 20 });
+ * const drawn = await dirichletAverage(dataset, { concentration: 1e-3, device: "float64" });
+ * const { x } = await sample(drawn, { count: 20 });
  * assert.ok(x.filter((v) => Math.abs(v) > 0.999).length > 15);
  * ```
  */
-export function dirichletAverage<X>(
-  dataset: Dataset,
-  space: StateSpace<X>,
-  options: DirichletAverageOptions = {},
-): Denoiser<X> {
-  const { concentration, seed } = readOptions(ACTION, options, DIRICHLET_OPTIONS);
+export async function dirichletAverage<S extends DataSource, D extends DeviceChoice = "auto">(
+  source: S,
+  options: DirichletAverageOptions<D> = {},
+): Promise<Denoiser<StatesOf<S, D>>> {
+  const { concentration, seed, ...held } = readOptions(ACTION, options, DIRICHLET_OPTIONS);
   if (!(concentration > 0 && concentration < Infinity)) {
     throw new RangeError(
       `Cannot ${ACTION}: concentration is ${concentration}, wanted a finite number > 0`,
     );
   }
+  const data = await heldData(ACTION, source, held), { dataset } = data;
   const label = `Dirichlet average of concentration ${concentration}`;
-  return drawn(dataset, space, seed, label, function* (stream) {
+  return drawn(data, seed, label, function* (stream) {
     const logs = new Float64Array(dataset.count);
     for (let i = 0; i < logs.length; i++) {
       if (i % SOME === 0) yield;
@@ -208,22 +253,44 @@ export function dirichletAverage<X>(
  *
  * The other usual baseline, the Gaussian fit, is `wiener()`.
  *
- * @param base The optimal denoiser of the items. It is not disposed with this.
- * @param bandwidth The bandwidth of the kernel, `w ≥ 0`, in data units.
+ * @param source The items, or a denoiser of them, which is not disposed with this.
+ * @param options The bandwidth of the kernel, `w ≥ 0`, in data units; class and device of a data set.
  * @returns The denoiser, on the same states.
- * @throws {RangeError} If the bandwidth is not a finite number >= 0.
+ * @throws {RangeError} If the bandwidth is not a finite number >= 0, or none is given and all items are the same.
+ * @throws {TypeError} If there is no such option, or no bandwidth is given and the denoiser holds no data.
  *
  * @example One item: its blur is a Gaussian, whose denoiser is linear
  * ```ts
- * import { Dataset, kernelDensity, optimalFloat64 } from "@closedform/diffusion";
+ * import { Dataset, kernelDensity } from "@closedform/diffusion";
  * import assert from "node:assert/strict";
  *
  * const dataset = new Dataset({ data: Float32Array.of(2), shape: [1], name: "a point" });
- * const denoised = (await kernelDensity(optimalFloat64(dataset), 3).denoise(Float64Array.of(7), 4)).mean;
+ * const blurred = await kernelDensity(dataset, { bandwidth: 3, device: "float64" });
+ * const denoised = (await blurred.denoise(Float64Array.of(7), 4)).mean;
  * assert.ok(Math.abs(denoised[0] - (2 + 5 * 9 / 25)) < 1e-14);
  * ```
  */
-export function kernelDensity<X>(base: Denoiser<X>, bandwidth: number): Denoiser<X> {
+export async function kernelDensity<S extends DataSource, D extends DeviceChoice = "auto">(
+  source: S,
+  options: KernelDensityOptions<D> = {},
+): Promise<StoredDenoiser<StatesOf<S, D>>> {
+  const { bandwidth: given, signal, ...rest } = readOptions(ACTION, options, KERNEL_OPTIONS);
+  using resources = new DisposableStack();
+  const base = await baseOf(ACTION, source, rest, resources);
+  const bandwidth = given ?? (await smoothingDefaults(base, { signal })).bandwidth;
+  const denoiser = widened(base, bandwidth), held = resources.move();
+  const { data } = capabilitiesOf(base);
+  const made: StoredDenoiser<State> = {
+    ...denoiser,
+    dispose: () => held.dispose(),
+    [Symbol.dispose]: () => held.dispose(),
+  };
+  keepCapabilities(made, { ...(data && { data }) });
+  return made as StoredDenoiser<State> as StoredDenoiser<StatesOf<S, D>>;
+}
+
+/** The denoiser of a distribution that is widened by a Gaussian. */
+function widened<X>(base: Denoiser<X>, bandwidth: number): Denoiser<X> {
   if (!(bandwidth >= 0 && bandwidth <= SIGMA_RANGE[1])) {
     throw new RangeError(
       `Cannot ${ACTION}: bandwidth is ${bandwidth}, wanted a number from 0 to ${SIGMA_RANGE[1]}`,
@@ -244,34 +311,36 @@ export function kernelDensity<X>(base: Denoiser<X>, bandwidth: number): Denoiser
     ...(rms && { rms: async (enough?: number) => Math.hypot(await rms(enough), bandwidth) }),
     async denoise(x, sigma, evaluate) {
       checkEvaluateOptions(ACTION, evaluate);
-      const values = await space.values(x);
-      const dimension = sizeOf(shape), rows = values.length / dimension;
+      const dimension = sizeOf(shape),
+        batch = batchOf(x as State, dimension, ACTION),
+        { rows } = batch;
+      const values = await batch.values();
       const sigmas = sigmaPerRow(sigma, rows, ACTION);
       const wider = sigmas.map((s) => Math.hypot(s, bandwidth));
       const { mean: inner } = await base.denoise(x, wider, evaluate);
-      const means = await space.values(inner);
-      space.dispose(inner);
+      const means = await numbersOf(inner as State);
+      disposeState(inner as State);
       const out = Float64Array.from(values, (v, at) => {
         const noise = sigmas[Math.floor(at / dimension)] ** 2,
           total = noise + bandwidth * bandwidth;
         return (bandwidth * bandwidth * v + noise * means[at]) / total;
       });
-      return { mean: space.from(out, [rows, ...shape]) };
+      return { mean: batch.like(out) as X };
     },
   };
 }
 
 /** A denoiser whose answer for a sample is one random point, whatever the state and the noise level. */
 function drawn<X>(
-  dataset: Dataset,
-  space: StateSpace<X>,
+  { dataset, device }: HeldData,
   seed: number,
   label: string,
   draw: (stream: RandomStream) => Interruptible<Float64Array>,
 ): Denoiser<X> {
   const { shape, dimension } = dataset;
+  const space = device.space as StateSpace<unknown> as StateSpace<X>;
   let kept = new Map<number, Float64Array>();
-  return {
+  const denoiser: Denoiser<X> = {
     label: `${label} of ${dataset.name}`,
     references: [],
     shape,
@@ -281,11 +350,11 @@ function drawn<X>(
     rms: (enough) => dataset.rms(enough),
     async denoise(x, sigma, evaluate = {}) {
       checkEvaluateOptions(ACTION, evaluate);
-      const rows = (await space.values(x)).length / dimension;
+      const batch = batchOf(x as State, dimension, ACTION), { rows } = batch;
       sigmaPerRow(sigma, rows, ACTION);
       const samples = samplePerRow(evaluate, rows, ACTION);
       const points = new Map<number, Float64Array>();
-      const out = space.numbers(rows * dimension);
+      const out = new Float64Array(rows * dimension);
       for (let row = 0; row < rows; row++) {
         evaluate.signal?.throwIfAborted();
         const sample = samples[row];
@@ -297,9 +366,11 @@ function drawn<X>(
       }
       // The next step asks for the same samples.
       kept = points;
-      return { mean: space.from(out, [rows, ...shape]) };
+      return { mean: batch.like(out) as X };
     },
   };
+  keepCapabilities(denoiser, { data: { dataset, device } });
+  return denoiser;
 }
 
 function meanOf(dataset: Dataset, picks: readonly number[]): Float64Array {

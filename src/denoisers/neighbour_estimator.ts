@@ -3,26 +3,37 @@
  *
  * @module
  */
-import { type OptionTable, readOptions } from "../base/_options.ts";
+import { type OptionTable, type Read, readOptions } from "../base/_options.ts";
 import { mapInTurns } from "../base/_turns.ts";
+import { batchOf } from "../compute/batch.ts";
+import type { State } from "../compute/batch.ts";
 import type { DataStore } from "../compute/device.ts";
+import { DEVICE_OPTION } from "../compute/use_device.ts";
+import type { DeviceChoice, DeviceOption } from "../compute/use_device.ts";
 import { checkEvaluateOptions, samplePerRow, sigmaPerRow } from "../compute/posterior.ts";
 import type { Neighbours } from "../compute/neighbours.ts";
 import type { Subset } from "../compute/subset.ts";
 import { RandomStream } from "../base/random.ts";
 import { drawKey, drawOtherRows } from "./golden/select.ts";
-import { subsetOf } from "./_capabilities.ts";
+import { baseOf } from "./_base.ts";
+import type { StatesOf } from "./_base.ts";
+import { capabilitiesOf, keepCapabilities, subsetOf } from "./_capabilities.ts";
+import type { DataSource } from "./_data.ts";
+import type { Denoiser } from "./denoiser.ts";
 import { inWholeSet } from "./_whole_items.ts";
-import type { OptimalDenoiser, StoredDenoiser } from "./optimal.ts";
+import type { StoredDenoiser } from "./optimal.ts";
 
 const ACTION = "estimate the posterior mean";
 
 /** Options of {@linkcode neighbourEstimator}. */
-export interface NeighbourEstimatorOptions {
+export interface NeighbourEstimatorOptions<D extends DeviceChoice = DeviceChoice>
+  extends DeviceOption<D> {
+  /** Of a data set: restriction to one class, by number or by name. Default: all classes. */
+  readonly class?: number | string;
   /** Nearest items of each query, `K`, summed exactly. Default 100. */
-  readonly K?: number;
+  readonly neighbours?: number;
   /** Random other items of each query, `L`, that stand for the rest. Default `K`. */
-  readonly L?: number;
+  readonly others?: number;
   /**
    * Leave the random items out where the nearest ones hold more than this share of the estimated mass:
    * few random items add more noise than they are worth. Default 0.3; 1 never does.
@@ -37,9 +48,14 @@ const REFERENCES = [
   "C. Scarvelis, H. Sáez de Ocáriz Borde, J. Solomon (2023), Closed-form diffusion models, arXiv:2310.12395",
 ];
 
-const OPTIONS = { K: undefined, L: undefined, switchAt: .3, seed: 0 } satisfies OptionTable<
-  NeighbourEstimatorOptions
->;
+const OPTIONS = {
+  ...DEVICE_OPTION,
+  class: undefined,
+  neighbours: undefined,
+  others: undefined,
+  switchAt: .3,
+  seed: 0,
+} satisfies OptionTable<NeighbourEstimatorOptions>;
 
 /**
  * An estimate of the optimal denoiser from `K` nearest items and `L` random ones of the rest, which
@@ -58,39 +74,52 @@ const OPTIONS = { K: undefined, L: undefined, switchAt: .3, seed: 0 } satisfies 
  * References: M. Karppa, M. Aumüller, R. Pagh (2021), arXiv:2107.02736; C. Scarvelis, H. Sáez de Ocáriz
  * Borde, J. Solomon (2023), arXiv:2310.12395.
  *
- * @param base The optimal denoiser. It is not disposed with this.
- * @param options How many items of each kind, and when to leave the random ones out.
+ * @param source A data set, or its optimal denoiser, which is not disposed with this.
+ * @param options How many items of each kind, and when to leave the random ones out; class and device of a data set.
  * @returns The estimate, on the same states; its facts are those over the items that were used.
  * @throws {RangeError} If a number of items is out of range.
  * @throws {TypeError} If the base is not the posterior mean of a data set, or its method was replaced.
  *
  * @example All items are near enough: the estimate is exact
  * ```ts
- * import { moons, neighbourEstimator, openDevice, optimal, tensorSpace } from "@closedform/diffusion";
+ * import { moons, neighbourEstimator, optimal, tensorSpace } from "@closedform/diffusion";
  * import assert from "node:assert/strict";
  *
- * using device = await openDevice("wasm");
- * using base = await optimal(moons(100), device);
+ * using base = await optimal(moons(100), { device: "wasm" });
  * const x = tensorSpace.from([0.1, 0.2], [1, 2]);
  * const exact = (await base.denoise(x, 0.5)).mean;
- * const estimate = (await neighbourEstimator(base, { K: 100, L: 0 }).denoise(x, 0.5)).mean;
+ * const estimate = (await (await neighbourEstimator(base, { neighbours: 100, others: 0 })).denoise(x, 0.5)).mean;
  * const [a, b] = [await tensorSpace.values(exact), await tensorSpace.values(estimate)];
  * assert.ok(a.every((v, c) => Math.abs(v - b[c]) < 1e-6));
  * tensorSpace.dispose(x, exact, estimate);
  * ```
  */
-export function neighbourEstimator(
-  base: OptimalDenoiser,
-  options: NeighbourEstimatorOptions = {},
-): StoredDenoiser {
-  const { count } = storeOf(base);
+export async function neighbourEstimator<S extends DataSource, D extends DeviceChoice = "auto">(
+  source: S,
+  options: NeighbourEstimatorOptions<D> = {},
+): Promise<StoredDenoiser<StatesOf<S, D>>> {
   const settings = readOptions(ACTION, options, OPTIONS);
-  const { K = Math.min(100, count), L = Math.min(K, count - K), switchAt, seed } = settings;
+  using resources = new DisposableStack();
+  const base = await baseOf(ACTION, source, settings, resources);
+  return estimator(base, settings, resources) as StoredDenoiser<State> as StoredDenoiser<
+    StatesOf<S, D>
+  >;
+}
+
+function estimator(
+  base: Denoiser<State>,
+  settings: Read<NeighbourEstimatorOptions, typeof OPTIONS>,
+  resources: DisposableStack,
+): StoredDenoiser<State> {
+  const { count } = storeOf(base);
+  const { switchAt, seed } = settings;
+  const { neighbours: K = Math.min(100, count) } = settings;
+  const { others: L = Math.min(K, count - K) } = settings;
   checkOptions(K, L, switchAt, count);
-  const denoise: StoredDenoiser["denoise"] = async (x, sigma, evaluate = {}) => {
+  const denoise: StoredDenoiser<State>["denoise"] = async (x, sigma, evaluate = {}) => {
     checkEvaluateOptions(ACTION, evaluate);
     const store = storeOf(base);
-    const rows = x.shape[0];
+    const { rows } = batchOf(x, store.dimension, ACTION);
     const sigmas = sigmaPerRow(sigma, rows, ACTION);
     const samples = samplePerRow(evaluate, rows, ACTION);
     const near = await store.nearest(x, K, evaluate);
@@ -116,7 +145,9 @@ export function neighbourEstimator(
     const { mean, facts } = await store.posteriorOn(x, sigma, subsets, evaluate);
     return { mean, ...inWholeSet(facts, subsetOf(base, ACTION).items) };
   };
-  return {
+  const held = resources.move();
+  const { data } = capabilitiesOf(base);
+  const denoiser: StoredDenoiser<State> = {
     label: `${base.label}, from ${K} nearest and ${L} random items`,
     references: [...base.references, ...REFERENCES],
     shape: base.shape,
@@ -126,13 +157,15 @@ export function neighbourEstimator(
     ...(base.rms && { rms: base.rms }),
     ...((base.drawsPerLevel || L > 0) && { drawsPerLevel: true }),
     denoise,
-    dispose() {},
-    [Symbol.dispose]() {},
+    dispose: () => held.dispose(),
+    [Symbol.dispose]: () => held.dispose(),
   };
+  keepCapabilities(denoiser, { ...(data && { data }) });
+  return denoiser;
 }
 
 /** The data of a base that is their posterior mean. */
-function storeOf(base: OptimalDenoiser): DataStore {
+function storeOf(base: Denoiser<State>): DataStore {
   const { store } = subsetOf(base, ACTION);
   if (store) return store;
   throw new TypeError(
@@ -167,11 +200,13 @@ function headShare(
 
 function checkOptions(K: number, L: number, switchAt: number, count: number): void {
   if (!Number.isInteger(K) || K < 1 || K > count) {
-    throw new RangeError(`Cannot ${ACTION}: K is ${K}, wanted a whole number from 1 to ${count}`);
+    throw new RangeError(
+      `Cannot ${ACTION}: neighbours is ${K}, wanted a whole number from 1 to ${count}`,
+    );
   }
   if (!Number.isInteger(L) || L < 0 || L > count - K) {
     throw new RangeError(
-      `Cannot ${ACTION}: L is ${L}, wanted a whole number from 0 to ${count - K}`,
+      `Cannot ${ACTION}: others is ${L}, wanted a whole number from 0 to ${count - K}`,
     );
   }
   if (!(switchAt >= 0 && switchAt <= 1)) {

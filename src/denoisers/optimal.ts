@@ -3,16 +3,13 @@
  *
  * @module
  */
-import { checkOptionNames, optionsFor, type OptionTable, readOptions } from "../base/_options.ts";
-import { checkKind } from "../base/_kinds.ts";
-import { inTurns } from "../base/_turns.ts";
-import * as tf from "@tensorflow/tfjs-core";
+import { optionsFor, type OptionTable, readOptions } from "../base/_options.ts";
+import { checkKind, isKind } from "../base/_kinds.ts";
+import { batchOf, disposeState, numbersOf } from "../compute/batch.ts";
+import type { State } from "../compute/batch.ts";
 import type { DataStore, Device } from "../compute/device.ts";
-import { checkRegion } from "../compute/pixel_region.ts";
-import type { PixelRegion } from "../compute/pixel_region.ts";
-import { checkEvaluateOptions, POSTERIOR_ACTION } from "../compute/posterior.ts";
+import { checkRegion, cropImages } from "../compute/pixel_region.ts";
 import type { EvaluateOptions, PosteriorFacts, Sigma } from "../compute/posterior.ts";
-import { posteriorInParts } from "../compute/float64/posterior.ts";
 import {
   STREAM_OPTIONS,
   STREAMED_MEAN_OPTIONS,
@@ -21,11 +18,11 @@ import {
   streamStore,
 } from "../compute/streamed/store.ts";
 import type { StreamOptions } from "../compute/streamed/store.ts";
-import { float64Tilted } from "../compute/tilted.ts";
+import { DEVICE_OPTION, deviceOf } from "../compute/use_device.ts";
+import type { DeviceChoice, DeviceOption, StateOf } from "../compute/use_device.ts";
 import type { Dataset } from "../datasets/dataset.ts";
 import type { FileRows } from "../datasets/file_rows.ts";
-import type { AnyTensor } from "../states/linear_space.ts";
-import { arraySpace, tensorSpace } from "../states/linear_space.ts";
+import type { AnyTensor, StateSpace } from "../states/linear_space.ts";
 import { keepCapabilities } from "./_capabilities.ts";
 import { inWholeSet } from "./_whole_items.ts";
 import type { Denoised, Denoiser } from "./denoiser.ts";
@@ -34,37 +31,45 @@ const REFERENCES = [
   "T. Karras, M. Aittala, T. Aila, S. Laine (2022), Elucidating the design space of diffusion-based generative models, arXiv:2206.00364",
 ];
 
-/** A tensor denoiser that holds data on a device. */
-export interface StoredDenoiser extends Denoiser<AnyTensor>, Disposable {
-  /** Releases the data that it holds on the device. */
+/** A denoiser that holds something on a device: data, or axes. */
+export interface StoredDenoiser<X = AnyTensor> extends Denoiser<X>, Disposable {
+  /** Releases what it holds on the device. */
   dispose(): void;
 }
 
 /** The exact posterior mean over stored data, or over some of them. */
-export interface OptimalDenoiser extends StoredDenoiser {
+export interface OptimalDenoiser<X = AnyTensor> extends StoredDenoiser<X> {
   /** Number of items, `N`. */
   readonly count: number;
   /** The data on their device. */
   readonly store: DataStore;
   /** The posterior mean of each row and the facts that come with it. */
-  denoise(
-    x: AnyTensor,
-    sigma: Sigma,
-    options?: EvaluateOptions,
-  ): Promise<Denoised<AnyTensor, PosteriorFacts>>;
+  denoise(x: X, sigma: Sigma, options?: EvaluateOptions): Promise<Denoised<X, PosteriorFacts>>;
 }
 
-/** Options of the optimal denoisers. */
-export interface OptimalOptions {
-  /** Restrict the data to one class, by number or by name. Default: all classes. */
+/** Options of {@linkcode optimal}. */
+export interface OptimalOptions<D extends DeviceChoice = DeviceChoice>
+  extends DeviceOption<D>, StreamOptions {
+  /** Restrict a data set to one class, by number or by name. Default: all classes. */
   readonly class?: number | string;
+  /** Whether to read data that stay on disk once now for their mean, which grids that start at it need. Default false. */
+  readonly mean?: boolean;
+  /** Cancels this. */
+  readonly signal?: AbortSignal;
 }
 
-const OPTIONS = { class: undefined } satisfies OptionTable<OptimalOptions>;
+const OPTIONS = {
+  ...DEVICE_OPTION,
+  ...STREAM_OPTIONS,
+  class: undefined,
+  mean: undefined,
+  signal: undefined,
+} satisfies OptionTable<OptimalOptions>;
+
+const ACTION = "make the optimal denoiser";
 
 /**
- * The optimal denoiser of a data set, on a device: the exact, training-free
- * posterior mean over the whole set or one class.
+ * The optimal denoiser of a data set: the exact, training-free posterior mean over the whole set or one class.
  *
  * ```text
  * D(x, σ) = Σᵢ wᵢ xᵢ,   wᵢ = softmaxᵢ( −‖x − xᵢ‖² / 2σ² )
@@ -73,100 +78,111 @@ const OPTIONS = { class: undefined } satisfies OptionTable<OptimalOptions>;
  * With `R` half the diagonal of a box around the data, differences of logits of a query that is `L > 3R` away from its middle are right
  * to `7e-6 R (R + 2L)/σ²` nats in float32, in the worst case for up to 20,000 floats per row, as a rule to a tenth of that or less; nearer
  * by to `7e-6` of the logits. For bytes on the CPU it is `5e-5` nats, root mean square, where that is more. No offset of the data enters.
+ * On the device `float64` all is float64, states too.
  *
- * @param dataset The data, `N` rows of shape `dataset.shape`.
- * @param device Where to compute.
- * @param options Restriction to a class.
- * @returns The denoiser, on tensors of shape `[B, …dataset.shape]`. Dispose it after use.
- * @throws {RangeError} If the class does not exist.
- * @throws {DeviceError} If the device cannot hold the data.
- * @throws {TypeError} If there is no such option.
+ * Data that stay on disk, as `openRows()` gives them, may be larger than memory: every evaluation reads them once, so
+ * give it as many queries as possible. They must stay open, and are not closed with the denoiser.
+ *
+ * @param data The data, `N` items of shape `data.shape`, in memory or on disk.
+ * @param options Class, device; of data on disk the size of a chunk, and whether the mean is wanted.
+ * @returns The denoiser, on tensors of shape `[B, …data.shape]`, or on the device `float64` on a `Float64Array` of rows. Dispose it
+ * to free the device early.
+ * @throws {RangeError} If the class does not exist, or the size of a chunk is not positive.
+ * @throws {DeviceError} If the device is not there, or cannot hold the data.
+ * @throws {TypeError} If there is no such option, or it does not apply to such data.
  *
  * @example Far below the distance between two points, the denoiser returns the nearer one
  * ```ts
- * import { Dataset, openDevice, optimal, tensorSpace } from "@closedform/diffusion";
+ * import { Dataset, optimal } from "@closedform/diffusion";
  * import assert from "node:assert/strict";
  *
  * const dataset = new Dataset({ data: Float32Array.of(-1, 0, 1, 0), shape: [2], name: "two points" });
- * using device = await openDevice("wasm");
- * using denoiser = await optimal(dataset, device);
- * const x = tensorSpace.from([0.6, 0.3], [1, 2]);
- * const { mean } = await denoiser.denoise(x, 0.1);
- * assert.deepEqual([...await tensorSpace.values(mean)], [1, 0]);
- * tensorSpace.dispose(x, mean);
+ * const exact = await optimal(dataset, { device: "float64" });
+ * const { mean } = await exact.denoise(Float64Array.of(0.6, 0.3), 0.1);
+ * assert.deepEqual([...mean], [1, 0]);
  * ```
- */
-export async function optimal(
-  dataset: Dataset,
-  device: Device,
-  options: OptimalOptions = {},
-): Promise<OptimalDenoiser> {
-  checkKind("make the optimal denoiser", "dataset", dataset, "dataset");
-  checkKind("make the optimal denoiser", "device", device, "device");
-  checkOptionNames("make the optimal denoiser", options, OPTIONS);
-  const data = restricted(dataset, options);
-  const store = await device.store(data);
-  return storedOptimal(store, data, {
-    mean: () => data.mean(),
-    draw: (stream) => data.values(stream.below(data.count)),
-    rms: (enough) => data.rms(enough),
-  });
-}
-
-/** Options of {@linkcode optimalStreamed}. */
-export interface OptimalStreamedOptions extends StreamOptions {
-  /** Whether to read the data once now for their mean, which grids that start at it need. Default false. */
-  readonly mean?: boolean;
-  /** Cancels this. */
-  readonly signal?: AbortSignal;
-}
-
-const STREAMED_OPTIONS = {
-  ...STREAM_OPTIONS,
-  mean: false,
-  signal: undefined,
-} satisfies OptionTable<OptimalStreamedOptions>;
-
-/**
- * The optimal denoiser of data that stay on disk: the same function as {@linkcode optimal}, for sets
- * larger than memory or than the device. Every evaluation reads the data once; give it as many
- * queries as possible.
  *
- * @param rows The data, as `openRows()` gives them. They must stay open, and are not closed with the denoiser.
- * @param device Where to compute.
- * @param options The size of a chunk; whether the mean is wanted.
- * @returns The denoiser, on tensors of shape `[B, …rows.shape]`. Dispose it after use.
- * @throws {RangeError} If the size of a chunk is not positive.
- * @throws {TypeError} If there is no such option.
- *
- * @example
+ * @example Data that stay on disk
  * ```ts
- * import { encodeNpy, openDevice, openRows, optimalStreamed, tensorSpace } from "@closedform/diffusion";
+ * import { encodeNpy, openRows, optimal } from "@closedform/diffusion";
  * import assert from "node:assert/strict";
  *
  * const file = await Deno.makeTempFile({ suffix: ".npy" });
  * await Deno.writeFile(file, encodeNpy(Float32Array.of(-1, 0, 1, 0), [2, 2]));
  * using rows = await openRows(file);
- * using device = await openDevice("wasm");
- * using denoiser = await optimalStreamed(rows, device);
- * const x = tensorSpace.from([0.6, 0.3], [1, 2]);
- * const { mean } = await denoiser.denoise(x, 0.1);
- * assert.deepEqual([...await tensorSpace.values(mean)], [1, 0]);
- * tensorSpace.dispose(x, mean);
+ * const exact = await optimal(rows, { device: "float64" });
+ * const { mean } = await exact.denoise(Float64Array.of(0.6, 0.3), 0.1);
+ * assert.deepEqual([...mean], [1, 0]);
  * await Deno.remove(file);
  * ```
  */
-export async function optimalStreamed(
+export async function optimal<D extends DeviceChoice = "auto">(
+  data: Dataset | FileRows,
+  options: OptimalOptions<D> = {},
+): Promise<OptimalDenoiser<StateOf<D>>> {
+  checkKind(ACTION, "data", data, "data");
+  const settings = readOptions(ACTION, options, OPTIONS);
+  checkApplies(data, settings);
+  settings.signal?.throwIfAborted();
+  const device = await deviceOf(settings.device);
+  const made = isKind(data, "dataset")
+    ? await inMemory(data as Dataset, device, settings.class)
+    : await onDisk(data as FileRows, device, settings);
+  return made as OptimalDenoiser<State> as OptimalDenoiser<StateOf<D>>;
+}
+
+/** Refuses what would be ignored. */
+function checkApplies(data: Dataset | FileRows, options: OptimalOptions): void {
+  const inMemory = isKind(data, "dataset");
+  for (const name of inMemory ? ["chunkBytes", "mean"] as const : ["class"] as const) {
+    if (options[name] === undefined) continue;
+    throw new TypeError(
+      `Cannot ${ACTION}: received the option ${name} with ${
+        inMemory ? "a data set, which is in memory" : "data that stay on disk"
+      }, wanted it with ${inMemory ? "data that stay on disk" : "a data set"} only`,
+    );
+  }
+}
+
+async function inMemory(
+  dataset: Dataset,
+  device: Device,
+  only: OptimalOptions["class"],
+): Promise<OptimalDenoiser<State>> {
+  const data = only === undefined ? dataset : dataset.classSubset(only);
+  return optimalOver(await device.store(data), data, device);
+}
+
+/**
+ * The optimal denoiser of data that are on a device.
+ *
+ * @param store The data there. They are disposed with the denoiser.
+ * @param data The same in memory.
+ * @param device The device.
+ * @returns The denoiser.
+ */
+export function optimalOver(
+  store: DataStore,
+  data: Dataset,
+  device: Device,
+): OptimalDenoiser<State> {
+  return storedOptimal(store, data, device, {
+    mean: () => data.mean(),
+    draw: (stream) => data.values(stream.below(data.count)),
+    rms: (enough) => data.rms(enough),
+  }, data);
+}
+
+async function onDisk(
   rows: FileRows,
   device: Device,
-  options: OptimalStreamedOptions = {},
-): Promise<OptimalDenoiser> {
-  const settings = readOptions("make the optimal denoiser", options, STREAMED_OPTIONS);
+  settings: OptimalOptions,
+): Promise<OptimalDenoiser<State>> {
   const store = streamStore(rows, device, optionsFor(STREAM_OPTIONS, settings));
   const mean = settings.mean
     ? await streamedMean(rows, optionsFor(STREAMED_MEAN_OPTIONS, settings))
     : undefined;
-  return storedOptimal(store, rows, {
+  return storedOptimal(store, rows, device, {
     ...(mean && { mean: () => mean.slice() }),
     rms: (enough) => streamedRms(rows, enough),
   });
@@ -175,13 +191,15 @@ export async function optimalStreamed(
 function storedOptimal(
   store: DataStore,
   { name, shape, items }: Pick<Dataset, "name" | "shape" | "items">,
-  ofData: Pick<Denoiser<AnyTensor>, "mean" | "draw" | "rms">,
-): OptimalDenoiser {
-  const denoiser: OptimalDenoiser = {
+  device: Device,
+  ofData: Pick<Denoiser<State>, "mean" | "draw" | "rms">,
+  dataset?: Dataset,
+): OptimalDenoiser<State> {
+  const denoiser: OptimalDenoiser<State> = {
     label: `optimal denoiser of ${name}`,
     references: REFERENCES,
     shape,
-    space: tensorSpace,
+    space: device.space as StateSpace<State>,
     ...ofData,
     async denoise(x, sigma, evaluate) {
       const { mean, facts } = await store.posterior(x, sigma, evaluate);
@@ -192,8 +210,9 @@ function storedOptimal(
     dispose: () => store.dispose(),
     [Symbol.dispose]: () => store.dispose(),
   };
-  keepCapabilities<AnyTensor>(denoiser, {
+  keepCapabilities(denoiser, {
     ...(store.tilted && { tilted: store.tilted }),
+    ...(dataset && { data: { dataset, device } }),
     subset: {
       count: store.count,
       store,
@@ -201,72 +220,13 @@ function storedOptimal(
       async denoiseOn(x, sigma, subsets, { region, signal } = {}) {
         if (region) checkRegion(region, shape, "denoise");
         const { mean } = await store.posteriorOn(x, sigma, subsets, { signal });
-        return region ? cropped(mean, region) : mean;
+        if (!region) return mean;
+        const pixels = cropImages(await numbersOf(mean), shape, region);
+        disposeState(mean);
+        const item = [region.height, region.width, shape[2]];
+        return batchOf(x, store.dimension, "denoise").like(pixels, item);
       },
     },
   });
   return denoiser;
-}
-
-/** The pixels of a rectangle; disposes the images. */
-function cropped(images: AnyTensor, { top, left, height, width }: PixelRegion): AnyTensor {
-  const [batch, , , ...channels] = images.shape;
-  const part = tf.slice(images, [0, top, left, ...channels.map(() => 0)], [
-    batch,
-    height,
-    width,
-    ...channels,
-  ]);
-  images.dispose();
-  return part;
-}
-
-/**
- * The optimal denoiser in float64, for theory: the same function as
- * {@linkcode optimal}, on `Float64Array` states, by the reference kernel.
- *
- * @param dataset The data.
- * @param options Restriction to a class.
- * @returns The denoiser, on `Float64Array` states of rows one after the other.
- * @throws {RangeError} If the class does not exist.
- * @throws {TypeError} If there is no such option.
- *
- * @example
- * ```ts
- * import { Dataset, optimalFloat64 } from "@closedform/diffusion";
- * import assert from "node:assert/strict";
- *
- * const dataset = new Dataset({ data: Float32Array.of(-1, 0, 1, 0), shape: [2], name: "two points" });
- * const { mean } = await optimalFloat64(dataset).denoise(Float64Array.of(0.5, 0), 1);
- * assert.ok(Math.abs(mean[0] - Math.tanh(0.5)) < 1e-15);
- * ```
- */
-export function optimalFloat64(
-  dataset: Dataset,
-  options: OptimalOptions = {},
-): Denoiser<Float64Array> {
-  checkOptionNames("make the optimal denoiser", options, OPTIONS);
-  const data = restricted(dataset, options);
-  const denoiser: Denoiser<Float64Array> = {
-    label: `optimal denoiser of ${data.name}, float64`,
-    references: REFERENCES,
-    shape: data.shape,
-    space: arraySpace,
-    mean: () => data.mean(),
-    draw: (stream) => data.values(stream.below(data.count)),
-    rms: (enough) => data.rms(enough),
-    async denoise(x, sigma, evaluate) {
-      checkEvaluateOptions(POSTERIOR_ACTION, evaluate);
-      evaluate?.signal?.throwIfAborted();
-      const work = posteriorInParts(data, x, sigma);
-      const { mean, facts } = await inTurns(work, evaluate?.signal);
-      return { mean, ...inWholeSet(facts, data.items) };
-    },
-  };
-  keepCapabilities(denoiser, { tilted: float64Tilted(data) });
-  return denoiser;
-}
-
-function restricted(dataset: Dataset, options: OptimalOptions): Dataset {
-  return options.class === undefined ? dataset : dataset.classSubset(options.class);
 }

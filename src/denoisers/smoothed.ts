@@ -10,14 +10,23 @@ import { checkRoom } from "../base/_memory.ts";
 import { sizeOf } from "../base/_shape.ts";
 import { inTurns } from "../base/_turns.ts";
 import type { Interruptible } from "../base/_turns.ts";
+import { batchOf } from "../compute/batch.ts";
+import type { State } from "../compute/batch.ts";
+import { DEVICE_OPTION } from "../compute/use_device.ts";
+import type { DeviceChoice, DeviceOption } from "../compute/use_device.ts";
 import { checkEvaluateOptions, samplePerRow, sigmaPerRow } from "../compute/posterior.ts";
 import type { EvaluateOptions } from "../compute/posterior.ts";
 import type { Subset } from "../compute/subset.ts";
 import type { Tilts } from "../compute/tilted.ts";
 import type { StateSpace } from "../states/linear_space.ts";
 import { levelKey, RandomStream } from "../base/random.ts";
-import { capabilitiesOf, subsetOf } from "./_capabilities.ts";
+import { baseOf } from "./_base.ts";
+import type { StatesOf } from "./_base.ts";
+import { capabilitiesOf, keepCapabilities, subsetOf } from "./_capabilities.ts";
+import type { DataSource } from "./_data.ts";
 import type { Denoiser } from "./denoiser.ts";
+import type { StoredDenoiser } from "./optimal.ts";
+import { smoothingDefaults } from "./smoothing_defaults.ts";
 
 /** Items between two places where the work may be interrupted. */
 const SOME = 1024;
@@ -35,15 +44,22 @@ const GUMBEL_ACTION = `${ACTION} by gumbel draws`;
 export type DrawKind = "fixed" | "fresh" | "antithetic" | "gumbel";
 
 /** Options of {@linkcode smoothed}. */
-export interface SmoothedOptions {
-  /** The bandwidth `β ≥ 0` in data units, at `t = 1`; for `gumbel`, the variance `s` in squared data units. */
-  readonly bandwidth: number;
+export interface SmoothedOptions<D extends DeviceChoice = DeviceChoice> extends DeviceOption<D> {
+  /** Of a data set: restriction to one class, by number or by name. Default: all classes. */
+  readonly class?: number | string;
+  /**
+   * The bandwidth `β ≥ 0` in data units, at `t = 1`; for `gumbel`, the variance `s` in squared data units. Default: that of
+   * {@linkcode smoothingDefaults}, for `gumbel` a quarter of the square of its spacing.
+   */
+  readonly bandwidth?: number;
   /** The number of draws, `M`. Default 4. With 1, samples are items of the data. */
-  readonly M?: number;
+  readonly draws?: number;
   /** How they are made. Default `"fixed"`. */
   readonly drawKind?: DrawKind;
   /** The seed of the draws. Default 0. */
   readonly seed?: number;
+  /** Cancels the choice of a bandwidth. */
+  readonly signal?: AbortSignal;
 }
 
 const REFERENCES = [
@@ -51,11 +67,26 @@ const REFERENCES = [
 ];
 
 const OPTIONS = {
+  ...DEVICE_OPTION,
+  class: undefined,
   bandwidth: undefined,
-  M: DRAWS,
+  draws: DRAWS,
   drawKind: "fixed",
   seed: 0,
+  signal: undefined,
 } satisfies OptionTable<SmoothedOptions>;
+
+/** How queries are perturbed. */
+export interface Smoothing {
+  /** The bandwidth, or the variance of Gumbel draws. */
+  readonly bandwidth: number;
+  /** The number of draws. */
+  readonly draws: number;
+  /** How they are made. */
+  readonly drawKind: DrawKind;
+  /** Their seed. */
+  readonly seed: number;
+}
 
 /**
  * A denoiser averaged over perturbed queries: with the optimal denoiser inside, samples end on
@@ -80,30 +111,68 @@ const OPTIONS = {
  *
  * Reference: C. Scarvelis, H. Sáez de Ocáriz Borde, J. Solomon (2023), Closed-form diffusion models, arXiv:2310.12395.
  *
- * @param base The denoiser; for `gumbel` one that can be restricted to a subset, since that can weigh items. It is not disposed with this.
- * @param options Bandwidth, number and kind of draws, seed.
+ * @param source A data set, whose optimal denoiser is smoothed, or a denoiser; for `gumbel` one that can be restricted to a subset,
+ * since that can weigh items. It is not disposed with this.
+ * @param options Bandwidth, number and kind of draws, seed; class and device of a data set.
  * @returns The smoothed denoiser, on the same states.
- * @throws {RangeError} If the bandwidth is negative, `M` is not a whole number >= 1, or odd for antithetic draws.
- * @throws {TypeError} If the draws are `gumbel` and the denoiser has no `denoiseOn`, or there is no such option.
+ * @throws {RangeError} If the bandwidth is negative, `draws` is not a whole number >= 1, or odd for antithetic draws; if none is
+ * given and all items are the same.
+ * @throws {TypeError} If the draws are `gumbel` and the denoiser cannot be restricted to a subset, no bandwidth is given and it holds
+ * no data, or there is no such option.
  *
  * @example Between two points, two draws may pick one each: a new point in the middle
  * ```ts
- * import { Dataset, optimalFloat64, sample, smoothed, uniformTGrid } from "@closedform/diffusion";
+ * import { Dataset, sample, smoothed, uniformTGrid } from "@closedform/diffusion";
  * import assert from "node:assert/strict";
  *
  * const dataset = new Dataset({ data: Float32Array.of(-1, 1), shape: [1], name: "two points" });
- * const denoiser = smoothed(optimalFloat64(dataset), { bandwidth: 50, M: 2 });
+ * const denoiser = await smoothed(dataset, { bandwidth: 50, draws: 2, device: "float64" });
  * const { x } = await sample(denoiser, { count: 64, grid: uniformTGrid(50) });
  * assert.ok(x.every((v) => [-1, 0, 1].some((end) => Math.abs(v - end) < 1e-6)));
  * assert.ok(x.some((v) => Math.abs(v) < 1e-6));
  * ```
  */
-export function smoothed<X>(
+export async function smoothed<S extends DataSource, D extends DeviceChoice = "auto">(
+  source: S,
+  options: SmoothedOptions<D> = {},
+): Promise<StoredDenoiser<StatesOf<S, D>>> {
+  const settings = readOptions(ACTION, options, OPTIONS);
+  using resources = new DisposableStack();
+  const base = await baseOf(ACTION, source, settings, resources);
+  const bandwidth = settings.bandwidth ?? await bandwidthOf(base, settings);
+  const denoiser = smoothedBy(base, { ...settings, bandwidth });
+  const held = resources.move();
+  const { data } = capabilitiesOf(base);
+  const made: StoredDenoiser<State> = {
+    ...denoiser,
+    dispose: () => held.dispose(),
+    [Symbol.dispose]: () => held.dispose(),
+  };
+  keepCapabilities(made, { ...(data && { data }) });
+  return made as StoredDenoiser<State> as StoredDenoiser<StatesOf<S, D>>;
+}
+
+/** The bandwidth that the data call for. */
+async function bandwidthOf(
+  base: Denoiser<State>,
+  { drawKind, signal }: Pick<SmoothedOptions, "drawKind" | "signal">,
+): Promise<number> {
+  const { bandwidth, spacing } = await smoothingDefaults(base, { signal });
+  return drawKind === "gumbel" ? spacing ** 2 / 4 : bandwidth;
+}
+
+/**
+ * A denoiser averaged over perturbed queries.
+ *
+ * @param base The denoiser.
+ * @param smoothing How queries are perturbed.
+ * @returns The smoothed denoiser, on the same states.
+ */
+export function smoothedBy<X>(
   base: Denoiser<X>,
-  options: SmoothedOptions,
+  { bandwidth, draws: M, drawKind, seed }: Smoothing,
 ): Denoiser<X> {
   checkKind(ACTION, "base", base, "denoiser");
-  const { bandwidth, M, drawKind, seed } = readOptions(ACTION, options, OPTIONS);
   checkOptions(bandwidth, M, drawKind);
   const { space, shape } = base;
   const dimension = sizeOf(shape);
@@ -129,8 +198,8 @@ export function smoothed<X>(
     ...((base.drawsPerLevel || drawKind === "fresh") && { drawsPerLevel: true }),
     async denoise(x, sigma, evaluate = {}) {
       checkEvaluateOptions(ACTION, evaluate);
-      const values = await space.values(x);
-      const rows = values.length / dimension;
+      const batch = batchOf(x as State, dimension, ACTION), { rows } = batch;
+      const values = await batch.values();
       const sigmas = sigmaPerRow(sigma, rows, ACTION);
       const samples = samplePerRow(evaluate, rows, ACTION);
       checkRoom(ACTION, `${M} draws for each of ${rows} queries`, rows * M * bytesPerDraw);
@@ -142,9 +211,17 @@ export function smoothed<X>(
         };
       }
       const estimates = await denoise(values, sigmas, samples, evaluate);
-      return { mean: space.from(averages(estimates, M, dimension), [rows, ...shape]) };
+      return { mean: batch.like(averages(estimates, M, dimension)) as X };
     },
   };
+}
+
+/** How queries are perturbed, by the names of the formula. */
+interface Perturbation {
+  readonly bandwidth: number;
+  readonly M: number;
+  readonly drawKind: DrawKind;
+  readonly seed: number;
 }
 
 /** `M` denoised estimates per row, rows one after the other. */
@@ -158,7 +235,7 @@ type Estimates = (
 function gaussian<X>(
   base: Denoiser<X>,
   dimension: number,
-  { bandwidth, M, drawKind, seed }: Required<SmoothedOptions>,
+  { bandwidth, M, drawKind, seed }: Perturbation,
 ): Estimates {
   const { space, shape } = base;
   return async (values, sigmas, samples, evaluate) => {
@@ -186,7 +263,7 @@ function gaussian<X>(
 /** The draws of a sample, `M` rows of `d` numbers. */
 function vectors(
   dimension: number,
-  { M, drawKind, seed }: Pick<Required<SmoothedOptions>, "M" | "drawKind" | "seed">,
+  { M, drawKind, seed }: Omit<Perturbation, "bandwidth">,
   sample: number,
   step = 0,
 ): Float64Array {
@@ -223,7 +300,11 @@ function gumbel<X>(
       space,
       queries,
       shapeOfAll,
-      (x) => subsetOf(base, GUMBEL_ACTION).denoiseOn(x, repeated(sigmas, M), subsets, each),
+      (x) =>
+        subsetOf(base, GUMBEL_ACTION)
+          .denoiseOn(x as State, repeated(sigmas, M), subsets, each) as Promise<unknown> as Promise<
+            X
+          >,
     );
   };
 }
@@ -291,7 +372,7 @@ function checkOptions(bandwidth: number, M: number, drawKind: DrawKind): void {
     );
   }
   if (!Number.isInteger(M) || M < 1) {
-    throw new RangeError(`Cannot ${ACTION}: M is ${M}, wanted a whole number >= 1`);
+    throw new RangeError(`Cannot ${ACTION}: draws is ${M}, wanted a whole number >= 1`);
   }
   if (!["fixed", "fresh", "antithetic", "gumbel"].includes(drawKind)) {
     throw new RangeError(
@@ -300,7 +381,7 @@ function checkOptions(bandwidth: number, M: number, drawKind: DrawKind): void {
   }
   if (drawKind === "antithetic" && M % 2 === 1) {
     throw new RangeError(
-      `Cannot ${ACTION}: M is ${M}, wanted an even number for antithetic draws`,
+      `Cannot ${ACTION}: draws is ${M}, wanted an even number for antithetic draws`,
     );
   }
 }

@@ -8,15 +8,20 @@ import { note } from "../base/_note.ts";
 import { type OptionTable, readOptions } from "../base/_options.ts";
 import { medianOf } from "../base/_quantile.ts";
 import { DRAWS } from "../base/_defaults.ts";
-import type { DataStore, Device } from "../compute/device.ts";
+import type { DataStore } from "../compute/device.ts";
+import { DEVICE_OPTION } from "../compute/use_device.ts";
+import type { DeviceOption } from "../compute/use_device.ts";
 import type { Dataset } from "../datasets/dataset.ts";
-import { tensorSpace } from "../states/linear_space.ts";
 import { RandomStream } from "../base/random.ts";
 import { stopButton } from "../base/stop_button.ts";
+import { heldData } from "./_data.ts";
+import type { DataSource } from "./_data.ts";
 import { distinctItems } from "./_distinct_items.ts";
 
 /** Options of {@linkcode smoothingDefaults}. */
-export interface SmoothingDefaultsOptions {
+export interface SmoothingDefaultsOptions extends DeviceOption {
+  /** Of a data set: restriction to one class, by number or by name. Default: all classes. */
+  readonly class?: number | string;
   /** The flow time `T` that sampling starts at, in [0, 1). Default 0. */
   readonly start?: number;
   /** Cancels the search. */
@@ -28,7 +33,7 @@ export interface SmoothingDefaults {
   /** The bandwidth `β`, in data units. */
   readonly bandwidth: number;
   /** The number of draws, `M`. */
-  readonly M: number;
+  readonly draws: number;
   /** The number of flow steps, `S`. */
   readonly steps: number;
   /** The median distance of an item to the nearest other one, in data units. */
@@ -54,7 +59,12 @@ const RANGE = 256, HALVINGS = 7;
 /** Steps per gap at which a finite step no longer smooths by itself. */
 const STEPS_PER_GAP = 20;
 
-const OPTIONS = { start: 0, signal: undefined } satisfies OptionTable<SmoothingDefaultsOptions>;
+const OPTIONS = {
+  ...DEVICE_OPTION,
+  class: undefined,
+  start: 0,
+  signal: undefined,
+} satisfies OptionTable<SmoothingDefaultsOptions>;
 
 /**
  * Bandwidth and steps for {@linkcode smoothed}, from distances between neighbours.
@@ -84,31 +94,30 @@ const OPTIONS = { start: 0, signal: undefined } satisfies OptionTable<SmoothingD
  *
  * Reference: C. Scarvelis, H. Sáez de Ocáriz Borde, J. Solomon (2023), arXiv:2310.12395, for the method; the rule is ours.
  *
- * @param dataset The data, at least 2 items that differ.
- * @param device Where to search.
- * @param options A late start; a signal that cancels.
+ * @param source The data, at least 2 items that differ, or a denoiser that holds them.
+ * @param options A late start; class and device; a signal that cancels.
  * @returns The bandwidth, the number of draws and of steps, and what they were derived from.
  * @throws {RangeError} If all items are the same, a number is not finite, or the start is not in [0, 1).
  * @throws {TypeError} If there is no such option.
  *
  * @example A ring of evenly spread points: the bandwidth is two fifths of the gap
  * ```ts
- * import { Dataset, openDevice, smoothingDefaults } from "@closedform/diffusion";
+ * import { Dataset, smoothingDefaults } from "@closedform/diffusion";
  * import assert from "node:assert/strict";
  *
  * const angle = (at: number) => 2 * Math.PI * Math.floor(at / 2) / 32;
  * const data = Float32Array.from({ length: 64 }, (_, at) => (at % 2 ? Math.sin : Math.cos)(angle(at)));
- * using device = await openDevice("wasm");
- * const { bandwidth, gap } = await smoothingDefaults(new Dataset({ data, shape: [2], name: "ring" }), device);
+ * const ring = new Dataset({ data, shape: [2], name: "ring" });
+ * const { bandwidth, gap } = await smoothingDefaults(ring, { device: "wasm" });
  * assert.ok(Math.abs(bandwidth / gap - 0.4) < 0.01);
  * ```
  */
 export async function smoothingDefaults(
-  dataset: Dataset,
-  device: Device,
+  source: DataSource,
   options: SmoothingDefaultsOptions = {},
 ): Promise<SmoothingDefaults> {
-  const { start } = readOptions("choose a bandwidth", options, OPTIONS);
+  const { start, ...held } = readOptions("choose a bandwidth", options, OPTIONS);
+  const { dataset, device } = await heldData("choose a bandwidth", source, held);
   using stop = stopButton(options.signal);
   const { signal } = stop;
   if (!(start >= 0 && start < 1)) {
@@ -148,7 +157,7 @@ async function chooseFrom(
   const { bandwidth, neighbourly } = await largest(spacing / Math.sqrt(2 * Math.PI), share);
   return {
     bandwidth,
-    M: DRAWS,
+    draws: DRAWS,
     steps: smoothingSteps(gap, start),
     gap,
     spacing,
@@ -230,26 +239,11 @@ async function neighboursOf(
   const k = Math.min(items.count, NEIGHBOURS + 1);
   const rows = new Float32Array(places.length * items.dimension);
   places.forEach((place, i) => rows.set(items.values(place), i * items.dimension));
-  const { indices, distances } = await nearest(items, store, rows, k, signal);
+  const { indices, distances } = await store.nearest(rows, k, { signal });
   return Array.from(places, (place, i) => {
     const found = indices.subarray(i * k, (i + 1) * k);
     return distances.subarray(i * k, (i + 1) * k).filter((_, at) => found[at] !== place);
   });
-}
-
-async function nearest(
-  { shape, dimension }: Dataset,
-  store: DataStore,
-  rows: Float32Array,
-  k: number,
-  signal?: AbortSignal,
-) {
-  const x = tensorSpace.from(rows, [rows.length / dimension, ...shape]);
-  try {
-    return await store.nearest(x, k, { signal });
-  } finally {
-    x.dispose();
-  }
 }
 
 /** The median distance to the first, second, … other item. */
@@ -283,7 +277,7 @@ function picksAround(
   }
   return async (beta) => {
     const moved = centres.map((v, at) => v + beta * draws[at]);
-    const { indices } = await nearest(items, store, moved, 2, signal);
+    const { indices } = await store.nearest(moved, 2, { signal });
     let neighbours = 0;
     for (let i = 0; i < picks; i++) {
       const place = places[i % places.length];

@@ -90,10 +90,10 @@ export function agreement(
  *
  * @example A denoiser agrees with itself
  * ```ts
- * import { denoiserAgreement, moons, optimalFloat64 } from "@closedform/diffusion";
+ * import { denoiserAgreement, moons, optimal } from "@closedform/diffusion";
  * import assert from "node:assert/strict";
  *
- * const denoiser = optimalFloat64(moons(50));
+ * const denoiser = await optimal(moons(50), { device: "float64" });
  * const { raw } = await denoiserAgreement(denoiser, denoiser, Float64Array.of(1, 0, 0, 1), 0.5);
  * assert.deepEqual([raw.mse.mean, raw.rSquared.mean], [0, 1]);
  * ```
@@ -140,14 +140,14 @@ export interface ScanError {
  *
  * @example At high noise, half of the data are not enough
  * ```ts
- * import { errorToFullScan, moons, optimalFloat64 } from "@closedform/diffusion";
+ * import { errorToFullScan, moons, optimal } from "@closedform/diffusion";
  * import assert from "node:assert/strict";
  *
  * const data = moons(100);
  * const half = data.take(50);
  * const { worst } = await errorToFullScan(
- *   optimalFloat64(half),
- *   optimalFloat64(data),
+ *   await optimal(half, { device: "float64" }),
+ *   await optimal(data, { device: "float64" }),
  *   Float64Array.of(3, 4),
  *   10,
  * );

@@ -147,11 +147,11 @@ export interface ScoreComparison {
  *
  * @example At high noise, a Gaussian explains the score of any data
  * ```ts
- * import { compareScores, moons, optimalFloat64, wienerFloat64 } from "@closedform/diffusion";
+ * import { compareScores, moons, optimal, wiener } from "@closedform/diffusion";
  * import assert from "node:assert/strict";
  *
  * const set = moons(200), x = Float64Array.of(9, -12, 20, 3);
- * const { score } = await compareScores(optimalFloat64(set), await wienerFloat64(set), x, 10);
+ * const { score } = await compareScores(await optimal(set, { device: "float64" }), await wiener(set, { device: "float64" }), x, 10);
  * assert.ok(score.meanOfRatios > 0.9999);
  * ```
  */

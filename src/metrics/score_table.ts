@@ -63,11 +63,12 @@ const OPTIONS = {
  *
  * @example The score of the data is nearly that of their Gaussian at large noise, and not at small
  * ```ts
- * import { moons, optimalFloat64, scoreTable, wienerFloat64 } from "@closedform/diffusion";
+ * import { moons, optimal, scoreTable, wiener } from "@closedform/diffusion";
  * import assert from "node:assert/strict";
  *
- * const set = moons(200), wiener = await wienerFloat64(set);
- * const [low, high] = await scoreTable(optimalFloat64(set), { wiener }, set, { sigmas: [0.2, 5] });
+ * const exact = await optimal(moons(200), { device: "float64" });
+ * const filter = await wiener(exact);
+ * const [low, high] = await scoreTable(exact, { filter }, moons(200), { sigmas: [0.2, 5] });
  * assert.ok(low.explained.score.meanOfRatios < 0.99 && high.explained.score.meanOfRatios > 0.999);
  * ```
  */

@@ -39,10 +39,10 @@ export interface Citations extends Citable {
  *
  * @example
  * ```ts
- * import { cite, ddim, mmd, moons, optimalFloat64 } from "@closedform/diffusion";
+ * import { cite, ddim, mmd, moons, optimal } from "@closedform/diffusion";
  * import assert from "node:assert/strict";
  *
- * const { references, bibtex } = cite(optimalFloat64(moons(10)), ddim(), ddim(), mmd);
+ * const { references, bibtex } = cite(await optimal(moons(10), { device: "float64" }), ddim(), ddim(), mmd);
  * assert.equal(references.length, 3);
  * assert.match(bibtex, /@misc\{song2020denoising,/);
  * ```

@@ -47,11 +47,11 @@ const OPTIONS = {
  *
  * @example
  * ```ts
- * import { optimalFloat64, sample, tinyShapes, trajectoryImage } from "@closedform/diffusion";
+ * import { optimal, sample, tinyShapes, trajectoryImage } from "@closedform/diffusion";
  * import assert from "node:assert/strict";
  *
  * const set = tinyShapes(50);
- * const { trajectory } = await sample(optimalFloat64(set), { count: 2, trajectory: true });
+ * const { trajectory } = await sample(await optimal(set, { device: "float64" }), { count: 2, trajectory: true });
  * const { width, height } = await trajectoryImage(trajectory!, { shape: set.shape });
  * assert.ok(width > 2 * height);
  * ```

@@ -26,13 +26,13 @@ import type { Sampler } from "./sampler.ts";
  *
  * @example A data set of one point: every trajectory ends there
  * ```ts
- * import { Dataset, ddim, ddpmGrid, optimalFloat64 } from "@closedform/diffusion";
+ * import { Dataset, ddim, ddpmGrid, optimal } from "@closedform/diffusion";
  * import assert from "node:assert/strict";
  *
  * const point = new Dataset({ data: Float32Array.of(0.5, -0.25), shape: [2], name: "a point" });
  * let last: Float64Array | undefined;
  * for await (
- *   const { x } of ddim().run(optimalFloat64(point), Float64Array.of(40, 9), ddpmGrid(10).sigmas)
+ *   const { x } of ddim().run(await optimal(point, { device: "float64" }), Float64Array.of(40, 9), ddpmGrid(10).sigmas)
  * ) last = x;
  * assert.deepEqual([...last!], [0.5, -0.25]);
  * ```

@@ -71,13 +71,12 @@ const PROBES = 16;
  *
  * @example Far from any choice, an error of each step is nearly all there is at the end
  * ```ts
- * import { endEstimate, goldenSubset, openDevice, optimal, sample, shapes, tensorSpace } from "@closedform/diffusion";
+ * import { endEstimate, goldenSubset, optimal, sample, shapes, tensorSpace } from "@closedform/diffusion";
  * import assert from "node:assert/strict";
  *
  * const set = shapes(50);
- * using device = await openDevice("wasm");
- * using base = await optimal(set, device);
- * using golden = await goldenSubset(base, set, device, { tolerance: 1e-4 });
+ * using base = await optimal(set, { device: "wasm" });
+ * using golden = await goldenSubset(base, { tolerance: 1e-4 });
  * const options = { count: 4, seed: 3 };
  * const run = await sample(golden, options);
  * const { probes, otherItem, largestDistance } = await endEstimate(golden, run, options);

@@ -157,11 +157,11 @@ const TURN_MS = 50;
  *
  * @example The exact sampler of two points returns one of them
  * ```ts
- * import { Dataset, karrasGrid, optimalFloat64, sample } from "@closedform/diffusion";
+ * import { Dataset, karrasGrid, optimal, sample } from "@closedform/diffusion";
  * import assert from "node:assert/strict";
  *
  * const dataset = new Dataset({ data: Float32Array.of(-1, 0, 1, 0), shape: [2], name: "two points" });
- * const { x } = await sample(optimalFloat64(dataset), { count: 1, grid: karrasGrid(18), seed: 5 });
+ * const { x } = await sample(await optimal(dataset, { device: "float64" }), { count: 1, grid: karrasGrid(18), seed: 5 });
  * assert.equal(Math.abs(x[0]), 1);
  * ```
  *

@@ -4,7 +4,6 @@
  * @module
  */
 import { Dataset } from "../datasets/dataset.ts";
-import { optimalFloat64 } from "../denoisers/optimal.ts";
 import { smoothed } from "../denoisers/smoothed.ts";
 import type { SmoothedOptions } from "../denoisers/smoothed.ts";
 import { uniformTGrid } from "../base/noise.ts";
@@ -12,10 +11,10 @@ import { RandomStream } from "../base/random.ts";
 import { sample } from "../samplers/sample.ts";
 
 /** The vectors `ε_m` of one sample, as {@linkcode smoothed} draws fixed ones. */
-export function vectorsOf(index: number, M: number, dimension: number): Float64Array[] {
+export function vectorsOf(index: number, draws: number, dimension: number): Float64Array[] {
   const stream = new RandomStream({ seed: 0, sample: index, purpose: "smoothing" });
   return Array.from(
-    { length: M },
+    { length: draws },
     () => Float64Array.from({ length: dimension }, () => stream.normal()),
   );
 }
@@ -57,7 +56,7 @@ export async function endsOf(
   count: number,
   seed = 0,
 ): Promise<Float64Array> {
-  const denoiser = smoothed(optimalFloat64(dataset), options);
+  const denoiser = await smoothed(dataset, { ...options, device: "float64" });
   const run = { count, grid: uniformTGrid(steps), batchSize: count, seed };
   return (await sample(denoiser, run)).x;
 }

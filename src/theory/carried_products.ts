@@ -4,7 +4,7 @@
  * @module
  */
 import { Dataset } from "../datasets/dataset.ts";
-import { optimalFloat64 } from "../denoisers/optimal.ts";
+import { optimal } from "../denoisers/optimal.ts";
 import { ddpmGrid } from "../base/noise.ts";
 import { startNoise } from "../base/random.ts";
 import { report } from "./statement.ts";
@@ -37,7 +37,7 @@ export async function carriedProducts(): Promise<Report> {
   const data = Float32Array.from(startNoise(11, 0, ITEMS, DIMENSION));
   const dataset = new Dataset({ data, shape: [DIMENSION], name: "60 points" });
   const items = Array.from({ length: ITEMS }, (_, i) => Float64Array.from(dataset.values(i)));
-  const denoiser = optimalFloat64(dataset);
+  const denoiser = await optimal(dataset, { device: "float64" });
   const sigmas = ddpmGrid(20).sigmas.filter((sigma) => sigma < 2).slice(0, STEPS + 1);
   const noise = startNoise(12, 0, 1, DIMENSION);
   let x = items[0].map((v, c) => v + sigmas[0] * noise[c]);

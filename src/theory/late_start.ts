@@ -4,7 +4,7 @@
  * @module
  */
 import { Dataset } from "../datasets/dataset.ts";
-import { optimalFloat64 } from "../denoisers/optimal.ts";
+import { optimal } from "../denoisers/optimal.ts";
 import { smoothed } from "../denoisers/smoothed.ts";
 import type { SmoothedOptions } from "../denoisers/smoothed.ts";
 import { uniformTGrid } from "../base/noise.ts";
@@ -141,7 +141,7 @@ export async function antitheticStart(): Promise<Report> {
   for (const [drawKind, order] of [["antithetic", 2], ["fixed", 1]] as const) {
     const logs: number[] = [];
     for (const bandwidth of bandwidths) {
-      const [gaps] = await gapsOf(pair(), { bandwidth, M, drawKind }, [.5]);
+      const [gaps] = await gapsOf(pair(), { bandwidth, draws: M, drawKind }, [.5]);
       logs.push(Math.log(gaps.reduce((sum, gap) => sum + gap * gap, 0)) / 2);
     }
     worst = Math.max(worst, Math.abs(slopeOf(bandwidths.map(Math.log), logs) - order));
@@ -160,7 +160,7 @@ async function ratiosOf(
   times: readonly number[],
   error: number,
 ): Promise<number[][]> {
-  const gaps = await gapsOf(dataset, { bandwidth, M }, times);
+  const gaps = await gapsOf(dataset, { bandwidth, draws: M }, times);
   const diameter = diameterOf(dataset);
   const lengths = Array.from({ length: PATHS }, (_, path) => {
     const draws = vectorsOf(path, M, dataset.dimension);
@@ -180,9 +180,9 @@ async function gapsOf(
   options: SmoothedOptions,
   times: readonly number[],
 ): Promise<Float64Array[]> {
-  const base = optimalFloat64(dataset);
+  const base = await optimal(dataset, { device: "float64" });
   const run = { count: PATHS, grid: uniformTGrid(STEPS), seed: 1, trajectory: true };
-  const plain = await sample(base, run), moved = await sample(smoothed(base, options), run);
+  const plain = await sample(base, run), moved = await sample(await smoothed(base, options), run);
   return times.map((T) => {
     // Point n of the trajectory is at t = (n + 1)/S, and z = t x.
     const at = Math.round(T * STEPS) - 1;

@@ -5,9 +5,9 @@
  */
 import { Dataset } from "../datasets/dataset.ts";
 import { shapes } from "../datasets/shapes.ts";
-import { equivariantFloat64 } from "../denoisers/local/equivariant.ts";
-import { localFloat64 } from "../denoisers/local/local.ts";
-import { optimalFloat64 } from "../denoisers/optimal.ts";
+import { equivariant } from "../denoisers/local/equivariant.ts";
+import { local } from "../denoisers/local/local.ts";
+import { optimal } from "../denoisers/optimal.ts";
 import { noised } from "./_problems.ts";
 import { report } from "./statement.ts";
 import type { Report } from "./statement.ts";
@@ -64,14 +64,13 @@ function translatesOf(images: Dataset): Dataset {
  */
 export async function localIsOptimal(): Promise<Report> {
   const images = shapes(40, { size: 8 });
+  const seen = await local(images, { windows: 15, device: "float64" });
+  const exact = await optimal(images, { device: "float64" });
   let worst = 0;
   for (const sigma of SIGMAS) {
     const x = noised(images, 3, sigma, 11);
-    const local = (await localFloat64(images, { windows: 15 }).denoise(x, sigma)).mean;
-    worst = Math.max(
-      worst,
-      largestDifference(local, (await optimalFloat64(images).denoise(x, sigma)).mean),
-    );
+    const { mean } = await seen.denoise(x, sigma);
+    worst = Math.max(worst, largestDifference(mean, (await exact.denoise(x, sigma)).mean));
   }
   return report(
     "LS with windows ≥ 2H−1 is the optimal denoiser (largest difference)",
@@ -96,7 +95,7 @@ export async function localIsOptimal(): Promise<Report> {
  */
 export async function equivariance(): Promise<Report> {
   const images = shapes(4, { size: 8 });
-  const denoiser = equivariantFloat64(images, { windows: 3 });
+  const denoiser = await equivariant(images, { windows: 3, device: "float64" });
   let worst = 0;
   for (const sigma of SIGMAS) {
     const x = noised(images, 1, sigma, 12);
@@ -124,8 +123,8 @@ export async function equivariance(): Promise<Report> {
  */
 export async function equivariantIsOptimal(): Promise<Report> {
   const images = shapes(4, { size: 8 });
-  const denoiser = equivariantFloat64(images, { windows: Infinity });
-  const exact = optimalFloat64(translatesOf(images));
+  const denoiser = await equivariant(images, { windows: Infinity, device: "float64" });
+  const exact = await optimal(translatesOf(images), { device: "float64" });
   let worst = 0;
   for (const sigma of SIGMAS) {
     const x = noised(images, 2, sigma, 13);
@@ -161,7 +160,7 @@ export async function equivariantIsOptimal(): Promise<Report> {
  */
 export async function mosaicLimit(): Promise<Report> {
   const images = shapes(30, { size: 8 }), radius = 1;
-  const denoiser = localFloat64(images, { windows: 2 * radius + 1 });
+  const denoiser = await local(images, { windows: 2 * radius + 1, device: "float64" });
   const rows = Array.from({ length: images.count }, (_, i) => images.values(i));
   let excess = -Infinity;
   for (const sigma of [0.3, 0.1, 0.03, 0.01]) {

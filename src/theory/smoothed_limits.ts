@@ -32,7 +32,7 @@ import type { Report } from "./statement.ts";
  */
 export async function twoPointLaw(): Promise<Report> {
   const count = 3000;
-  const x = await endsOf(onLine(-1, 1), { bandwidth: 50, M: 2 }, 100, count);
+  const x = await endsOf(onLine(-1, 1), { bandwidth: 50, draws: 2 }, 100, count);
   const law: [number, number][] = [[-1, .25], [0, .5], [1, .25]];
   const deviations = law.map(([at, p]) => {
     const share = shareWhere(x, 1, isNear([[at]], 1e-6));
@@ -84,7 +84,7 @@ export async function antitheticPair(): Promise<Report> {
  */
 export async function mergingBandwidth(): Promise<Report> {
   const ends = async (bandwidth: number) =>
-    await endsOf(onLine(-1, 1), { bandwidth, M: 400, drawKind: "antithetic" }, 100, 6);
+    await endsOf(onLine(-1, 1), { bandwidth, draws: 400, drawKind: "antithetic" }, 100, 6);
   // z = 2Φ(z/0.3) − 1 has the solution 0.99914, z = 2Φ(z/3) − 1 only 0.
   const apart = (await ends(.3)).map((z) => Math.abs(Math.abs(z) - .99914));
   const merged = (await ends(3)).map(Math.abs);
@@ -177,8 +177,8 @@ export async function gumbelModes(): Promise<Report> {
   const variance = .3, corners = [[-1.5, 0], [1.5, 0], [0, 1.8], [0, -3.3]];
   const data = Float32Array.from(corners.flat());
   using device = await openDevice("float64");
-  using base = await optimal(new Dataset({ data, shape: [2], name: "four points" }), device);
-  const denoiser = smoothed(base, { bandwidth: variance, M: 1000, drawKind: "gumbel" });
+  using base = await optimal(new Dataset({ data, shape: [2], name: "four points" }), { device });
+  const denoiser = await smoothed(base, { bandwidth: variance, draws: 1000, drawKind: "gumbel" });
   const { x, denoised } = await sample(denoiser, { count: 4, grid: uniformTGrid(60) });
   const ends = await tensorSpace.values(x);
   tensorSpace.dispose(x, denoised);
@@ -226,7 +226,7 @@ export async function bandwidthRule(): Promise<Report> {
   const [at, ...others] = await Promise.all([1, 0, .5, 2].map(async (factor) => {
     let sum = 0;
     for (const seed of [1, 2]) {
-      const x = await endsOf(ring, { bandwidth: factor * rule, M: 4, seed }, 100, 400, seed);
+      const x = await endsOf(ring, { bandwidth: factor * rule, draws: 4, seed }, 100, 400, seed);
       sum += (await wasserstein2(x, dense, 2)).distance;
     }
     return sum;

@@ -4,7 +4,7 @@
  * @module
  */
 import type { Dataset } from "../datasets/dataset.ts";
-import { optimalFloat64 } from "../denoisers/optimal.ts";
+import { optimal } from "../denoisers/optimal.ts";
 import { smoothed } from "../denoisers/smoothed.ts";
 import { sigmaOfFlowTime } from "../base/noise.ts";
 import {
@@ -84,7 +84,7 @@ export function tuplesOf(dataset: Dataset, M: number): Tuple[] {
  */
 export async function tupleIdentity(): Promise<Report> {
   const dataset = scattered(6), M = 3, bandwidth = .4;
-  const denoiser = smoothed(optimalFloat64(dataset), { bandwidth, M });
+  const denoiser = await smoothed(dataset, { bandwidth, draws: M, device: "float64" });
   const points = pointsOf(dataset);
   const draws = vectorsOf(0, M, 2);
   const x = Float64Array.of(.2, -.5);
@@ -131,7 +131,7 @@ export async function tupleIdentity(): Promise<Report> {
  */
 export async function barycenterForm(): Promise<Report> {
   const dataset = scattered(6), M = 3, bandwidth = .4;
-  const base = optimalFloat64(dataset), points = pointsOf(dataset);
+  const base = await optimal(dataset, { device: "float64" }), points = pointsOf(dataset);
   const tuples = tuplesOf(dataset, M), draws = vectorsOf(0, M, 2);
   const z = Float64Array.of(.3, -.2);
   let worst = 0;
@@ -190,7 +190,7 @@ export async function samplesInHull(): Promise<Report> {
   for (const drawKind of ["fixed", "fresh", "antithetic"] as const) {
     for (const bandwidth of [.5, 5]) {
       for (const steps of [5, 60]) {
-        const x = await endsOf(dataset, { bandwidth, M: 4, drawKind }, steps, 100);
+        const x = await endsOf(dataset, { bandwidth, draws: 4, drawKind }, steps, 100);
         worst = Math.max(worst, outsideHull(pointsOf(dataset), x));
       }
     }
@@ -235,7 +235,7 @@ let measured: Promise<typeof SUPPORT> | undefined;
 function supportShares(): Promise<typeof SUPPORT> {
   measured ??= Promise.all(SUPPORT.map(async ({ steps }) => {
     const dataset = scattered(12), points = pointsOf(dataset);
-    const x = await endsOf(dataset, { bandwidth: BANDWIDTH, M }, steps, SAMPLES);
+    const x = await endsOf(dataset, { bandwidth: BANDWIDTH, draws: M }, steps, SAMPLES);
     const targets = tuplesOf(dataset, M).map(({ barycenter }) => barycenter);
     const isFixed = (row: Float64Array, i: number) => {
       const mean = new Float64Array(2);
@@ -350,7 +350,7 @@ export async function oneDrawMemorises(): Promise<Report> {
   const points = pointsOf(dataset);
   let worst = 0;
   for (const bandwidth of [.1, 1, 5]) {
-    const x = await endsOf(dataset, { bandwidth, M: 1 }, 400, 200);
+    const x = await endsOf(dataset, { bandwidth, draws: 1 }, 400, 200);
     worst = Math.max(worst, 1 - shareWhere(x, 2, isNear(points, 1e-9)));
   }
   return report("share of samples with one draw that are no item of the data", worst, .005);

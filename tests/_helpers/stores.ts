@@ -1,6 +1,6 @@
 /** Optimal denoisers over a store of a test's own, which counts or errs. */
 import type { DataStore, OptimalDenoiser } from "@closedform/diffusion";
-import { keepCapabilities } from "../../src/denoisers/_capabilities.ts";
+import { dataOf, keepCapabilities } from "../../src/denoisers/_capabilities.ts";
 
 /** The optimal denoiser over another store of the same items. */
 export function overStore(base: OptimalDenoiser, store: DataStore): OptimalDenoiser {
@@ -13,6 +13,7 @@ export function overStore(base: OptimalDenoiser, store: DataStore): OptimalDenoi
     },
   };
   keepCapabilities(denoiser, {
+    data: dataOf(base, "test"),
     subset: {
       count: store.count,
       store,

@@ -96,13 +96,13 @@ Deno.test({
       await Deno.mkdir(work);
       const module = new URL("../../mod.ts", import.meta.url).href;
       const program = `
-        import { Dataset, dataSpectrum, dpmV3Statistics, encodePng, optimalFloat64,
-          pcaLocalityFloat64, readImages, shapes } from "${module}";
+        import { Dataset, dataSpectrum, dpmV3Statistics, encodePng, optimal,
+          pcaLocality, readImages, shapes } from "${module}";
         const set = shapes(30);
         const { basis } = await dataSpectrum(set);
-        const local = await pcaLocalityFloat64(set, { theta: 0.1 });
+        const local = await pcaLocality(set, { theta: 0.1, device: "float64" });
         await local.denoise(new Float64Array(set.dimension), 1);
-        await dpmV3Statistics(optimalFloat64(set), set, { intervals: 2, samples: 2 });
+        await dpmV3Statistics(await optimal(set, { device: "float64" }), set, { intervals: 2, samples: 2 });
         await Deno.mkdir("${folder}/images");
         const data = new Uint8Array(16).fill(255);
         await Deno.writeFile("${folder}/images/x.png", await encodePng({ width: 2, height: 2, data }));

@@ -27,11 +27,11 @@ Deno.test("received() tells what a value is, and how it came about", () => {
 Deno.test("mistakes of newcomers are refused in one line", async () => {
   using device = await openDevice("wasm");
   const data = moons(20);
-  using denoiser = await optimal(data, device);
+  using denoiser = await optimal(data, { device });
   const x = tensorSpace.from([0, 0], [1, 2]);
   const { sample } = library;
   const calls: [() => unknown, RegExp][] = [
-    [() => sample(optimal(data, device)), /denoiser is a Promise, which was not awaited/],
+    [() => sample(optimal(data, { device })), /denoiser is a Promise, which was not awaited/],
     [() => sample(data), /denoiser is of type Dataset, wanted a denoiser/],
     [() => sample(denoiser, 16), /options is 16, wanted an object of count, sampler/],
     [() => sample(denoiser, { steps: 5 }), /there is no option steps, wanted one of count/],
@@ -39,17 +39,23 @@ Deno.test("mistakes of newcomers are refused in one line", async () => {
     [() => sample(denoiser, { sampler: "heun" }), /sampler is "heun", wanted a sampler/],
     [() => sample(denoiser, { sampler: package_.heun }), /the function heun, which was not called/],
     [() => sample(denoiser, { grid: 10 }), /grid is 10, wanted a grid, such as karrasGrid\(\)/],
-    [() => library.optimal(data), /device is undefined, wanted a device, from openDevice\(\)/],
-    [() => library.optimal(data, "wasm"), /device is "wasm", wanted a device/],
-    [() => library.optimal([[1, 2]], device), /dataset is an array of 1, wanted a data set/],
-    [() => library.wiener(library.builtinShapes(), device), /dataset is a Promise/],
-    [() => library.local(package_.shapes(5)), /device is undefined/],
-    [() => library.pcaLocality(data), /device is undefined/],
-    [() => library.goldenSubset(data, device), /base is of type Dataset/],
-    [() => denoiser.denoise(library.arraySpace.from([0, 0]), 1), /no shape, wanted a tensor/],
+    [() => library.optimal(data, { device: 5 }), /device is 5, wanted a device: its name, or one/],
+    [() => library.optimal(data, { device: "gpu" }), /device gpu: wanted one of auto, webgpu/],
+    [() => library.optimal(data, device), /there is no option kind, wanted one of device/],
+    [() => library.optimal([[1, 2]], { device }), /data is an array of 1, wanted a data set/],
+    [() => library.wiener(library.builtinShapes(), { device }), /source is a Promise/],
+    [() => library.goldenSubset(denoiser, { device }), /option device with a denoiser, which has/],
+    [() => library.tiledGoldenSubset(data), /base is of type Dataset/],
+    [
+      () =>
+        library.optimal(data, { device }).then((d: typeof denoiser) =>
+          d.denoise([0, 0] as never, 1)
+        ),
+      /queries are an array of 2, wanted a tensor/,
+    ],
     [() => denoiser.denoise(x, library.missing), /sigma is undefined, wanted a number/],
-    [() => library.smoothed(denoiser), /options is undefined, wanted an object of bandwidth/],
-    [() => library.smoothed(denoiser, { bandwidth: 1, draws: 4 }), /no option draws, wanted one/],
+    [() => library.smoothed(denoiser, { bandwidth: 1, M: 4 }), /no option M, wanted one/],
+    [() => library.smoothed(library.moons), /source is the function moons, which was not called/],
     [() => library.teleport("heun"), /sampler is "heun"/],
     [() => library.teleport(package_.heun(), 3), /leg is 3, wanted a first leg/],
     [() => library.nearestItems([1, 2]), /points is undefined, wanted a data set/],
@@ -70,6 +76,9 @@ Deno.test("mistakes of newcomers are refused in one line", async () => {
     assert.match(error.message, /^Cannot [^\n]*: [^\n]*wanted[^\n]*$/, `${call}`);
     assert.match(error.message, message, `${call}`);
   }
-  assert.equal(smoothed(denoiser, { bandwidth: 1, M: 2, seed: 3 }).shape, denoiser.shape);
+  assert.equal(
+    (await smoothed(denoiser, { bandwidth: 1, draws: 2, seed: 3 })).shape,
+    denoiser.shape,
+  );
   x.dispose();
 });

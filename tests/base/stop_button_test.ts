@@ -1,4 +1,5 @@
-import { moons, optimalFloat64, sample, stopButton, uniformTGrid } from "@closedform/diffusion";
+import { moons, sample, stopButton, uniformTGrid } from "@closedform/diffusion";
+import { optimalFloat64 } from "../_helpers/float64.ts";
 import assert from "node:assert/strict";
 import { pythonOfJupyter, runCells } from "../_helpers/kernel.ts";
 import { startProgram } from "../_helpers/killing.ts";
@@ -48,11 +49,11 @@ Deno.test("sample() lets a timer cancel it, though it computes on the main threa
 
 const SETUP = `
 import * as tf from "@tensorflow/tfjs-core";
-import { karrasGrid, mlp, moons, openDevice, optimal, optimalFloat64, sample, startNoise, tensorSpace,
+import { karrasGrid, mlp, moons, openDevice, optimal, sample, startNoise, tensorSpace,
   trainDenoiser, wasserstein2 }
   from "@closedform/diffusion";
 const device = await openDevice("wasm");
-const denoiser = await optimal(moons(2000), device);
+const denoiser = await optimal(moons(2000), { device });
 const few = { count: 8, grid: karrasGrid(18), seed: 3 };
 const draw = async () => {
   const { x, denoised } = await sample(denoiser, few);
@@ -80,7 +81,7 @@ Deno.test({
   fn: async () => {
     const stopped = [
       `await sample(denoiser, ${ENDLESS})`,
-      `await sample(optimalFloat64(moons(100)), ${ENDLESS})`,
+      `await sample(await optimal(moons(100), { device: "float64" }), ${ENDLESS})`,
       // Pressed again, and with a signal of its own.
       `await sample(denoiser, { ...${ENDLESS}, signal: new AbortController().signal })`,
       // 3,000 points each: seconds without a report of progress.

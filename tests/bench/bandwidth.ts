@@ -82,8 +82,8 @@ function rowsOf(set: Dataset, most = set.count): Float32Array {
 
 async function sweep({ name, set, held }: Split, device: Device): Promise<void> {
   const d = set.dimension;
-  const { bandwidth, gap } = await smoothingDefaults(set, device);
-  using base = await optimal(set, device);
+  const { bandwidth, gap } = await smoothingDefaults(set, { device });
+  using base = await optimal(set, { device });
   const nearest = async (rows: ArrayLike<number>, k: number) => {
     const x = tensorSpace.from(rows, [rows.length / d, ...set.shape]);
     const found = await base.store.nearest(x, k);
@@ -110,7 +110,7 @@ async function sweep({ name, set, held }: Split, device: Device): Promise<void> 
       a.length;
     const same = set.labels &&
       a.filter((item, i) => set.labels![item] === set.labels![b[i]]).length / a.length;
-    const { x, denoised } = await sample(smoothed(base, { bandwidth: beta }), {
+    const { x, denoised } = await sample(await smoothed(base, { bandwidth: beta }), {
       count,
       grid: uniformTGrid(Math.max(steps, d < 10 ? 200 : 0)),
     });

@@ -167,6 +167,6 @@ console.log(
 console.log("|---|---|---|---|---|---|---|---|---|---|");
 for (const kind of options.device.split(",") as DeviceKind[]) {
   using device = await openDevice(kind);
-  using denoiser = await optimal(images, device);
+  using denoiser = await optimal(images, { device });
   for (const count of numbers(options.count)) await measure(device, denoiser, count);
 }

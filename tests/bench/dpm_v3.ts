@@ -42,7 +42,7 @@ const REFERENCE_STEPS = 256;
 const limit = options.limit === undefined ? undefined : Number(options.limit);
 const data = await loadDataset(options.data, { limit });
 using device = await openDevice(options.device as DeviceKind);
-using denoiser = await optimal(data, device);
+using denoiser = await optimal(data, { device });
 const count = Number(options.count), d = data.dimension;
 const deviation = Math.sqrt(variance());
 

@@ -18,7 +18,6 @@ import {
   openDevice,
   openRows,
   optimal,
-  optimalStreamed,
   sample,
   startNoise,
   tensorSpace,
@@ -38,11 +37,11 @@ const count = Number(options.count), repeats = Number(options.repeats);
 const set = await loadDataset(`cifar10:${options.data}`);
 using device = await openDevice(options.device as DeviceKind);
 const grid = ddpmGrid(10);
-using exact = await optimal(set, device);
+using exact = await optimal(set, { device });
 const file = await Deno.makeTempFile({ suffix: ".npy" });
 await Deno.writeFile(file, encodeNpy(set.data, [set.count, ...set.shape]));
 using rows = await openRows(file);
-using streamed = await optimalStreamed(rows, device);
+using streamed = await optimal(rows, { device });
 const methods = new Map<string, OptimalDenoiser | GoldenSubset>([
   ["full scan", exact],
   ["from disk", streamed],
@@ -57,7 +56,7 @@ for (
   ] as const
 ) {
   const before = performance.now();
-  const golden = await goldenSubset(exact, set, device, of);
+  const golden = await goldenSubset(exact, of);
   console.log(`${name}: set up in ${((performance.now() - before) / 1000).toFixed(1)} s`);
   methods.set(name, golden);
   made.push(golden);

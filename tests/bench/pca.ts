@@ -119,8 +119,8 @@ function summarise(what: string, times: readonly (Time & { readonly sigma: numbe
 
 /** Ten steps of DDIM with golden subsets; the first run makes the masks, and does not count. */
 async function goldenSteps(): Promise<void> {
-  using base = await pcaLocality(set, device, { theta, spectrum });
-  using golden = await goldenSubset(base, set, device);
+  using base = await pcaLocality(set, { device, theta, spectrum });
+  using golden = await goldenSubset(base);
   const { sigmas } = ddpmGrid(10), times: (Time & { sigma: number })[] = [];
   for (const counts of [false, true]) {
     let x = tensorSpace.from(

@@ -142,9 +142,9 @@ async function measure(n: number, dimension: number): Promise<void> {
   }
   const set = images(n, dimension);
   using device = await openDevice(options.device as DeviceKind);
-  using exact = await optimal(set, device);
-  using published = await goldenSubset(exact, set, device, { tail: false });
-  using certified = await goldenSubset(exact, set, device, { tolerance: 1e-3 });
+  using exact = await optimal(set, { device });
+  using published = await goldenSubset(exact, { tail: false });
+  using certified = await goldenSubset(exact, { tolerance: 1e-3 });
   const methods: [string, OptimalDenoiser | GoldenSubset][] = [
     ["full scan", exact],
     ["published", published],

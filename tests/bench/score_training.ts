@@ -42,13 +42,13 @@ const set = tinyShapes(Number(options.count)), seed = Number(options.seed);
 using device = await openDevice("wasm");
 using backend = await openTrainingBackend("wasm");
 using held = new DisposableStack();
-const approximations = { gaussian: held.use(await wiener(set, device)) };
+const approximations = { gaussian: held.use(await wiener(set, { device })) };
 for (const components of options.components.split(",").filter(Boolean).map(Number)) {
   // The ridge that is published; a cluster of one image has nothing else.
-  const model = await mixture(set, device, { components, ridge: 1e-5 });
+  const model = await mixture(set, { device, components, ridge: 1e-5 });
   Object.assign(approximations, { [`mixture of ${components}`]: held.use(model) });
 }
-Object.assign(approximations, { optimal: held.use(await optimal(set, device)) });
+Object.assign(approximations, { optimal: held.use(await optimal(set, { device })) });
 
 /** Residuals of the score by noise level and approximation, one per snapshot. */
 const curves = new Map<string, [step: number, residual: number][]>();

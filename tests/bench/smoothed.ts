@@ -4,7 +4,7 @@
  * their samples differ. C. Scarvelis, H. Sáez de Ocáriz Borde, J. Solomon (2023), arXiv:2310.12395, report 138 latents of CIFAR-10 per second on
  * a CPU with M = 2, in an autoencoder's latents and without saying how many steps.
  *
- *   deno task bench:smoothed [--samples 128] [--steps 16] [--M 2] [--K 100] [--L 100] [--cache DIR]
+ *   deno task bench:smoothed [--samples 128] [--steps 16] [--draws 2] [--neighbours 100] [--others 100] [--cache DIR]
  *
  * "cpu" is processor time over the number of threads: what a run takes on an otherwise idle machine. All runs start from the same noise
  * and have the same draws; "coupled" is the median distance between samples of the same index, in units of the gap, the median
@@ -38,14 +38,14 @@ const { values: options } = parseArgs({
   options: {
     samples: { type: "string", default: "128" },
     steps: { type: "string", default: "16" },
-    M: { type: "string", default: "2" },
-    K: { type: "string", default: "100" },
-    L: { type: "string", default: "100" },
+    draws: { type: "string", default: "2" },
+    neighbours: { type: "string", default: "100" },
+    others: { type: "string", default: "100" },
     cache: { type: "string" },
   },
 });
-const count = Number(options.samples), steps = Number(options.steps), M = Number(options.M);
-const K = Number(options.K), L = Number(options.L);
+const count = Number(options.samples), steps = Number(options.steps), M = Number(options.draws);
+const K = Number(options.neighbours), L = Number(options.others);
 const threads = navigator.hardwareConcurrency;
 // A late start in flow time: σ = 4.
 const LATE = 0.2;
@@ -83,8 +83,8 @@ async function draw(way: Way): Promise<Drawn> {
 
 async function measure(set: Dataset, device: Device): Promise<void> {
   const d = set.dimension;
-  const { bandwidth, gap } = await smoothingDefaults(set, device);
-  using base = await optimal(set, device);
+  const { bandwidth, gap } = await smoothingDefaults(set, { device });
+  using base = await optimal(set, { device });
   const nearest = async (rows: Float32Array, k: number) => {
     const x = tensorSpace.from(rows, [rows.length / d, ...set.shape]);
     const found = await base.store.nearest(x, k);
@@ -95,19 +95,25 @@ async function measure(set: Dataset, device: Device): Promise<void> {
   for (let i = 0; i < 512; i++) looked.set(set.values(Math.floor(i * set.count / 512)), i * d);
   const threshold = quantile(await nearest(looked, 2), .05);
 
-  const smooth = { bandwidth, M };
+  const smooth = { bandwidth, draws: M };
   const perturbed: typeof base = { ...base, denoise: (...args) => base.denoise(...args) };
-  const exact = smoothed(base, smooth);
-  const estimated = smoothed(
-    neighbourEstimator(base, { K, L: Math.min(L, set.count - K) }),
+  const exact = await smoothed(base, smooth);
+  const estimated = await smoothed(
+    await neighbourEstimator(base, { neighbours: K, others: Math.min(L, set.count - K) }),
     smooth,
   );
   const ways: Way[] = [
     { name: "kept products", denoiser: exact, steps, start: 0, seed: 0 },
-    { name: "perturbed queries", denoiser: smoothed(perturbed, smooth), steps, start: 0, seed: 0 },
+    {
+      name: "perturbed queries",
+      denoiser: await smoothed(perturbed, smooth),
+      steps,
+      start: 0,
+      seed: 0,
+    },
     {
       name: "kept products, another seed",
-      denoiser: smoothed(base, { ...smooth, seed: 1 }),
+      denoiser: await smoothed(base, { ...smooth, seed: 1 }),
       steps,
       start: 0,
       seed: 1,

@@ -58,7 +58,7 @@ t = time.time(); numpy.linalg.eigh(a); print(time.time() - t)`;
 /** Milliseconds per call of the Wiener filter on a batch. */
 async function wienerTime(set: Dataset, cache: string, batch: number): Promise<number> {
   using device = await openDevice("wasm");
-  using denoiser = await wiener(set, device, { cache });
+  using denoiser = await wiener(set, { device, cache });
   const x = tensorSpace.from(startNoise(1, 0, batch, set.dimension), [batch, ...set.shape]);
   const { seconds } = await timed(
     async () => tensorSpace.dispose((await denoiser.denoise(x, 1)).mean),

@@ -57,8 +57,8 @@ function repeated({ data, count: n }: Dataset): number[] {
 }
 
 async function cloud(set: Dataset, device: Device, bandwidth: number, seed: number) {
-  using base = await optimal(set, device);
-  const { x, denoised } = await sample(smoothed(base, { bandwidth, M, seed }), {
+  using base = await optimal(set, { device });
+  const { x, denoised } = await sample(await smoothed(base, { bandwidth, draws: M, seed }), {
     count,
     grid: uniformTGrid(steps),
     seed,
@@ -89,7 +89,7 @@ async function problem(points: number, method: "area" | "farthest", seed: number
   const fresh = await readMesh(options.mesh, { count, seed: 3 * seed + 1 });
   const other = await readMesh(options.mesh, { count, seed: 3 * seed + 2 });
   const distance = async (a: ArrayLike<number>) => (await wasserstein2(a, fresh.data, 3)).distance;
-  const { bandwidth: auto, gap } = await smoothingDefaults(set, device);
+  const { bandwidth: auto, gap } = await smoothingDefaults(set, { device });
   return {
     set,
     seed,

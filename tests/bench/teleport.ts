@@ -81,7 +81,7 @@ const { values: options } = parseArgs({
 const limit = options.limit === undefined ? undefined : Number(options.limit);
 const data = await loadDataset(options.data, { limit });
 using device = await openDevice(options.device as DeviceKind);
-using truth = await optimal(data, device);
+using truth = await optimal(data, { device });
 const learned = options.denoiser.endsWith(".safetensors");
 using denoiser = learned
   ? trainedDenoiser(await readNetwork(options.denoiser))
@@ -89,9 +89,9 @@ using denoiser = learned
 /** A mixture of so many, or the optimal denoiser. */
 async function analytic(name: string): Promise<Denoiser<AnyTensor> & Disposable> {
   const [kind, components = "10"] = name.split(":");
-  if (kind === "optimal") return await optimal(data, device);
+  if (kind === "optimal") return await optimal(data, { device });
   const rank = Math.min(64, data.dimension);
-  return await mixture(data, device, { rank, components: Number(components), ridge: 1e-4 });
+  return await mixture(data, { device, rank, components: Number(components), ridge: 1e-4 });
 }
 
 const start = Number(options.start);
@@ -194,7 +194,7 @@ async function knee(): Promise<void> {
     curve.push([level, energy]);
   }
   const level = kneeOf(curve);
-  using law = await gaussian(spectrum, device, { shape: data.shape });
+  using law = await gaussian(spectrum, { device, shape: data.shape });
   const crossing = await crossingLevel<AnyTensor>(denoiser, law, truth);
   console.log(`\nenergy distance at 14 evaluations of dpmpp-2m over the level of the teleport:`);
   console.log(curve.map(([sigma, energy]) => `${sigma}: ${energy.toFixed(4)}`).join("  "));

@@ -19,14 +19,16 @@ Deno.test("sample draws averages as baselines, as the library does", () =>
   withFolder(async (out) => {
     const data = circle(30);
     const runs = {
-      "random-average --draws 3": randomAverage(data, tensorSpace, { M: 3, seed: 4 }),
-      "random-average": randomAverage(data, tensorSpace, { seed: 4 }),
-      "local-average --draws 3 --neighbours 5": localAverage(data, tensorSpace, {
-        M: 3,
+      "random-average --draws 3": await randomAverage(data, { device: "wasm", draws: 3, seed: 4 }),
+      "random-average": await randomAverage(data, { device: "wasm", seed: 4 }),
+      "local-average --draws 3 --neighbours 5": await localAverage(data, {
+        device: "wasm",
+        draws: 3,
         neighbours: 5,
         seed: 4,
       }),
-      "dirichlet --concentration 0.2": dirichletAverage(data, tensorSpace, {
+      "dirichlet --concentration 0.2": await dirichletAverage(data, {
+        device: "wasm",
         concentration: 0.2,
         seed: 4,
       }),
@@ -46,7 +48,7 @@ Deno.test("sample --denoiser kernel-density takes a bandwidth, or that which smo
   withFolder(async (out) => {
     const args = ["--data", "circle:30", "--count", "400", "--grid", "karras", "--steps", "30"];
     using device = await openDevice("wasm");
-    const { bandwidth } = await smoothingDefaults(circle(30), device);
+    const { bandwidth } = await smoothingDefaults(circle(30), { device });
     const automatic = await cliRun(out, ...args, "--denoiser", "kernel-density");
     assert.equal(automatic.record.options.baseline.bandwidth, bandwidth);
     const given = ["--denoiser", "kernel-density", "--bandwidth", "0.05"];

@@ -33,7 +33,7 @@ Deno.test("sample --codec pca:R samples latents and decodes them, as the library
     const dataset = await loadDataset("tiny-shapes:200");
     using codec = await pcaCodec(dataset, { rank: 6 });
     using device = await openDevice("wasm");
-    using denoiser = await optimal(await encodeDataset(dataset, codec), device);
+    using denoiser = await optimal(await encodeDataset(dataset, codec), { device });
     const { x, denoised } = await sample(denoiser, { count: 3 });
     const latents = Float32Array.from(await tensorSpace.values(x));
     tensorSpace.dispose(x, denoised);
@@ -145,7 +145,7 @@ Deno.test("sample --codec autoencoder:PATH samples latents of a trained autoenco
     const { record, samples, shape } = await cliRun(out, ...IMAGES, ...option);
     using codec = await loadAutoencoder(file);
     using device = await openDevice("wasm");
-    using denoiser = await optimal(await encodeDataset(dataset, codec), device);
+    using denoiser = await optimal(await encodeDataset(dataset, codec), { device });
     const { x, denoised } = await sample(denoiser, { count: 3 });
     const expected = await codec.decode(Float32Array.from(await tensorSpace.values(x)));
     tensorSpace.dispose(x, denoised);

@@ -5,7 +5,6 @@ import {
   karrasGrid,
   logSnrGrid,
   moons,
-  optimalFloat64,
   sample,
   smoothed,
   uniformTGrid,
@@ -18,6 +17,7 @@ import { GRIDS } from "../../src/cli/options.ts";
 import { HELP } from "../../src/cli/train_codec.ts";
 import { cliRun } from "../_helpers/cli_runs.ts";
 import { withFolder } from "../_helpers/files.ts";
+import { optimalFloat64 } from "../_helpers/float64.ts";
 
 const SRC = fromFileUrl(new URL("../../src", import.meta.url));
 
@@ -30,9 +30,9 @@ const SAME = [
   ["denoisers", "rank", "denoisers/gaussian/mixture.ts", "MixtureFitOptions", "rank"],
   ["denoisers", "proxy", "denoisers/golden/golden_subset.ts", "GoldenSubsetOptions", "proxy"],
   ["denoisers", "schedule", "denoisers/golden/golden_subset.ts", "GoldenSubsetOptions", "schedule"],
-  ["smoothing", "draws", "denoisers/smoothed.ts", "SmoothedOptions", "M"],
+  ["smoothing", "draws", "denoisers/smoothed.ts", "SmoothedOptions", "draws"],
   ["smoothing", "draw-kind", "denoisers/smoothed.ts", "SmoothedOptions", "drawKind"],
-  ["baselines", "draws", "denoisers/baselines.ts", "RandomAverageOptions", "M"],
+  ["baselines", "draws", "denoisers/baselines.ts", "RandomAverageOptions", "draws"],
   ["baselines", "neighbours", "denoisers/baselines.ts", "LocalAverageOptions", "neighbours"],
   [
     "baselines",
@@ -89,7 +89,10 @@ Deno.test("the shared defaults are those of the library", async () => {
   const denoiser = optimalFloat64(moons(20));
   const { x } = await sample(denoiser);
   assert.equal(x.length / 2, COUNT);
-  assert.match(smoothed(denoiser, { bandwidth: 1 }).label, RegExp(`\\b${DRAWS} fixed draws`));
+  assert.match(
+    (await smoothed(denoiser, { bandwidth: 1 })).label,
+    RegExp(`\\b${DRAWS} fixed draws`),
+  );
   // The first step of uniform-t is free.
   const steps = [ddpmGrid(), karrasGrid(), logSnrGrid(), uniformTGrid()].map(({ name, sigmas }) => [
     name,

@@ -3,7 +3,6 @@ import {
   encodeNpy,
   karrasGrid,
   moons,
-  optimalFloat64,
   sample,
   SAMPLER_NAMES,
   samplerByName,
@@ -14,6 +13,7 @@ import assert from "node:assert/strict";
 import { runSample, startSample } from "../_helpers/command.ts";
 import { withFolder } from "../_helpers/files.ts";
 import { distance } from "../_helpers/toys.ts";
+import { optimalFloat64 } from "../_helpers/float64.ts";
 
 const COMMON = [
   "--data",

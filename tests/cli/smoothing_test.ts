@@ -27,12 +27,12 @@ async function drawn(
   options: SmoothedOptions,
   steps: number,
   start = 0,
-  neighbours?: { K: number; L: number },
+  neighbours?: { neighbours: number; others: number },
 ): Promise<Float32Array> {
   using device = await openDevice("wasm");
-  using base = await optimal(circle(30), device);
-  const inner = neighbours ? neighbourEstimator(base, neighbours) : base;
-  const { x, denoised } = await sample(smoothed(inner, options), {
+  using base = await optimal(circle(30), { device });
+  const inner = neighbours ? await neighbourEstimator(base, neighbours) : base;
+  const { x, denoised } = await sample(await smoothed(inner, options), {
     count: 12,
     grid: uniformTGrid(steps, { start }),
   });
@@ -48,10 +48,10 @@ function same(a: Float32Array, b: Float32Array): void {
 Deno.test("sample --denoiser smoothed chooses bandwidth, draws and steps by the data, and records them", () =>
   withFolder(async (out) => {
     using device = await openDevice("wasm");
-    const found = await smoothingDefaults(circle(30), device);
+    const found = await smoothingDefaults(circle(30), { device });
     const { record, samples } = await cliRun(out, ...CIRCLE);
-    const { bandwidth, M, drawKind, start, measured } = record.options.smoothing;
-    assert.deepEqual([bandwidth, M, drawKind, start], [found.bandwidth, 4, "fixed", 0]);
+    const { bandwidth, draws, drawKind, start, measured } = record.options.smoothing;
+    assert.deepEqual([bandwidth, draws, drawKind, start], [found.bandwidth, 4, "fixed", 0]);
     const { gap, spacing, dimension, neighbourly } = found;
     assert.deepEqual(measured, { gap, spacing, dimension, neighbourly });
     assert.equal(record.options.steps, found.steps);
@@ -68,10 +68,10 @@ Deno.test("sample --denoiser smoothed chooses bandwidth, draws and steps by the 
 Deno.test("sample draws smoothed samples as the library does, with every option", () =>
   withFolder(async (folder) => {
     const runs: Record<string, Parameters<typeof drawn>> = {
-      "--bandwidth 0.2 --steps 40 --draws 2": [{ bandwidth: .2, M: 2 }, 40],
+      "--bandwidth 0.2 --steps 40 --draws 2": [{ bandwidth: .2, draws: 2 }, 40],
       "--bandwidth 0.2 --steps 40 --draw-kind fresh": [{ bandwidth: .2, drawKind: "fresh" }, 40],
       "--bandwidth 0.2 --steps 40 --draw-kind antithetic --draws 6": [
-        { bandwidth: .2, drawKind: "antithetic", M: 6 },
+        { bandwidth: .2, drawKind: "antithetic", draws: 6 },
         40,
       ],
       "--bandwidth 0.05 --steps 40 --draw-kind gumbel": [
@@ -79,8 +79,14 @@ Deno.test("sample draws smoothed samples as the library does, with every option"
         40,
       ],
       "--bandwidth 0.2 --steps 20 --start 0.5": [{ bandwidth: .2 }, 20, .5],
-      "--bandwidth 0.2 --steps 40 --neighbours 8,5": [{ bandwidth: .2 }, 40, 0, { K: 8, L: 5 }],
-      "--bandwidth 0.2 --steps 40 --neighbours 8": [{ bandwidth: .2 }, 40, 0, { K: 8, L: 8 }],
+      "--bandwidth 0.2 --steps 40 --neighbours 8,5": [{ bandwidth: .2 }, 40, 0, {
+        neighbours: 8,
+        others: 5,
+      }],
+      "--bandwidth 0.2 --steps 40 --neighbours 8": [{ bandwidth: .2 }, 40, 0, {
+        neighbours: 8,
+        others: 8,
+      }],
     };
     for (const [args, expected] of Object.entries(runs)) {
       const { samples } = await cliRun(join(folder, "o"), ...CIRCLE, ...args.split(" "));
@@ -122,9 +128,9 @@ Deno.test("parseOptions() reads a smoothing, and refuses what does not go togeth
   );
   assert.deepEqual(smoothing, {
     bandwidth: 0.5,
-    M: 8,
+    draws: 8,
     drawKind: "fixed",
-    neighbours: { K: 20, L: 10 },
+    neighbours: { neighbours: 20, others: 10 },
   });
   assert.deepEqual([gridName, steps, start], ["uniform-t", undefined, 0.9]);
   assert.equal(parseOptions([]).smoothing, undefined);

@@ -146,7 +146,7 @@ Deno.test("latents of the training data are centred, of unit variance, and sampl
       // Products of 144 and 20 terms in float32, of latents of order one.
       assert.ok(Math.abs(mean) < 200 * EPS32 && Math.abs(variance - 1) < 400 * EPS32);
     }
-    using denoiser = await optimal(latents, device);
+    using denoiser = await optimal(latents, { device });
     const { x, denoised } = await sample(denoiser, { count: 3 });
     const images = await codec.decode(Float32Array.from(await tensorSpace.values(x)));
     tensorSpace.dispose(x, denoised);

@@ -4,7 +4,7 @@ import { capabilitiesOf } from "../../src/denoisers/_capabilities.ts";
 import type { Tilts } from "../../src/compute/tilted.ts";
 import { Dataset } from "../../src/datasets/dataset.ts";
 import type { Denoiser } from "../../src/denoisers/denoiser.ts";
-import { optimal, optimalFloat64 } from "../../src/denoisers/optimal.ts";
+import { optimal } from "../../src/denoisers/optimal.ts";
 import { smoothed } from "../../src/denoisers/smoothed.ts";
 import type { SmoothedOptions } from "../../src/denoisers/smoothed.ts";
 import { tensorSpace } from "../../src/states/linear_space.ts";
@@ -12,6 +12,7 @@ import { uniformTGrid } from "../../src/base/noise.ts";
 import { startNoise } from "../../src/base/random.ts";
 import { sample } from "../../src/samplers/sample.ts";
 import { withoutLeaks } from "../_helpers/leaks.ts";
+import { optimalFloat64 } from "../_helpers/float64.ts";
 
 /** Standard normal items, as floats or as bytes. */
 function items(count: number, dimension: number, bytes: boolean): Dataset {
@@ -55,24 +56,28 @@ for (const { count, dimension, bytes } of SHAPES) {
     const set = items(count, dimension, bytes);
     const exact = optimalFloat64(set);
     await withoutLeaks(async () => {
-      using base = await optimal(set, device);
+      using base = await optimal(set, { device });
       for (const drawKind of ["fixed", "antithetic"] as const) {
         for (const [sigma, bandwidth] of [[15, 1], [2, .5], [.5, .2], [.05, .05], [.005, .05]]) {
-          const options: SmoothedOptions = { bandwidth, M: drawKind === "fixed" ? 3 : 4, drawKind };
+          const options: SmoothedOptions = {
+            bandwidth,
+            draws: drawKind === "fixed" ? 3 : 4,
+            drawKind,
+          };
           const values = queries(set, 6, sigma);
-          const wanted = (await smoothed(plain(exact), options).denoise(
+          const wanted = (await (await smoothed(plain(exact), options)).denoise(
             Float64Array.from(values),
             sigma,
           )).mean;
           const cheap =
-            (await smoothed(exact, options).denoise(Float64Array.from(values), sigma)).mean;
+            (await (await smoothed(exact, options)).denoise(Float64Array.from(values), sigma)).mean;
           // Squared distances q² of at most d(3 + 2s)² and products as large, off by a few 2^-53 of themselves, over
           // σ²; weights move by that, within data of at most 5.
           const reach = dimension * (3 * (1 + sigma) + 2 * bandwidth * (1 + sigma)) ** 2;
           const logit = (epsilon: number) => 8 * epsilon * reach / sigma ** 2;
           assert.ok(largestDifference(cheap, wanted) < 5 * (2 ** -50 + logit(2 ** -53)));
           const x = tensorSpace.from(values, [6, dimension]);
-          const denoised = (await smoothed(base, options).denoise(x, sigma)).mean;
+          const denoised = (await (await smoothed(base, options)).denoise(x, sigma)).mean;
           const error = largestDifference(await tensorSpace.values(denoised), wanted);
           assert.ok(error < 5 * (2 ** -20 + logit(2 ** -24)), `${sigma}: ${error}`);
           // Where float32 has digits to spare they are used.
@@ -99,8 +104,8 @@ async function oddsErrors(sigma: number): Promise<number[]> {
   }
   const set = new Dataset({ data, shape: [d], name: "a near tie" });
   using device = await openWasm("test");
-  using base = await optimal(set, device);
-  const options: SmoothedOptions = { bandwidth: 1e-4, M: 2 };
+  using base = await optimal(set, { device });
+  const options: SmoothedOptions = { bandwidth: 1e-4, draws: 2 };
   const weight = (mean: ArrayLike<number>) => {
     let along = 0, square = 0;
     for (let c = 0; c < d; c++) {
@@ -115,14 +120,14 @@ async function oddsErrors(sigma: number): Promise<number[]> {
     // This far to one side, the logits differ by so many nats.
     const query = Float32Array.from(near, (v, c) => v + lean * sigma ** 2 / apart * side[c]);
     const wanted = weight(
-      (await smoothed(plain(optimalFloat64(set)), options).denoise(
+      (await (await smoothed(plain(optimalFloat64(set)), options)).denoise(
         Float64Array.from(query),
         sigma,
       )).mean,
     );
     const x = tensorSpace.from(query, [1, d]);
     const got = weight(
-      await tensorSpace.values((await smoothed(base, options).denoise(x, sigma)).mean),
+      await tensorSpace.values((await (await smoothed(base, options)).denoise(x, sigma)).mean),
     );
     assert.ok(wanted > .02 && wanted < .98);
     // A weight moves by at most a quarter of what the logits do.
@@ -143,8 +148,8 @@ Deno.test("tilted posteriors have the same bits alone and in a batch, and whatev
   using device = await openWasm("test");
   for (const bytes of [false, true]) {
     const set = items(700, 20, bytes);
-    using base = await optimal(set, device);
-    const denoiser = smoothed(base, { bandwidth: .3, M: 3 });
+    using base = await optimal(set, { device });
+    const denoiser = await smoothed(base, { bandwidth: .3, draws: 3 });
     const all = queries(set, 37, .7);
     const x = tensorSpace.from(all, [37, 20]);
     const together = await tensorSpace.values((await denoiser.denoise(x, .7)).mean);
@@ -170,8 +175,10 @@ Deno.test("tilted posteriors have the same bits alone and in a batch, and whatev
 Deno.test("tilted posteriors of two denoisers in turn and at once do not take each other's products", async () => {
   using device = await openWasm("test");
   const set = items(300, 6, false);
-  using base = await optimal(set, device);
-  const [a, b] = [1, 2].map((seed) => smoothed(base, { bandwidth: .4, M: 2, seed }));
+  using base = await optimal(set, { device });
+  const [a, b] = await Promise.all(
+    [1, 2].map((seed) => smoothed(base, { bandwidth: .4, draws: 2, seed })),
+  );
   const x = tensorSpace.from(queries(set, 40, .5), [40, 6]);
   const values = async (denoiser: typeof a) =>
     await tensorSpace.values((await denoiser.denoise(x, .5)).mean);
@@ -216,13 +223,13 @@ Deno.test("samples by tilted posteriors are those by perturbed queries", async (
   const set = items(200, 3, false);
   const run = { count: 40, grid: uniformTGrid(40), seed: 2, batchSize: 16 };
   for (const drawKind of ["fixed", "antithetic"] as const) {
-    const options: SmoothedOptions = { bandwidth: .3, M: 4, drawKind };
+    const options: SmoothedOptions = { bandwidth: .3, draws: 4, drawKind };
     const exact = optimalFloat64(set);
-    const wanted = (await sample(smoothed(plain(exact), options), run)).x;
-    const cheap = (await sample(smoothed(exact, options), run)).x;
+    const wanted = (await sample(await smoothed(plain(exact), options), run)).x;
+    const cheap = (await sample(await smoothed(exact, options), run)).x;
     using device = await openWasm("test");
-    using base = await optimal(set, device);
-    const { x } = await sample(smoothed(base, options), run);
+    using base = await optimal(set, { device });
+    const { x } = await sample(await smoothed(base, options), run);
     const single = await tensorSpace.values(x);
     // Rounding that meets a border between basins sends a sample elsewhere; there are few borders.
     const apart = (rows: ArrayLike<number>, tolerance: number) =>
@@ -237,7 +244,7 @@ Deno.test("samples by tilted posteriors are those by perturbed queries", async (
 Deno.test("tilted posteriors refuse what makes no sense, and an abort leaves no half-made products", async () => {
   using device = await openWasm("test");
   const set = items(300, 6, false);
-  using base = await optimal(set, device);
+  using base = await optimal(set, { device });
   const x = tensorSpace.from(queries(set, 3, 1), [3, 6]);
   const tilts: Tilts = { count: 2, of: (sample) => startNoise(1, sample, 2, 6) };
   const mean = (options: object) =>

@@ -41,8 +41,8 @@ Deno.test("the shipped network's score is as far from the Gaussian and the optim
   using device = await openDevice("wasm");
   const set = tinyShapes(4096);
   using network = trainedDenoiser(await readNetwork(FILE));
-  using gaussian = await wiener(set, device);
-  using exact = await optimal(set, device);
+  using gaussian = await wiener(set, { device });
+  using exact = await optimal(set, { device });
   const found: number[][] = [];
   for (const [sigma, ...wanted] of MINIATURE) {
     const stream = new RandomStream({ seed: 1, purpose: "metric" });
@@ -65,7 +65,7 @@ Deno.test("the shipped network's score is as far from the Gaussian and the optim
 Deno.test("the shipped network denoises images it never saw, better than the best linear denoiser", async () => {
   using device = await openDevice("wasm");
   using learned = trainedDenoiser(await readNetwork(FILE));
-  using linear = await wiener(tinyShapes(4096), device);
+  using linear = await wiener(tinyShapes(4096), { device });
   // Items beyond those that it was trained on: others have the same numbers under the same seed.
   const fresh = tinyShapes(256, { seed: 1 }), d = fresh.dimension;
   const stream = new RandomStream({ seed: 8, purpose: "theory" });

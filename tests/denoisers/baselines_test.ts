@@ -8,9 +8,9 @@ import {
   randomAverage,
 } from "../../src/denoisers/baselines.ts";
 import type { Denoiser } from "../../src/denoisers/denoiser.ts";
-import { gaussianFloat64 } from "../../src/denoisers/gaussian/gaussian.ts";
+
 import { gaussianLaw } from "../../src/denoisers/gaussian/gaussian_law.ts";
-import { optimal, optimalFloat64 } from "../../src/denoisers/optimal.ts";
+import { optimal } from "../../src/denoisers/optimal.ts";
 import { arraySpace, tensorSpace } from "../../src/states/linear_space.ts";
 import { wasserstein2 } from "../../src/metrics/wasserstein.ts";
 import { ddpmGrid, karrasGrid, uniformTGrid } from "../../src/base/noise.ts";
@@ -19,6 +19,7 @@ import { dpmpp2m } from "../../src/samplers/dpmpp_2m.ts";
 import { heun } from "../../src/samplers/heun.ts";
 import { sample } from "../../src/samplers/sample.ts";
 import { withoutLeaks } from "../_helpers/leaks.ts";
+import { gaussianFloat64, optimalFloat64 } from "../_helpers/float64.ts";
 
 /** Equispaced points of the unit circle. */
 function ring(n: number): Float64Array {
@@ -41,33 +42,45 @@ async function draw(denoiser: Denoiser<Float64Array>, count: number): Promise<Fl
 }
 
 // W2 to 800 equispaced points, 800 samples, five seeds; the spread from seed to seed is at most .022.
-const CIRCLE: [string, number, (seed: number) => Denoiser<Float64Array>][] = [
-  ["mean of 2", .485, (seed) => randomAverage(sixteen, arraySpace, { M: 2, seed })],
-  ["mean of 4", .591, (seed) => randomAverage(sixteen, arraySpace, { M: 4, seed })],
+const CIRCLE: [
+  string,
+  number,
+  (seed: number) => Denoiser<Float64Array> | Promise<Denoiser<Float64Array>>,
+][] = [
+  ["mean of 2", .485, (seed) => randomAverage(sixteen, { device: "float64", draws: 2, seed })],
+  ["mean of 4", .591, (seed) => randomAverage(sixteen, { device: "float64", draws: 4, seed })],
   [
     "Dirichlet .02",
     .264,
-    (seed) => dirichletAverage(sixteen, arraySpace, { concentration: .02, seed }),
+    (seed) => dirichletAverage(sixteen, { device: "float64", concentration: .02, seed }),
   ],
   [
     "Dirichlet .1",
     .487,
-    (seed) => dirichletAverage(sixteen, arraySpace, { concentration: .1, seed }),
+    (seed) => dirichletAverage(sixteen, { device: "float64", concentration: .1, seed }),
   ],
   [
     "Dirichlet 1",
     .793,
-    (seed) => dirichletAverage(sixteen, arraySpace, { concentration: 1, seed }),
+    (seed) => dirichletAverage(sixteen, { device: "float64", concentration: 1, seed }),
   ],
-  ["local average of 2", .087, (seed) => localAverage(sixteen, arraySpace, { M: 2, seed })],
-  ["local average of 4", .072, (seed) => localAverage(sixteen, arraySpace, { M: 4, seed })],
-  ["kernel density .05", .098, () => kernelDensity(optimalFloat64(sixteen), .05)],
+  [
+    "local average of 2",
+    .087,
+    (seed) => localAverage(sixteen, { device: "float64", draws: 2, seed }),
+  ],
+  [
+    "local average of 4",
+    .072,
+    (seed) => localAverage(sixteen, { device: "float64", draws: 4, seed }),
+  ],
+  ["kernel density .05", .098, () => kernelDensity(optimalFloat64(sixteen), { bandwidth: .05 })],
   // The covariance of a circle is one half in each direction.
   ["Gaussian fit", .481, () => gaussianFloat64(gaussianLaw([0, 0], .5))],
 ];
 for (const [name, wanted, of] of CIRCLE) {
   Deno.test(`baselines of the circle: ${name}`, async () => {
-    const { distance } = await wasserstein2(await draw(of(1), 800), ring(800), 2);
+    const { distance } = await wasserstein2(await draw(await of(1), 800), ring(800), 2);
     assert.ok(Math.abs(distance - wanted) < .022, `${distance}, wanted ${wanted}`);
   });
 }
@@ -85,12 +98,12 @@ Deno.test("baselines have the moments of their laws", async () => {
   const dataset = new Dataset({ data, shape: [d], name: "nine points" });
   const of = Float64Array.from(data);
   const laws: [Denoiser<Float64Array>, number][] = [
-    [randomAverage(dataset, arraySpace, { M: 1 }), 1],
-    [randomAverage(dataset, arraySpace, { M: 3 }), 1 / 3],
-    [dirichletAverage(dataset, arraySpace, { concentration: .1 }), 1 / (N * .1 + 1)],
-    [dirichletAverage(dataset, arraySpace, { concentration: 2.5 }), 1 / (N * 2.5 + 1)],
+    [await randomAverage(dataset, { device: "float64", draws: 1 }), 1],
+    [await randomAverage(dataset, { device: "float64", draws: 3 }), 1 / 3],
+    [await dirichletAverage(dataset, { device: "float64", concentration: .1 }), 1 / (N * .1 + 1)],
+    [await dirichletAverage(dataset, { device: "float64", concentration: 2.5 }), 1 / (N * 2.5 + 1)],
     // All items are neighbours.
-    [localAverage(dataset, arraySpace, { M: 3, neighbours: N - 1 }), 1 / 3],
+    [await localAverage(dataset, { device: "float64", draws: 3, neighbours: N - 1 }), 1 / 3],
   ];
   for (const [denoiser, factor] of laws) {
     const zeros = arraySpace.from(new Float64Array(n * d), [n, d]);
@@ -108,7 +121,7 @@ Deno.test("baselines have the moments of their laws", async () => {
 });
 
 Deno.test("baselines end on the point of each sample, whatever sampler, grid and batch", async () => {
-  const denoiser = randomAverage(sixteen, arraySpace, { M: 2 });
+  const denoiser = await randomAverage(sixteen, { device: "float64", draws: 2 });
   const points = (await denoiser.denoise(new Float64Array(20), 1)).mean;
   const runs = [
     { grid: uniformTGrid(10) },
@@ -140,9 +153,12 @@ Deno.test("kernelDensity() is the denoiser of blurred items", async () => {
     bottom += weight;
   }
   const base = optimalFloat64(dataset);
-  const [denoised] = (await kernelDensity(base, width).denoise(Float64Array.of(x), sigma)).mean;
+  const [denoised] =
+    (await (await kernelDensity(base, { bandwidth: width })).denoise(Float64Array.of(x), sigma))
+      .mean;
   assert.ok(Math.abs(denoised - top / bottom) < 1e-9);
-  const [plain] = (await kernelDensity(base, 0).denoise(Float64Array.of(x), sigma)).mean;
+  const [plain] =
+    (await (await kernelDensity(base, { bandwidth: 0 })).denoise(Float64Array.of(x), sigma)).mean;
   const [inside] = (await base.denoise(Float64Array.of(x), sigma)).mean;
   assert.ok(Math.abs(plain - inside) < 1e-15);
 });
@@ -150,12 +166,18 @@ Deno.test("kernelDensity() is the denoiser of blurred items", async () => {
 Deno.test("baselines work on tensors as in float64, one noise level per row, and leak nothing", async () => {
   using device = await openDevice("wasm");
   await withoutLeaks(async () => {
-    using base = await optimal(sixteen, device);
+    using base = await optimal(sixteen, { device });
     const x = tensorSpace.from(startNoise(1, 0, 3, 2), [3, 2]);
     const numbers = Float64Array.from(await tensorSpace.values(x));
     const pairs: [Denoiser<typeof x>, Denoiser<Float64Array>][] = [
-      [kernelDensity(base, .2), kernelDensity(optimalFloat64(sixteen), .2)],
-      [localAverage(sixteen, tensorSpace), localAverage(sixteen, arraySpace)],
+      [
+        await kernelDensity(base, { bandwidth: .2 }),
+        await kernelDensity(optimalFloat64(sixteen), { bandwidth: .2 }),
+      ],
+      [
+        await localAverage(sixteen, { device: "wasm" }),
+        await localAverage(sixteen, { device: "float64" }),
+      ],
     ];
     for (const [single, double] of pairs) {
       const sigmas = [.3, 1, 4];
@@ -171,12 +193,17 @@ Deno.test("baselines work on tensors as in float64, one noise level per row, and
 });
 
 Deno.test("baselines refuse what makes no sense", async () => {
-  assert.throws(() => randomAverage(sixteen, arraySpace, { M: 0 }), RangeError);
-  assert.throws(() => localAverage(sixteen, arraySpace, { neighbours: 16 }), RangeError);
-  assert.throws(() => dirichletAverage(sixteen, arraySpace, { concentration: 0 }), RangeError);
-  assert.throws(() => kernelDensity(optimalFloat64(sixteen), -1), RangeError);
+  await assert.rejects(randomAverage(sixteen, { device: "float64", draws: 0 }), RangeError);
+  await assert.rejects(localAverage(sixteen, { device: "float64", neighbours: 16 }), RangeError);
   await assert.rejects(
-    randomAverage(sixteen, arraySpace).denoise(new Float64Array(4), 1, { samples: [1] }),
+    dirichletAverage(sixteen, { device: "float64", concentration: 0 }),
+    RangeError,
+  );
+  await assert.rejects(kernelDensity(optimalFloat64(sixteen), { bandwidth: -1 }), RangeError);
+  await assert.rejects(
+    (await randomAverage(sixteen, { device: "float64" })).denoise(new Float64Array(4), 1, {
+      samples: [1],
+    }),
     TypeError,
   );
 });

@@ -3,7 +3,7 @@ import { openDevice } from "../../src/compute/open_device.ts";
 import { moons } from "../../src/datasets/generators.ts";
 import { functionDenoiser } from "../../src/denoisers/function_denoiser.ts";
 import type { DenoiserFunction } from "../../src/denoisers/function_denoiser.ts";
-import { optimalFloat64 } from "../../src/denoisers/optimal.ts";
+
 import { smoothed } from "../../src/denoisers/smoothed.ts";
 import { arraySpace, tensorSpace } from "../../src/states/linear_space.ts";
 import { karrasGrid } from "../../src/base/noise.ts";
@@ -12,6 +12,7 @@ import { collocation } from "../../src/samplers/collocation.ts";
 import { heun } from "../../src/samplers/heun.ts";
 import { sample } from "../../src/samplers/sample.ts";
 import { withoutLeaks } from "../_helpers/leaks.ts";
+import { optimalFloat64 } from "../_helpers/float64.ts";
 
 const set = moons(50);
 
@@ -84,9 +85,9 @@ Deno.test("sample() takes a plain function, which sees Float32Array, with or wit
 Deno.test("functionDenoiser() can be wrapped", async () => {
   const own = functionDenoiser(byHand, { shape: [2], space: arraySpace });
   const x = Float64Array.from(startNoise(1, 0, 4, 2));
-  const options = { bandwidth: 0.1, M: 4, seed: 2 };
-  const { mean } = await smoothed(own, options).denoise(x, 0.5);
-  const { mean: wanted } = await smoothed(optimalFloat64(set), options).denoise(x, 0.5);
+  const options = { bandwidth: 0.1, draws: 4, seed: 2 };
+  const { mean } = await (await smoothed(own, options)).denoise(x, 0.5);
+  const { mean: wanted } = await (await smoothed(optimalFloat64(set), options)).denoise(x, 0.5);
   mean.forEach((v, i) => assert.ok(Math.abs(v - wanted[i]) < 1e-12));
 });
 

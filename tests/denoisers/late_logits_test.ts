@@ -47,7 +47,7 @@ testOnDevices(
   "optimal() at the last of 200 steps, d = 3072: the nearest point's logit to a twentieth nat",
   async (device) => {
     const exact = referencePosterior(dataset, Float64Array.from(queries), SIGMA).facts.topLogit;
-    using denoiser = await optimal(dataset, device);
+    using denoiser = await optimal(dataset, { device });
     const x = tensorSpace.from(queries, [QUERIES, D]);
     const { mean, ...facts } = await denoiser.denoise(x, SIGMA);
     tensorSpace.dispose(x, mean);

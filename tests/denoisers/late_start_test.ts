@@ -1,15 +1,10 @@
 /** Starting late from the law at T, and the law of the flow there. */
-import {
-  optimalFloat64,
-  sample,
-  smoothed,
-  uniformTGrid,
-  wasserstein2,
-} from "@closedform/diffusion";
+import { sample, smoothed, uniformTGrid, wasserstein2 } from "@closedform/diffusion";
 import { RandomStream } from "@closedform/diffusion";
 import assert from "node:assert/strict";
 import { pointsOf } from "../_helpers/flow_model.ts";
 import { scattered } from "../_helpers/plane.ts";
+import { optimalFloat64 } from "../_helpers/float64.ts";
 
 const dataset = scattered(12), points = pointsOf(dataset);
 const COUNT = 250;
@@ -28,7 +23,11 @@ function law(T: number, seed: number): Float64Array {
 /** States of a run from noise at flow time `T`. */
 async function states(bandwidth: number, T: number, seed: number): Promise<Float64Array> {
   const steps = 100;
-  const denoiser = smoothed(optimalFloat64(dataset), { bandwidth, M: bandwidth ? 4 : 1, seed });
+  const denoiser = await smoothed(optimalFloat64(dataset), {
+    bandwidth,
+    draws: bandwidth ? 4 : 1,
+    seed,
+  });
   const run = { count: COUNT, grid: uniformTGrid(steps), seed, trajectory: true, batchSize: COUNT };
   const { trajectory } = await sample(denoiser, run);
   return Float64Array.from(trajectory![Math.round(T * steps) - 1].x, (v) => T * v);

@@ -26,25 +26,29 @@ type Make = (set: Dataset, device: Device) => Promise<Denoiser<AnyTensor>>;
 
 /** Every denoiser that stands on data, with all its defaults. */
 const DENOISERS: Record<string, Make> = {
-  optimal,
-  wiener,
-  local,
-  equivariant,
-  pcaLocality: (set, device) => pcaLocality(set, device, { cache: false }),
-  mixture: (set, device) => mixture(set, device, { components: 3 }),
-  goldenSubset: async (set, device) => goldenSubset(await optimal(set, device), set, device),
+  optimal: (set, device) => optimal(set, { device }),
+  wiener: (set, device) => wiener(set, { device }),
+  local: (set, device) => local(set, { device }),
+  equivariant: (set, device) => equivariant(set, { device }),
+  pcaLocality: (set, device) => pcaLocality(set, { device, cache: false }),
+  mixture: (set, device) => mixture(set, { device, components: 3 }),
+  goldenSubset: async (set, device) => goldenSubset(await optimal(set, { device })),
   "goldenSubset of pcaLocality": async (set, device) =>
-    goldenSubset(await pcaLocality(set, device, { cache: false }), set, device),
+    goldenSubset(await pcaLocality(set, { device, cache: false })),
   "tiledGoldenSubset of local": async (set, device) =>
-    tiledGoldenSubset(await local(set, device), set, device),
+    tiledGoldenSubset(await local(set, { device })),
   smoothed: async (set, device) => {
-    const { bandwidth } = await smoothingDefaults(set, device);
-    return smoothed(neighbourEstimator(await optimal(set, device), { K: 3 }), { bandwidth });
+    const { bandwidth } = await smoothingDefaults(set, { device });
+    return await smoothed(
+      await neighbourEstimator(await optimal(set, { device }), { neighbours: 3 }),
+      { bandwidth },
+    );
   },
-  kernelDensity: async (set, device) => kernelDensity(await optimal(set, device), 0.1),
-  randomAverage: (set) => Promise.resolve(randomAverage(set, tensorSpace)),
-  localAverage: (set) => Promise.resolve(localAverage(set, tensorSpace)),
-  dirichletAverage: (set) => Promise.resolve(dirichletAverage(set, tensorSpace)),
+  kernelDensity: async (set, device) =>
+    await kernelDensity(await optimal(set, { device }), { bandwidth: 0.1 }),
+  randomAverage: (set) => randomAverage(set, { device: "wasm" }),
+  localAverage: (set) => localAverage(set, { device: "wasm" }),
+  dirichletAverage: (set) => dirichletAverage(set, { device: "wasm" }),
 };
 
 /** Names that presets are made for, and one that means nothing. */
@@ -89,8 +93,8 @@ Deno.test("goldenSubset(): a size that a known set has changes no schedule", asy
   for (const [count, side] of [[15_000, 64], [15_000, 63], [13_499, 64]]) {
     const data = Uint8Array.from({ length: count * side }, (_, i) => i * 2654435761 >>> 24);
     const set = new Dataset({ data, shape: [side, 1, 1], name: "rows" });
-    using base = await optimal(set, device);
-    using golden = await goldenSubset(base, set, device, { tail: false, proxy: "exact" });
+    using base = await optimal(set, { device });
+    using golden = await goldenSubset(base, { tail: false, proxy: "exact" });
     const x = tensorSpace.from(new Float32Array(side), [1, side, 1, 1]);
     const { mean, ...facts } = await golden.denoise(x, 1e6);
     // At infinite noise, the largest size: N/10.

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { openDevice } from "../../src/compute/open_device.ts";
 import type { Dataset } from "../../src/datasets/dataset.ts";
 import { neighbourEstimator } from "../../src/denoisers/neighbour_estimator.ts";
-import { optimal, optimalFloat64 } from "../../src/denoisers/optimal.ts";
+import { optimal } from "../../src/denoisers/optimal.ts";
 import { smoothed } from "../../src/denoisers/smoothed.ts";
 import { tensorSpace } from "../../src/states/linear_space.ts";
 import { uniformTGrid } from "../../src/base/noise.ts";
@@ -11,6 +11,7 @@ import { sample } from "../../src/samplers/sample.ts";
 import { testDevices, testOnDevices } from "../_helpers/devices.ts";
 import { sphere } from "../_helpers/sphere.ts";
 import { withoutLeaks } from "../_helpers/leaks.ts";
+import { optimalFloat64 } from "../_helpers/float64.ts";
 
 const devices = await testDevices();
 
@@ -31,16 +32,20 @@ testOnDevices(
     const values = queries(dataset, 5, .5);
     const exact = (await optimalFloat64(dataset).denoise(Float64Array.from(values), .5)).mean;
     await withoutLeaks(async () => {
-      using base = await optimal(dataset, device);
+      using base = await optimal(dataset, { device });
       for (
-        const options of [{ K: 60, L: 0 }, { K: 20, L: 40, switchAt: 1 }, {
-          K: 1,
-          L: 59,
+        const options of [{ neighbours: 60, others: 0 }, {
+          neighbours: 20,
+          others: 40,
+          switchAt: 1,
+        }, {
+          neighbours: 1,
+          others: 59,
           switchAt: 1,
         }]
       ) {
         const x = tensorSpace.from(values, [5, 3]);
-        const denoised = (await neighbourEstimator(base, options).denoise(x, .5)).mean;
+        const denoised = (await (await neighbourEstimator(base, options)).denoise(x, .5)).mean;
         const got = await tensorSpace.values(denoised);
         // Points within 1, logits of some ten nats, float32.
         exact.forEach((v, i) => assert.ok(Math.abs(v - got[i]) < 40 * 2 ** -24));
@@ -53,7 +58,7 @@ testOnDevices(
 Deno.test("neighbourEstimator() has the published errors over the noise levels, and the switch is never much worse than either", async () => {
   using device = await openDevice("wasm");
   const dataset = sphere(500);
-  using base = await optimal(dataset, device);
+  using base = await optimal(dataset, { device });
   const count = 400;
   // Flow times, and the mean error of D from 15 nearest items alone, and with 15 random ones.
   const TABLE = [[.3, .75, .24], [.5, .51, .22], [.8, .056, .115], [.9, .002, .004]];
@@ -62,7 +67,7 @@ Deno.test("neighbourEstimator() has the published errors over the noise levels, 
     const x = tensorSpace.from(queries(dataset, count, sigma), [count, 3]);
     const exact = await tensorSpace.values((await base.denoise(x, sigma)).mean);
     const errorOf = async (L: number, switchAt: number) => {
-      const estimate = neighbourEstimator(base, { K: 15, L, switchAt });
+      const estimate = await neighbourEstimator(base, { neighbours: 15, others: L, switchAt });
       const values = await tensorSpace.values((await estimate.denoise(x, sigma)).mean);
       let sum = 0;
       for (let i = 0; i < count; i++) {
@@ -82,8 +87,11 @@ Deno.test("neighbourEstimator() has the published errors over the noise levels, 
 Deno.test("neighbourEstimator() draws by sample and level, whatever the batch", async () => {
   using device = await openDevice("wasm");
   const dataset = sphere(300);
-  using base = await optimal(dataset, device);
-  const denoiser = smoothed(neighbourEstimator(base, { K: 10, L: 10 }), { bandwidth: .1, M: 2 });
+  using base = await optimal(dataset, { device });
+  const denoiser = await smoothed(await neighbourEstimator(base, { neighbours: 10, others: 10 }), {
+    bandwidth: .1,
+    draws: 2,
+  });
   const run = { count: 12, grid: uniformTGrid(10), seed: 1 };
   const whole = await sample(denoiser, run),
     parts = await sample(denoiser, { ...run, batchSize: 5 });
@@ -94,8 +102,12 @@ Deno.test("neighbourEstimator() draws by sample and level, whatever the batch", 
 
 Deno.test("neighbourEstimator() refuses numbers of items that there are not", async () => {
   using device = await openDevice("float64");
-  using base = await optimal(sphere(20), device);
-  for (const options of [{ K: 0 }, { K: 21 }, { K: 10, L: 11 }, { L: -1 }, { switchAt: 2 }]) {
-    assert.throws(() => neighbourEstimator(base, options), RangeError);
+  using base = await optimal(sphere(20), { device });
+  for (
+    const options of [{ neighbours: 0 }, { neighbours: 21 }, { neighbours: 10, others: 11 }, {
+      others: -1,
+    }, { switchAt: 2 }]
+  ) {
+    await assert.rejects(neighbourEstimator(base, options), RangeError);
   }
 });

@@ -40,7 +40,7 @@ Deno.test("the logarithmic form of head and tail is the ratio of the two sums", 
 Deno.test("with an index that errs the tail excludes exactly the rows that it returned", async () => {
   using device = await openDevice("float64");
   const points = sphere(80);
-  using base = await optimal(points, device);
+  using base = await optimal(points, { device });
   const K = 10, queries = 6;
   const seen: (readonly Subset[])[] = [], returned: Uint32Array[] = [];
   const stream = new RandomStream({ seed: 2, purpose: "theory" });
@@ -69,7 +69,11 @@ Deno.test("with an index that errs the tail excludes exactly the rows that it re
   });
   const x = tensorSpace.from(startNoise(3, 0, queries, 3), [queries, 3]);
   for (const L of [7, 70]) {
-    const estimate = (await neighbourEstimator(erring, { K, L, switchAt: 1 }).denoise(x, .8)).mean;
+    const estimate =
+      (await (await neighbourEstimator(erring, { neighbours: K, others: L, switchAt: 1 })).denoise(
+        x,
+        .8,
+      )).mean;
     const exact = (await base.denoise(x, .8)).mean;
     const subsets = seen.at(-1)!, indices = returned.at(-1)!;
     for (let q = 0; q < queries; q++) {
@@ -94,7 +98,7 @@ Deno.test("with an index that errs the tail excludes exactly the rows that it re
 Deno.test("neighbours alone err more than twice as much as with random items at t = 0.3", async () => {
   using device = await openDevice("wasm");
   const points = sphere(500), count = 300, sigma = .7 / .3;
-  using base = await optimal(points, device);
+  using base = await optimal(points, { device });
   const noise = startNoise(4, 0, count, 3);
   const x = tensorSpace.from(
     noise.map((e, at) => points.data[Math.floor(at / 3) * 7 % 500 * 3 + at % 3] + sigma * e),
@@ -103,7 +107,10 @@ Deno.test("neighbours alone err more than twice as much as with random items at 
   const exact = (await base.denoise(x, sigma)).mean, wanted = await tensorSpace.values(exact);
   const error = async (L: number) => {
     const estimate =
-      (await neighbourEstimator(base, { K: 15, L, switchAt: 1 }).denoise(x, sigma)).mean;
+      (await (await neighbourEstimator(base, { neighbours: 15, others: L, switchAt: 1 })).denoise(
+        x,
+        sigma,
+      )).mean;
     const values = await tensorSpace.values(estimate);
     tensorSpace.dispose(estimate);
     let sum = 0;
@@ -119,10 +126,10 @@ Deno.test("neighbours alone err more than twice as much as with random items at 
 
 Deno.test("coupled runs come nearer to the full denoiser with more items, and with the switch", async () => {
   using device = await openDevice("wasm");
-  using base = await optimal(sphere(500), device);
-  const count = 50, options = { bandwidth: .06, M: 4 };
+  using base = await optimal(sphere(500), { device });
+  const count = 50, options = { bandwidth: .06, draws: 4 };
   const run = async (denoiser: Parameters<typeof smoothed>[0]) => {
-    const { x, denoised } = await sample(smoothed(denoiser as OptimalDenoiser, options), {
+    const { x, denoised } = await sample(await smoothed(denoiser as OptimalDenoiser, options), {
       count,
       grid: uniformTGrid(100),
       seed: 6,
@@ -135,7 +142,9 @@ Deno.test("coupled runs come nearer to the full denoiser with more items, and wi
   const full = await run(base as Parameters<typeof smoothed>[0]);
   const distance = async (K: number, L: number, switchAt: number) => {
     const values = await run(
-      neighbourEstimator(base, { K, L, switchAt }) as Parameters<typeof smoothed>[0],
+      await neighbourEstimator(base, { neighbours: K, others: L, switchAt }) as Parameters<
+        typeof smoothed
+      >[0],
     );
     let sum = 0;
     for (let at = 0; at < values.length; at += 3) {

@@ -82,7 +82,7 @@ Deno.test("neural() gives a row alone what it gives it in a batch", async () => 
 Deno.test("every sampler goes where the network's law leads: as with the Gaussian denoiser itself", async () => {
   using device = await openDevice("wasm");
   const law = gaussianLaw(MEAN, VARIANCE);
-  using closed = await gaussian(law, device);
+  using closed = await gaussian(law, { device });
   const statistics = gaussianStatistics(law, { sigmaMax: 81, sigmaMin: 1e-3, intervals: 200 });
   await withoutLeaks(async () => {
     for (const name of SAMPLER_NAMES) {

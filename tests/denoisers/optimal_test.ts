@@ -2,7 +2,6 @@ import {
   Dataset,
   moons,
   optimal,
-  optimalFloat64,
   referencePosterior,
   shapes,
   startNoise,
@@ -14,6 +13,7 @@ import { testDevices, testOnDevices } from "../_helpers/devices.ts";
 import { withoutLeaks } from "../_helpers/leaks.ts";
 import { assertClose, posteriorTolerance } from "../_helpers/tolerance.ts";
 import { subsetOf } from "../../src/denoisers/_capabilities.ts";
+import { optimalFloat64 } from "../_helpers/float64.ts";
 
 const devices = await testDevices();
 const set = moons(300);
@@ -24,7 +24,7 @@ testOnDevices(
   (device) =>
     withoutLeaks(async () => {
       for (const options of [{}, { class: 0 }, { class: "1" }]) {
-        using denoiser = await optimal(set, device, options);
+        using denoiser = await optimal(set, { device, ...options });
         const exact = optimalFloat64(set, options);
         assert.deepEqual(denoiser.shape, [2]);
         assert.deepEqual(denoiser.mean!(), exact.mean!());
@@ -85,8 +85,8 @@ testOnDevices(
   (device) =>
     withoutLeaks(async () => {
       const images = shapes(60), rows = Uint32Array.from({ length: 20 }, (_, i) => 3 * i);
-      using whole = await optimal(images, device);
-      using small = await optimal(images.subset(rows), device);
+      using whole = await optimal(images, { device });
+      using small = await optimal(images.subset(rows), { device });
       assert.equal(whole.count, 60);
       const x = tensorSpace.from(startNoise(4, 0, 2, images.dimension).map((e) => 20 * e), [
         2,
@@ -116,6 +116,6 @@ testOnDevices(
 );
 
 testOnDevices(devices, "optimal() refuses a class that is not there", async (device) => {
-  await assert.rejects(optimal(set, device, { class: 7 }), RangeError);
-  await assert.rejects(optimal(set, device, { class: "seven" }), RangeError);
+  await assert.rejects(optimal(set, { device, class: 7 }), RangeError);
+  await assert.rejects(optimal(set, { device, class: "seven" }), RangeError);
 });

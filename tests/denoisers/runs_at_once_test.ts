@@ -3,6 +3,7 @@ import type { AnyTensor, DataStore, Denoiser, Device } from "@closedform/diffusi
 import * as m from "@closedform/diffusion";
 import assert from "node:assert/strict";
 import { onTensors } from "../_helpers/denoisers.ts";
+import { optimalFloat64 } from "../_helpers/float64.ts";
 
 /** A device whose stores answer late, at random. */
 function late(device: Device, seed: number): Device {
@@ -65,8 +66,8 @@ for (
   Deno.test(`a golden subset ${name} serves several runs at once as it serves each alone`, async () => {
     using device = await m.openDevice("wasm");
     const slow = late(device, 2);
-    using exact = await m.optimal(set, slow);
-    using golden = await m.goldenSubset(exact, set, slow, options);
+    using exact = await m.optimal(set, { device: slow });
+    using golden = await m.goldenSubset(exact, options);
     await checkAtOnce(name, golden);
   });
 }
@@ -74,10 +75,10 @@ for (
 Deno.test("calls at once without a run keep the certificate of each", async () => {
   using device = await m.openDevice("wasm");
   const set = m.shapes(300, { size: 12 }), slow = late(device, 3), tolerance = 1e-3;
-  using exact = await m.optimal(set, slow);
-  using golden = await m.goldenSubset(exact, set, slow, { tolerance, retained: 48 });
+  using exact = await m.optimal(set, { device: slow });
+  using golden = await m.goldenSubset(exact, { tolerance, retained: 48 });
   const stream = new m.RandomStream({ seed: 4, purpose: "theory" });
-  const float64 = m.optimalFloat64(set);
+  const float64 = optimalFloat64(set);
   const call = async () => {
     const sigma = 0.05 * 40 ** stream.uniform(), item = set.values(stream.below(set.count));
     const row = Float32Array.from(item, (v) => v + sigma * stream.normal());

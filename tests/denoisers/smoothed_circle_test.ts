@@ -1,16 +1,10 @@
 /** Sixteen points of a circle, smoothed: distances, memorising and distinct outcomes, against an independent computation. */
-import {
-  Dataset,
-  optimalFloat64,
-  sample,
-  smoothed,
-  uniformTGrid,
-  wasserstein2,
-} from "@closedform/diffusion";
+import { Dataset, sample, smoothed, uniformTGrid, wasserstein2 } from "@closedform/diffusion";
 import type { SmoothedOptions } from "@closedform/diffusion";
 import assert from "node:assert/strict";
 import { pointsOf } from "../_helpers/flow_model.ts";
 import { circlePoints, distinct, isNear, rowsOf, shareOf } from "../_helpers/plane.ts";
+import { optimalFloat64 } from "../_helpers/float64.ts";
 
 const ring = new Dataset({ data: Float32Array.from(circlePoints(16)), shape: [2], name: "ring" });
 const memorised = isNear(pointsOf(ring), 1e-3);
@@ -20,7 +14,7 @@ async function draw(
   options: SmoothedOptions & { steps?: number; start?: number; count?: number; seed?: number },
 ): Promise<number[][]> {
   const { steps = 200, start = 0, count = 800, seed = 0, ...rest } = options;
-  const { x } = await sample(smoothed(optimalFloat64(ring), { ...rest, seed }), {
+  const { x } = await sample(await smoothed(optimalFloat64(ring), { ...rest, seed }), {
     count,
     grid: uniformTGrid(steps, { start }),
     seed,
@@ -59,7 +53,7 @@ Deno.test("smoothed() of the circle with four draws: distance, memorised share a
   // The directions of seed 2's start noise are uneven as one in a thousand is (Watson's U² = 0.39): not that one.
   const seeds = [4, 5], rows: Awaited<ReturnType<typeof measured>>[] = [];
   for (const [bandwidth, w2, share, radius] of TABLE) {
-    const at = await measured({ bandwidth, M: 4 }, seeds);
+    const at = await measured({ bandwidth, draws: 4 }, seeds);
     const what = `${bandwidth}: ${JSON.stringify(at)}`;
     // Seeds spread by up to .01 in the distance; a share of 1,600 has a standard error of at most .0125.
     assert.ok(Math.abs(at.w2 - w2) < .025, what);
@@ -81,13 +75,13 @@ Deno.test("smoothed() of the circle with two and with ten draws", async () => {
     .171,
   ]];
   for (const [M, bandwidth, w2] of table) {
-    const at = await measured({ bandwidth, M }, [4]);
+    const at = await measured({ bandwidth, draws: M }, [4]);
     assert.ok(Math.abs(at.w2 - w2) < .035, `${M} ${bandwidth}: ${at.w2}`);
   }
 });
 
 Deno.test("a late start with 16 steps is as good as noise with 200", async () => {
-  const seeds = [4, 5, 6], options = { bandwidth: RULE, M: 4 };
+  const seeds = [4, 5, 6], options = { bandwidth: RULE, draws: 4 };
   const full = await measured(options, seeds);
   const late = await measured({ ...options, start: 1 - 2 * RULE, steps: 16 }, seeds);
   const what = JSON.stringify({ full, late });
@@ -97,14 +91,14 @@ Deno.test("a late start with 16 steps is as good as noise with 200", async () =>
 
 Deno.test("the memorised share does not depend on the start up to T = 0.9", async () => {
   const share = async (start: number, steps: number) =>
-    shareOf(await draw({ bandwidth: .15, M: 4, start, steps, count: 4800 }), memorised);
+    shareOf(await draw({ bandwidth: .15, draws: 4, start, steps, count: 4800 }), memorised);
   const [half, late] = [await share(.5, 100), await share(.9, 40)];
   // Two standard errors of .0067 each: .04 is four of their difference.
   assert.ok(Math.abs(half - late) < .04, `${half} ${late}`);
 });
 
 Deno.test("draws shared by all samples give at most half of the distinct outcomes", async () => {
-  const count = 400, denoiser = smoothed(optimalFloat64(ring), { bandwidth: .5, M: 2 });
+  const count = 400, denoiser = await smoothed(optimalFloat64(ring), { bandwidth: .5, draws: 2 });
   const shared = {
     ...denoiser,
     denoise: (x: Float64Array, sigma: Parameters<typeof denoiser.denoise>[1]) =>

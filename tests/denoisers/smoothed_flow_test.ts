@@ -1,7 +1,6 @@
 /** The smoothed denoiser against the published form, and mistakes that these tests must see. */
 import {
   Dataset,
-  optimalFloat64,
   sample,
   sigmaOfFlowTime,
   smoothed,
@@ -22,6 +21,7 @@ import {
 } from "../_helpers/flow_model.ts";
 import type { Slip } from "../_helpers/flow_model.ts";
 import { inHull, isNear, rowsOf, scattered, shareOf, tripleMeans } from "../_helpers/plane.ts";
+import { optimalFloat64 } from "../_helpers/float64.ts";
 
 const dataset = scattered(12), points = pointsOf(dataset);
 const STEPS = 20, M = 3, bandwidth = .3, COUNT = 8;
@@ -47,22 +47,26 @@ const published = (slip?: Slip) =>
   models.flatMap((model, i) => flowEnd(model, [...noise.subarray(2 * i, 2 * i + 2)], STEPS, slip));
 
 Deno.test("smoothed() sampled on the uniform grid is Euler on the published flow and DDIM", async () => {
-  const x = await ends(smoothed(optimalFloat64(dataset), { bandwidth, M }));
+  const x = await ends(await smoothed(optimalFloat64(dataset), { bandwidth, draws: M }));
   const ddim = models.flatMap((m, i) => ddimEnd(m, [...noise.subarray(2 * i, 2 * i + 2)], STEPS));
   assert.ok(apart(x, published()) < 1e-12 && apart(x, ddim) < 1e-12);
 });
 
 Deno.test("smoothed() is told from the published flow with its first step left out", async () => {
-  const x = await ends(smoothed(optimalFloat64(dataset), { bandwidth, M }));
+  const x = await ends(await smoothed(optimalFloat64(dataset), { bandwidth, draws: M }));
   assert.ok(apart(x, published("skipped first step")) > 1e-3);
 });
 
 Deno.test("smoothed() is told from one that moves queries by β instead of β(1+σ)", async () => {
   const base = optimalFloat64(dataset);
   const wrong: Denoiser<Float64Array> = {
-    ...smoothed(base, { bandwidth, M }),
-    denoise: (x, sigma, options) =>
-      smoothed(base, { bandwidth: bandwidth / (1 + Number(sigma)), M }).denoise(x, sigma, options),
+    ...await smoothed(base, { bandwidth, draws: M }),
+    denoise: async (x, sigma, options) =>
+      (await smoothed(base, { bandwidth: bandwidth / (1 + Number(sigma)), draws: M })).denoise(
+        x,
+        sigma,
+        options,
+      ),
   };
   assert.ok(apart(await ends(wrong), published()) > 1e-2);
 });
@@ -130,7 +134,7 @@ Deno.test("smoothed() with bandwidth zero follows the unsmoothed path and ends o
   const run = { count: 200, grid: uniformTGrid(50), seed: 2, trajectory: true };
   const base = optimalFloat64(dataset);
   const plain = await sample(base, run);
-  const zero = await sample(smoothed(base, { bandwidth: 0, M }), run);
+  const zero = await sample(await smoothed(base, { bandwidth: 0, draws: M }), run);
   zero.trajectory!.forEach(({ x }, n) => assert.ok(apart(x, plain.trajectory![n].x) < 1e-9));
   assert.equal(shareOf(rowsOf(zero.x), isNear(points, 1e-9)), 1);
 });
@@ -147,7 +151,7 @@ Deno.test("a perturbed query and tilted logits are the same in flow coordinates"
 
 Deno.test("a smoothed sample is the last output of the denoiser, at the width of the last step", async () => {
   for (const drawKind of ["fixed", "fresh", "antithetic"] as const) {
-    const denoiser = smoothed(optimalFloat64(dataset), { bandwidth: .5, M: 4, drawKind });
+    const denoiser = await smoothed(optimalFloat64(dataset), { bandwidth: .5, draws: 4, drawKind });
     const run = { count: 20, grid: uniformTGrid(STEPS), seed: 5, trajectory: true };
     const { x, denoised, trajectory } = await sample(denoiser, run);
     const { x: before, sigma } = trajectory!.at(-2)!;
@@ -159,7 +163,7 @@ Deno.test("a smoothed sample is the last output of the denoiser, at the width of
 });
 
 Deno.test("half of the smoothed samples are within 1e-8 of a mean of three points after 100 steps", async () => {
-  const denoiser = smoothed(optimalFloat64(dataset), { bandwidth: .5, M });
+  const denoiser = await smoothed(optimalFloat64(dataset), { bandwidth: .5, draws: M });
   const { x } = await sample(denoiser, { count: 200, grid: uniformTGrid(100), batchSize: 200 });
   const targets = tripleMeans(dataset);
   assert.equal(targets.length, 364);
@@ -196,10 +200,10 @@ Deno.test("turning data, noise and draws turns the sample", async () => {
       return { mean: mean.map((_, at) => at % 2 ? mean[at - 1] : -mean[at + 1]) };
     },
   };
-  const options: SmoothedOptions = { bandwidth, M };
+  const options: SmoothedOptions = { bandwidth, draws: M };
   const [a, b] = [
-    await ends(smoothed(optimalFloat64(quarter), options)),
-    await ends(smoothed(conjugate, options)),
+    await ends(await smoothed(optimalFloat64(quarter), options)),
+    await ends(await smoothed(conjugate, options)),
   ];
   assert.ok(apart(a, b) < 1e-12);
 });
@@ -210,7 +214,8 @@ Deno.test("a smoothed run moves with its data and ignores their order", async ()
     new Dataset({ data: Float32Array.from(rows.flat()), shape: [2], name: "points" });
   // Multiples of 1/64 stay exact in float32 when moved by a half.
   const coarse = points.map((row) => row.map((v) => Math.round(64 * v) / 64));
-  const run = (rows: number[][]) => ends(smoothed(optimalFloat64(set(rows)), { bandwidth, M }));
+  const run = async (rows: number[][]) =>
+    ends(await smoothed(optimalFloat64(set(rows)), { bandwidth, draws: M }));
   const x = await run(coarse);
   const moved = await run(coarse.map((row) => row.map((v) => v + shift)));
   assert.ok(apart(x.map((v) => v + shift), moved) < 1e-12);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { openDevice } from "../../src/compute/open_device.ts";
 import { Dataset } from "../../src/datasets/dataset.ts";
 import { functionDenoiser } from "../../src/denoisers/function_denoiser.ts";
-import { optimal, optimalFloat64 } from "../../src/denoisers/optimal.ts";
+import { optimal } from "../../src/denoisers/optimal.ts";
 import { smoothed } from "../../src/denoisers/smoothed.ts";
 import type { SmoothedOptions } from "../../src/denoisers/smoothed.ts";
 import { arraySpace, tensorSpace } from "../../src/states/linear_space.ts";
@@ -12,6 +12,7 @@ import { RandomStream, startNoise } from "../../src/base/random.ts";
 import { sample } from "../../src/samplers/sample.ts";
 import { testDevices, testOnDevices } from "../_helpers/devices.ts";
 import { withoutLeaks } from "../_helpers/leaks.ts";
+import { optimalFloat64 } from "../_helpers/float64.ts";
 
 /** Twelve points of a low-discrepancy sequence in a square. */
 function twelve(): Dataset {
@@ -33,7 +34,7 @@ async function draw(
   steps: number,
   count: number,
 ): Promise<Float64Array> {
-  const { x } = await sample(smoothed(optimalFloat64(dataset), options), {
+  const { x } = await sample(await smoothed(optimalFloat64(dataset), options), {
     count,
     grid: uniformTGrid(steps),
     batchSize: 500,
@@ -135,7 +136,8 @@ Deno.test("smoothed() with bandwidth zero is the denoiser inside", async () => {
   for (const sigma of [10, 1, 0.1]) {
     const plain = (await base.denoise(x, sigma)).mean;
     for (const drawKind of ["fixed", "fresh", "antithetic"] as const) {
-      const same = (await smoothed(base, { bandwidth: 0, drawKind }).denoise(x, sigma)).mean;
+      const same =
+        (await (await smoothed(base, { bandwidth: 0, drawKind })).denoise(x, sigma)).mean;
       // Four equal numbers over four, summed.
       assert.ok(same.every((v, i) => Math.abs(v - plain[i]) < 1e-15));
     }
@@ -145,7 +147,7 @@ Deno.test("smoothed() with bandwidth zero is the denoiser inside", async () => {
 Deno.test("smoothed() is the mean over tilted logits: the perturbed query and the tilt are the same", async () => {
   const dataset = twelve();
   const M = 3, bandwidth = 0.4;
-  const denoiser = smoothed(optimalFloat64(dataset), { bandwidth, M });
+  const denoiser = await smoothed(optimalFloat64(dataset), { bandwidth, draws: M });
   const x = Float64Array.of(0.7, -0.2);
   const draws = vectors(0, M, 2);
   for (const sigma of [20, 1, 0.2]) {
@@ -200,25 +202,26 @@ Deno.test("smoothed() is a mean of tuple barycenters, weighted by the tuple iden
     const expected = [0, 1].map((k) =>
       logs.reduce((total, { c }, i) => total + weights[i] / sum * c[k], 0)
     );
-    const denoised = (await smoothed(optimalFloat64(dataset), { bandwidth, M }).denoise(
-      Float64Array.from(x),
-      sigma,
-    )).mean;
+    const denoised =
+      (await (await smoothed(optimalFloat64(dataset), { bandwidth, draws: M })).denoise(
+        Float64Array.from(x),
+        sigma,
+      )).mean;
     assert.ok(Math.hypot(denoised[0] - expected[0], denoised[1] - expected[1]) < 1e-12);
   }
 });
 
 Deno.test("smoothed() commutes with rotations of data, state and draws, with translations and permutations", async () => {
   const dataset = twelve();
-  const options = { bandwidth: 0.3, M: 2 };
+  const options = { bandwidth: 0.3, draws: 2 };
   const x = Float64Array.of(0.3, -0.1);
-  const denoised = (await smoothed(optimalFloat64(dataset), options).denoise(x, 0.4)).mean;
+  const denoised = (await (await smoothed(optimalFloat64(dataset), options)).denoise(x, 0.4)).mean;
   const moved = new Dataset({
     data: dataset.data.map((v) => v + 0.5) as Float32Array,
     shape: [2],
     name: "moved",
   });
-  const shifted = (await smoothed(optimalFloat64(moved), options).denoise(
+  const shifted = (await (await smoothed(optimalFloat64(moved), options)).denoise(
     x.map((v) => v + 0.5),
     0.4,
   )).mean;
@@ -227,7 +230,7 @@ Deno.test("smoothed() commutes with rotations of data, state and draws, with tra
   const reversed = new Float32Array(24);
   for (let i = 0; i < 12; i++) reversed.set(dataset.data.subarray(2 * i, 2 * i + 2), 22 - 2 * i);
   const permuted = new Dataset({ data: reversed, shape: [2], name: "reversed" });
-  const same = (await smoothed(optimalFloat64(permuted), options).denoise(x, 0.4)).mean;
+  const same = (await (await smoothed(optimalFloat64(permuted), options)).denoise(x, 0.4)).mean;
   assert.ok(same.every((v, c) => Math.abs(v - denoised[c]) < 1e-14));
 });
 
@@ -243,7 +246,7 @@ const SUPPORT = [
 for (const { steps, count, barycenter, fixedPoint } of SUPPORT) {
   Deno.test(`smoothed() samples are tuple barycenters and fixed points as often as expected, ${steps} steps`, async () => {
     const dataset = twelve();
-    const x = await draw(dataset, { bandwidth, M }, steps, count);
+    const x = await draw(dataset, { bandwidth, draws: M }, steps, count);
     assert.equal(share(x, 2, inHull(dataset, 1e-9)), 1);
     assert.ok(Math.abs(share(x, 2, isNear(barycenters(dataset, M), 1e-6)) - barycenter) < .03);
     assert.ok(Math.abs(share(x, 2, isFixedPoint(dataset, M, bandwidth)) - fixedPoint) < .03);
@@ -254,7 +257,7 @@ Deno.test("smoothed() with one draw memorises whatever the bandwidth", async () 
   const dataset = twelve();
   const training = barycenters(dataset, 1);
   for (const wide of [0.1, 1, 5]) {
-    const x = await draw(dataset, { bandwidth: wide, M: 1 }, 400, 400);
+    const x = await draw(dataset, { bandwidth: wide, draws: 1 }, 400, 400);
     assert.ok(share(x, 2, isNear(training, 1e-9)) >= .99);
   }
 });
@@ -262,7 +265,7 @@ Deno.test("smoothed() with one draw memorises whatever the bandwidth", async () 
 Deno.test("smoothed() of two points with a huge bandwidth: a quarter, a half, a quarter; antithetic draws meet in the middle", async () => {
   const n = 4000;
   const law = async (drawKind: "fixed" | "antithetic") => {
-    const x = await draw(points(-1, 1), { bandwidth: 50, M: 2, drawKind }, 200, n);
+    const x = await draw(points(-1, 1), { bandwidth: 50, draws: 2, drawKind }, 200, n);
     return [-1, 0, 1].map((end) => share(x, 1, ([v]) => Math.abs(v - end) < 1e-6));
   };
   const [low, middle, high] = await law("fixed");
@@ -275,7 +278,7 @@ Deno.test("smoothed() of two points with a huge bandwidth: a quarter, a half, a 
 Deno.test("smoothed() fixed samples obey their draws, fresh ones do not", async () => {
   // The negative control of the fixed points above.
   const dataset = twelve();
-  const x = await draw(dataset, { bandwidth, M, drawKind: "fresh" }, 400, 1000);
+  const x = await draw(dataset, { bandwidth, draws: M, drawKind: "fresh" }, 400, 1000);
   assert.ok(share(x, 2, isFixedPoint(dataset, M, bandwidth)) < .35);
   assert.equal(share(x, 2, inHull(dataset, 1e-9)), 1);
 });
@@ -295,7 +298,7 @@ Deno.test("smoothed() of the circle: the distance falls by half near the rule's 
     .006,
   ]];
   for (const [beta, w2, memorised] of TABLE) {
-    const x = await draw(dataset, { bandwidth: beta, M: 4 }, 200, 800);
+    const x = await draw(dataset, { bandwidth: beta, draws: 4 }, 200, 800);
     const at = {
       w2: (await wasserstein2(x, dense, 2)).distance,
       memorised: share(x, 2, isNear(barycenters(dataset, 1), 1e-3)),
@@ -315,14 +318,14 @@ Deno.test("smoothed() of the circle: the distance falls by half near the rule's 
 });
 
 Deno.test("smoothed() draws depend on seed and sample alone", async () => {
-  const denoiser = smoothed(optimalFloat64(twelve()), { bandwidth: .5 });
+  const denoiser = await smoothed(optimalFloat64(twelve()), { bandwidth: .5 });
   const options = { grid: uniformTGrid(20), seed: 1 };
   const whole = await sample(denoiser, { ...options, count: 16 });
   const small = await sample(denoiser, { ...options, count: 16, batchSize: 5 });
   assert.deepEqual([...whole.x], [...small.x]);
   const later = await sample(denoiser, { ...options, count: 4, first: 12 });
   assert.deepEqual([...whole.x.subarray(24)], [...later.x]);
-  const other = smoothed(optimalFloat64(twelve()), { bandwidth: .5, seed: 1 });
+  const other = await smoothed(optimalFloat64(twelve()), { bandwidth: .5, seed: 1 });
   assert.notDeepEqual([...(await sample(other, { ...options, count: 4 })).x], [
     ...whole.x.subarray(0, 8),
   ]);
@@ -333,11 +336,11 @@ testOnDevices(
   "smoothed() on tensors agrees with float64 and leaks nothing",
   async (device) => {
     const dataset = twelve();
-    const options = { bandwidth: .3, M: 2 };
-    const reference = smoothed(optimalFloat64(dataset), options);
+    const options = { bandwidth: .3, draws: 2 };
+    const reference = await smoothed(optimalFloat64(dataset), options);
     await withoutLeaks(async () => {
-      using base = await optimal(dataset, device);
-      const denoiser = smoothed(base, options);
+      using base = await optimal(dataset, { device });
+      const denoiser = await smoothed(base, options);
       const values = startNoise(1, 0, 6, 2);
       for (const sigma of [5, 1, .3]) {
         const x = tensorSpace.from(values.map((v) => sigma * v), [6, 2]);
@@ -366,12 +369,11 @@ Deno.test("smoothed() with Gumbel draws ends at modes of the kernel density", as
     shape: [2],
     name: "four",
   });
-  using base = await optimal(dataset, device);
+  using base = await optimal(dataset, { device });
   const variance = .3;
-  const denoiser = smoothed(base, { bandwidth: variance, M: 500, drawKind: "gumbel" });
-  const { x, denoised } = await sample(denoiser, { count: 3, grid: uniformTGrid(100), seed: 1 });
-  const ends = await tensorSpace.values(x);
-  tensorSpace.dispose(x, denoised);
+  const denoiser = await smoothed(base, { bandwidth: variance, draws: 500, drawKind: "gumbel" });
+  const { x } = await sample(denoiser, { count: 3, grid: uniformTGrid(100), seed: 1 });
+  const ends = await denoiser.space.values(x);
   // Mean shift from each point to its mode, in float64.
   const modes = corners.map((start) => {
     let at = start;
@@ -390,10 +392,13 @@ Deno.test("smoothed() with Gumbel draws ends at modes of the kernel density", as
   assert.equal(share(ends, 2, isNear(modes, .03)), 1);
 });
 
-Deno.test("smoothed() refuses what makes no sense", () => {
+Deno.test("smoothed() refuses what makes no sense", async () => {
   const base = functionDenoiser((x) => x.map(() => 0), { shape: [1], space: arraySpace });
-  assert.throws(() => smoothed(base, { bandwidth: -1 }), RangeError);
-  assert.throws(() => smoothed(base, { bandwidth: 1, M: 0 }), RangeError);
-  assert.throws(() => smoothed(base, { bandwidth: 1, M: 3, drawKind: "antithetic" }), RangeError);
-  assert.throws(() => smoothed(base, { bandwidth: 1, drawKind: "gumbel" }), TypeError);
+  await assert.rejects(smoothed(base, { bandwidth: -1 }), RangeError);
+  await assert.rejects(smoothed(base, { bandwidth: 1, draws: 0 }), RangeError);
+  await assert.rejects(
+    smoothed(base, { bandwidth: 1, draws: 3, drawKind: "antithetic" }),
+    RangeError,
+  );
+  await assert.rejects(smoothed(base, { bandwidth: 1, drawKind: "gumbel" }), TypeError);
 });

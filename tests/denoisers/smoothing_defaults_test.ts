@@ -35,15 +35,15 @@ Deno.test("smoothingDefaults() finds the dimension and the gap of a line, a plan
   using device = await openDevice("wasm");
   const line = await smoothingDefaults(
     set(Array.from({ length: 100 }, (_, i) => 2 * i), 1),
-    device,
+    { device },
   );
   assert.deepEqual([line.dimension, line.gap, line.spacing], [1, 2, 2]);
   assert.equal(line.bandwidth, 2 / Math.sqrt(2 * Math.PI));
-  const plane = await smoothingDefaults(lattice(20), device);
+  const plane = await smoothingDefaults(lattice(20), { device });
   // The neighbours around a point of a square lattice are four at 1 and four at √2.
   assert.deepEqual([plane.dimension, plane.gap], [2, 1]);
   assert.ok(Math.abs(plane.spacing - Math.SQRT2) < 1e-6);
-  const cloud = await smoothingDefaults(set(startNoise(1, 0, 4000, 3), 3), device);
+  const cloud = await smoothingDefaults(set(startNoise(1, 0, 4000, 3), 3), { device });
   assert.equal(cloud.dimension, 3);
 });
 
@@ -51,11 +51,11 @@ Deno.test("smoothingDefaults() scales with the data, and is the same for moved d
   using device = await openDevice("wasm");
   for (const d of [2, 24]) {
     const data = startNoise(2, 0, 700, d).map(Math.fround);
-    const once = await smoothingDefaults(set(data, d), device);
-    const scaled = await smoothingDefaults(set(data.map((v) => 8 * v), d), device);
+    const once = await smoothingDefaults(set(data, d), { device });
+    const scaled = await smoothingDefaults(set(data.map((v) => 8 * v), d), { device });
     // Eight is a power of two: nothing is rounded.
     assert.equal(scaled.bandwidth, 8 * once.bandwidth);
-    const moved = await smoothingDefaults(set(data.map((v) => v + 100), d), device);
+    const moved = await smoothingDefaults(set(data.map((v) => v + 100), d), { device });
     // Float32 numbers near 100 are 2^-17 apart, and a pick in 256 that changes moves the halvings by one, 4 %.
     assert.ok(Math.abs(moved.bandwidth / once.bandwidth - 1) < 0.05);
   }
@@ -64,27 +64,27 @@ Deno.test("smoothingDefaults() scales with the data, and is the same for moved d
 Deno.test("smoothingDefaults() of a multiset in any order is that of its set", async () => {
   using device = await openDevice("wasm");
   for (const one of [moons(100), shapes(90, { size: 8 }), set(startNoise(2, 0, 700, 24), 24)]) {
-    const expected = await smoothingDefaults(one, device);
+    const expected = await smoothingDefaults(one, { device });
     for (const copies of [1, 2, 30, 65]) {
       // 89 shares no factor with the counts.
       const places = Array.from({ length: copies * one.count }, (_, i) => 89 * i % one.count);
-      assert.deepEqual(await smoothingDefaults(one.subset(places), device), expected);
+      assert.deepEqual(await smoothingDefaults(one.subset(places), { device }), expected);
     }
     // Some items more often than others.
     const uneven = Array.from({ length: 3 * one.count }, (_, i) => i < one.count ? i : i % 7);
-    assert.deepEqual(await smoothingDefaults(one.subset(uneven), device), expected);
+    assert.deepEqual(await smoothingDefaults(one.subset(uneven), { device }), expected);
   }
 });
 
 Deno.test("smoothingDefaults() of two items is where they merge, of three and of a simplex finite", async () => {
   using device = await openDevice("wasm");
-  const two = await smoothingDefaults(set([0, 3], 1), device);
+  const two = await smoothingDefaults(set([0, 3], 1), { device });
   assert.deepEqual([two.bandwidth, two.gap, two.dimension], [3 / Math.sqrt(2 * Math.PI), 3, 1]);
-  const three = await smoothingDefaults(set([0, 0, 1, 1, 7, 7], 2), device);
+  const three = await smoothingDefaults(set([0, 0, 1, 1, 7, 7], 2), { device });
   assert.equal(three.bandwidth, Math.SQRT2 / Math.sqrt(2 * Math.PI));
   // Corners of a simplex: all distances are the same, and grow in no dimension.
   const corners = Array.from({ length: 40 * 40 }, (_, at) => at % 41 === 0 ? 1 : 0);
-  const simplex = await smoothingDefaults(set(corners, 40), device);
+  const simplex = await smoothingDefaults(set(corners, 40), { device });
   assert.ok(Number.isInteger(simplex.dimension) && simplex.dimension <= 39);
   assert.ok(simplex.bandwidth > 0 && simplex.bandwidth <= Math.SQRT2 / Math.sqrt(2 * Math.PI));
 });
@@ -93,7 +93,7 @@ Deno.test("smoothingDefaults() in many dimensions stays where picks are neighbou
   using device = await openDevice("wasm");
   const d = 32, N = 1000;
   const data = set(startNoise(4, 0, N, d), d);
-  const { bandwidth, spacing, neighbourly } = await smoothingDefaults(data, device);
+  const { bandwidth, spacing, neighbourly } = await smoothingDefaults(data, { device });
   // The merging of two points alone would be several times that.
   assert.ok(bandwidth < 0.25 * spacing / Math.sqrt(2 * Math.PI));
   assert.ok(neighbourly >= 0.95);
@@ -128,8 +128,8 @@ function plainShare({ data, dimension: d, count }: Dataset, beta: number, picks:
 Deno.test("smoothingDefaults() takes fewer steps from a late start", async () => {
   using device = await openDevice("wasm");
   const data = set(Array.from({ length: 100 }, (_, i) => i / 8), 1);
-  const { steps } = await smoothingDefaults(data, device);
-  const late = await smoothingDefaults(data, device, { start: 0.75 });
+  const { steps } = await smoothingDefaults(data, { device });
+  const late = await smoothingDefaults(data, { device, start: 0.75 });
   assert.equal(steps, 160);
   assert.equal(late.steps, 40);
 });
@@ -138,13 +138,13 @@ Deno.test("smoothingDefaults() refuses copies of one item, and a start out of ra
   using device = await openDevice("wasm");
   for (const same of [[5], [1, 1, 1, 1]]) {
     await assert.rejects(
-      () => smoothingDefaults(set(same, 1), device),
+      () => smoothingDefaults(set(same, 1), { device }),
       /all the same, wanted at least 2/,
     );
   }
-  await assert.rejects(() => smoothingDefaults(set([1, NaN, 3], 1), device), RangeError);
+  await assert.rejects(() => smoothingDefaults(set([1, NaN, 3], 1), { device }), RangeError);
   await assert.rejects(
-    () => smoothingDefaults(set([1, 2, 3], 1), device, { start: 1 }),
+    () => smoothingDefaults(set([1, 2, 3], 1), { device, start: 1 }),
     RangeError,
   );
 });
@@ -161,9 +161,9 @@ Deno.test({
     // Two draws of the surface are themselves .105 apart, so little of the distance can go.
     for (const [method, least] of [["area", .05], ["farthest", .02]] as const) {
       const sparse = await readMesh(path, { count: 200, method, seed: 1 });
-      const { bandwidth } = await smoothingDefaults(sparse, device);
-      using base = await optimal(sparse, device);
-      const { x, denoised } = await sample(smoothed(base, { bandwidth }), {
+      const { bandwidth } = await smoothingDefaults(sparse, { device });
+      using base = await optimal(sparse, { device });
+      const { x, denoised } = await sample(await smoothed(base, { bandwidth }), {
         count: 1000,
         grid: uniformTGrid(100),
         batchSize: 500,
@@ -189,10 +189,10 @@ Deno.test({
   fn: async () => {
     using device = await openDevice("wasm");
     const digits = (await readMnist(dataPath("mnist"))).take(2000);
-    const { bandwidth, gap } = await smoothingDefaults(digits, device);
-    using base = await optimal(digits, device);
+    const { bandwidth, gap } = await smoothingDefaults(digits, { device });
+    using base = await optimal(digits, { device });
     const near = async (beta: number) => {
-      const { x, denoised } = await sample(smoothed(base, { bandwidth: beta }), {
+      const { x, denoised } = await sample(await smoothed(base, { bandwidth: beta }), {
         count: 64,
         grid: uniformTGrid(50),
       });

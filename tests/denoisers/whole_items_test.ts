@@ -4,12 +4,12 @@ import {
   neighbourEstimator,
   openDevice,
   optimal,
-  optimalFloat64,
   tensorSpace,
   tinyShapes,
 } from "@closedform/diffusion";
 import type { AnyTensor, Dataset, Denoiser, Device } from "@closedform/diffusion";
 import assert from "node:assert/strict";
+import { optimalFloat64 } from "../_helpers/float64.ts";
 
 const set = tinyShapes(60);
 /** An item of class 2 that is not at the place in its class that it has in the whole set. */
@@ -21,13 +21,13 @@ type Make = (device: Device, data: Dataset, options: { class?: number }) => Prom
 
 /** Denoisers that name an item, over a part of a set or over a class of it. */
 const MAKES: Record<string, Make> = {
-  optimal: (device, data, options) => optimal(data, device, options),
-  "goldenSubset, all of it": async (device, data, options) =>
-    goldenSubset(await optimal(data, device), data, device, { ...options, tolerance: 1e-3 }),
+  optimal: (device, data, options) => optimal(data, { device, ...options }),
+  "goldenSubset, all of it": (device, data, options) =>
+    goldenSubset(data, { device, ...options, tolerance: 1e-3 }),
   "goldenSubset, a schedule": async (device, data, options) =>
-    goldenSubset(await optimal(data, device), data, device, { ...options, k: 3 }),
+    goldenSubset(await optimal(data, { device, ...options }), { k: 3 }),
   neighbourEstimator: async (device, data, options) =>
-    neighbourEstimator(await optimal(data, device, options), { K: 3 }),
+    await neighbourEstimator(await optimal(data, { device, ...options }), { neighbours: 3 }),
 };
 
 /** The class as an option, as a part, as a part of a part, and as an option of a part. */

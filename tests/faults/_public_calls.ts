@@ -1,6 +1,7 @@
 /** Public functions with right arguments of each. */
 import * as m from "@closedform/diffusion";
 import type { PublicCall } from "../_helpers/wrong_calls.ts";
+import { optimalFloat64 } from "../_helpers/float64.ts";
 
 // deno-lint-ignore no-explicit-any
 const lib = m as any;
@@ -14,7 +15,7 @@ const law = () => m.gaussianLaw([0.5, -0.5], [1, 0.2, 0.2, 2]);
 const mixed = () =>
   m.mixtureLaw([1, 2], [m.gaussianLaw([1, 0], 0.5), m.gaussianLaw([-1, 0], 0.25)]);
 const plane = (n: number) => floats(2 * n);
-const exact = () => m.optimalFloat64(set());
+const exact = () => optimalFloat64(set());
 const reports = () => [m.report("a statement", 1, 2)];
 const norms = async () => {
   const data = m.moons(50);
@@ -169,11 +170,11 @@ const TABLE: Record<string, [args: () => unknown[], free?: readonly string[], ec
     grid: { name: "ddpm", sigmas: [3, 1, 0], startScale: 3, startAtMean: false },
     init: floats(6),
   }], ["1.grid.sigmas"]],
-  optimalFloat64: [() => [set(), {}]],
-  gaussianFloat64: [() => [law(), {}]],
-  mixtureOfFloat64: [() => [mixed(), {}]],
-  localFloat64: [() => [images(), { windows: 3 }]],
-  equivariantFloat64: [() => [images(), { windows: 3 }]],
+  optimal: [() => [set(), { device: "float64" }]],
+  gaussian: [() => [law(), { device: "float64" }]],
+  mixtureOf: [() => [mixed(), { device: "float64" }]],
+  local: [() => [images(), { windows: 3, device: "float64" }]],
+  equivariant: [() => [images(), { windows: 3, device: "float64" }]],
   openDevice: [() => ["float64"]],
   "arraySpace.combine": [() => [[1, 2], [doubles(3), doubles(3)]], [], true],
   "optimalFloat64().denoise": [() => [doubles(4), 0.7]],
@@ -191,7 +192,8 @@ const TABLE: Record<string, [args: () => unknown[], free?: readonly string[], ec
 
 const METHODS: Record<string, (...args: unknown[]) => unknown> = {
   "arraySpace.combine": (...args) => lib.arraySpace.combine(...args),
-  "optimalFloat64().denoise": (...args) => lib.optimalFloat64(set()).denoise(...args),
+  "optimalFloat64().denoise": (...args) =>
+    (optimalFloat64(set()).denoise as (...args: unknown[]) => unknown)(...args),
   "Dataset": (init) => new lib.Dataset(init),
   "Dataset.values": (index) => lib.moons(5).values(index),
   "Dataset.take": (n) => lib.moons(5).take(n),

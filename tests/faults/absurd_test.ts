@@ -6,6 +6,7 @@ import { cliRun, failedRun } from "../_helpers/cli_runs.ts";
 import { trial } from "../_helpers/fault_table.ts";
 import { withFolder } from "../_helpers/files.ts";
 import { assertNumbers, assertTyped } from "../_helpers/wrong_calls.ts";
+import { optimalFloat64 } from "../_helpers/float64.ts";
 
 /** No line takes a second on an idle machine. */
 const PATIENCE = 30_000;
@@ -22,16 +23,16 @@ const LINES: readonly [options: string, error: RegExp | undefined, warning?: Reg
   ["--denoiser smoothed --bandwidth 1e999", /--bandwidth 1e999: wanted auto or a number/],
   ["--denoiser smoothed --draws 1000000000 --steps 9", /1000000000 draws .* GB, wanted/],
   ["--denoiser smoothed --draws 9007199254740991 --steps 9", /draws .* would take \d+ GB/],
-  ["--denoiser smoothed --neighbours 1000000000", /K is 1000000000, wanted/],
-  ["--denoiser smoothed --neighbours 5,1000000000", /L is 1000000000, wanted/],
+  ["--denoiser smoothed --neighbours 1000000000", /neighbours is 1000000000, wanted/],
+  ["--denoiser smoothed --neighbours 5,1000000000", /others is 1000000000, wanted/],
   ["--denoiser smoothed --start 0.9999999999999999", undefined],
   ["--denoiser smoothed --start 1e-300", /--start 1e-300: wanted auto, 0 or/],
   ["--denoiser kernel-density --bandwidth 100", undefined, /kernel is 100 in size/],
   ["--denoiser kernel-density --bandwidth 1e17", undefined, /kernel is 1/],
   ["--denoiser kernel-density --bandwidth 1e300", /bandwidth is 1e\+300, wanted a number from 0/],
   ["--denoiser kernel-density --bandwidth 0", undefined],
-  ["--denoiser random-average --draws 1000000000", /M is 1000000000, wanted/],
-  ["--denoiser local-average --draws 1000000000", /M is 1000000000, wanted/],
+  ["--denoiser random-average --draws 1000000000", /draws is 1000000000, wanted/],
+  ["--denoiser local-average --draws 1000000000", /draws is 1000000000, wanted/],
   ["--denoiser local-average --neighbours 1000000000", /neighbours is 1000000000, wanted/],
   ["--denoiser dirichlet --concentration 1e300", undefined, /samples vary by 0/],
   ["--denoiser dirichlet --concentration 1e-300", undefined],
@@ -142,7 +143,7 @@ Deno.test("sample of data of absurd sizes refuses, warns or is right", () =>
 const zeros = (n: number, v = 0) => new Float64Array(n).fill(v);
 const floats = (n: number, scale = 1) =>
   Float32Array.from(m.startNoise(1, 0, n, 1), (e) => scale * e);
-const set = m.moons(20), exact = m.optimalFloat64(set), law = m.gaussianLaw([0, 0], 1);
+const set = m.moons(20), exact = optimalFloat64(set), law = m.gaussianLaw([0, 0], 1);
 const levels = (...sigmas: number[]): m.SigmaGrid => ({
   name: "karras",
   sigmas,
@@ -198,28 +199,50 @@ const CALLS: readonly [name: string, call: () => unknown, error?: RegExp][] = [
   ["optimalFloat64() at 1e-18", () => exact.denoise(zeros(2), 1e-18)],
   ["optimalFloat64() of 1e300", () => exact.denoise(zeros(2, 1e300), 1), /too far from the data/],
   ["denoiseGaussian() at 1e200", () => m.denoiseGaussian(law, zeros(2), 1e200)],
-  ["smoothed() by 1e17", () => m.smoothed(exact, { bandwidth: 1e17 }).denoise(zeros(2), 1)],
+  [
+    "smoothed() by 1e17",
+    async () => (await m.smoothed(exact, { bandwidth: 1e17 })).denoise(zeros(2), 1),
+  ],
   [
     "smoothed() of 1e12 draws",
-    () => m.smoothed(exact, { bandwidth: 1, M: 1e12 }).denoise(zeros(2), 1),
+    async () => (await m.smoothed(exact, { bandwidth: 1, draws: 1e12 })).denoise(zeros(2), 1),
     /1000000000000 draws for each of 1 queries would take 29800 GB/,
   ],
   [
     "smoothed() of 1e12 gumbel draws",
-    () => m.smoothed(exact, { bandwidth: 1, M: 1e12, drawKind: "gumbel" }).denoise(zeros(2), 1),
-    /cannot be restricted to some items/,
+    async () =>
+      (await m.smoothed(exact, { bandwidth: 1, draws: 1e12, drawKind: "gumbel" })).denoise(
+        zeros(2),
+        1,
+      ),
+    /1000000000000 draws for each of 1 queries would take/,
   ],
-  ["kernelDensity() of 1e300", () => m.kernelDensity(exact, 1e300), /bandwidth is 1e\+300, wanted/],
-  ["kernelDensity() of 1e18", () => m.kernelDensity(exact, 1e18).denoise(zeros(2), 1)],
+  [
+    "kernelDensity() of 1e300",
+    () => m.kernelDensity(exact, { bandwidth: 1e300 }),
+    /bandwidth is 1e\+300, wanted/,
+  ],
+  [
+    "kernelDensity() of 1e18",
+    async () => (await m.kernelDensity(exact, { bandwidth: 1e18 })).denoise(zeros(2), 1),
+  ],
   [
     "randomAverage() of 1e9",
-    () => m.randomAverage(set, m.arraySpace, { M: 1e9 }),
-    /M is 1000000000/,
+    () => m.randomAverage(set, { device: "float64", draws: 1e9 }),
+    /draws is 1000000000/,
   ],
-  ["localAverage() of 1e9", () => m.localAverage(set, m.arraySpace, { M: 1e9 }), /M is 1000000000/],
+  [
+    "localAverage() of 1e9",
+    () => m.localAverage(set, { device: "float64", draws: 1e9 }),
+    /draws is 1000000000/,
+  ],
   [
     "dirichletAverage() of 1e308",
-    () => m.dirichletAverage(set, m.arraySpace, { concentration: 1e308 }).denoise(zeros(2), 1),
+    async () =>
+      (await m.dirichletAverage(set, { device: "float64", concentration: 1e308 })).denoise(
+        zeros(2),
+        1,
+      ),
   ],
   // Samplers.
   ["sample() of 1e12", () => m.sample(exact, { count: 1e12 }), /would take \d+ GB, wanted/],

@@ -40,11 +40,10 @@ const images = new Dataset({
 
 /** Every scan there is: over all rows, over subsets, per coordinate, per window, and the search. */
 const SCANS: Record<string, (device: Device) => Promise<Denoiser<AnyTensor>>> = {
-  "optimal()": (device) => optimal(images, device),
-  "goldenSubset()": async (device) =>
-    await goldenSubset(await optimal(images, device), images, device),
-  "pcaLocality()": (device) => pcaLocality(images, device, { cache: false }),
-  "equivariant()": (device) => equivariant(images, device, { windows: 3 }),
+  "optimal()": (device) => optimal(images, { device }),
+  "goldenSubset()": async (device) => await goldenSubset(await optimal(images, { device })),
+  "pcaLocality()": (device) => pcaLocality(images, { device, cache: false }),
+  "equivariant()": (device) => equivariant(images, { device, windows: 3 }),
 };
 
 /** Samples on and on, until the device fails; which `fault` makes it do after so many milliseconds and steps; the error, and how long it took to come. */
@@ -130,7 +129,9 @@ Deno.test({
     assert.throws(add, { name: "DeviceError", message: /^Cannot use the WebGPU device: Buffer/ });
     x.dispose();
     using again = await openDevice("webgpu");
-    const { x: samples, denoised } = await sample(await optimal(images, again), { count: 1 });
+    const { x: samples, denoised } = await sample(await optimal(images, { device: again }), {
+      count: 1,
+    });
     assert.ok((await tensorSpace.values(samples)).every(Number.isFinite));
     tensorSpace.dispose(samples, denoised);
   },
@@ -155,7 +156,9 @@ for (const [name, make] of Object.entries(SCANS)) {
         // What was open stays refused, and a device opened anew works.
         await assert.rejects(sample(denoiser, { count: 1 }), DeviceError);
         using again = await openDevice("webgpu");
-        const { x, denoised } = await sample(await optimal(images, again), { count: 1 });
+        const { x, denoised } = await sample(await optimal(images, { device: again }), {
+          count: 1,
+        });
         assert.ok((await tensorSpace.values(x)).every(Number.isFinite));
         tensorSpace.dispose(x, denoised);
         return error;
@@ -208,7 +211,9 @@ for (
           await assert.rejects(sample(denoiser, { count: 1 }), DeviceError);
         });
         using again = await openDevice("wasm");
-        const { x, denoised } = await sample(await optimal(images, again), { count: 1 });
+        const { x, denoised } = await sample(await optimal(images, { device: again }), {
+          count: 1,
+        });
         tensorSpace.dispose(x, denoised);
         return seen;
       }));

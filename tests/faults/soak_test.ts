@@ -8,7 +8,7 @@ for (const [name, set] of [["points", moons(300)], ["images", tinyShapes(100)]] 
   const wanted = countOf("FAULT_STEPS", 3000);
   Deno.test(`sample() of ${name} keeps tensors and memory flat over ${wanted} steps`, async () => {
     using device = await openDevice("wasm");
-    using denoiser = await optimal(set, device);
+    using denoiser = await optimal(set, { device });
     const { steps, tensors, megabytes, resident } = await soak(denoiser, wanted);
     assert.equal(tensors, 0);
     // A state of 16 images leaked per step would be 28 MB.

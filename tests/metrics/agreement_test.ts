@@ -5,13 +5,13 @@ import {
   moons,
   openDevice,
   optimal,
-  optimalFloat64,
   shapes,
   startNoise,
   tensorSpace,
 } from "@closedform/diffusion";
 import assert from "node:assert/strict";
 import { withoutLeaks } from "../_helpers/leaks.ts";
+import { optimalFloat64 } from "../_helpers/float64.ts";
 
 const EPSILON = 2 ** -52;
 
@@ -47,8 +47,8 @@ Deno.test("agreement() gives the numbers of NumPy in both conventions", () => {
 Deno.test("denoiserAgreement() compares outputs on one input, and leaves no tensor behind", async () => {
   using device = await openDevice("wasm");
   const data = shapes(60, { size: 8 });
-  using ours = await optimal(data.take(30), device);
-  using theirs = await optimal(data, device);
+  using ours = await optimal(data.take(30), { device });
+  using theirs = await optimal(data, { device });
   const x = tensorSpace.from(startNoise(1, 0, 3, 192).map((e) => 2 * e), [3, 8, 8, 3]);
   await withoutLeaks(async () => {
     const found = await denoiserAgreement(ours, theirs, x, 2);

@@ -8,14 +8,11 @@ import {
   explainedVariance,
   fitMixture,
   frechetDistance,
-  gaussianFloat64,
   gaussianLaw,
   karrasGrid,
-  mixtureOfFloat64,
   mmd,
   moons,
   openDevice,
-  optimalFloat64,
   pcaLocality,
   RandomStream,
   sample,
@@ -26,6 +23,7 @@ import {
 import fc from "fast-check";
 import assert from "node:assert/strict";
 import { normals } from "../../src/theory/flows/gaussian_flow.ts";
+import { gaussianFloat64, mixtureOfFloat64, optimalFloat64 } from "../_helpers/float64.ts";
 
 Deno.test("explainedVariance() of vectors by themselves is 1, by their centre 0", () => {
   const r = startNoise(1, 0, 20, 5), centre = startNoise(2, 0, 1, 5);
@@ -122,7 +120,7 @@ Deno.test("the metric trap: the Fréchet distance of pixels prefers a plain Gaus
   }
   // Images that are none of the training set, by a denoiser that generalises.
   using device = await openDevice("wasm");
-  using denoiser = await pcaLocality(train, device);
+  using denoiser = await pcaLocality(train, { device });
   const { x, denoised } = await sample(denoiser, {
     count,
     sampler: dpmpp2m(),

@@ -1,19 +1,17 @@
 import {
   fitMixture,
-  gaussianFloat64,
   gaussianLaw,
   mixture,
-  mixtureOfFloat64,
   moons,
   openDevice,
   optimal,
-  optimalFloat64,
   scoreTable,
   tinyShapes,
   wiener,
 } from "@closedform/diffusion";
 import assert from "node:assert/strict";
 import { withoutLeaks } from "../_helpers/leaks.ts";
+import { gaussianFloat64, mixtureOfFloat64, optimalFloat64 } from "../_helpers/float64.ts";
 
 const set = tinyShapes(250);
 const truth = optimalFloat64(set);
@@ -60,9 +58,9 @@ Deno.test("scoreTable() looks at the same noisy items at all levels, which depen
 
 Deno.test("scoreTable() of tensors is that of numbers, and leaks nothing", async () => {
   using device = await openDevice("wasm");
-  using exact = await optimal(set, device);
-  using fitted = await mixture(set, device, { components: 5, rank: 10 });
-  using linear = await wiener(set, device);
+  using exact = await optimal(set, { device });
+  using fitted = await mixture(set, { device, components: 5, rank: 10 });
+  using linear = await wiener(set, { device });
   const options = { sigmas: SIGMAS, count: 32 };
   await withoutLeaks(async () => {
     const ours = await scoreTable(exact, { fitted, linear }, set, options);

@@ -3,7 +3,6 @@ import {
   cite,
   collocation,
   moons,
-  optimalFloat64,
   SAMPLER_NAMES,
   samplerByName,
   show,
@@ -11,11 +10,12 @@ import {
 } from "@closedform/diffusion";
 import type { MediaBundle } from "@closedform/diffusion";
 import assert from "node:assert/strict";
+import { optimalFloat64 } from "../_helpers/float64.ts";
 
 const of = (...references: string[]) => ({ references });
 
-Deno.test("cite() names each paper once, in the order of the methods", () => {
-  const denoiser = smoothed(optimalFloat64(moons(10)), { bandwidth: 0.1 });
+Deno.test("cite() names each paper once, in the order of the methods", async () => {
+  const denoiser = await smoothed(optimalFloat64(moons(10)), { bandwidth: 0.1 });
   const { references } = cite(denoiser, collocation(), denoiser);
   assert.deepEqual(references, [...denoiser.references, ...collocation().references]);
   const [first] = references;

@@ -10,14 +10,12 @@ import {
   nearestItems,
   notebookProgress,
   openDevice,
-  optimalFloat64,
   report,
   sample,
   scoreTable,
   show,
   tensorSpace,
   tinyShapes,
-  wienerFloat64,
 } from "@closedform/diffusion";
 import type { Display, MediaBundle, Progress, Showable, ShowOptions } from "@closedform/diffusion";
 import * as tf from "@tensorflow/tfjs-core";
@@ -27,6 +25,7 @@ import assert from "node:assert/strict";
 import { Jimp } from "jimp";
 import { pythonOfJupyter, runCells } from "../_helpers/kernel.ts";
 import { withoutLeaks } from "../_helpers/leaks.ts";
+import { optimalFloat64, wienerFloat64 } from "../_helpers/float64.ts";
 
 type Shown = { bundle: MediaBundle; options: Parameters<Display>[1] };
 
@@ -294,7 +293,7 @@ Deno.test({
       `tensorSpace.from(new Float32Array(2 * 64), [2, 8, 8, 1])`,
       `tensorSpace.from([1, 2, NaN, 4], [2, 2])`,
       `tinyShapes(20)`,
-      `const run = await sample(await optimal(moons(50), device), { count: 4 }); run`,
+      `const run = await sample(await optimal(moons(50), { device }), { count: 4 }); run`,
       `tensorSpace.dispose(run.x); run`,
       `report("one is at most two", 1, 2)`,
     ].map((code) => ({ code }));

@@ -1,12 +1,6 @@
-import {
-  imageGrid,
-  karrasGrid,
-  optimalFloat64,
-  sample,
-  tinyShapes,
-  trajectoryImage,
-} from "@closedform/diffusion";
+import { imageGrid, karrasGrid, sample, tinyShapes, trajectoryImage } from "@closedform/diffusion";
 import assert from "node:assert/strict";
+import { optimalFloat64 } from "../_helpers/float64.ts";
 
 Deno.test("trajectoryImage() pairs each state with what the denoiser makes of it, the first one too", async () => {
   const set = tinyShapes(40), denoiser = optimalFloat64(set), d = set.dimension;

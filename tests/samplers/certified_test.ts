@@ -79,8 +79,8 @@ for (
 ) {
   Deno.test(`every sampler gets posterior means of ${set.name} within ${tolerance}, rounding included`, async () => {
     using device = await openDevice("wasm");
-    using base = await optimal(set, device);
-    using golden = await goldenSubset(base, set, device, { tolerance, retained: 50 });
+    using base = await optimal(set, { device });
+    using golden = await goldenSubset(base, { tolerance, retained: 50 });
     const grid = karrasGrid(6, { sigmaMax: 40, sigmaMin: 0.02 });
     for (const name of SAMPLER_NAMES) {
       const watch: Watch = { evaluations: 0, error: 0, ratio: 0, certified: true };

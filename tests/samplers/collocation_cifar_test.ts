@@ -22,7 +22,7 @@ Deno.test({
   async fn() {
     const images = await readCifar10(dataPath(FOLDER));
     using device = await openDevice("wasm");
-    using denoiser = await optimal(images, device);
+    using denoiser = await optimal(images, { device });
     const file = new URL("../fixtures/cifar_flow.npy", import.meta.url);
     const { data: exact } = decodeNpy(await Deno.readFile(file), "cifar_flow.npy");
 

@@ -13,7 +13,6 @@ import {
   logSnrGrid,
   openDevice,
   optimal,
-  optimalFloat64,
   pointFlow,
   ringTarget,
   sample,
@@ -25,6 +24,7 @@ import assert from "node:assert/strict";
 import { withoutLeaks } from "../_helpers/leaks.ts";
 import { assertClose } from "../_helpers/tolerance.ts";
 import { endOf, exactEnd, MIXTURE, POINT, stepsOf, uniformLevels } from "../_helpers/toys.ts";
+import { optimalFloat64 } from "../_helpers/float64.ts";
 
 const RANGE = { sigmaMax: 40, sigmaMin: 0.005 };
 const ENDS = logSnrGrid(1, RANGE).sigmas;
@@ -379,7 +379,7 @@ Deno.test("collocation() on tensors agrees with arrays, and reaches the floor of
 Deno.test("collocation() leaves no tensor behind: at the end, an early return, an abort, an error", async () => {
   const set = new Dataset({ data: Float32Array.of(-1, 0, 1, 0), shape: [2], name: "two points" });
   using device = await openDevice("wasm");
-  using denoiser = await optimal(set, device);
+  using denoiser = await optimal(set, { device });
   const start = tensorSpace.from([3, 40, 20, -4], [2, 2]);
   const sigmas = [...logSnrGrid(4, RANGE).sigmas, 0];
   for (const options of ALL_MODES) {
@@ -412,7 +412,7 @@ Deno.test("collocation() leaves no tensor behind: at the end, an early return, a
 Deno.test("collocation() holds a fixed number of tensors however long it runs", async () => {
   using device = await openDevice("wasm");
   const set = new Dataset({ data: Float32Array.of(-1, 0, 1, 0), shape: [2], name: "two points" });
-  using denoiser = await optimal(set, device);
+  using denoiser = await optimal(set, { device });
   const start = tensorSpace.from([3, 40], [1, 2]);
   for (const options of ALL_MODES) {
     const before = tf.memory().numTensors;

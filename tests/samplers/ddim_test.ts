@@ -8,12 +8,12 @@ import {
   logSnrGrid,
   openDevice,
   optimal,
-  optimalFloat64,
   tensorSpace,
 } from "@closedform/diffusion";
 import assert from "node:assert/strict";
 import { withoutLeaks } from "../_helpers/leaks.ts";
 import { assertClose } from "../_helpers/tolerance.ts";
+import { optimalFloat64 } from "../_helpers/float64.ts";
 
 /** The denoiser of N(0, λ), whose flow is x ∝ √(λ + σ²). */
 function gaussian(lambda: number, seen: number[] = []): Denoiser<Float64Array> {
@@ -84,7 +84,7 @@ Deno.test("ddim() evaluates once per step, never at sigma 0, and counts", async 
 Deno.test("ddim() releases its tensors after a run, an early return, an abort and an error", async () => {
   const set = new Dataset({ data: Float32Array.of(-1, 0, 1, 0), shape: [2], name: "two points" });
   using device = await openDevice("wasm");
-  using denoiser = await optimal(set, device);
+  using denoiser = await optimal(set, { device });
   const start = tensorSpace.from([3, 4], [1, 2]);
   const { sigmas } = ddpmGrid(10);
   await withoutLeaks(async () => {

@@ -12,7 +12,6 @@ import {
   moons,
   openDevice,
   optimal,
-  optimalFloat64,
   sample,
 } from "@closedform/diffusion";
 import assert from "node:assert/strict";
@@ -23,6 +22,7 @@ import { withFolder } from "../_helpers/files.ts";
 import { withoutLeaks } from "../_helpers/leaks.ts";
 import { distance, endOf, GAUSSIAN, MIXTURE, stepsOf, uniformLevels } from "../_helpers/toys.ts";
 import { assertClose } from "../_helpers/tolerance.ts";
+import { optimalFloat64 } from "../_helpers/float64.ts";
 
 const LAW = gaussianLaw([0.5, -0.5, 0.25, 0], [4, 1, 0.25, 0.01]);
 const START = Float64Array.of(40.5, -40.5, 80.25, -80);
@@ -250,7 +250,7 @@ Deno.test("dpmV3Statistics() do not depend on batches, and are kept on disk for 
 Deno.test("dpmV3() and its statistics on tensors agree with float64, and leak nothing", async () => {
   const set = moons(200);
   using device = await openDevice("wasm");
-  using denoiser = await optimal(set, device);
+  using denoiser = await optimal(set, { device });
   const options = { intervals: 40, samples: 32, sigmaMin: 0.02, cache: false } as const;
   await withoutLeaks(async () => {
     const [float32, float64] = [
@@ -298,7 +298,7 @@ Deno.test("dpmV3() is not misled by coordinates that differ in 1 or 3 of 300 ite
   using device = await openDevice("wasm");
   for (const seed of [2, 3]) {
     const set = rareNumbers(seed);
-    using float32 = await optimal(set, device);
+    using float32 = await optimal(set, { device });
     const denoisers = [optimalFloat64(set), float32] as readonly Denoiser<unknown>[];
     for (const denoiser of denoisers) {
       const statistics = await dpmV3Statistics(denoiser, set, { cache: false, seed });

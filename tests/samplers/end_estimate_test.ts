@@ -19,11 +19,11 @@ const set = new Dataset({
 
 Deno.test("endEstimate() says how many ends are at another item, no less than there are, at most tolerances", async () => {
   using device = await openDevice("wasm");
-  using base = await optimal(set, device);
+  using base = await optimal(set, { device });
   let less = 0, some = 0;
   const seeds = 6, count = 40;
   for (const tolerance of [0.02, 1e-5]) {
-    using golden = await goldenSubset(base, set, device, { tolerance });
+    using golden = await goldenSubset(base, { tolerance });
     for (let seed = 0; seed < seeds; seed++) {
       const options = { count, seed };
       const run = await sample(golden, options), exact = await sample(base, options);
@@ -50,13 +50,13 @@ Deno.test("endEstimate() says how many ends are at another item, no less than th
 
 Deno.test("endEstimate() refuses what bounds nothing, and no probes", async () => {
   using device = await openDevice("wasm");
-  using base = await optimal(set, device);
+  using base = await optimal(set, { device });
   const run = await sample(base, { count: 2 });
   await assert.rejects(endEstimate(base, run, { count: 2 }), {
     name: "RangeError",
     message: /bounds no error/,
   });
-  using golden = await goldenSubset(base, set, device, { tolerance: 1e-3 });
+  using golden = await goldenSubset(base, { tolerance: 1e-3 });
   await assert.rejects(endEstimate(golden, run, { probes: 0 }), RangeError);
   tensorSpace.dispose(run.x, run.denoised);
 });

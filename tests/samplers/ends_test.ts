@@ -5,7 +5,6 @@ import {
   dpmV3Statistics,
   encodeNpy,
   equivariant,
-  gaussianFloat64,
   gaussianLaw,
   gaussianStatistics,
   goldenSubset,
@@ -19,20 +18,18 @@ import {
   openDevice,
   openRows,
   optimal,
-  optimalFloat64,
-  optimalStreamed,
   pcaLocality,
   randomAverage,
   sample,
   SAMPLER_NAMES,
   samplerByName,
   smoothed,
-  tensorSpace,
   tiledGoldenSubset,
   tinyShapes,
   wiener,
 } from "@closedform/diffusion";
 import assert from "node:assert/strict";
+import { gaussianFloat64, optimalFloat64 } from "../_helpers/float64.ts";
 
 /** Data of three numbers, and what becomes of them. */
 function dataOf(...rows: readonly number[][]): Dataset {
@@ -185,7 +182,7 @@ Deno.test("rms() of data is the size of the largest item, or of the first one th
   assert.equal(bytes.rms(), Math.sqrt(6.5));
   const denoisers: [Denoiser<Float64Array>, number][] = [
     [optimalFloat64(set), Math.sqrt(50)],
-    [kernelDensity(optimalFloat64(set), 3), Math.sqrt(59)],
+    [await kernelDensity(optimalFloat64(set), { bandwidth: 3 }), Math.sqrt(59)],
     [gaussianFloat64(gaussianLaw([3, 4], [5, 16])), Math.sqrt(23)],
   ];
   for (const [denoiser, size] of denoisers) {
@@ -202,18 +199,18 @@ Deno.test("rms() is known of every denoiser on data, whatever it wraps", async (
   try {
     await Deno.writeFile(file, encodeNpy(dataOf([1, 2], [6, 8]).data as Float32Array, [2, 2]));
     using rows = await openRows(file);
-    using streamed = await optimalStreamed(rows, device);
+    using streamed = await optimal(rows, { device });
     assert.equal(await streamed.rms!(), Math.sqrt(50));
     assert.equal(await streamed.rms!(1), Math.sqrt(2.5));
   } finally {
     await Deno.remove(file);
   }
-  using base = await optimal(set, device);
-  using subset = await goldenSubset(base, set, device);
-  using patches = await local(set, device);
-  using shifts = await equivariant(set, device);
-  using pca = await pcaLocality(set, device, { cache: false });
-  using tiles = await tiledGoldenSubset(patches, set, device, { tiles: 2 });
+  using base = await optimal(set, { device });
+  using subset = await goldenSubset(base);
+  using patches = await local(set, { device });
+  using shifts = await equivariant(set, { device });
+  using pca = await pcaLocality(set, { device, cache: false });
+  using tiles = await tiledGoldenSubset(patches, { tiles: 2 });
   for (
     const denoiser of [
       base,
@@ -222,9 +219,9 @@ Deno.test("rms() is known of every denoiser on data, whatever it wraps", async (
       shifts,
       pca,
       tiles,
-      smoothed(base, { bandwidth: 0.1, M: 2 }),
-      neighbourEstimator(base, { K: 4 }),
-      randomAverage(set, tensorSpace),
+      await smoothed(base, { bandwidth: 0.1, draws: 2 }),
+      await neighbourEstimator(base, { neighbours: 4 }),
+      await randomAverage(set, { device: "wasm" }),
     ]
   ) {
     assert.equal(await denoiser.rms?.(), size, denoiser.label);
@@ -235,8 +232,8 @@ Deno.test("rms() is known of every denoiser on data, whatever it wraps", async (
       .reduce((sum, item) => sum + item.reduce((all, v) => all + v * v, 0), 0) /
       (set.count * set.dimension),
   );
-  using filter = await wiener(set, device, { cache: false });
-  using several = await mixture(set, device, { components: 2, rank: 4 });
+  using filter = await wiener(set, { device, cache: false });
+  using several = await mixture(set, { device, components: 2, rank: 4 });
   // The divisor N − 1 of the covariance; and of a mixture the larger of two groups.
   assert.ok(Math.abs(await filter.rms!() / mean - 1) < 1 / set.count);
   assert.ok(await several.rms!() > 0.9 * mean && await several.rms!() < 2 * size);

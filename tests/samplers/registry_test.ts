@@ -8,7 +8,6 @@ import {
   moons,
   openDevice,
   optimal,
-  optimalFloat64,
   pointFlow,
   SAMPLER_NAMES,
   samplerByName,
@@ -19,6 +18,7 @@ import {
 import assert from "node:assert/strict";
 import { withoutLeaks } from "../_helpers/leaks.ts";
 import { distance, endOf, MIXTURE, stepsOf } from "../_helpers/toys.ts";
+import { optimalFloat64 } from "../_helpers/float64.ts";
 
 const { flow } = MIXTURE;
 /** Tables that say nothing about the data: the sampler is then exponential Adams' method. */
@@ -165,7 +165,7 @@ const set = moons(60);
 
 Deno.test("samplers on tensors agree with those on arrays, and leave no tensor behind", async () => {
   using device = await openDevice("wasm");
-  using denoiser = await optimal(set, device);
+  using denoiser = await optimal(set, { device });
   const { sigmas } = logSnrGrid(8, { sigmaMax: 20, sigmaMin: 0.2 });
   const numbers = [30, -12, 5, 8, -20, 3];
   const start = tensorSpace.from(numbers, [3, 2]);

@@ -9,7 +9,6 @@ import {
   logSnrGrid,
   moons,
   optimal,
-  optimalFloat64,
   referencePosterior,
   sample,
   startNoise,
@@ -22,12 +21,13 @@ import { testDevices, testOnDevices } from "../_helpers/devices.ts";
 import { withoutLeaks } from "../_helpers/leaks.ts";
 import { assertMean } from "../_helpers/statistics.ts";
 import { assertClose } from "../_helpers/tolerance.ts";
+import { optimalFloat64 } from "../_helpers/float64.ts";
 
 const devices = await testDevices();
 const set = moons(400);
 
 async function draw(device: Device, options: Parameters<typeof sample>[1]) {
-  using denoiser = await optimal(set, device);
+  using denoiser = await optimal(set, { device });
   const result = await sample(denoiser, options);
   const values = await tensorSpace.values(result.x);
   tensorSpace.dispose(result.x, result.denoised);

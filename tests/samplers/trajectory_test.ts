@@ -7,7 +7,6 @@ import {
   moons,
   openDevice,
   optimal,
-  optimalFloat64,
   sample,
   SAMPLER_NAMES,
   samplerByName,
@@ -17,6 +16,7 @@ import {
 } from "@closedform/diffusion";
 import assert from "node:assert/strict";
 import { withoutLeaks } from "../_helpers/leaks.ts";
+import { optimalFloat64 } from "../_helpers/float64.ts";
 
 const set = moons(60);
 /** Tables that say nothing about the data, for the sampler that needs some. */
@@ -71,8 +71,8 @@ Deno.test("a trajectory asks nothing more of the denoiser where the sampler call
 Deno.test("a trajectory of tensors leaks nothing, and its outputs are of the samples' own draws", () =>
   withoutLeaks(async () => {
     using device = await openDevice("wasm");
-    using base = await optimal(set, device);
-    const denoiser = smoothed(base, { bandwidth: 0.3, M: 2, seed: 1 });
+    using base = await optimal(set, { device });
+    const denoiser = await smoothed(base, { bandwidth: 0.3, draws: 2, seed: 1 });
     for (const name of ["ddim", "collocation-static", "dop853"] as const) {
       const grid = uniformTGrid(5);
       const options = { sampler: make(name), grid, count: 4, first: 3, seed: 2, trajectory: true };

@@ -1,11 +1,7 @@
-import {
-  gaussianDeviationBound,
-  optimalFloat64,
-  tinyShapes,
-  wienerFloat64,
-} from "@closedform/diffusion";
+import { gaussianDeviationBound, tinyShapes } from "@closedform/diffusion";
 import assert from "node:assert/strict";
 import { startNoise } from "../../src/base/random.ts";
+import { optimalFloat64, wienerFloat64 } from "../_helpers/float64.ts";
 
 Deno.test("gaussianDeviationBound() holds on images too, and asks for more noise than is needed", async () => {
   const set = tinyShapes(100), mean = set.mean();

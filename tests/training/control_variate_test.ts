@@ -71,7 +71,7 @@ Deno.test("an untrained network with a control variate is the Gaussian denoiser,
         step: 0,
         data: "nothing",
       });
-      using wanted = await gaussian(made.law!, device, { shape: shapes.shape });
+      using wanted = await gaussian(made.law!, { device, shape: shapes.shape });
       const x = tensorSpace.from(states(6, 144), [6, ...shapes.shape]);
       const sigma = [0.002, 0.1, 0.5, 2, 20, 80];
       const [a, b] = [(await ours.denoise(x, sigma)).mean, (await wanted.denoise(x, sigma)).mean];

@@ -24,9 +24,9 @@ Deno.test("a network's score first nears the Gaussian one, then leaves it, and n
   using device = await openDevice("wasm");
   using backend = await openTrainingBackend("wasm");
   const set = tinyShapes(32);
-  using gaussian = await wiener(set, device);
-  using exact = await optimal(set, device);
-  using three = await mixture(set, device, { components: 3, ridge: 1e-5 });
+  using gaussian = await wiener(set, { device });
+  using exact = await optimal(set, { device });
+  using three = await mixture(set, { device, components: 3, ridge: 1e-5 });
   const curves: Record<string, number[]> = { gaussian: [], three: [], exact: [] };
   await trainDenoiser(set, {
     network: mlp({ shape: set.shape }),

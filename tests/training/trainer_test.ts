@@ -141,8 +141,8 @@ Deno.test("a trained network is nearer to the optimal denoiser than a Gaussian i
     backend: "wasm",
   });
   using device = await openDevice("wasm");
-  using exact = await optimal(set, device);
-  using gaussian = await wiener(set, device);
+  using exact = await optimal(set, { device });
+  using gaussian = await wiener(set, { device });
   using ours = trainedDenoiser(trained);
   const stream = new RandomStream({ seed: 9, purpose: "theory" });
   await withoutLeaks(async () => {

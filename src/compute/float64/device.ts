@@ -40,6 +40,11 @@ import { referenceWindowedInTurns } from "./windowed.ts";
  */
 export async function openFloat64(reason: string): Promise<Float64Device> {
   await useCpuBackend();
+  return float64Device(reason);
+}
+
+/** The same, where tensors are not to be computed on. */
+export function float64Device(reason: string): Float64Device {
   let open = true;
   const dispose = () => {
     open = false;
@@ -47,9 +52,10 @@ export async function openFloat64(reason: string): Promise<Float64Device> {
   return {
     kind: "float64",
     space: arraySpace,
+    products: "loops",
     description: "CPU, float64 TypeScript, 1 thread",
     reason,
-    store: (points) => Promise.resolve(points).then((points) => store(points, () => open)),
+    store: (points) => Promise.resolve(points).then((points) => float64Store(points, () => open)),
     dispose,
     [Symbol.dispose]: dispose,
   };
@@ -57,7 +63,14 @@ export async function openFloat64(reason: string): Promise<Float64Device> {
 
 const NEAREST_ACTION = "find the nearest rows";
 
-function store(points: PointSet, isOpen: () => boolean): DataStore {
+/**
+ * Data laid out in float64.
+ *
+ * @param points The data, which are copied.
+ * @param isOpen Whether the device is still there.
+ * @returns The store.
+ */
+export function float64Store(points: PointSet, isOpen: () => boolean = () => true): DataStore {
   const count = checkPoints(points);
   const { dimension, range } = points;
   const bytes = points.data instanceof Uint8Array;

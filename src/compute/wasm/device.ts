@@ -47,6 +47,7 @@ export async function openWasm(reason: string, options: WasmOptions = {}): Promi
   return {
     kind: "wasm",
     space: tensorSpace,
+    products: "threads",
     description: `CPU, SIMD WebAssembly${relaxed ? " with fused multiply-add" : ""}, ` +
       `${threads} thread${threads === 1 ? "" : "s"}`,
     reason,

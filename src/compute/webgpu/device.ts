@@ -86,6 +86,7 @@ export async function openWebGpu(
   return {
     kind: "webgpu",
     space: tensorSpace,
+    products: "tensors",
     description: found.name,
     reason,
     async store(points: PointSet) {

@@ -4,7 +4,6 @@
  * @module
  */
 import * as tf from "@tensorflow/tfjs-core";
-import type { Device } from "../../compute/device.ts";
 import { emptyFacts } from "../../compute/posterior.ts";
 import type { PosteriorFacts } from "../../compute/posterior.ts";
 import { logitFacts } from "../../compute/subset_posterior.ts";
@@ -56,10 +55,13 @@ export interface StackedMixture extends Disposable {
   ): Promise<{ mean: Float64Array; facts: PosteriorFacts }>;
 }
 
-/** Lays a mixture out for a device. */
-export async function stackedMixture(law: MixtureLaw, device: Device): Promise<StackedMixture> {
+/** Lays a mixture out for threads or tensors. */
+export async function stackedMixture(
+  law: MixtureLaw,
+  by: "threads" | "tensors",
+): Promise<StackedMixture> {
   const stack = stackOf(law);
-  const products = device.kind === "wasm" ? await inThreads(stack) : inTensors(stack);
+  const products = by === "threads" ? await inThreads(stack) : inTensors(stack);
   return {
     posterior: (x, sigmas) => posterior(stack, products, x, sigmas),
     [Symbol.dispose]: () => products[Symbol.dispose](),

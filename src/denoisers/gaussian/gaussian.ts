@@ -5,21 +5,21 @@
  */
 import { type OptionTable, readOptions } from "../../base/_options.ts";
 import { sizeOf } from "../../base/_shape.ts";
-import { checkEvaluateOptions, sigmaPerRow } from "../../compute/posterior.ts";
-import type { Device } from "../../compute/device.ts";
-import type { AnyTensor } from "../../states/linear_space.ts";
-import { arraySpace, tensorSpace } from "../../states/linear_space.ts";
+import { batchOf } from "../../compute/batch.ts";
+import type { State } from "../../compute/batch.ts";
+import { sigmaPerRow } from "../../compute/posterior.ts";
+import { DEVICE_OPTION, deviceOf } from "../../compute/use_device.ts";
+import type { DeviceChoice, DeviceOption, StateOf } from "../../compute/use_device.ts";
+import type { StateSpace } from "../../states/linear_space.ts";
 import type { RandomStream } from "../../base/random.ts";
-import type { Denoiser } from "../denoiser.ts";
-import { gaussianAxes, scaleRows } from "./gaussian_axes.ts";
-import type { AxisFactor } from "./gaussian_axes.ts";
+import { gaussianAxes } from "./gaussian_axes.ts";
+import type { AxisFactor, GaussianAxes } from "./gaussian_axes.ts";
 import { checkRow, drawGaussian, gaussianRms } from "./gaussian_law.ts";
-
 import type { GaussianLaw } from "./gaussian_law.ts";
 import type { StoredDenoiser } from "../optimal.ts";
 
-/** What a Gaussian denoiser is called and works on. */
-export interface GaussianOptions {
+/** Options of denoisers of Gaussians and of mixtures. */
+export interface GaussianOptions<D extends DeviceChoice = DeviceChoice> extends DeviceOption<D> {
   /** The shape of one sample. Default: `[d]`. */
   readonly shape?: readonly number[];
   /** What the law is of, in a few words. Default `"a Gaussian"`. */
@@ -42,83 +42,72 @@ const REFERENCES = [
  * Two products with the basis per call, never a `d × d` filter. The noise level may differ from row to row.
  *
  * @param law The law, for instance from `dataSpectrum()`.
- * @param device Where to compute.
- * @param options Shape and name.
- * @returns The denoiser, on tensors of shape `[B, …shape]`. Dispose it after use.
- * @throws {TypeError} If the shape does not hold `d` numbers.
- * @throws {DeviceError} If the device cannot hold the basis.
+ * @param options Shape, name, device.
+ * @returns The denoiser, on tensors of shape `[B, …shape]`, or on a `Float64Array` of rows on the device `float64`.
+ * @throws {TypeError} If the shape does not hold `d` numbers, or there is no such option.
+ * @throws {DeviceError} If the device is not there, or cannot hold the basis.
  *
  * @example Variance 3 and noise 1: three quarters of the deviation are signal
  * ```ts
- * import { gaussian, gaussianLaw, openDevice, tensorSpace } from "@closedform/diffusion";
+ * import { gaussian, gaussianLaw, tensorSpace } from "@closedform/diffusion";
  * import assert from "node:assert/strict";
  *
- * using device = await openDevice("wasm");
- * using denoiser = await gaussian(gaussianLaw([1, 1], 3), device);
+ * using denoiser = await gaussian(gaussianLaw([1, 1], 3), { device: "wasm" });
  * const x = tensorSpace.from([5, 1], [1, 2]);
  * const denoised = (await denoiser.denoise(x, 1)).mean;
  * assert.deepEqual([...await tensorSpace.values(denoised)], [4, 1]);
  * tensorSpace.dispose(x, denoised);
  * ```
  */
-export async function gaussian(
+export async function gaussian<D extends DeviceChoice = "auto">(
   law: GaussianLaw,
-  device: Device,
-  options: GaussianOptions = {},
-): Promise<StoredDenoiser> {
-  const { name, shape } = checked(law, options);
-  const axes = await gaussianAxes(law, device);
+  options: GaussianOptions<D> = {},
+): Promise<StoredDenoiser<StateOf<D>>> {
+  const settings = readOptions(ACTION, options, GAUSSIAN_OPTIONS);
+  const device = await deviceOf(settings.device);
+  const axes = await gaussianAxes(law, { device });
+  return gaussianOver(law, axes, device.space as StateSpace<State>, settings) as StoredDenoiser<
+    State
+  > as StoredDenoiser<StateOf<D>>;
+}
+
+/**
+ * The denoiser of a Gaussian law whose axes are laid out.
+ *
+ * @param law The law.
+ * @param axes Its axes. They are disposed with the denoiser.
+ * @param space The space of its states.
+ * @param description Shape and name.
+ * @returns The denoiser.
+ */
+export function gaussianOver(
+  law: GaussianLaw,
+  axes: GaussianAxes,
+  space: StateSpace<State>,
+  { shape = [law.mean.length], name = "a Gaussian" }: Pick<GaussianOptions, "shape" | "name">,
+): StoredDenoiser<State> {
+  const dimension = law.mean.length;
+  checkRow(law, law.mean, ACTION);
+  if (sizeOf(shape) !== dimension) {
+    throw new TypeError(
+      `Cannot ${ACTION}: the shape is [${shape}], wanted one of ${dimension} numbers`,
+    );
+  }
   return {
-    ...common(law, name, shape),
-    space: tensorSpace,
-    denoise: async (x: AnyTensor, sigma, evaluate) => {
-      const factor = wienerFactor(sigmaPerRow(sigma, x.shape[0] ?? 0, ACTION));
+    label: `Wiener filter of ${name}`,
+    references: REFERENCES,
+    shape,
+    space,
+    mean: () => law.mean.slice(),
+    draw: (stream: RandomStream) => drawGaussian(law, law.mean.map(() => stream.normal()), 0),
+    rms: () => gaussianRms(law),
+    async denoise(x, sigma, evaluate) {
+      const { rows } = batchOf(x, dimension, ACTION);
+      const factor = wienerFactor(sigmaPerRow(sigma, rows, ACTION));
       return { mean: await axes.scale(x, factor, evaluate) };
     },
     dispose: () => axes.dispose(),
     [Symbol.dispose]: () => axes.dispose(),
-  };
-}
-
-/**
- * The denoiser of a Gaussian law in float64, for theory: the same function as {@linkcode gaussian}, on
- * `Float64Array` states, by plain loops.
- *
- * @param law The law.
- * @param options Shape and name.
- * @returns The denoiser, on rows of `d` numbers.
- * @throws {TypeError} If the shape does not hold `d` numbers.
- *
- * @example
- * ```ts
- * import { gaussianFloat64, gaussianLaw } from "@closedform/diffusion";
- * import assert from "node:assert/strict";
- *
- * const denoiser = gaussianFloat64(gaussianLaw([1, 1], [3, 0]));
- * assert.deepEqual([...(await denoiser.denoise(Float64Array.of(5, 5), 1)).mean], [4, 1]);
- * ```
- */
-export function gaussianFloat64(
-  law: GaussianLaw,
-  options: GaussianOptions = {},
-): Denoiser<Float64Array> {
-  const { name, shape } = checked(law, options);
-  const d = law.mean.length;
-  return {
-    ...common(law, `${name}, float64`, shape),
-    space: arraySpace,
-    // deno-lint-ignore require-await -- So that what is thrown rejects.
-    async denoise(x, sigma, evaluate) {
-      checkEvaluateOptions(ACTION, evaluate);
-      evaluate?.signal?.throwIfAborted();
-      if (x.length % d !== 0) {
-        throw new TypeError(
-          `Cannot ${ACTION}: received ${x.length} numbers, wanted a multiple of ${d}`,
-        );
-      }
-      const factor = wienerFactor(sigmaPerRow(sigma, x.length / d, ACTION));
-      return { mean: scaleRows(law, x, factor) };
-    },
   };
 }
 
@@ -127,28 +116,8 @@ function wienerFactor(sigmas: Float64Array): AxisFactor {
   return (row, variance) => variance / (variance + sigmas[row] ** 2);
 }
 
-function common(law: GaussianLaw, name: string, shape: readonly number[]) {
-  return {
-    label: `Wiener filter of ${name}`,
-    references: REFERENCES,
-    shape,
-    mean: () => law.mean.slice(),
-    draw: (stream: RandomStream) => drawGaussian(law, law.mean.map(() => stream.normal()), 0),
-    rms: () => gaussianRms(law),
-  };
-}
-
-const GAUSSIAN_OPTIONS = { shape: undefined, name: "a Gaussian" } satisfies OptionTable<
-  GaussianOptions
->;
-
-function checked(law: GaussianLaw, options: GaussianOptions): Required<GaussianOptions> {
-  const { shape = [law.mean.length], name } = readOptions(ACTION, options, GAUSSIAN_OPTIONS);
-  checkRow(law, law.mean, ACTION);
-  if (sizeOf(shape) !== law.mean.length) {
-    throw new TypeError(
-      `Cannot ${ACTION}: the shape is [${shape}], wanted one of ${law.mean.length} numbers`,
-    );
-  }
-  return { shape, name };
-}
+const GAUSSIAN_OPTIONS = {
+  ...DEVICE_OPTION,
+  shape: undefined,
+  name: "a Gaussian",
+} satisfies OptionTable<GaussianOptions>;

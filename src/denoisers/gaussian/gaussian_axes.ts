@@ -3,18 +3,28 @@
  *
  * @module
  */
-import type { Device } from "../../compute/device.ts";
-import { checkEvaluateOptions, checkQueries, checkQueryShape } from "../../compute/posterior.ts";
+import * as tf from "@tensorflow/tfjs-core";
+import { checkOptionNames } from "../../base/_options.ts";
+import { batchOf } from "../../compute/batch.ts";
+import type { State } from "../../compute/batch.ts";
+import { DEVICE_OPTION, deviceOf } from "../../compute/use_device.ts";
+import type { DeviceOption } from "../../compute/use_device.ts";
+import { checkEvaluateOptions, checkQueries } from "../../compute/posterior.ts";
 import type { EvaluateOptions } from "../../compute/posterior.ts";
 import { DeviceError } from "../../base/errors.ts";
 import type { AnyTensor } from "../../states/linear_space.ts";
-import { tensorSpace } from "../../states/linear_space.ts";
 import { inTensors, isLarge, shaped, terms } from "./_axis_products.ts";
 import { alongAxes, checkRow, finiteRow } from "./gaussian_law.ts";
 import type { GaussianLaw } from "./gaussian_law.ts";
 
 /** A factor for a row of a batch and a variance of the law. */
 export type AxisFactor = (row: number, variance: number) => number;
+
+/** What computes the products of a scaling. */
+export interface AxisProducts extends Disposable {
+  /** Scales rows of `d` numbers. */
+  scale(x: ArrayLike<number>, factor: AxisFactor): Promise<Float64Array | AnyTensor>;
+}
 
 /** The principal axes of a Gaussian law on a device. */
 export interface GaussianAxes extends Disposable {
@@ -27,15 +37,15 @@ export interface GaussianAxes extends Disposable {
    *
    * Denoiser (`f = λ/(λ+σ²)`) and flow (`f = √((λ+σ'²)/(λ+σ²))`) are such maps.
    *
-   * @param x States, shape `[B, …]` with `d` numbers per row. Not disposed.
+   * @param x States, a tensor of shape `[B, …]` with `d` numbers per row or an array of rows. Not disposed.
    * @param factor The factor `f` of a row and a variance.
    * @param options A signal that cancels.
-   * @returns `y`, a new tensor of the shape of `x`.
+   * @returns `y`, a new state of the kind and shape of `x`.
    * @throws {RangeError} If there are no rows, or a number is not finite.
    * @throws {TypeError} If the rows of `x` do not hold `d` numbers.
    * @throws {DeviceError} If this was disposed.
    */
-  scale(x: AnyTensor, factor: AxisFactor, options?: EvaluateOptions): Promise<AnyTensor>;
+  scale<X extends State>(x: X, factor: AxisFactor, options?: EvaluateOptions): Promise<X>;
   /** Releases what lies on the device. */
   dispose(): void;
 }
@@ -48,29 +58,45 @@ const ACTION = "scale along the axes of a Gaussian";
  * A call costs two products with the basis, never a `d × d` matrix of its own.
  *
  * @param law The law.
- * @param device Where to compute.
- * @returns The axes. Dispose them after use.
- * @throws {DeviceError} If the device cannot hold them.
+ * @param options Where to compute.
+ * @returns The axes. Dispose them to free the device early.
+ * @throws {DeviceError} If the device is not there, or cannot hold them.
+ * @throws {TypeError} If there is no such option.
  *
  * @example The flow of a Gaussian of variance 3 from noise 1 to none
  * ```ts
- * import { gaussianAxes, gaussianLaw, openDevice, tensorSpace } from "@closedform/diffusion";
+ * import { gaussianAxes, gaussianLaw, tensorSpace } from "@closedform/diffusion";
  * import assert from "node:assert/strict";
  *
- * using device = await openDevice("wasm");
- * using axes = await gaussianAxes(gaussianLaw([1, 1], 3), device);
+ * using axes = await gaussianAxes(gaussianLaw([1, 1], 3), { device: "wasm" });
  * const x = tensorSpace.from([3, 1], [1, 2]);
  * const y = await axes.scale(x, (_, variance) => Math.sqrt(variance / (variance + 1)));
  * assert.deepEqual([...await tensorSpace.values(y)], [Math.fround(1 + Math.sqrt(3)), 1]);
  * tensorSpace.dispose(x, y);
  * ```
  */
-export async function gaussianAxes(law: GaussianLaw, device: Device): Promise<GaussianAxes> {
-  const axes = !isLarge(law) || device.kind === "float64"
+export async function gaussianAxes(
+  law: GaussianLaw,
+  options: DeviceOption = {},
+): Promise<GaussianAxes> {
+  checkOptionNames("lay out the axes of a Gaussian", options, DEVICE_OPTION);
+  const { products } = await deviceOf(options.device);
+  const axes = !isLarge(law) || products === "loops"
     ? undefined
-    : device.kind === "wasm"
+    : products === "threads"
     ? await inThreads(law)
     : inTensors(law);
+  return axesOver(law, axes);
+}
+
+/**
+ * The axes of a Gaussian law by whatever computes the products.
+ *
+ * @param law The law.
+ * @param axes What computes them. Default: plain loops in float64.
+ * @returns The axes.
+ */
+export function axesOver(law: GaussianLaw, axes?: AxisProducts): GaussianAxes {
   let open = true;
   const dispose = () => {
     if (open) axes?.[Symbol.dispose]();
@@ -79,13 +105,16 @@ export async function gaussianAxes(law: GaussianLaw, device: Device): Promise<Ga
   return {
     async scale(x, factor, options) {
       checkEvaluateOptions(ACTION, options);
-      checkQueryShape(x.shape, law.mean.length, ACTION);
-      const values = await x.data<"float32">();
+      const batch = batchOf(x, law.mean.length, ACTION);
+      const values = await batch.values();
       checkQueries(values, ACTION);
       options?.signal?.throwIfAborted();
       if (!open) throw new DeviceError(`Cannot ${ACTION}: the axes were disposed`);
       const y = await axes?.scale(values, factor) ?? scaleRows(law, values, factor);
-      return y instanceof Float64Array ? tensorSpace.from(y, x.shape) : shaped(y, x.shape);
+      if (y instanceof Float64Array) return batch.like(y);
+      if (x instanceof tf.Tensor) return shaped(y, x.shape) as State as typeof x;
+      const numbers = await y.data<"float32">().finally(() => y.dispose());
+      return batch.like(numbers);
     },
     dispose,
     [Symbol.dispose]: dispose,

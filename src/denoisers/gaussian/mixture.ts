@@ -3,17 +3,28 @@
  *
  * @module
  */
-import { type OptionTable, type Read, readOptions } from "../../base/_options.ts";
-import type { Device } from "../../compute/device.ts";
+import {
+  checkOptionNames,
+  optionsFor,
+  type OptionTable,
+  type Read,
+  readOptions,
+} from "../../base/_options.ts";
+import type { State } from "../../compute/batch.ts";
+import { DEVICE_OPTION } from "../../compute/use_device.ts";
+import type { DeviceChoice, DeviceOption } from "../../compute/use_device.ts";
 import { WORK_OPTIONS } from "../../compute/work_options.ts";
 import type { WorkOptions } from "../../compute/work_options.ts";
 import type { Dataset } from "../../datasets/dataset.ts";
-import type { Denoiser } from "../denoiser.ts";
+import type { StatesOf } from "../_base.ts";
+import { keepCapabilities } from "../_capabilities.ts";
+import { heldData } from "../_data.ts";
+import type { DataSource } from "../_data.ts";
 import type { GaussianLaw } from "./gaussian_law.ts";
 import { kMeans } from "../../linalg/k_means.ts";
 import { mixtureLaw } from "./mixture_law.ts";
 import type { MixtureLaw } from "./mixture_law.ts";
-import { mixtureOf, mixtureOfFloat64 } from "./mixture_of.ts";
+import { mixtureOf } from "./mixture_of.ts";
 import type { MixtureDenoiser } from "./mixture_of.ts";
 import { dataSpectrum } from "./spectrum.ts";
 
@@ -142,76 +153,55 @@ function isotropic(data: Dataset, ridge: number): GaussianLaw {
   return { mean, variances: new Float64Array(0), floor };
 }
 
+/** Options of {@linkcode mixture}. */
+export interface MixtureDenoiserOptions<D extends DeviceChoice = DeviceChoice>
+  extends MixtureFitOptions, DeviceOption<D> {}
+
+const MIXTURE_OPTIONS = { ...OPTIONS, ...DEVICE_OPTION } satisfies OptionTable<
+  MixtureDenoiserOptions
+>;
+
+const ACTION = "make the denoiser of a mixture";
+
 /**
- * The denoiser of a mixture fitted to a data set, on a device.
+ * The denoiser of a mixture fitted to a data set.
  *
  * ```text
  * D(x, σ) = Σₘ pₘ Dₘ(x, σ),   p = softmaxₘ(ln wₘ + ln N(x; μₘ, Σₘ + σ²I)),   Dₘ the Wiener filter of component m
  * ```
  *
- * @param dataset The data.
- * @param device Where to compute.
- * @param options Components, rank, ridge, seed, class: those of {@linkcode fitMixture}.
- * @returns The denoiser, on tensors of shape `[B, …dataset.shape]`, with the posterior over its components.
- * Dispose it after use.
+ * @param source The data, or a denoiser that holds them.
+ * @param options Device; components, rank, ridge, seed, class as of {@linkcode fitMixture}.
+ * @returns The denoiser, on tensors of shape `[B, …data.shape]`, or on a `Float64Array` of rows on the device `float64`, with the
+ * posterior over its components.
  * @throws {RangeError} If the number of components, the rank or the ridge is out of range, or there are no classes.
- * @throws {DeviceError} If the device cannot hold the axes.
+ * @throws {DeviceError} If the device is not there, or cannot hold the axes.
  * @throws {TypeError} If there is no such option.
  *
  * @example
  * ```ts
- * import { mixture, moons, openDevice, tensorSpace } from "@closedform/diffusion";
+ * import { mixture, moons, tensorSpace } from "@closedform/diffusion";
  * import assert from "node:assert/strict";
  *
- * using device = await openDevice("wasm");
- * using denoiser = await mixture(moons(400), device, { components: 6 });
+ * using denoiser = await mixture(moons(400), { components: 6, device: "wasm" });
  * const x = tensorSpace.from([3, 0], [1, 2]);
  * const denoised = (await denoiser.denoise(x, 2)).mean;
  * assert.ok((await tensorSpace.values(denoised))[0] < 1);
  * tensorSpace.dispose(x, denoised);
  * ```
  */
-export async function mixture(
-  dataset: Dataset,
-  device: Device,
-  options: MixtureFitOptions = {},
-): Promise<MixtureDenoiser> {
-  const law = await fitMixture(dataset, options);
-  return await mixtureOf(law, device, describe(dataset, law, options));
-}
-
-/**
- * The denoiser of a mixture fitted to a data set, in float64: the same function as {@linkcode mixture}, on
- * `Float64Array` states.
- *
- * @param dataset The data.
- * @param options Components, rank, ridge, seed, class: those of {@linkcode fitMixture}.
- * @returns The denoiser, on rows of `dataset.dimension` numbers, with the posterior over its components.
- * @throws {RangeError} If the number of components, the rank or the ridge is out of range, or there are no classes.
- * @throws {TypeError} If there is no such option.
- *
- * @example As many components as items: the optimal denoiser
- * ```ts
- * import { mixtureFloat64, moons, optimalFloat64 } from "@closedform/diffusion";
- * import assert from "node:assert/strict";
- *
- * const set = moons(8), x = Float64Array.of(1, 0.5);
- * const [y] = (await (await mixtureFloat64(set, { components: 8, rank: 0, ridge: 0 })).denoise(x, 1)).mean;
- * const [z] = (await optimalFloat64(set).denoise(x, 1)).mean;
- * assert.ok(Math.abs(y - z) < 1e-14);
- * ```
- */
-export async function mixtureFloat64(
-  dataset: Dataset,
-  options: MixtureFitOptions = {},
-): Promise<Denoiser<Float64Array>> {
-  const law = await fitMixture(dataset, options);
-  return mixtureOfFloat64(law, describe(dataset, law, options));
-}
-
-function describe(dataset: Dataset, { components }: MixtureLaw, options: MixtureFitOptions) {
-  const name = options.class === undefined
-    ? dataset.name
-    : `${dataset.name}, class ${options.class}`;
-  return { shape: dataset.shape, name: `a mixture of ${components.length} on ${name}` };
+export async function mixture<S extends DataSource, D extends DeviceChoice = "auto">(
+  source: S,
+  options: MixtureDenoiserOptions<D> = {},
+): Promise<MixtureDenoiser<StatesOf<S, D>>> {
+  checkOptionNames(ACTION, options, MIXTURE_OPTIONS);
+  const { dataset, device } = await heldData(ACTION, source, options);
+  const law = await fitMixture(dataset, { ...optionsFor(OPTIONS, options), class: undefined });
+  const denoiser = await mixtureOf(law, {
+    device,
+    shape: dataset.shape,
+    name: `a mixture of ${law.components.length} on ${dataset.name}`,
+  });
+  keepCapabilities(denoiser, { data: { dataset, device } });
+  return denoiser as MixtureDenoiser<State> as MixtureDenoiser<StatesOf<S, D>>;
 }

@@ -5,30 +5,32 @@
  */
 import { type OptionTable, readOptions } from "../../base/_options.ts";
 import { sizeOf } from "../../base/_shape.ts";
-import type { Device } from "../../compute/device.ts";
+import { batchOf } from "../../compute/batch.ts";
+import type { State } from "../../compute/batch.ts";
+import { DEVICE_OPTION, deviceOf } from "../../compute/use_device.ts";
+import type { DeviceChoice, StateOf } from "../../compute/use_device.ts";
 import {
   checkEvaluateOptions,
   checkQueries,
-  checkQueryShape,
   emptyFacts,
   sigmaPerRow,
 } from "../../compute/posterior.ts";
 import type { EvaluateOptions, Posterior, PosteriorFacts, Sigma } from "../../compute/posterior.ts";
 import { logitFacts } from "../../compute/subset_posterior.ts";
 import { DeviceError } from "../../base/errors.ts";
-import type { AnyTensor } from "../../states/linear_space.ts";
-import { arraySpace, tensorSpace } from "../../states/linear_space.ts";
+import type { AnyTensor, StateSpace } from "../../states/linear_space.ts";
 import type { RandomStream } from "../../base/random.ts";
 import { stackedMixture } from "./_stacked_mixture.ts";
-import type { Denoised, Denoiser } from "../denoiser.ts";
-import { gaussianRms } from "./gaussian_law.ts";
+import type { StackedMixture } from "./_stacked_mixture.ts";
+import type { Denoised } from "../denoiser.ts";
+import { checkLaw, gaussianRms } from "./gaussian_law.ts";
 import type { GaussianOptions } from "./gaussian.ts";
 import { denoiseMixture, drawMixture, meanOfMixture, mixtureLogits } from "./mixture_law.ts";
 import type { MixtureLaw } from "./mixture_law.ts";
 import type { StoredDenoiser } from "../optimal.ts";
 
 /** A mixture's denoiser on a device, with the posterior over its components. */
-export interface MixtureDenoiser extends StoredDenoiser {
+export interface MixtureDenoiser<X = AnyTensor> extends StoredDenoiser<X> {
   /** The mixture. */
   readonly law: MixtureLaw;
   /**
@@ -36,11 +38,7 @@ export interface MixtureDenoiser extends StoredDenoiser {
    * `ln wₘ N(x; μₘ, Σₘ + σ²I)`, so that `logNormaliser` is the logarithm of the density of `x`, and `topIndex`
    * is the component that weighs most.
    */
-  denoise(
-    x: AnyTensor,
-    sigma: Sigma,
-    options?: EvaluateOptions,
-  ): Promise<Denoised<AnyTensor, PosteriorFacts>>;
+  denoise(x: X, sigma: Sigma, options?: EvaluateOptions): Promise<Denoised<X, PosteriorFacts>>;
 }
 
 const ACTION = "denoise by a mixture";
@@ -59,20 +57,20 @@ const REFERENCES = [
  * float32 products cannot tell them.
  *
  * @param law The mixture, for instance from `fitMixture()`.
- * @param device Where to compute.
- * @param options Shape and name.
- * @returns The denoiser, on tensors of shape `[B, …shape]`. Dispose it after use.
- * @throws {TypeError} If the shape does not hold `d` numbers.
- * @throws {DeviceError} If the device cannot hold the axes.
+ * @param options Shape, name, device.
+ * @returns The denoiser, on tensors of shape `[B, …shape]`, or on a `Float64Array` of rows on the device `float64`, with the
+ * posterior over the components.
+ * @throws {TypeError} If the shape does not hold `d` numbers, or there is no such option.
+ * @throws {RangeError} If a number of a component is not finite.
+ * @throws {DeviceError} If the device is not there, or cannot hold the axes.
  *
  * @example Between two equal modes
  * ```ts
- * import { gaussianLaw, mixtureLaw, mixtureOf, openDevice, tensorSpace } from "@closedform/diffusion";
+ * import { gaussianLaw, mixtureLaw, mixtureOf, tensorSpace } from "@closedform/diffusion";
  * import assert from "node:assert/strict";
  *
  * const law = mixtureLaw([1, 1], [gaussianLaw([-1], 0), gaussianLaw([1], 0)]);
- * using device = await openDevice("wasm");
- * using denoiser = await mixtureOf(law, device);
+ * using denoiser = await mixtureOf(law, { device: "wasm" });
  * const x = tensorSpace.from([0.5], [1, 1]);
  * const { mean, ...facts } = await denoiser.denoise(x, 1);
  * assert.ok(Math.abs((await tensorSpace.values(mean))[0] - Math.tanh(0.5)) < 1e-7);
@@ -80,84 +78,75 @@ const REFERENCES = [
  * tensorSpace.dispose(x, mean);
  * ```
  */
-export async function mixtureOf(
+export async function mixtureOf<D extends DeviceChoice = "auto">(
   law: MixtureLaw,
-  device: Device,
-  options: GaussianOptions = {},
-): Promise<MixtureDenoiser> {
-  const described = describe(law, options);
-  const { dimension } = described;
-  const stacked = device.kind === "float64" ? undefined : await stackedMixture(law, device);
+  options: GaussianOptions<D> = {},
+): Promise<MixtureDenoiser<StateOf<D>>> {
+  const settings = readOptions(ACTION, options, OPTIONS);
+  const device = await deviceOf(settings.device);
+  const { products } = device;
+  const stacked = products === "loops" ? undefined : await stackedMixture(law, products);
+  return mixtureOver(law, stacked, device.space as StateSpace<State>, settings) as MixtureDenoiser<
+    State
+  > as MixtureDenoiser<StateOf<D>>;
+}
+
+/**
+ * The denoiser of a mixture by whatever computes its posterior.
+ *
+ * @param law The mixture.
+ * @param stacked What computes it; it is disposed with the denoiser. Nothing for plain loops in float64.
+ * @param space The space of its states.
+ * @param description Shape and name.
+ * @returns The denoiser.
+ */
+export function mixtureOver(
+  law: MixtureLaw,
+  stacked: StackedMixture | undefined,
+  space: StateSpace<State>,
+  { shape: given, name = `a mixture of ${law.components.length}` }: Pick<
+    GaussianOptions,
+    "shape" | "name"
+  >,
+): MixtureDenoiser<State> {
+  for (const component of law.components) checkLaw(component, ACTION);
+  const middle = meanOfMixture(law), dimension = middle.length;
+  const shape = given ?? [dimension];
+  if (sizeOf(shape) !== dimension) {
+    throw new TypeError(
+      `Cannot ${ACTION}: the shape is [${shape}], wanted one of ${dimension} numbers`,
+    );
+  }
   let open = true;
   const dispose = () => {
     if (open) stacked?.[Symbol.dispose]();
     open = false;
   };
-  const denoise: MixtureDenoiser["denoise"] = async (x, sigma, evaluate) => {
-    checkEvaluateOptions(ACTION, evaluate);
-    const count = checkQueryShape(x.shape, dimension, ACTION);
-    const sigmas = sigmaPerRow(sigma, count, ACTION);
-    const values = await x.data<"float32">();
-    checkQueries(values, ACTION);
-    evaluate?.signal?.throwIfAborted();
-    if (!open) throw new DeviceError(`Cannot ${ACTION}: it was disposed`);
-    const { mean, facts } = stacked
-      ? await stacked.posterior(values, sigmas)
-      : plainPosterior(law, values, sigmas);
-    return { mean: tensorSpace.from(mean, x.shape), ...facts };
-  };
   return {
-    ...described.common,
+    label: `denoiser of ${name}`,
+    references: REFERENCES,
+    shape,
+    space,
     law,
-    space: tensorSpace,
-    denoise,
+    mean: () => middle.slice(),
+    draw: (stream: RandomStream) =>
+      drawMixture(law, stream.uniform(), middle.map(() => stream.normal()), 0),
+    rms: () => Math.max(...law.components.map(gaussianRms)),
+    async denoise(x, sigma, evaluate) {
+      checkEvaluateOptions(ACTION, evaluate);
+      const batch = batchOf(x, dimension, ACTION);
+      const sigmas = sigmaPerRow(sigma, batch.rows, ACTION);
+      const values = await batch.values();
+      checkQueries(values, ACTION);
+      evaluate?.signal?.throwIfAborted();
+      if (!open) throw new DeviceError(`Cannot ${ACTION}: it was disposed`);
+      const { mean, facts } = stacked
+        ? await stacked.posterior(values, sigmas)
+        : plainPosterior(law, values, sigmas);
+      return { mean: batch.like(mean), ...facts };
+    },
     dispose,
     [Symbol.dispose]: dispose,
-  };
-}
-
-/**
- * The denoiser of a mixture in float64, for theory: the same function as {@linkcode mixtureOf}, on `Float64Array`
- * states, by plain loops.
- *
- * @param law The mixture.
- * @param options Shape and name.
- * @returns The denoiser, on rows of `d` numbers, with the posterior over its components.
- * @throws {TypeError} If the shape does not hold `d` numbers.
- *
- * @example
- * ```ts
- * import { gaussianLaw, mixtureLaw, mixtureOfFloat64 } from "@closedform/diffusion";
- * import assert from "node:assert/strict";
- *
- * const law = mixtureLaw([1, 1], [gaussianLaw([-1], 0), gaussianLaw([1], 0)]);
- * const [y] = (await mixtureOfFloat64(law).denoise(Float64Array.of(0.5), 1)).mean;
- * assert.ok(Math.abs(y - Math.tanh(0.5)) < 1e-15);
- * ```
- */
-export function mixtureOfFloat64(
-  law: MixtureLaw,
-  options: GaussianOptions = {},
-): Denoiser<Float64Array> {
-  const { common, dimension, name } = describe(law, options);
-  // deno-lint-ignore require-await -- So that what is thrown rejects.
-  const denoise: Denoiser<Float64Array>["denoise"] = async (x, sigma, evaluate) => {
-    checkEvaluateOptions(ACTION, evaluate);
-    evaluate?.signal?.throwIfAborted();
-    if (x.length % dimension !== 0) {
-      throw new TypeError(
-        `Cannot ${ACTION}: received ${x.length} numbers, wanted a multiple of ${dimension}`,
-      );
-    }
-    const sigmas = sigmaPerRow(sigma, x.length / dimension, ACTION);
-    const { mean, facts } = plainPosterior(law, x, sigmas);
-    return { mean, ...facts };
-  };
-  return {
-    ...common,
-    label: `denoiser of ${name}, float64`,
-    space: arraySpace,
-    denoise,
   };
 }
 
@@ -178,31 +167,8 @@ function plainPosterior(
   return { mean, facts };
 }
 
-const OPTIONS = { shape: undefined, name: undefined } satisfies OptionTable<GaussianOptions>;
-
-function describe(law: MixtureLaw, options: GaussianOptions) {
-  const mean = meanOfMixture(law), dimension = mean.length;
-  const { shape = [dimension], name = `a mixture of ${law.components.length}` } = readOptions(
-    ACTION,
-    options,
-    OPTIONS,
-  );
-  if (sizeOf(shape) !== dimension) {
-    throw new TypeError(
-      `Cannot ${ACTION}: the shape is [${shape}], wanted one of ${dimension} numbers`,
-    );
-  }
-  return {
-    dimension,
-    name,
-    common: {
-      label: `denoiser of ${name}`,
-      references: REFERENCES,
-      shape,
-      mean: () => mean.slice(),
-      draw: (stream: RandomStream) =>
-        drawMixture(law, stream.uniform(), mean.map(() => stream.normal()), 0),
-      rms: () => Math.max(...law.components.map(gaussianRms)),
-    },
-  };
-}
+const OPTIONS = {
+  ...DEVICE_OPTION,
+  shape: undefined,
+  name: undefined,
+} satisfies OptionTable<GaussianOptions>;

@@ -3,14 +3,24 @@
  *
  * @module
  */
-import { checkOptionNames } from "../../base/_options.ts";
-import type { Device } from "../../compute/device.ts";
-import type { Dataset } from "../../datasets/dataset.ts";
-import type { Denoiser } from "../denoiser.ts";
-import { gaussian, gaussianFloat64 } from "./gaussian.ts";
+import { checkOptionNames, optionsFor, type OptionTable } from "../../base/_options.ts";
+import type { State } from "../../compute/batch.ts";
+import { DEVICE_OPTION } from "../../compute/use_device.ts";
+import type { DeviceChoice, DeviceOption } from "../../compute/use_device.ts";
+import type { StatesOf } from "../_base.ts";
+import { keepCapabilities } from "../_capabilities.ts";
+import { heldData } from "../_data.ts";
+import type { DataSource } from "../_data.ts";
+import { gaussian } from "./gaussian.ts";
 import type { StoredDenoiser } from "../optimal.ts";
 import { dataSpectrum, SPECTRUM_OPTIONS } from "./spectrum.ts";
 import type { SpectrumOptions } from "./spectrum.ts";
+
+/** Options of {@linkcode wiener}. */
+export interface WienerOptions<D extends DeviceChoice = DeviceChoice>
+  extends SpectrumOptions, DeviceOption<D> {}
+
+const OPTIONS = { ...SPECTRUM_OPTIONS, ...DEVICE_OPTION } satisfies OptionTable<WienerOptions>;
 
 const ACTION = "make the Wiener denoiser";
 
@@ -28,70 +38,37 @@ const ACTION = "make the Wiener denoiser";
  * Reference: A. Lukoianov, C. Yuan, J. Solomon, V. Sitzmann (2025), Locality in image diffusion models emerges from
  * data statistics, arXiv:2509.09672, which compares with it.
  *
- * @param dataset The data, `N` rows of shape `dataset.shape`.
- * @param device Where to compute.
- * @param options Class, rank, floor, cache, signal, progress: those of `dataSpectrum()`.
- * @returns The denoiser, on tensors of shape `[B, …dataset.shape]`. Dispose it after use.
+ * @param source The data, `N` items of shape `data.shape`, or a denoiser that holds them.
+ * @param options Device; class, rank, floor, cache, signal, progress as of `dataSpectrum()`.
+ * @returns The denoiser, on tensors of shape `[B, …data.shape]`, or on a `Float64Array` of rows on the device `float64`.
  * @throws {RangeError} If the class does not exist, or rank or floor are out of range.
- * @throws {DeviceError} If the device cannot hold the basis.
+ * @throws {DeviceError} If the device is not there, or cannot hold the basis.
  * @throws {TypeError} If there is no such option.
  *
  * @example
  * ```ts
- * import { Dataset, openDevice, tensorSpace, wiener } from "@closedform/diffusion";
+ * import { Dataset, tensorSpace, wiener } from "@closedform/diffusion";
  * import assert from "node:assert/strict";
  *
  * const set = new Dataset({ data: Float32Array.of(-1, 0, 1), shape: [1], name: "three numbers" });
- * using device = await openDevice("wasm");
- * using denoiser = await wiener(set, device);
+ * using denoiser = await wiener(set, { device: "wasm" });
  * const x = tensorSpace.from([2], [1, 1]);
  * const denoised = (await denoiser.denoise(x, 1)).mean;
  * assert.deepEqual([...await tensorSpace.values(denoised)], [1]);
  * tensorSpace.dispose(x, denoised);
  * ```
  */
-export async function wiener(
-  dataset: Dataset,
-  device: Device,
-  options: SpectrumOptions = {},
-): Promise<StoredDenoiser> {
-  checkOptionNames(ACTION, options, SPECTRUM_OPTIONS);
-  const law = await dataSpectrum(dataset, options);
-  return await gaussian(law, device, describe(dataset, options));
-}
-
-/**
- * The Wiener filter of a data set in float64, for theory: the same function as {@linkcode wiener}, on
- * `Float64Array` states.
- *
- * @param dataset The data.
- * @param options Class, rank, floor, cache, signal, progress: those of `dataSpectrum()`.
- * @returns The denoiser, on rows of `dataset.dimension` numbers.
- * @throws {RangeError} If the class does not exist, or rank or floor are out of range.
- * @throws {TypeError} If there is no such option.
- *
- * @example
- * ```ts
- * import { Dataset, wienerFloat64 } from "@closedform/diffusion";
- * import assert from "node:assert/strict";
- *
- * const set = new Dataset({ data: Float32Array.of(-1, 0, 1), shape: [1], name: "three numbers" });
- * const denoiser = await wienerFloat64(set);
- * assert.deepEqual([...(await denoiser.denoise(Float64Array.of(2, 5), [1, 2])).mean], [1, 1]);
- * ```
- */
-export async function wienerFloat64(
-  dataset: Dataset,
-  options: SpectrumOptions = {},
-): Promise<Denoiser<Float64Array>> {
-  checkOptionNames(ACTION, options, SPECTRUM_OPTIONS);
-  return gaussianFloat64(await dataSpectrum(dataset, options), describe(dataset, options));
-}
-
-function describe(dataset: Dataset, options: SpectrumOptions) {
-  const { shape } = dataset;
-  const name = options.class === undefined
-    ? dataset.name
-    : `${dataset.name}, class ${options.class}`;
-  return { shape, name };
+export async function wiener<S extends DataSource, D extends DeviceChoice = "auto">(
+  source: S,
+  options: WienerOptions<D> = {},
+): Promise<StoredDenoiser<StatesOf<S, D>>> {
+  checkOptionNames(ACTION, options, OPTIONS);
+  const { dataset, device } = await heldData(ACTION, source, options);
+  const law = await dataSpectrum(dataset, {
+    ...optionsFor(SPECTRUM_OPTIONS, options),
+    class: undefined,
+  });
+  const denoiser = await gaussian(law, { device, shape: dataset.shape, name: dataset.name });
+  keepCapabilities(denoiser, { data: { dataset, device } });
+  return denoiser as StoredDenoiser<State> as StoredDenoiser<StatesOf<S, D>>;
 }

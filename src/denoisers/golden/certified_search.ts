@@ -7,7 +7,8 @@ import { type OptionTable, readOptions } from "../../base/_options.ts";
 import { mapInTurns } from "../../base/_turns.ts";
 import type { DataStore } from "../../compute/device.ts";
 import { float64Logits } from "../../compute/rounding.ts";
-import { tensorSpace } from "../../states/linear_space.ts";
+import { roomLike } from "../../compute/batch.ts";
+import type { StateNumbers } from "../../compute/batch.ts";
 import { discardedMass, logAdd, smallestCertified } from "./certificate.ts";
 import type { MeasuredLogits } from "./certificate.ts";
 import { transportMass } from "./transported_mass.ts";
@@ -15,7 +16,7 @@ import { transportMass } from "./transported_mass.ts";
 /** One query of a search. */
 export interface SearchQuery {
   /** The query, `d` numbers in data units. */
-  readonly values: Float32Array;
+  readonly values: StateNumbers;
   /** Its noise level. */
   readonly sigma: number;
   /** The sample that it belongs to, whose earlier queries may save a search. */
@@ -42,7 +43,7 @@ export interface CertifiedSubset {
 
 /** What a scan of all items has left for the next queries of a sample. */
 interface Known {
-  readonly values: Float32Array;
+  readonly values: StateNumbers;
   readonly sigma: number;
   /** The nearest rows, by falling logit. */
   readonly rows: Uint32Array;
@@ -246,12 +247,7 @@ export class CertifiedSearch {
     lists: readonly Uint32Array[],
     signal?: AbortSignal,
   ) {
-    const x = batchOf(queries);
-    try {
-      return await this.#store.distancesTo(x, lists, { signal });
-    } finally {
-      x.dispose();
-    }
+    return await this.#store.distancesTo(numbersOfAll(queries), lists, { signal });
   }
 
   /** Certificates from a search through all items, which is kept for later queries. */
@@ -265,8 +261,8 @@ export class CertifiedSearch {
     const { count } = this.#store;
     // One more than is kept bounds all that is farther.
     const k = Math.min(count, this.#retained + 1);
-    const x = batchOf(open.map((i) => queries[i]));
-    const near = await this.#store.nearest(x, k, { signal }).finally(() => x.dispose());
+    const x = numbersOfAll(open.map((i) => queries[i]));
+    const near = await this.#store.nearest(x, k, { signal });
     await mapInTurns(open, (i, at) => {
       const query = queries[i];
       const from = at * k, kept = Math.min(k, this.#retained);
@@ -347,15 +343,15 @@ function transported(
   };
 }
 
-function distance(a: Float32Array, b: Float32Array): number {
+function distance(a: StateNumbers, b: StateNumbers): number {
   let square = 0;
   for (let c = 0; c < a.length; c++) square += (a[c] - b[c]) ** 2;
   return Math.sqrt(square);
 }
 
-function batchOf(queries: readonly SearchQuery[]) {
-  const d = queries[0].values.length;
-  const values = new Float32Array(queries.length * d);
-  queries.forEach((query, i) => values.set(query.values, i * d));
-  return tensorSpace.from(values, [queries.length, d]);
+function numbersOfAll(queries: readonly SearchQuery[]): StateNumbers {
+  const [{ values: first }] = queries;
+  const values = roomLike(first, queries.length * first.length);
+  queries.forEach((query, i) => values.set(query.values, i * first.length));
+  return values;
 }

@@ -3,9 +3,9 @@
  *
  * @module
  */
+import type { State, StateNumbers } from "../../compute/batch.ts";
 import type { PosteriorFacts } from "../../compute/posterior.ts";
 import type { Subset } from "../../compute/subset.ts";
-import type { AnyTensor } from "../../states/linear_space.ts";
 import type { CertifiedSearch } from "./certified_search.ts";
 import type { OffLogits } from "./rounded_mean.ts";
 import type { ScheduledSearch } from "./scheduled_search.ts";
@@ -13,9 +13,9 @@ import type { ScheduledSearch } from "./scheduled_search.ts";
 /** A batch of queries. */
 export interface QueryBatch {
   /** The queries, `B` rows in data units. */
-  readonly x: AnyTensor;
+  readonly x: State;
   /** Their numbers, one row after the other. */
-  readonly values: Float32Array;
+  readonly values: StateNumbers;
   /** Their noise levels. */
   readonly sigmas: Float64Array;
   /** The sample that each belongs to. */

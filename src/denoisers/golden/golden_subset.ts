@@ -4,13 +4,16 @@
  * @module
  */
 import { checkOptionNames, type OptionTable } from "../../base/_options.ts";
-import { checkKind } from "../../base/_kinds.ts";
 import { inTurns } from "../../base/_turns.ts";
+import * as tf from "@tensorflow/tfjs-core";
+import { batchOf, disposeState, numbersOf, queriesOn, roomLike } from "../../compute/batch.ts";
+import type { State, StateNumbers } from "../../compute/batch.ts";
 import type { DataStore, Device } from "../../compute/device.ts";
+import { DEVICE_OPTION } from "../../compute/use_device.ts";
+import type { DeviceChoice, DeviceOption } from "../../compute/use_device.ts";
 import {
   checkEvaluateOptions,
   checkQueries,
-  checkQueryShape,
   emptyFacts,
   samplePerRow,
   sigmaPerRow,
@@ -26,7 +29,6 @@ import { posteriorInParts } from "../../compute/float64/posterior.ts";
 import { logitFacts } from "../../compute/subset_posterior.ts";
 import type { Dataset } from "../../datasets/dataset.ts";
 import type { AnyTensor } from "../../states/linear_space.ts";
-import { tensorSpace } from "../../states/linear_space.ts";
 import { CertifiedSearch } from "./certified_search.ts";
 import { certifiedChooser, EVERYTHING, scheduledChooser } from "./chooser.ts";
 import type { Choice, Chooser, QueryBatch } from "./chooser.ts";
@@ -41,9 +43,12 @@ import { publishedSizes, subsetSchedule } from "./schedule.ts";
 import type { ScheduleName, SizeRange, SizesName } from "./schedule.ts";
 import { ScheduledSearch } from "./scheduled_search.ts";
 import { stopButton } from "../../base/stop_button.ts";
-import { subsetOf } from "../_capabilities.ts";
+import { baseOf } from "../_base.ts";
+import type { StatesOf } from "../_base.ts";
+import { dataOf, keepCapabilities, subsetOf } from "../_capabilities.ts";
 import type { SubsetAccess } from "../_capabilities.ts";
 import { inWholeSet } from "../_whole_items.ts";
+import type { DataSource } from "../_data.ts";
 import type { Denoised, Denoiser } from "../denoiser.ts";
 import type { StoredDenoiser } from "../optimal.ts";
 import { dataSpectrum } from "../gaussian/spectrum.ts";
@@ -64,8 +69,9 @@ export const GOLDEN_REFERENCE: string =
 const ACTION = "denoise by a golden subset";
 
 /** Options of {@linkcode goldenSubset}. */
-export interface GoldenSubsetOptions {
-  /** Restrict the items to one class, by number or by name; the base holds all of them. Default: all classes. */
+export interface GoldenSubsetOptions<D extends DeviceChoice = DeviceChoice>
+  extends DeviceOption<D> {
+  /** Of a data set: restriction to one class, by number or by name; a base brings its own. Default: all classes. */
   readonly class?: number | string;
   /**
    * A promise instead of scheduled sizes: at every evaluation, with every sampler, the posterior mean is within this of that
@@ -102,16 +108,17 @@ export interface GoldenSubsetOptions {
 }
 
 /** A denoiser over a golden subset, which also tells what it left out. */
-export interface GoldenSubset extends StoredDenoiser {
+export interface GoldenSubset<X = AnyTensor> extends StoredDenoiser<X> {
   /** The estimate and, per row, facts of the posterior over the subset and of what it leaves out. */
   denoise(
-    x: AnyTensor,
+    x: X,
     sigma: Sigma,
     options?: EvaluateOptions,
-  ): Promise<Denoised<AnyTensor, Required<PosteriorFacts>>>;
+  ): Promise<Denoised<X, Required<PosteriorFacts>>>;
 }
 
 const OPTIONS = {
+  ...DEVICE_OPTION,
   class: undefined,
   tolerance: undefined,
   retained: undefined,
@@ -148,26 +155,22 @@ const OPTIONS = {
  * Reference: arXiv:2602.16498 for the golden subset, its schedules and pooling. Tail, certificates and their
  * transport are derived here.
  *
- * @param base The denoiser to restrict; it holds the same data. Not disposed with this one.
- * @param dataset The data.
- * @param device Where to search.
- * @param options Tolerance, sizes, schedule, proxy, tail, class, seed, signal.
+ * @param source The denoiser to restrict, which brings its data, class and device; it is not disposed with this one. Or a data set:
+ * then that of `optimal()` is restricted.
+ * @param options Tolerance, sizes, schedule, proxy, tail, seed, signal; of a data set also class and device.
  * @returns The restricted denoiser. Dispose it after use.
- * @throws {RangeError} If an option is out of range, options exclude each other, the class does not exist, the base
- * holds another number of items, or a tolerance is asked of a base with weights per pixel, or is below what a mean
- * of float32 numbers is off by.
+ * @throws {RangeError} If an option is out of range, options exclude each other, the class does not exist,
+ * or a tolerance is asked of a base with weights per pixel, or is below what a mean of float32 numbers is off by.
  * @throws {DeviceError} If the device cannot hold what the search needs.
- * @throws {TypeError} If there is no such option.
+ * @throws {TypeError} If there is no such option, or the base holds no data in memory.
  *
  * @example A certificate: never further from the exact denoiser than allowed
  * ```ts
- * import { goldenSubset, openDevice, optimal, shapes, tensorSpace } from "@closedform/diffusion";
+ * import { goldenSubset, shapes, tensorSpace } from "@closedform/diffusion";
  * import assert from "node:assert/strict";
  *
  * const set = shapes(500);
- * using device = await openDevice("wasm");
- * using base = await optimal(set, device);
- * using golden = await goldenSubset(base, set, device, { tolerance: 1e-3 });
+ * using golden = await goldenSubset(set, { tolerance: 1e-3, device: "wasm" });
  * const x = tensorSpace.from(set.values(3), [1, ...set.shape]);
  * const { mean, subsetSize, errorBound } = await golden.denoise(x, 0.5);
  * assert.equal(subsetSize[0], 1);
@@ -175,64 +178,73 @@ const OPTIONS = {
  * tensorSpace.dispose(x, mean);
  * ```
  */
-export async function goldenSubset(
-  base: Denoiser<AnyTensor>,
-  dataset: Dataset,
-  device: Device,
-  options: GoldenSubsetOptions = {},
-): Promise<GoldenSubset> {
-  checkKind("make a golden subset", "base", base, "denoiser");
-  const whole = subsetOf(base, "make a golden subset");
-  checkKind("make a golden subset", "dataset", dataset, "dataset");
-  checkKind("make a golden subset", "device", device, "device");
+export async function goldenSubset<S extends DataSource, D extends DeviceChoice = "auto">(
+  source: S,
+  options: GoldenSubsetOptions<D> = {},
+): Promise<GoldenSubset<StatesOf<S, D>>> {
   checkOptionNames("make a golden subset", options, OPTIONS);
-  checkOptions(base.label, whole, dataset, options);
+  using resources = new DisposableStack();
+  const base = await baseOf("make a golden subset", source, options, resources);
+  return await restricted(base, options, resources) as GoldenSubset<State> as GoldenSubset<
+    StatesOf<S, D>
+  >;
+}
+
+async function restricted<X>(
+  base: Denoiser<X>,
+  options: GoldenSubsetOptions,
+  resources: DisposableStack,
+): Promise<GoldenSubset<X>> {
+  const whole = subsetOf(base, "make a golden subset");
+  const { dataset, device } = dataOf(base, "make a golden subset");
+  checkOptions(base.label, whole, options);
   using stop = stopButton(options.signal);
   const { signal } = stop;
   signal?.throwIfAborted();
-  using resources = new DisposableStack();
-  const items = options.class === undefined ? undefined : dataset.classItems(options.class);
-  const data = items ? dataset.classSubset(options.class!) : dataset;
-  const store = items || !whole.store ? await device.store(data) : whole.store;
-  if (store !== whole.store) resources.defer(() => store.dispose());
+  const store = whole.store ?? resources.adopt(await device.store(dataset), (s) => s.dispose());
   // Only of the posterior mean itself is anything known.
-  const extent = whole.store && await inTurns(extentInParts(data), signal);
-  const rounding = extent && new MeanRounding(extent, data);
+  const extent = whole.store && await inTurns(extentInParts(dataset), signal);
+  const rounding = extent && new MeanRounding(extent, dataset);
   const chooser = options.tolerance === undefined
-    ? await scheduled(whole, data, store, device, { ...options, signal }, resources, extent)
-    : certified(data, store, options.tolerance, options, extent!, rounding!);
+    ? await scheduled(whole, dataset, store, device, { ...options, signal }, resources, extent)
+    : certified(dataset, store, options.tolerance, options, extent!, rounding!);
   const held = resources.move();
-  return {
+  const golden: GoldenSubset<X> = {
     label: `golden subset (${chooser.label}) of the ${base.label}`,
     references: [GOLDEN_REFERENCE, ...base.references],
     shape: base.shape,
-    space: tensorSpace,
-    mean: () => data.mean(),
-    draw: (stream) => data.values(stream.below(data.count)),
-    rms: (enough) => data.rms(enough),
+    space: base.space,
+    mean: () => dataset.mean(),
+    draw: (stream) => dataset.values(stream.below(dataset.count)),
+    rms: (enough) => dataset.rms(enough),
     ...(chooser.draws && { drawsPerLevel: true }),
     async denoise(x, sigma, evaluate) {
-      const parts = { base: subsetOf(base, ACTION), data, store, items, chooser, rounding };
-      const { mean, facts } = await restrictedPosterior(parts, x, sigma, evaluate);
-      return { mean, ...inWholeSet(facts, dataset.items) };
+      const parts = {
+        base: subsetOf(base, ACTION),
+        data: dataset,
+        store,
+        chooser,
+        rounding,
+        device,
+      };
+      const { mean, facts } = await restrictedPosterior(parts, x as State, sigma, evaluate);
+      return { mean: mean as X, ...inWholeSet(facts, dataset.items) };
     },
     dispose: () => held.dispose(),
     [Symbol.dispose]: () => held.dispose(),
   };
+  keepCapabilities(golden, { data: { dataset, device } });
+  return golden;
 }
 
 function checkOptions(
   label: string,
-  base: SubsetAccess<AnyTensor>,
-  { count, name }: Dataset,
+  base: SubsetAccess,
   { tolerance, k, m, schedule, proxy, tail }: GoldenSubsetOptions,
 ): void {
   const refuse = (what: string, wanted: string) => {
     throw new RangeError(`Cannot make a golden subset: ${what}, wanted ${wanted}`);
   };
-  if (base.count !== count) {
-    refuse(`the ${label} holds ${base.count} items and ${name} ${count}`, "the same data");
-  }
   if (tolerance === undefined) return;
   if (!(tolerance > 0 && tolerance < Infinity)) {
     refuse(`the tolerance is ${tolerance}`, "a finite number > 0");
@@ -251,7 +263,7 @@ function checkOptions(
 }
 
 async function scheduled(
-  base: SubsetAccess<AnyTensor>,
+  base: SubsetAccess,
   data: Dataset,
   store: DataStore,
   device: Device,
@@ -326,45 +338,47 @@ function certified(
 
 /** What an evaluation needs. */
 interface Parts {
-  readonly base: SubsetAccess<AnyTensor>;
+  readonly base: SubsetAccess;
   /** The items that subsets are chosen from, as they came. */
   readonly data: Dataset;
   /** The same on their device. */
   readonly store: DataStore;
-  /** Their rows in the base, if they are not all of it. */
-  readonly items: Uint32Array | undefined;
   readonly chooser: Chooser;
   /** What rounding costs; absent where weights differ from pixel to pixel. */
   readonly rounding: MeanRounding | undefined;
+  readonly device: Device;
 }
 
 /** A posterior over chosen items, with all facts. */
-type GoldenPosterior = Posterior<AnyTensor> & { readonly facts: Required<PosteriorFacts> };
+type GoldenPosterior<X = State> = Posterior<X> & { readonly facts: Required<PosteriorFacts> };
 
-async function restrictedPosterior(
+async function restrictedPosterior<X extends State>(
   parts: Parts,
-  x: AnyTensor,
+  x: X,
   sigma: Sigma,
   options: EvaluateOptions = {},
-): Promise<GoldenPosterior> {
+): Promise<GoldenPosterior<X>> {
   checkEvaluateOptions(ACTION, options);
-  const { store, chooser } = parts;
-  const queries = checkQueryShape(x.shape, store.dimension, ACTION);
-  const sigmas = sigmaPerRow(sigma, queries, ACTION);
-  const samples = samplePerRow(options, queries, ACTION);
+  const { store, chooser, device } = parts;
+  const asked = batchOf(x, store.dimension, ACTION);
+  const sigmas = sigmaPerRow(sigma, asked.rows, ACTION);
+  const samples = samplePerRow(options, asked.rows, ACTION);
   options.signal?.throwIfAborted();
-  const values = await x.data<"float32">();
-  checkQueries(values, ACTION);
-  const { run } = options;
-  const batch = { x: tensorSpace.from(values, x.shape), values, sigmas, samples, run };
+  // The caller may dispose the state while it is worked on.
+  const held = asked.copy();
   try {
+    const values = await queriesOn(device, asked);
+    checkQueries(values, ACTION);
+    const query = x instanceof tf.Tensor ? held : values;
+    const batch = { x: query, values, sigmas, samples, run: options.run };
     const choices = await chooser.choose(batch, options.signal);
     const posterior = await overChoices(parts, batch, choices, options.signal);
-    const kept = await promised(parts, batch, choices, posterior, options.signal);
-    chooser.tell?.(batch, kept.facts);
-    return kept;
+    const { mean, facts } = await promised(parts, batch, choices, posterior, options.signal);
+    chooser.tell?.(batch, facts);
+    const isLike = mean instanceof tf.Tensor === x instanceof tf.Tensor;
+    return { mean: isLike ? mean as X : asked.like(await numbersOf(mean)), facts };
   } finally {
-    batch.x.dispose();
+    asked.dispose(held);
   }
 }
 
@@ -382,15 +396,15 @@ async function promised(
   const open = [...bounds.keys()].filter((q) => !(bounds[q] <= tolerance));
   let better = mean;
   if (open.length > 0) {
-    const values = (await tensorSpace.values(mean) as Float32Array).slice();
-    mean.dispose();
+    const values = (await numbersOf(mean)).slice();
+    disposeState(mean);
     for (const q of open) {
       values.set(
         await exactly(parts, batch, choices[q], facts, q, signal),
         q * parts.data.dimension,
       );
     }
-    better = tensorSpace.from(values, batch.x.shape);
+    better = values;
   }
   bounds.forEach((bound, q) => certified[q] = bound <= tolerance ? 1 : 0);
   return { mean: better, facts };
@@ -404,22 +418,16 @@ async function exactly(
   facts: PosteriorFacts,
   q: number,
   signal?: AbortSignal,
-): Promise<Float32Array> {
+): Promise<StateNumbers> {
   signal?.throwIfAborted();
-  const { store, chooser, data, items } = parts;
+  const { store, chooser, data } = parts;
   if (!choice.subset && store.rounding?.exactDistances) {
-    const one = batchOf(batch, [q]);
-    try {
-      const [all] = await everyItem(parts, one, signal);
-      const found = await overSubsets(parts, one, [{ ...EVERYTHING, subset: all }], signal);
-      const values = await tensorSpace.values(found.mean) as Float32Array;
-      found.mean.dispose();
-      if (found.facts.errorBound![0] <= chooser.tolerance!) {
-        copyFacts(facts, q, found.facts, 0);
-        return values;
-      }
-    } finally {
-      one.x.dispose();
+    const one = someOf(batch, [q]);
+    const [all] = await everyItem(parts, one, signal);
+    const found = await overSubsets(parts, one, [{ ...EVERYTHING, subset: all }], signal);
+    if (found.facts.errorBound![0] <= chooser.tolerance!) {
+      copyFacts(facts, q, found.facts, 0);
+      return await numbersOf(found.mean);
     }
   }
   const rows = choice.subset?.rows;
@@ -427,11 +435,11 @@ async function exactly(
   const work = posteriorInParts(points, rowOf(batch.values, q, data), batch.sigmas[q]);
   const found = await inTurns(work, signal);
   copyFacts(facts, q, found.facts, 0);
-  const top = found.facts.topIndex[0], row = rows ? rows[top] : top;
-  facts.topIndex[q] = items ? items[row] : row;
+  const top = found.facts.topIndex[0];
+  facts.topIndex[q] = rows ? rows[top] : top;
   facts.errorBound![q] = choice.bound +
     parts.rounding!.ofFloat64(rows?.length ?? data.count, batch.sigmas[q], facts, q);
-  return Float32Array.from(found.mean);
+  return batch.values instanceof Float64Array ? found.mean : Float32Array.from(found.mean);
 }
 
 /** All items as a subset, with logits that were measured. */
@@ -479,24 +487,22 @@ async function overChoices(
   // A batch that is not mixed stays where it is.
   if (all.length === 0) return await overSubsets(parts, batch, choices, signal);
   if (chosen.length === 0) return await overAll(parts, batch, choices, signal);
-  const means = new Float32Array(batch.values.length);
+  const means = roomLike(batch.values, batch.values.length);
   const facts = roomForFacts(choices.length);
   for (const [rows, evaluate] of [[chosen, overSubsets], [all, overAll]] as const) {
-    const some = batchOf(batch, rows);
-    const { mean, facts: found } = await evaluate(parts, some, rows.map((q) => choices[q]), signal)
-      .finally(() => some.x.dispose());
-    const numbers = await tensorSpace.values(mean), d = parts.store.dimension;
-    mean.dispose();
+    const some = someOf(batch, rows);
+    const { mean, facts: found } = await evaluate(parts, some, rows.map((q) => choices[q]), signal);
+    const numbers = await numbersOf(mean), d = parts.store.dimension;
     rows.forEach((q, i) => {
       means.set(numbers.subarray(i * d, (i + 1) * d), q * d);
       copyFacts(facts, q, found, i);
     });
   }
-  return { mean: tensorSpace.from(means, batch.x.shape), facts };
+  return { mean: means, facts };
 }
 
 async function overSubsets(
-  { base, items, rounding }: Parts,
+  { base, rounding }: Parts,
   { x, sigmas, samples }: QueryBatch,
   choices: readonly Choice[],
   signal?: AbortSignal,
@@ -505,7 +511,7 @@ async function overSubsets(
     const { rows, logits, logWeights } = subset!;
     const rate = -2 * sigmas[q] * sigmas[q];
     return {
-      rows: items ? rows.map((row) => items[row]) : rows,
+      rows,
       logits,
       squares: logits.map((logit, i) => (logit - (logWeights?.[i] ?? 0)) * rate),
       ...(logWeights && { logWeights }),
@@ -525,14 +531,13 @@ async function overSubsets(
 }
 
 async function overAll(
-  { store, items, rounding }: Parts,
+  { store, rounding }: Parts,
   { x, values, sigmas }: QueryBatch,
   choices: readonly Choice[],
   signal?: AbortSignal,
 ): Promise<GoldenPosterior> {
   const { mean, facts } = await store.posterior(x, sigmas, { signal });
   const all = Object.assign(roomForFacts(choices.length), facts);
-  if (items) facts.topIndex.forEach((row, q) => all.topIndex[q] = items[row]);
   writeChoices(choices, all, () => store.count, (q) => {
     if (!rounding || !store.rounding) return Infinity;
     return rounding.ofAll(store.rounding, rowOf(values, q, store), sigmas[q], facts, q);
@@ -565,17 +570,17 @@ function writeChoices(
   });
 }
 
-function rowOf(values: Float32Array, q: number, { dimension }: { dimension: number }) {
+function rowOf(values: StateNumbers, q: number, { dimension }: { dimension: number }) {
   return values.subarray(q * dimension, (q + 1) * dimension);
 }
 
 /** Some rows of a batch. */
-function batchOf({ x, values, sigmas, samples }: QueryBatch, rows: readonly number[]): QueryBatch {
+function someOf({ values, sigmas, samples }: QueryBatch, rows: readonly number[]): QueryBatch {
   const d = values.length / sigmas.length;
-  const some = new Float32Array(rows.length * d);
+  const some = roomLike(values, rows.length * d);
   rows.forEach((q, i) => some.set(values.subarray(q * d, (q + 1) * d), i * d));
   return {
-    x: tensorSpace.from(some, [rows.length, ...x.shape.slice(1)]),
+    x: some,
     values: some,
     sigmas: Float64Array.from(rows, (q) => sigmas[q]),
     samples: rows.map((q) => samples[q]),

@@ -9,7 +9,7 @@ import type { DataStore, Device } from "../../compute/device.ts";
 import { checkEvaluateOptions } from "../../compute/posterior.ts";
 import type { EvaluateOptions } from "../../compute/posterior.ts";
 import type { Distances } from "../../compute/subset_posterior.ts";
-import { tensorSpace } from "../../states/linear_space.ts";
+import type { StateNumbers } from "../../compute/batch.ts";
 import { storeProxy } from "./proxy.ts";
 import type { Projection, RetrievalProxy } from "./proxy.ts";
 
@@ -67,22 +67,17 @@ async function pcaProjection(
   const { queries, lost } = rounded(basis, dimension);
   const data = new Float32Array(count * rank), rests = new Float64Array(count);
   let error = 0, restError = 0;
-  const x = tensorSpace.from(queries, [rank + 1, dimension]);
-  try {
-    for (let first = 0; first < count; first += ROWS) {
-      const rows = Uint32Array.from({ length: Math.min(ROWS, count - first) }, (_, i) => first + i);
-      const lists = new Array<Uint32Array>(rank + 1).fill(rows);
-      const found = await store.distancesTo(x, lists, options);
-      rows.forEach((row, i) => {
-        const coordinates = data.subarray(row * rank, (row + 1) * rank);
-        const item = coordinatesOf(found, i, lost, coordinates);
-        rests[row] = item.rest;
-        error = Math.max(error, item.error);
-        restError = Math.max(restError, item.restError);
-      });
-    }
-  } finally {
-    x.dispose();
+  for (let first = 0; first < count; first += ROWS) {
+    const rows = Uint32Array.from({ length: Math.min(ROWS, count - first) }, (_, i) => first + i);
+    const lists = new Array<Uint32Array>(rank + 1).fill(rows);
+    const found = await store.distancesTo(queries, lists, options);
+    rows.forEach((row, i) => {
+      const coordinates = data.subarray(row * rank, (row + 1) * rank);
+      const item = coordinatesOf(found, i, lost, coordinates);
+      rests[row] = item.rest;
+      error = Math.max(error, item.error);
+      restError = Math.max(restError, item.restError);
+    });
   }
   return {
     label: `${rank} principal components`,
@@ -90,6 +85,7 @@ async function pcaProjection(
     error,
     rests,
     restError,
+    whole: dimension,
     project: (query) => project(basis, rank, query),
   };
 }
@@ -139,7 +135,7 @@ interface Lost {
   readonly share: number;
 }
 
-function project(basis: Float64Array, rank: number, query: Float32Array) {
+function project(basis: Float64Array, rank: number, query: StateNumbers) {
   const row = new Float64Array(rank);
   const d = query.length;
   let norm = 0, along = 0;

@@ -109,6 +109,7 @@ export function* pooledProjection(
     error: error * (1 + 2 ** -40),
     rests,
     restError: restError + 2 ** -48 * scale * Math.sqrt(dimension) * 255,
+    whole: dimension,
     project(query) {
       const row = new Float64Array(size);
       return { row, ...pool(pooling, query, row) };

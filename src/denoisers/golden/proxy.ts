@@ -3,6 +3,8 @@
  *
  * @module
  */
+import { numbersOf } from "../../compute/batch.ts";
+import type { State, StateNumbers } from "../../compute/batch.ts";
 import { MEASURE_ACTION } from "../../compute/subset_posterior.ts";
 import type { DataStore, Device } from "../../compute/device.ts";
 import {
@@ -10,8 +12,6 @@ import {
   type EvaluateOptions,
   type PointSet,
 } from "../../compute/posterior.ts";
-import type { AnyTensor } from "../../states/linear_space.ts";
-import { tensorSpace } from "../../states/linear_space.ts";
 
 /** Distances by a proxy, one list per query, in squared data units. */
 export interface ProxyDistances {
@@ -37,7 +37,7 @@ export interface RetrievalProxy extends Disposable {
    * @param options A signal that cancels.
    */
   measure(
-    x: AnyTensor,
+    x: State,
     lists?: readonly Uint32Array[],
     options?: EvaluateOptions,
   ): Promise<ProxyDistances>;
@@ -67,8 +67,10 @@ export interface Projection {
   readonly rests: Float64Array;
   /** By how much those may be off, at most. */
   readonly restError: number;
+  /** Numbers of a query, `d`. */
+  readonly whole: number;
   /** Projects one query of `d` numbers. */
-  project(query: Float32Array): Projected;
+  project(query: StateNumbers): Projected;
 }
 
 /**
@@ -116,8 +118,7 @@ export function exactProxy(store: DataStore): RetrievalProxy {
     dimension: store.dimension,
     async measure(x, lists, options) {
       checkEvaluateOptions(MEASURE_ACTION, options);
-      const values = await x.data<"float32">();
-      const { squares, errors } = await inGroups(store, values, lists, options);
+      const { squares, errors } = await inGroups(store, await numbersOf(x), lists, options);
       return { squares, bounds: (q) => shorter(squares[q], errors[q]) };
     },
     dispose() {},
@@ -128,7 +129,7 @@ export function exactProxy(store: DataStore): RetrievalProxy {
 async function measure(
   projection: Projection,
   store: DataStore,
-  x: AnyTensor,
+  x: State,
   lists: readonly Uint32Array[] | undefined,
   options?: EvaluateOptions,
 ): Promise<ProxyDistances> {
@@ -150,9 +151,8 @@ async function measure(
 }
 
 /** Projected queries in float32, and how far each is from the exact one. */
-async function projectAll({ project, points: { dimension } }: Projection, x: AnyTensor) {
-  const values = await x.data<"float32">();
-  const count = x.shape[0], d = x.size / count;
+async function projectAll({ project, whole: d, points: { dimension } }: Projection, x: State) {
+  const values = await numbersOf(x), count = values.length / d;
   const rounded = new Float32Array(count * dimension);
   const queries = Array.from({ length: count }, (_, q) => {
     const { row, rest, restError } = project(values.subarray(q * d, (q + 1) * d));
@@ -172,7 +172,7 @@ const MOST_DISTANCES = 2 ** 22;
 /** Distances to listed rows or to all, a group of queries at a time. */
 async function inGroups(
   store: DataStore,
-  values: Float32Array,
+  values: StateNumbers,
   lists?: readonly Uint32Array[],
   options?: EvaluateOptions,
 ): Promise<{ squares: Float64Array[]; errors: Float64Array[] }> {
@@ -184,9 +184,8 @@ async function inGroups(
   for (let first = 0; first < queries; first += most) {
     const group = Math.min(most, queries - first);
     const part = values.subarray(first * dimension, (first + group) * dimension);
-    const y = tensorSpace.from(part, [group, dimension]);
     const rows = lists?.slice(first, first + group) ?? new Array<Uint32Array>(group).fill(all!);
-    const found = await store.distancesTo(y, rows, options).finally(() => y.dispose());
+    const found = await store.distancesTo(part, rows, options);
     squares.push(...found.squares);
     errors.push(...found.errors);
   }

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { StateNumbers } from "../../compute/batch.ts";
 import type { PosteriorFacts } from "../../compute/posterior.ts";
 import { EPS32, EPS64, float64Logits } from "../../compute/rounding.ts";
 import type { StoreRounding } from "../../compute/rounding.ts";
@@ -94,7 +95,7 @@ export class MeanRounding {
   /** Of all items, by a store's `posterior()`. */
   ofAll(
     rounding: StoreRounding,
-    values: Float32Array,
+    values: StateNumbers,
     sigma: number,
     facts: PosteriorFacts,
     q: number,

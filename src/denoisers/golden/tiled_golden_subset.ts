@@ -5,25 +5,27 @@
  */
 import { type OptionTable, type Read, readOptions } from "../../base/_options.ts";
 import { turn } from "../../base/_turns.ts";
-import type { DataStore, Device } from "../../compute/device.ts";
+import { checkKind } from "../../base/_kinds.ts";
+import { sizeOf } from "../../base/_shape.ts";
+import { batchOf, queriesOn, roomLike } from "../../compute/batch.ts";
+import type { State } from "../../compute/batch.ts";
+import type { DataStore } from "../../compute/device.ts";
+import { cropImages, placePixels } from "../../compute/pixel_region.ts";
 import type { PixelRegion } from "../../compute/pixel_region.ts";
 import {
   checkEvaluateOptions,
   checkQueries,
-  checkQueryShape,
   samplePerRow,
   sigmaPerRow,
 } from "../../compute/posterior.ts";
 import type { EvaluateOptions, Sigma } from "../../compute/posterior.ts";
 import type { Dataset } from "../../datasets/dataset.ts";
-import type { AnyTensor } from "../../states/linear_space.ts";
-import { tensorSpace } from "../../states/linear_space.ts";
 import { exactProxy } from "./proxy.ts";
 import { publishedSizes, subsetSchedule } from "./schedule.ts";
 import type { SizeRange, SizesName, SubsetSchedule } from "./schedule.ts";
 import { smallest } from "./select.ts";
 import { stopButton } from "../../base/stop_button.ts";
-import { subsetOf } from "../_capabilities.ts";
+import { dataOf, keepCapabilities, subsetOf } from "../_capabilities.ts";
 import type { Denoiser } from "../denoiser.ts";
 import { GOLDEN_REFERENCE } from "./golden_subset.ts";
 import type { StoredDenoiser } from "../optimal.ts";
@@ -58,46 +60,38 @@ const OPTIONS = {
  *
  * Derived here; the golden subset is that of arXiv:2602.16498.
  *
- * @param base The denoiser to restrict, which can compute some of the pixels; it holds the same data. Not disposed with this one.
- * @param dataset The data, images.
- * @param device Where to search. It holds each tile of the data with its margin.
+ * @param base The denoiser to restrict, which can compute some of the pixels. Its device holds each tile of its data with its margin. Not disposed with this one.
  * @param options Tiles, margin, sizes, signal.
  * @returns The restricted denoiser. Dispose it after use.
- * @throws {TypeError} If the items are no images.
- * @throws {RangeError} If there are more tiles than pixels, an option is out of range, or the base holds another number of items.
+ * @throws {TypeError} If the items are no images, the base holds no data in memory, or there is no such option.
+ * @throws {RangeError} If there are more tiles than pixels, or an option is out of range.
  * @throws {DeviceError} If the device cannot hold the tiles.
  *
  * @example Each tile finds its own item, and the whole is none of them
  * ```ts
- * import { Dataset, local, openDevice, tensorSpace, tiledGoldenSubset } from "@closedform/diffusion";
+ * import { Dataset, local, tensorSpace, tiledGoldenSubset } from "@closedform/diffusion";
  * import assert from "node:assert/strict";
  *
  * // White below black, and black below white.
  * const data = Float32Array.of(-1, -1, 1, 1, 1, 1, -1, -1);
  * const set = new Dataset({ data, shape: [2, 2, 1], name: "two images" });
- * using device = await openDevice("wasm");
- * using base = await local(set, device, { windows: 1 });
- * using tiled = await tiledGoldenSubset(base, set, device, { tiles: 2, margin: 0, k: 1 });
+ * using base = await local(set, { windows: 1, device: "wasm" });
+ * using tiled = await tiledGoldenSubset(base, { tiles: 2, margin: 0, k: 1 });
  * const x = tensorSpace.from([0.9, 0.9, 0.9, 0.9], [1, 2, 2, 1]);
  * const y = (await tiled.denoise(x, 1)).mean;
  * assert.deepEqual([...await tensorSpace.values(y)], [1, 1, 1, 1]);
  * tensorSpace.dispose(x, y);
  * ```
  */
-export async function tiledGoldenSubset(
-  base: Denoiser<AnyTensor>,
-  dataset: Dataset,
-  device: Device,
+export async function tiledGoldenSubset<X>(
+  base: Denoiser<X>,
   options: TiledGoldenSubsetOptions = {},
-): Promise<StoredDenoiser> {
+): Promise<StoredDenoiser<X>> {
+  checkKind("make golden subsets by tiles", "base", base, "denoiser");
   const settings = readOptions("make golden subsets by tiles", options, OPTIONS);
-  const { count, shape, name } = dataset;
-  const whole = subsetOf(base, "make golden subsets by tiles");
-  if (whole.count !== count) {
-    throw new RangeError(
-      `Cannot make golden subsets by tiles: the ${base.label} holds ${whole.count} items and ${name} ${count}, wanted the same data`,
-    );
-  }
+  subsetOf(base, "make golden subsets by tiles");
+  const { dataset, device } = dataOf(base, "make golden subsets by tiles");
+  const { count, shape } = dataset;
   using stop = stopButton(options.signal);
   const { signal } = stop;
   const tiles = tilesOf(dataset, settings);
@@ -108,27 +102,29 @@ export async function tiledGoldenSubset(
   const parts: TilePart[] = [];
   for (const tile of tiles) {
     await turn(signal);
-    const data = crop(dataset.data, shape, tile.window);
+    const data = cropImages(dataset.data, shape, tile.window);
     const dimension = data.length / count;
     const store = await device.store({ data, dimension, range: dataset.range });
     resources.defer(() => store.dispose());
     parts.push({ ...tile, store });
   }
   const held = resources.move();
-  return {
+  const tiled: StoredDenoiser<X> = {
     label: `golden subsets (${parts.length} tiles) of the ${base.label}`,
     references: [GOLDEN_REFERENCE, ...base.references],
     shape,
-    space: tensorSpace,
+    space: base.space,
     mean: () => dataset.mean(),
     draw: (stream) => dataset.values(stream.below(count)),
     rms: (enough) => dataset.rms(enough),
     denoise: async (x, sigma, evaluate) => ({
-      mean: await denoise(base, parts, schedule, x, sigma, evaluate),
+      mean: await denoise(base, parts, schedule, x as State, sigma, evaluate) as X,
     }),
     dispose: () => held.dispose(),
     [Symbol.dispose]: () => held.dispose(),
   };
+  keepCapabilities(tiled, { data: { dataset, device } });
+  return tiled;
 }
 
 /** A tile, and the pixels that its items are compared in. */
@@ -144,43 +140,35 @@ interface TilePart extends Tile {
 
 const ACTION = "denoise by golden subsets of tiles";
 
-async function denoise(
-  base: Denoiser<AnyTensor>,
+async function denoise<X>(
+  base: Denoiser<X>,
   parts: readonly TilePart[],
   schedule: SubsetSchedule,
-  x: AnyTensor,
+  x: State,
   sigma: Sigma,
   options: EvaluateOptions = {},
-): Promise<AnyTensor> {
+): Promise<State> {
   checkEvaluateOptions(ACTION, options);
   const { shape } = base;
   const { denoiseOn } = subsetOf(base, ACTION);
-  const queries = checkQueryShape(x.shape, shape.reduce((a, b) => a * b, 1), ACTION);
-  const sigmas = sigmaPerRow(sigma, queries, ACTION);
-  const samples = samplePerRow(options, queries, ACTION);
+  const asked = batchOf(x, sizeOf(shape), ACTION);
+  const sigmas = sigmaPerRow(sigma, asked.rows, ACTION);
+  const samples = samplePerRow(options, asked.rows, ACTION);
   const { signal } = options;
   signal?.throwIfAborted();
-  const values = await x.data<"float32">();
+  const values = await queriesOn(dataOf(base, ACTION).device, asked);
   checkQueries(values, ACTION);
-  const images = tensorSpace.from(values, [queries, ...shape]);
-  const out = new Float32Array(values.length);
-  try {
-    for (const { tile, window, store } of parts) {
-      const y = tensorSpace.from(crop(values, shape, window), [queries, store.dimension]);
-      const { squares } = await exactProxy(store).measure(y, undefined, { signal })
-        .finally(() => y.dispose());
-      const subsets = squares.map((list, q) => ({
-        rows: smallest(list, schedule.sizes(sigmas[q]).k),
-      }));
-      const evaluate = { samples, region: tile, ...(signal && { signal }) };
-      const part = await denoiseOn(images, sigmas, subsets, evaluate);
-      place(await tensorSpace.values(part), out, shape, tile);
-      part.dispose();
-    }
-  } finally {
-    images.dispose();
+  const out = roomLike(values, values.length);
+  for (const { tile, window, store } of parts) {
+    const seen = cropImages(values, shape, window);
+    const { squares } = await exactProxy(store).measure(seen, undefined, { signal });
+    const subsets = squares.map((list, q) => ({
+      rows: smallest(list, schedule.sizes(sigmas[q]).k),
+    }));
+    const evaluate = { samples, region: tile, ...(signal && { signal }) };
+    placePixels(await denoiseOn(values, sigmas, subsets, evaluate), out, shape, tile);
   }
-  return tensorSpace.from(out, x.shape);
+  return asked.like(out);
 }
 
 function tilesOf(
@@ -217,39 +205,4 @@ function tilesOf(
       window: { top: y.low, left: x.low, height: y.high - y.low, width: x.high - x.low },
     }))
   );
-}
-
-/** The pixels of a rectangle out of each image. */
-function crop<T extends Uint8Array | Float32Array>(
-  images: T,
-  [height, width, channels]: readonly number[],
-  { top, left, height: rows, width: columns }: PixelRegion,
-): T {
-  const size = height * width * channels, line = columns * channels;
-  const count = images.length / size;
-  const out = new (images.constructor as new (length: number) => T)(count * rows * line);
-  for (let i = 0, to = 0; i < count; i++) {
-    for (let y = top; y < top + rows; y++, to += line) {
-      const from = i * size + (y * width + left) * channels;
-      out.set(images.subarray(from, from + line), to);
-    }
-  }
-  return out;
-}
-
-/** Puts the pixels of a rectangle into each image. */
-function place(
-  part: ArrayLike<number>,
-  images: Float32Array,
-  [height, width, channels]: readonly number[],
-  { top, left, height: rows, width: columns }: PixelRegion,
-): void {
-  const size = height * width * channels, line = columns * channels;
-  const count = images.length / size;
-  for (let i = 0, from = 0; i < count; i++) {
-    for (let y = top; y < top + rows; y++) {
-      const to = i * size + (y * width + left) * channels;
-      for (let c = 0; c < line; c++) images[to + c] = part[from++];
-    }
-  }
 }

@@ -75,13 +75,13 @@ const OPTIONS = {
  *
  * @example Finds the windows of a local denoiser by looking at what it does
  * ```ts
- * import { calibratePatches, localFloat64, shapes } from "@closedform/diffusion";
+ * import { calibratePatches, local, shapes } from "@closedform/diffusion";
  * import assert from "node:assert/strict";
  *
  * const set = shapes(30);
- * const target = localFloat64(set, { windows: (sigma) => sigma > 1 ? 7 : 3 });
+ * const target = await local(set, { device: "float64", windows: (sigma) => sigma > 1 ? 7 : 3 });
  * const options = { sigmas: [0.3, 3], patches: [3, 5, 7], count: 1 };
- * const { patches } = await calibratePatches(localFloat64(set), target, options);
+ * const { patches } = await calibratePatches(await local(set, { device: "float64" }), target, options);
  * assert.deepEqual(patches, [3, 7]);
  * ```
  */

@@ -3,14 +3,19 @@
  *
  * @module
  */
-import { type OptionTable, readOptions } from "../../base/_options.ts";
-import type { Device } from "../../compute/device.ts";
+import { type OptionTable, type Read, readOptions } from "../../base/_options.ts";
+import type { State } from "../../compute/batch.ts";
+import { DEVICE_OPTION } from "../../compute/use_device.ts";
+import type { DeviceChoice, DeviceOption } from "../../compute/use_device.ts";
 import type { WorkOptions } from "../../compute/work_options.ts";
 import type { Dataset } from "../../datasets/dataset.ts";
 import { DEFAULT_WINDOWS, patchSchedule } from "./patch_schedule.ts";
 import type { Patch } from "./patch_schedule.ts";
-import { checkImages, describePatch, windowDenoiser, windowDenoiserFloat64 } from "./windowed.ts";
-import type { StoredWindowDenoiser, WindowDenoiser, WindowModel } from "./windowed.ts";
+import { checkImages, describePatch, windowDenoiser } from "./windowed.ts";
+import type { StoredWindowDenoiser, WindowModel } from "./windowed.ts";
+import type { StatesOf } from "../_base.ts";
+import { heldData } from "../_data.ts";
+import type { DataSource } from "../_data.ts";
 
 const ACTION = "make an equivariant denoiser";
 const REFERENCES = [
@@ -20,8 +25,8 @@ const REFERENCES = [
 const PAIRS = 2 ** 30;
 
 /** Options of {@linkcode equivariant}. */
-export interface EquivariantOptions {
-  /** Restrict the data to one class, by number or by name. Default: all classes. */
+export interface EquivariantOptions<D extends DeviceChoice = DeviceChoice> extends DeviceOption<D> {
+  /** Of a data set: restriction to one class, by number or by name. Default: all classes. */
   readonly class?: number | string;
   /**
    * The side of the windows: a number, a function of the noise level, a table, or the name of a published one. `Infinity` takes the
@@ -64,25 +69,23 @@ export interface EquivariantOptions {
  *
  * Reference: M. Kamb, S. Ganguli (2024), arXiv:2412.20292.
  *
- * @param dataset The data, `N` images of shape `[height, width, channels]`.
- * @param device Where to compute.
- * @param options The side of the windows, which patches compete, how many images, restriction to a class.
- * @returns The denoiser, on tensors of shape `[B, …dataset.shape]`. Dispose it after use.
- * @throws {TypeError} If the data are no images.
+ * @param source The data, `N` images of shape `[height, width, channels]`, or a denoiser that holds them.
+ * @param options The side of the windows, which patches compete, how many images, class, device.
+ * @returns The denoiser, on tensors of shape `[B, height, width, channels]`, or on a `Float64Array` of rows on the device `float64`.
+ * @throws {TypeError} If the data are no images, or there is no such option.
  * @throws {RangeError} If the class or the table does not exist, a side is not odd, or the limit is not positive.
  * @throws {DeviceError} If the device cannot hold the data.
  *
  * @example It commutes with translations
  * ```ts
- * import { equivariant, openDevice, shapes, tensorSpace } from "@closedform/diffusion";
+ * import { equivariant, shapes, tensorSpace } from "@closedform/diffusion";
  * import assert from "node:assert/strict";
  *
  * const set = shapes(8);
  * const [height, width, channels] = set.shape;
  * const image = set.values(0), row = width * channels;
  * const moved = [...image.slice(row), ...image.slice(0, row)];
- * using device = await openDevice("wasm");
- * using denoiser = await equivariant(set, device, { windows: 3 });
+ * using denoiser = await equivariant(set, { windows: 3, device: "wasm" });
  * const x = tensorSpace.from([...image, ...moved], [2, height, width, channels]);
  * const denoised = (await denoiser.denoise(x, 0.5)).mean;
  * const values = await tensorSpace.values(denoised);
@@ -91,43 +94,20 @@ export interface EquivariantOptions {
  * tensorSpace.dispose(x, denoised);
  * ```
  */
-export async function equivariant(
-  dataset: Dataset,
-  device: Device,
-  options: EquivariantOptions = {},
-): Promise<StoredWindowDenoiser> {
-  return await windowDenoiser(equivariantModel(dataset, options), device);
-}
-
-/**
- * The equivariant local denoiser in float64, for theory: the same function as {@linkcode equivariant}, on `Float64Array` states. It is
- * some twenty times slower; signals are heard all the same.
- *
- * @param dataset The data, images.
- * @param options The side of the windows, which patches compete, how many images, restriction to a class.
- * @returns The denoiser, on states of rows one after the other.
- * @throws {TypeError} If the data are no images.
- * @throws {RangeError} If the class or the table does not exist, a side is not odd, or the limit is not positive.
- *
- * @example Windows of one pixel: the pixels of all images, wherever they are
- * ```ts
- * import { Dataset, equivariantFloat64 } from "@closedform/diffusion";
- * import assert from "node:assert/strict";
- *
- * const dataset = new Dataset({ data: Uint8Array.of(0, 255), shape: [1, 2, 1], name: "black and white" });
- * const denoiser = equivariantFloat64(dataset, { windows: 1 });
- * const [a, b] = (await denoiser.denoise(Float64Array.of(0.3, -2), 1)).mean;
- * assert.ok(Math.abs(a - Math.tanh(0.3)) < 1e-15 && Math.abs(b - Math.tanh(-2)) < 1e-15);
- * ```
- */
-export function equivariantFloat64(
-  dataset: Dataset,
-  options: EquivariantOptions = {},
-): WindowDenoiser<Float64Array> {
-  return windowDenoiserFloat64(equivariantModel(dataset, options));
+export async function equivariant<S extends DataSource, D extends DeviceChoice = "auto">(
+  source: S,
+  options: EquivariantOptions<D> = {},
+): Promise<StoredWindowDenoiser<StatesOf<S, D>>> {
+  const { class: only, device: choice, ...rest } = readOptions(ACTION, options, OPTIONS);
+  const { dataset, device } = await heldData(ACTION, source, { class: only, device: choice });
+  const model = equivariantModel(dataset, rest);
+  return windowDenoiser(model, await device.store(model.data), device) as StoredWindowDenoiser<
+    State
+  > as StoredWindowDenoiser<StatesOf<S, D>>;
 }
 
 const OPTIONS = {
+  ...DEVICE_OPTION,
   class: undefined,
   windows: DEFAULT_WINDOWS,
   dictionary: "circular",
@@ -135,10 +115,11 @@ const OPTIONS = {
   onProgress: undefined,
 } satisfies OptionTable<EquivariantOptions>;
 
-function equivariantModel(dataset: Dataset, options: EquivariantOptions): WindowModel {
-  checkImages(dataset, ACTION);
-  const settings = readOptions(ACTION, options, OPTIONS);
-  const all = settings.class === undefined ? dataset : dataset.classSubset(settings.class);
+type Settings = Omit<Read<EquivariantOptions, typeof OPTIONS>, "class" | "device">;
+
+/** What an equivariant denoiser of a data set is made of. */
+export function equivariantModel(all: Dataset, settings: Settings): WindowModel {
+  checkImages(all, ACTION);
   const { windows, dictionary, onProgress } = settings;
   const [height, width] = all.shape;
   const data = limited(all, settings.limit ?? Math.ceil(PAIRS / (height * width) ** 2));

@@ -4,21 +4,27 @@
  * @module
  */
 import { type OptionTable, readOptions } from "../../base/_options.ts";
-import type { Device } from "../../compute/device.ts";
+import type { State } from "../../compute/batch.ts";
+import { DEVICE_OPTION } from "../../compute/use_device.ts";
+import type { DeviceChoice, DeviceOption } from "../../compute/use_device.ts";
 import type { WorkOptions } from "../../compute/work_options.ts";
 import type { Dataset } from "../../datasets/dataset.ts";
 import { DEFAULT_WINDOWS, patchSchedule } from "./patch_schedule.ts";
 import type { Patch } from "./patch_schedule.ts";
-import { checkImages, describePatch, windowDenoiser, windowDenoiserFloat64 } from "./windowed.ts";
-import type { StoredWindowDenoiser, WindowDenoiser, WindowModel } from "./windowed.ts";
+import { checkImages, describePatch, windowDenoiser } from "./windowed.ts";
+import type { StoredWindowDenoiser, WindowModel } from "./windowed.ts";
+import type { StatesOf } from "../_base.ts";
+import { heldData } from "../_data.ts";
+import type { DataSource } from "../_data.ts";
 
+const ACTION = "make a local denoiser";
 const REFERENCES = [
   "M. Kamb, S. Ganguli (2024), An analytic theory of creativity in convolutional diffusion models, arXiv:2412.20292",
 ];
 
 /** Options of {@linkcode local}. */
-export interface LocalOptions {
-  /** Restrict the data to one class, by number or by name. Default: all classes. */
+export interface LocalOptions<D extends DeviceChoice = DeviceChoice> extends DeviceOption<D> {
+  /** Of a data set: restriction to one class, by number or by name. Default: all classes. */
   readonly class?: number | string;
   /**
    * The side of the windows: a number, a function of the noise level, a table, or the name of a published one, such as
@@ -43,23 +49,21 @@ export interface LocalOptions {
  *
  * Reference: M. Kamb, S. Ganguli (2024), arXiv:2412.20292, there "LS".
  *
- * @param dataset The data, `N` images of shape `[height, width, channels]`.
- * @param device Where to compute.
- * @param options The side of the windows, restriction to a class.
- * @returns The denoiser, on tensors of shape `[B, …dataset.shape]`. Dispose it after use.
- * @throws {TypeError} If the data are no images.
+ * @param source The data, `N` images of shape `[height, width, channels]`, or a denoiser that holds them.
+ * @param options The side of the windows, class, device.
+ * @returns The denoiser, on tensors of shape `[B, height, width, channels]`, or on a `Float64Array` of rows on the device `float64`.
+ * @throws {TypeError} If the data are no images, or there is no such option.
  * @throws {RangeError} If the class or the table does not exist, or a side is not odd.
  * @throws {DeviceError} If the device cannot hold the data.
  *
  * @example With windows of one pixel, each pixel is denoised by itself
  * ```ts
- * import { Dataset, local, openDevice, tensorSpace } from "@closedform/diffusion";
+ * import { Dataset, local, tensorSpace } from "@closedform/diffusion";
  * import assert from "node:assert/strict";
  *
  * const data = Uint8Array.of(0, 0, 255, 255);
  * const dataset = new Dataset({ data, shape: [1, 2, 1], name: "black and white" });
- * using device = await openDevice("wasm");
- * using denoiser = await local(dataset, device, { windows: 1 });
+ * using denoiser = await local(dataset, { windows: 1, device: "wasm" });
  * const x = tensorSpace.from([0.3, -2], [1, 1, 2, 1]);
  * const denoised = (await denoiser.denoise(x, 1)).mean;
  * const [a, b] = await tensorSpace.values(denoised);
@@ -67,43 +71,20 @@ export interface LocalOptions {
  * tensorSpace.dispose(x, denoised);
  * ```
  */
-export async function local(
-  dataset: Dataset,
-  device: Device,
-  options: LocalOptions = {},
-): Promise<StoredWindowDenoiser> {
-  return await windowDenoiser(localModel(dataset, options), device);
-}
-
-/**
- * The local denoiser in float64, for theory: the same function as {@linkcode local}, on `Float64Array` states.
- *
- * @param dataset The data, images.
- * @param options The side of the windows, restriction to a class.
- * @returns The denoiser, on states of rows one after the other.
- * @throws {TypeError} If the data are no images.
- * @throws {RangeError} If the class or the table does not exist, or a side is not odd.
- *
- * @example With windows that cover the image it is the optimal denoiser
- * ```ts
- * import { localFloat64, optimalFloat64, shapes } from "@closedform/diffusion";
- * import assert from "node:assert/strict";
- *
- * const set = shapes(20);
- * const x = Float64Array.from(set.values(4), (v, i) => v + Math.sin(i));
- * const a = (await localFloat64(set, { windows: 2 * set.shape[0] - 1 }).denoise(x, 1)).mean;
- * const b = (await optimalFloat64(set).denoise(x, 1)).mean;
- * assert.ok(a.every((v, i) => Math.abs(v - b[i]) < 1e-12));
- * ```
- */
-export function localFloat64(
-  dataset: Dataset,
-  options: LocalOptions = {},
-): WindowDenoiser<Float64Array> {
-  return windowDenoiserFloat64(localModel(dataset, options));
+export async function local<S extends DataSource, D extends DeviceChoice = "auto">(
+  source: S,
+  options: LocalOptions<D> = {},
+): Promise<StoredWindowDenoiser<StatesOf<S, D>>> {
+  const { class: only, device: choice, ...rest } = readOptions(ACTION, options, OPTIONS);
+  const { dataset, device } = await heldData(ACTION, source, { class: only, device: choice });
+  const model = localModel(dataset, rest);
+  return windowDenoiser(model, await device.store(model.data), device) as StoredWindowDenoiser<
+    State
+  > as StoredWindowDenoiser<StatesOf<S, D>>;
 }
 
 const OPTIONS = {
+  ...DEVICE_OPTION,
   class: undefined,
   windows: DEFAULT_WINDOWS,
   onProgress: undefined,
@@ -111,14 +92,12 @@ const OPTIONS = {
   LocalOptions
 >;
 
-function localModel(dataset: Dataset, options: LocalOptions): WindowModel {
-  const { windows, onProgress, class: only } = readOptions(
-    "make a local denoiser",
-    options,
-    OPTIONS,
-  );
-  checkImages(dataset, "make a local denoiser");
-  const data = only === undefined ? dataset : dataset.classSubset(only);
+/** What a local denoiser of a data set is made of. */
+export function localModel(
+  data: Dataset,
+  { windows, onProgress }: Pick<LocalOptions, "onProgress"> & { readonly windows: Patch },
+): WindowModel {
+  checkImages(data, ACTION);
   return {
     data,
     label: `local denoiser (LS) of ${data.name}, ${describePatch(windows)}`,

@@ -3,29 +3,32 @@
  *
  * @module
  */
-import { type OptionTable, readOptions } from "../../base/_options.ts";
-import { checkKind } from "../../base/_kinds.ts";
-import * as tf from "@tensorflow/tfjs-core";
-import type { Device } from "../../compute/device.ts";
+import { type OptionTable, type Read, readOptions } from "../../base/_options.ts";
+import { batchOf, queriesOn, roomLike } from "../../compute/batch.ts";
+import type { State, StateNumbers } from "../../compute/batch.ts";
+import type { DataStore, Device } from "../../compute/device.ts";
+import { DEVICE_OPTION } from "../../compute/use_device.ts";
+import type { DeviceChoice, DeviceOption } from "../../compute/use_device.ts";
 import { maskColumns } from "../../compute/mask.ts";
 import type { Mask } from "../../compute/mask.ts";
-import { MASKED_ACTION, referenceMasked } from "../../compute/masked_posterior.ts";
+import { MASKED_ACTION } from "../../compute/masked_posterior.ts";
 import type { MaskedOptions } from "../../compute/masked_posterior.ts";
 import { checkRegion } from "../../compute/pixel_region.ts";
 import type { PixelRegion } from "../../compute/pixel_region.ts";
-import { checkEvaluateOptions, checkQueryShape, sigmaPerRow } from "../../compute/posterior.ts";
+import { checkEvaluateOptions, sigmaPerRow } from "../../compute/posterior.ts";
 import type { Sigma } from "../../compute/posterior.ts";
 import { checkSubsets } from "../../compute/subset.ts";
 import type { Subset } from "../../compute/subset.ts";
 import { WORK_OPTIONS } from "../../compute/work_options.ts";
 import type { WorkOptions } from "../../compute/work_options.ts";
 import type { Dataset } from "../../datasets/dataset.ts";
-import { DeviceError } from "../../base/errors.ts";
-import { arraySpace, tensorSpace } from "../../states/linear_space.ts";
-import type { AnyTensor } from "../../states/linear_space.ts";
+import type { AnyTensor, StateSpace } from "../../states/linear_space.ts";
 import { MaskCache } from "./_mask_cache.ts";
 import { keepCapabilities } from "../_capabilities.ts";
-import type { Denoiser, SubsetOptions } from "../denoiser.ts";
+import type { StatesOf } from "../_base.ts";
+import { heldData } from "../_data.ts";
+import type { DataSource } from "../_data.ts";
+import type { SubsetOptions } from "../denoiser.ts";
 import { checkRule } from "./locality_mask.ts";
 import type { MaskRule } from "./locality_mask.ts";
 import type { StoredDenoiser } from "../optimal.ts";
@@ -37,8 +40,9 @@ const REFERENCES = [
 ];
 
 /** Options of {@linkcode pcaLocality}. */
-export interface PcaLocalityOptions extends Partial<Omit<MaskRule, "theta">>, WorkOptions {
-  /** Restrict the data to one class, by number or by name. Default: all classes. */
+export interface PcaLocalityOptions<D extends DeviceChoice = DeviceChoice>
+  extends Partial<Omit<MaskRule, "theta">>, WorkOptions, DeviceOption<D> {
+  /** Of a data set: restriction to one class, by number or by name. Default: all classes. */
   readonly class?: number | string;
   /**
    * The threshold `θ` of the mask, from 0 to 1, or the name of a published one, see {@linkcode publishedTheta}. Default
@@ -59,7 +63,7 @@ export interface PcaLocalityOptions extends Partial<Omit<MaskRule, "theta">>, Wo
 }
 
 /** A denoiser by PCA locality, over all stored data or some of them. */
-export interface PcaLocality extends StoredDenoiser {
+export interface PcaLocality<X = AnyTensor> extends StoredDenoiser<X> {
   /** Number of items, `N`. */
   readonly count: number;
   /** The mask of a noise level. */
@@ -151,23 +155,21 @@ export function publishedTheta(name: ThetaName): number {
  *
  * Reference: A. Lukoianov et al. (2025), arXiv:2509.09672.
  *
- * @param dataset The data, `N` rows of shape `dataset.shape`.
- * @param device Where to compute.
- * @param options The rule of the mask, class, temperature, averaging.
- * @returns The denoiser, on tensors of shape `[B, …dataset.shape]`. Dispose it after use.
+ * @param source The data, `N` items of shape `data.shape`, or a denoiser that holds them.
+ * @param options The rule of the mask, class, device, temperature, averaging.
+ * @returns The denoiser, on tensors of shape `[B, …data.shape]`, or on a `Float64Array` of rows on the device `float64`.
  * @throws {RangeError} If the class does not exist, or a number is out of range.
- * @throws {TypeError} If the spectrum has another dimension than the data.
+ * @throws {TypeError} If the spectrum has another dimension than the data, or there is no such option.
  * @throws {DeviceError} If the device cannot hold the data.
  *
  * @example Coordinates without correlation are denoised each by itself
  * ```ts
- * import { Dataset, openDevice, pcaLocality, tensorSpace } from "@closedform/diffusion";
+ * import { Dataset, pcaLocality, tensorSpace } from "@closedform/diffusion";
  * import assert from "node:assert/strict";
  *
  * const corners = Float32Array.of(-1, -1, -1, 1, 1, -1, 1, 1);
  * const dataset = new Dataset({ data: corners, shape: [2], name: "a square" });
- * using device = await openDevice("wasm");
- * using denoiser = await pcaLocality(dataset, device);
+ * using denoiser = await pcaLocality(dataset, { device: "wasm" });
  * const x = tensorSpace.from([0.3, -2], [1, 2]);
  * const denoised = (await denoiser.denoise(x, 1)).mean;
  * const [a, b] = await tensorSpace.values(denoised);
@@ -175,40 +177,37 @@ export function publishedTheta(name: ThetaName): number {
  * tensorSpace.dispose(x, denoised);
  * ```
  */
-export async function pcaLocality(
-  dataset: Dataset,
-  device: Device,
-  options: PcaLocalityOptions = {},
-): Promise<PcaLocality> {
-  checkKind(ACTION, "device", device, "device");
-  const model = await makeModel(dataset, options);
+export async function pcaLocality<S extends DataSource, D extends DeviceChoice = "auto">(
+  source: S,
+  options: PcaLocalityOptions<D> = {},
+): Promise<PcaLocality<StatesOf<S, D>>> {
+  const settings = readOptions(ACTION, options, OPTIONS);
+  const held = await heldData(ACTION, source, settings);
+  const model = await makeModel(held.dataset, settings);
+  return pcaDenoiser(model, await held.device.store(model.data), held.device) as PcaLocality<
+    State
+  > as PcaLocality<StatesOf<S, D>>;
+}
+
+function pcaDenoiser(model: Model, store: DataStore, device: Device): PcaLocality<State> {
   const { data, masks } = model;
-  const store = await device.store(data);
-  const estimate = async (
-    x: AnyTensor,
+  const estimate = async <X extends State>(
+    x: X,
     sigma: Sigma,
     evaluate: SubsetOptions,
     subsets?: readonly Subset[],
-  ) => {
-    checkQueryShape(x.shape, data.dimension, MASKED_ACTION);
-    if (!store.masked) {
-      throw new DeviceError(
-        `Cannot ${MASKED_ACTION}: the data are streamed, wanted data in memory`,
-      );
-    }
-    const values = await x.data<"float32">();
-    const means = await perLevel(model, values, sigma, { ...evaluate, subsets }, {
-      means: async (queries, ...rest) =>
-        Float32Array.from(await store.masked!(Float32Array.from(queries), ...rest)),
-      room: (length) => new Float32Array(length),
-    });
-    return tf.tensor(means, outputShape(x.shape, evaluate.region), "float32");
+  ): Promise<X> => {
+    const batch = batchOf(x, data.dimension, MASKED_ACTION);
+    const values = await queriesOn(device, batch);
+    const { region } = evaluate;
+    const means = await perLevel(model, store, values, sigma, { ...evaluate, subsets });
+    return batch.like(means, region && [region.height, region.width, data.shape[2]]);
   };
-  const denoiser: PcaLocality = {
+  const denoiser: PcaLocality<State> = {
     label: model.label,
     references: REFERENCES,
     shape: data.shape,
-    space: tensorSpace,
+    space: device.space as StateSpace<State>,
     count: data.count,
     mean: () => data.mean(),
     draw: (stream) => data.values(stream.below(data.count)),
@@ -222,6 +221,7 @@ export async function pcaLocality(
     [Symbol.dispose]: () => store.dispose(),
   };
   keepCapabilities(denoiser, {
+    data: { dataset: data, device },
     subset: {
       count: data.count,
       denoiseOn: (x, sigma, subsets, evaluate = {}) => estimate(x, sigma, evaluate, subsets),
@@ -230,67 +230,7 @@ export async function pcaLocality(
   return denoiser;
 }
 
-/**
- * PCA locality in float64, for theory: the same function as {@linkcode pcaLocality}, on `Float64Array`
- * states, by plain loops.
- *
- * @param dataset The data.
- * @param options The rule of the mask, class, temperature, averaging.
- * @returns The denoiser, on states of rows one after the other.
- * @throws {RangeError} If the class does not exist, or a number is out of range.
- * @throws {TypeError} If the spectrum has another dimension than the data.
- *
- * @example
- * ```ts
- * import { Dataset, pcaLocalityFloat64 } from "@closedform/diffusion";
- * import assert from "node:assert/strict";
- *
- * const corners = Float32Array.of(-1, -1, -1, 1, 1, -1, 1, 1);
- * const dataset = new Dataset({ data: corners, shape: [2], name: "a square" });
- * const denoiser = await pcaLocalityFloat64(dataset);
- * const [a] = (await denoiser.denoise(Float64Array.of(0.3, -2), 1)).mean;
- * assert.ok(Math.abs(a - Math.tanh(0.3)) < 1e-15);
- * ```
- */
-export async function pcaLocalityFloat64(
-  dataset: Dataset,
-  options: PcaLocalityOptions = {},
-): Promise<Denoiser<Float64Array>> {
-  const model = await makeModel(dataset, options);
-  const { data } = model;
-  const estimate = (
-    x: Float64Array,
-    sigma: Sigma,
-    evaluate: SubsetOptions,
-    subsets?: readonly Subset[],
-  ) =>
-    perLevel(model, x, sigma, { ...evaluate, subsets }, {
-      means: (queries, ...rest) => Promise.resolve(referenceMasked(data, queries, ...rest)),
-      room: (length) => new Float64Array(length),
-    });
-  const denoiser: Denoiser<Float64Array> = {
-    label: `${model.label}, float64`,
-    references: REFERENCES,
-    shape: data.shape,
-    space: arraySpace,
-    mean: () => data.mean(),
-    draw: (stream) => data.values(stream.below(data.count)),
-    rms: (enough) => data.rms(enough),
-    async denoise(x, sigma, evaluate = {}) {
-      checkEvaluateOptions(MASKED_ACTION, evaluate);
-      return { mean: await estimate(x, sigma, evaluate) };
-    },
-  };
-  keepCapabilities(denoiser, {
-    subset: {
-      count: data.count,
-      denoiseOn: (x, sigma, subsets, evaluate = {}) => estimate(x, sigma, evaluate, subsets),
-    },
-  });
-  return denoiser;
-}
-
-/** What both forms share. */
+/** What it is made of. */
 interface Model {
   readonly data: Dataset;
   readonly label: string;
@@ -300,6 +240,7 @@ interface Model {
 
 const OPTIONS = {
   ...WORK_OPTIONS,
+  ...DEVICE_OPTION,
   class: undefined,
   theta: DEFAULT_THETA,
   orientation: undefined,
@@ -316,10 +257,11 @@ const AVERAGE_OPTIONS = { batch: undefined } satisfies OptionTable<
 
 const ACTION = "make the PCA denoiser";
 
-async function makeModel(dataset: Dataset, options: PcaLocalityOptions): Promise<Model> {
-  const settings = readOptions(ACTION, options, OPTIONS);
+async function makeModel(
+  data: Dataset,
+  settings: Read<PcaLocalityOptions, typeof OPTIONS>,
+): Promise<Model> {
   const { cache, temperature, average, signal, onProgress } = settings;
-  const data = settings.class === undefined ? dataset : dataset.classSubset(settings.class);
   const batch = average && readOptions(ACTION, average, AVERAGE_OPTIONS).batch;
   const { theta, orientation, normalisation } = settings;
   const rule = {
@@ -343,37 +285,26 @@ async function makeModel(dataset: Dataset, options: PcaLocalityOptions): Promise
   };
 }
 
-/** How the means of queries at one noise level are computed. */
-interface Kernel<A extends Float32Array | Float64Array> {
-  means(queries: A, sigma: number, mask: Mask, options: MaskedOptions): Promise<A>;
-  room(length: number): A;
-}
-
 /** The means of a batch whose rows may be at different noise levels, each of which has a mask of its own. */
-async function perLevel<A extends Float32Array | Float64Array>(
+async function perLevel(
   { data, masks, options }: Model,
-  values: A,
+  store: DataStore,
+  values: StateNumbers,
   sigma: Sigma,
   { region, subsets, signal }: SubsetOptions & { readonly subsets?: readonly Subset[] },
-  kernel: Kernel<A>,
-): Promise<A> {
+): Promise<StateNumbers> {
   const d = data.dimension;
-  if (values.length % d !== 0) {
-    throw new TypeError(
-      `Cannot ${MASKED_ACTION}: received ${values.length} numbers, wanted rows of ${d}`,
-    );
-  }
   const sigmas = sigmaPerRow(sigma, values.length / d, MASKED_ACTION);
   if (subsets) checkSubsets(subsets, sigmas.length, data.count, MASKED_ACTION);
   const outputs = region && outputsOf(region, data.shape);
   const width = outputs?.length ?? d;
-  const means = kernel.room(sigmas.length * width);
+  const means = roomLike(values, sigmas.length * width);
   for (const level of new Set(sigmas)) {
     const rows = Array.from(sigmas.keys()).filter((row) => sigmas[row] === level);
-    const queries = kernel.room(rows.length * d);
+    const queries = roomLike(values, rows.length * d);
     rows.forEach((row, k) => queries.set(values.subarray(row * d, (row + 1) * d), k * d));
     const mask = await masks.of(level, signal);
-    const found = await kernel.means(queries, level, outputs ? part(mask, outputs) : mask, {
+    const found = await store.masked!(queries, level, outputs ? part(mask, outputs) : mask, {
       ...options,
       signal,
       ...(subsets && { subsets: rows.map((row) => subsets[row]) }),
@@ -411,8 +342,4 @@ function outputsOf(region: PixelRegion, shape: readonly number[]): Uint32Array {
     }
   }
   return Uint32Array.from(outputs);
-}
-
-function outputShape(shape: readonly number[], region?: PixelRegion): number[] {
-  return region ? [shape[0], region.height, region.width, shape[3]] : [...shape];
 }

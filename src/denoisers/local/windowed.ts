@@ -4,24 +4,16 @@
  * @module
  */
 import { checkOptionNames, type OptionTable } from "../../base/_options.ts";
-import { checkKind } from "../../base/_kinds.ts";
-import * as tf from "@tensorflow/tfjs-core";
-import type { Device } from "../../compute/device.ts";
-import {
-  checkEvaluateOptions,
-  checkQueryShape,
-  EVALUATE_OPTIONS,
-  sigmaPerRow,
-} from "../../compute/posterior.ts";
+import { batchOf, queriesOn } from "../../compute/batch.ts";
+import type { State } from "../../compute/batch.ts";
+import type { DataStore, Device } from "../../compute/device.ts";
+import { checkEvaluateOptions, EVALUATE_OPTIONS, sigmaPerRow } from "../../compute/posterior.ts";
 import type { Sigma } from "../../compute/posterior.ts";
 import type { Subset } from "../../compute/subset.ts";
 import { axisShifts, WINDOW_ACTION } from "../../compute/windowed.ts";
 import type { Translations, WindowOptions, WindowPosterior } from "../../compute/windowed.ts";
-import { referenceWindowedInTurns } from "../../compute/float64/windowed.ts";
 import { WORK_OPTIONS, type WorkOptions } from "../../compute/work_options.ts";
 import type { Dataset } from "../../datasets/dataset.ts";
-import { DeviceError } from "../../base/errors.ts";
-import { arraySpace, tensorSpace } from "../../states/linear_space.ts";
 import type { AnyTensor, StateSpace } from "../../states/linear_space.ts";
 import { keepCapabilities } from "../_capabilities.ts";
 import type { Denoiser, SubsetOptions } from "../denoiser.ts";
@@ -65,7 +57,7 @@ export interface WindowDenoiser<X> extends Denoiser<X> {
 }
 
 /** A denoiser by windows that holds its data on a device. */
-export interface StoredWindowDenoiser extends StoredDenoiser, WindowDenoiser<AnyTensor> {}
+export interface StoredWindowDenoiser<X = AnyTensor> extends StoredDenoiser<X>, WindowDenoiser<X> {}
 
 /** What a denoiser by windows is made of. */
 export interface WindowModel {
@@ -100,68 +92,38 @@ export function describePatch(patch: Patch): string {
 }
 
 /**
- * A denoiser by windows on a device.
+ * A denoiser by windows over data that are on a device.
  *
  * @param model What it is made of.
- * @param device Where to compute.
- * @returns The denoiser; dispose it after use.
- */
-export async function windowDenoiser(
-  model: WindowModel,
-  device: Device,
-): Promise<StoredWindowDenoiser> {
-  checkKind(WINDOW_ACTION, "device", device, "device");
-  const { data } = model;
-  const store = await device.store(data);
-  const dispose = () => store.dispose();
-  const evaluate = async (x: AnyTensor, sigma: Sigma, options: PixelOptions) => {
-    const rows = checkQueryShape(x.shape, data.dimension, WINDOW_ACTION);
-    if (!store.windowed) {
-      throw new DeviceError(
-        `Cannot ${WINDOW_ACTION}: the data are streamed, wanted data in memory`,
-      );
-    }
-    // The caller may dispose the state while it is read.
-    const values = await x.data<"float32">();
-    const { mean, logNormaliser } = await store.windowed(
-      values,
-      sigma,
-      windowOptions(model, sigma, rows, options),
-    );
-    const { region } = options;
-    const shape = region ? [rows, region.height, region.width, data.shape[2]] : x.shape;
-    return { mean: tf.tensor(mean, shape, "float32"), logNormaliser };
-  };
-  return windowedBy(model, tensorSpace, evaluate, { dispose, [Symbol.dispose]: dispose });
-}
-
-/**
- * A denoiser by windows in float64.
- *
- * @param model What it is made of.
+ * @param store The data there. They are disposed with the denoiser.
+ * @param device The device.
  * @returns The denoiser.
  */
-export function windowDenoiserFloat64(model: WindowModel): WindowDenoiser<Float64Array> {
-  const { data } = model;
-  const evaluate = (x: Float64Array, sigma: Sigma, options: PixelOptions) => {
-    const rows = Math.ceil(x.length / data.dimension);
-    return referenceWindowedInTurns(data, x, sigma, windowOptions(model, sigma, rows, options));
+export function windowDenoiser(
+  model: WindowModel,
+  store: DataStore,
+  device: Device,
+): StoredWindowDenoiser<State> {
+  const { data, label, references, patch, translations } = model;
+  const { shape, dimension } = data;
+  const evaluate = async <X extends State>(x: X, sigma: Sigma, options: PixelOptions) => {
+    const batch = batchOf(x, dimension, WINDOW_ACTION);
+    // The caller may dispose the state while it is read.
+    const values = await queriesOn(device, batch);
+    const { mean, logNormaliser } = await store.windowed!(
+      values,
+      sigma,
+      windowOptions(model, sigma, batch.rows, options),
+    );
+    const { region } = options;
+    const item = region ? [region.height, region.width, shape[2]] : undefined;
+    return { mean: batch.like(mean, item), logNormaliser };
   };
-  return windowedBy({ ...model, label: `${model.label}, float64` }, arraySpace, evaluate, {});
-}
-
-function windowedBy<X, D>(
-  { data, label, references, patch, translations }: WindowModel,
-  space: StateSpace<X>,
-  perPixel: (x: X, sigma: Sigma, options: PixelOptions) => Promise<WindowPosterior<X>>,
-  disposal: D,
-): WindowDenoiser<X> & D {
-  const denoiser: WindowDenoiser<X> & D = {
-    ...disposal,
+  const denoiser: StoredWindowDenoiser<State> = {
     label,
     references,
-    shape: data.shape,
-    space,
+    shape,
+    space: device.space as StateSpace<State>,
     count: data.count,
     patch,
     mean: () => meanOf(data, patch(Infinity), translations),
@@ -169,18 +131,21 @@ function windowedBy<X, D>(
     rms: (enough) => data.rms(enough),
     async perPixel(x, sigma, options = {}) {
       checkOptionNames(WINDOW_ACTION, options, PIXEL_OPTIONS);
-      return await perPixel(x, sigma, options);
+      return await evaluate(x, sigma, options);
     },
     async denoise(x, sigma, options) {
       checkEvaluateOptions(WINDOW_ACTION, options);
-      return { mean: (await perPixel(x, sigma, { signal: options?.signal })).mean };
+      return { mean: (await evaluate(x, sigma, { signal: options?.signal })).mean };
     },
+    dispose: () => store.dispose(),
+    [Symbol.dispose]: () => store.dispose(),
   };
   keepCapabilities(denoiser, {
+    data: { dataset: data, device },
     subset: {
       count: data.count,
       denoiseOn: async (x, sigma, subsets, { region, signal } = {}) =>
-        (await perPixel(x, sigma, { subsets, region, signal })).mean,
+        (await evaluate(x, sigma, { subsets, region, signal })).mean,
     },
   });
   return denoiser;

@@ -96,11 +96,11 @@ const OPTIONS = {
  *
  * @example
  * ```ts
- * import { dpmV3, dpmV3Statistics, karrasGrid, moons, optimalFloat64, sample } from "@closedform/diffusion";
+ * import { dpmV3, dpmV3Statistics, karrasGrid, moons, optimal, sample } from "@closedform/diffusion";
  * import assert from "node:assert/strict";
  *
  * const set = moons(100);
- * const denoiser = optimalFloat64(set);
+ * const denoiser = await optimal(set, { device: "float64" });
  * const statistics = await dpmV3Statistics(denoiser, set, { intervals: 20, samples: 16, cache: false });
  * const { evaluations } = await sample(denoiser, { sampler: dpmV3({ statistics }), grid: karrasGrid(8) });
  * assert.equal(evaluations, 8);

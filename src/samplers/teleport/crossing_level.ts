@@ -74,17 +74,18 @@ const OPTIONS = {
  *
  * @example A denoiser that is off by 0.01 everywhere is beaten where the Gaussian is off by less
  * ```ts
- * import { crossingLevel, Dataset, gaussianFloat64, gaussianLaw, optimalFloat64 } from "@closedform/diffusion";
+ * import { crossingLevel, Dataset, gaussian, gaussianLaw, optimal } from "@closedform/diffusion";
  * import assert from "node:assert/strict";
  *
  * const set = new Dataset({ data: Float32Array.of(-1, -1, 2), shape: [1], name: "three points" });
- * const optimal = optimalFloat64(set);
+ * const exact = await optimal(set, { device: "float64" });
  * const denoiser = {
- *   ...optimal,
+ *   ...exact,
  *   denoise: async (x: Float64Array, sigma: number | ArrayLike<number>) =>
- *     ({ mean: (await optimal.denoise(x, sigma)).mean.map((v) => v + 0.01) }),
+ *     ({ mean: (await exact.denoise(x, sigma)).mean.map((v) => v + 0.01) }),
  * };
- * const { sigma } = await crossingLevel(denoiser, gaussianFloat64(gaussianLaw([0], 2)), optimal);
+ * const fit = await gaussian(gaussianLaw([0], 2), { device: "float64" });
+ * const { sigma } = await crossingLevel(denoiser, fit, exact);
  * assert.ok(sigma > 5 && sigma < 80);
  * ```
  */

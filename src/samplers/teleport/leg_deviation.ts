@@ -81,14 +81,14 @@ const OPTIONS = {
  *
  * @example The data themselves land where they should
  * ```ts
- * import { legDeviation, moons, optimalFloat64, wienerFloat64 } from "@closedform/diffusion";
+ * import { legDeviation, moons, optimal, wiener } from "@closedform/diffusion";
  * import assert from "node:assert/strict";
  *
- * const optimal = optimalFloat64(moons(50));
- * assert.equal((await legDeviation(optimal, optimal)).displacement(2), 0);
- * const gaussian = await legDeviation(await wienerFloat64(moons(50)), optimal);
- * const lowest = gaussian.lowest(0.01);
- * assert.ok(Math.abs(gaussian.displacement(lowest) - 0.01) < 1e-6);
+ * const exact = await optimal(moons(50), { device: "float64" });
+ * assert.equal((await legDeviation(exact, exact)).displacement(2), 0);
+ * const deviation = await legDeviation(await wiener(exact), exact);
+ * const lowest = deviation.lowest(0.01);
+ * assert.ok(Math.abs(deviation.displacement(lowest) - 0.01) < 1e-6);
  * ```
  */
 export async function legDeviation<X>(

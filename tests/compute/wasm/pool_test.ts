@@ -45,22 +45,22 @@ Deno.test("devices share the threads of the process, and each lets go of its own
     for (let i = 0; i < 60; i++) {
       const device = await openDevice("wasm");
       devices.push(device);
-      using denoiser = await optimal(set, device);
+      using denoiser = await optimal(set, { device });
       means.push(await meanOf(denoiser));
     }
   });
   assert.equal(threads.size, navigator.hardwareConcurrency);
   for (const mean of means) assert.deepEqual(mean, means[0]);
   const last = devices.pop()!;
-  const before = await optimal(set, devices[0]);
+  const before = await optimal(set, { device: devices[0] });
   for (const device of devices) device.dispose();
   await assert.rejects(meanOf(before), { name: "DeviceError", message: /was disposed/ });
-  using denoiser = await optimal(set, last);
+  using denoiser = await optimal(set, { device: last });
   assert.deepEqual(await meanOf(denoiser), means[0]);
   last.dispose();
   await assert.rejects(meanOf(denoiser), { name: "DeviceError", message: /was disposed/ });
   using again = await openDevice("wasm");
-  using other = await optimal(set, again);
+  using other = await optimal(set, { device: again });
   assert.deepEqual(await meanOf(other), means[0]);
 });
 
@@ -68,7 +68,7 @@ Deno.test("a device that is disposed in the middle of its work leaves that of ot
   const set = moons(200_000);
   using one = await openDevice("wasm");
   const two = await openDevice("wasm");
-  const [mine, theirs] = [await optimal(set, one), await optimal(set, two)];
+  const [mine, theirs] = [await optimal(set, { device: one }), await optimal(set, { device: two })];
   const wanted = await meanOf(mine);
   const running = meanOf(theirs), waiting = meanOf(mine);
   const refused = assert.rejects(running, { name: "DeviceError", message: /was disposed/ });

@@ -2,7 +2,6 @@ import {
   DeviceError,
   gaussian,
   gaussianAxes,
-  gaussianFloat64,
   gaussianLaw,
   RandomStream,
   startNoise,
@@ -14,6 +13,7 @@ import { solveLinear } from "../../../src/linalg/solve_linear.ts";
 import { testDevices, testOnDevices } from "../../_helpers/devices.ts";
 import { withoutLeaks } from "../../_helpers/leaks.ts";
 import { assertClose, EPS32 } from "../../_helpers/tolerance.ts";
+import { gaussianFloat64 } from "../../_helpers/float64.ts";
 
 const devices = await testDevices();
 
@@ -102,7 +102,7 @@ testOnDevices(
     withoutLeaks(async () => {
       for (const [name, law] of Object.entries(laws)) {
         const d = law.mean.length;
-        using denoiser = await gaussian(law, device);
+        using denoiser = await gaussian(law, { device });
         const levels = [80, 5, 1, 0.2, 0.01];
         const sigmas = levels.concat(levels);
         const rows = sigmas.length;
@@ -144,7 +144,7 @@ testOnDevices(
     withoutLeaks(async () => {
       for (const law of [laws["low rank with a floor"], laws["full rank"]]) {
         const d = law.mean.length;
-        using axes = await gaussianAxes(law, device);
+        using axes = await gaussianAxes(law, { device });
         const x = tensorSpace.from(startNoise(6, 0, 3, d).map((e) => 2 * e), [3, d]);
         const flow = (from: number, to: number) => (_: number, v: number) =>
           Math.sqrt((v + to ** 2) / (v + from ** 2));
@@ -163,9 +163,9 @@ testOnDevices(
   "gaussian() and gaussianAxes() refuse what does not fit, and to work after dispose()",
   async (device) => {
     const law = laws["low rank"];
-    await assert.rejects(gaussian(law, device, { shape: [7, 3] }), TypeError);
+    await assert.rejects(gaussian(law, { device, shape: [7, 3] }), TypeError);
     await withoutLeaks(async () => {
-      const denoiser = await gaussian(law, device, { shape: [10, 7, 10], name: "a test" });
+      const denoiser = await gaussian(law, { device, shape: [10, 7, 10], name: "a test" });
       assert.deepEqual(denoiser.shape, [10, 7, 10]);
       assert.match(denoiser.label, /a test/);
       assertClose(denoiser.mean!(), law.mean, 0, "mean");

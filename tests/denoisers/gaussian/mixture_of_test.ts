@@ -1,13 +1,10 @@
 import {
   gaussian,
-  gaussianFloat64,
   gaussianLaw,
   mixtureLaw,
   mixtureOf,
-  mixtureOfFloat64,
   moons,
   openDevice,
-  optimalFloat64,
   RandomStream,
   solveLinear,
   startNoise,
@@ -26,6 +23,7 @@ import { testDevices, testOnDevices } from "../../_helpers/devices.ts";
 import { withoutLeaks } from "../../_helpers/leaks.ts";
 import { withSpectrum } from "../../_helpers/symmetric.ts";
 import { assertClose, EPS32 } from "../../_helpers/tolerance.ts";
+import { gaussianFloat64, mixtureOfFloat64, optimalFloat64 } from "../../_helpers/float64.ts";
 
 const D = 6;
 /** Full covariances, of which the second is of low rank with a floor. */
@@ -221,7 +219,7 @@ Deno.test("the weights of the components sum to one, far out and close in", () =
 const devices = await testDevices();
 
 testOnDevices(devices, "mixtureOf() on tensors is the mixture in float64", async (device) => {
-  using denoiser = await mixtureOf(FULL, device, { shape: [2, 3], name: "three" });
+  using denoiser = await mixtureOf(FULL, { device, shape: [2, 3], name: "three" });
   assert.deepEqual([denoiser.shape, denoiser.label], [[2, 3], "denoiser of three"]);
   await withoutLeaks(async () => {
     for (const sigma of [1e-3, 0.1, 1, 80]) {
@@ -248,7 +246,7 @@ testOnDevices(
   devices,
   "mixtureOf() takes a noise level for each row, and rows one by one",
   async (device) => {
-    using denoiser = await mixtureOf(FULL, device);
+    using denoiser = await mixtureOf(FULL, { device });
     await withoutLeaks(async () => {
       const sigmas = [0.05, 0.5, 5], numbers = Float32Array.from(queries(3, 1));
       const x = tf.tensor(numbers, [3, D]);
@@ -280,7 +278,7 @@ testOnDevices(
       component(centre(1, 1e-3)),
       component(centre(-1, 0)),
     ]);
-    using denoiser = await mixtureOf(law, device);
+    using denoiser = await mixtureOf(law, { device });
     const stream = new RandomStream({ seed: 86 });
     const numbers = Float32Array.from(
       { length: 8 * d },
@@ -306,8 +304,8 @@ testOnDevices(
 );
 
 testOnDevices(devices, "mixtureOf() refuses what it cannot do", async (device) => {
-  await assert.rejects(mixtureOf(FULL, device, { shape: [5] }), TypeError);
-  const denoiser = await mixtureOf(FULL, device);
+  await assert.rejects(mixtureOf(FULL, { device, shape: [5] }), TypeError);
+  const denoiser = await mixtureOf(FULL, { device });
   const [good, narrow, bad] = [
     tf.zeros([1, D]),
     tf.zeros([1, 5]),
@@ -349,8 +347,8 @@ testOnDevices(
       startNoise(88, 0, 1, d),
       withSpectrum(Array.from({ length: d }, (_, k) => 5 / (k + 1)), 89),
     );
-    using ours = await mixtureOf(mixtureLaw([1], [law]), device);
-    using theirs = await gaussian(law, device);
+    using ours = await mixtureOf(mixtureLaw([1], [law]), { device });
+    using theirs = await gaussian(law, { device });
     const x = tf.tensor(Float32Array.from(startNoise(90, 0, 3, d)), [3, d]);
     const [a, b] = [(await ours.denoise(x, 0.3)).mean, (await theirs.denoise(x, 0.3)).mean];
     assertClose(await a.data(), await b.data(), 64 * EPS32 * 4, "denoised");

@@ -1,13 +1,10 @@
 import {
   Dataset,
   fitMixture,
-  gaussianFloat64,
   gaussianLaw,
   gaussianOfMixture,
   mixture,
-  mixtureFloat64,
   moons,
-  optimalFloat64,
   startNoise,
   tinyShapes,
 } from "@closedform/diffusion";
@@ -21,6 +18,7 @@ import {
 import { testDevices, testOnDevices } from "../../_helpers/devices.ts";
 import { withoutLeaks } from "../../_helpers/leaks.ts";
 import { assertClose, EPS32 } from "../../_helpers/tolerance.ts";
+import { gaussianFloat64, mixtureFloat64, optimalFloat64 } from "../../_helpers/float64.ts";
 
 Deno.test("drawMixture() shares [0, 1) out by the weights, the lower end to each, and nothing to a weight of 0", () => {
   const law = mixtureLaw(
@@ -170,7 +168,7 @@ const devices = await testDevices();
 
 testOnDevices(devices, "mixture() of images is the one in float64", async (device) => {
   const set = tinyShapes(500), options = { components: 5, rank: 12 };
-  using denoiser = await mixture(set, device, options);
+  using denoiser = await mixture(set, { device, ...options });
   const exact = await mixtureFloat64(set, options);
   assert.match(denoiser.label, /mixture of 5 on tiny shapes/);
   await withoutLeaks(async () => {

@@ -1,23 +1,21 @@
 import {
   Dataset,
   dataSpectrum,
-  gaussianFloat64,
   lowRank,
   moons,
   openDevice,
   optimal,
-  optimalFloat64,
   readMnist,
   startNoise,
   tensorSpace,
   wiener,
-  wienerFloat64,
 } from "@closedform/diffusion";
 import assert from "node:assert/strict";
 import { dataPath, hasData } from "../../_helpers/data.ts";
 import { testDevices, testOnDevices } from "../../_helpers/devices.ts";
 import { withoutLeaks } from "../../_helpers/leaks.ts";
 import { assertClose, EPS32 } from "../../_helpers/tolerance.ts";
+import { gaussianFloat64, optimalFloat64, wienerFloat64 } from "../../_helpers/float64.ts";
 
 const devices = await testDevices();
 const rms = (a: ArrayLike<number>, b: ArrayLike<number>) =>
@@ -57,7 +55,7 @@ Deno.test("wienerFloat64() is the optimal denoiser of Gaussian data, up to sampl
     const fresh = gaussianPoints(rows, 13).data;
     const x = startNoise(12, 0, rows, 2).map((e, i) => Math.fround(fresh[i] + sigma * e));
     const linear = (await (await wienerFloat64(set)).denoise(x, sigma)).mean;
-    using exact = await optimal(set, device);
+    using exact = await optimal(set, { device });
     const state = tensorSpace.from(x, [rows, 2]);
     const denoised = (await exact.denoise(state, sigma)).mean;
     const difference = rms(await tensorSpace.values(denoised), linear);
@@ -90,7 +88,7 @@ testOnDevices(
         [{ class: 1 }, await dataSpectrum(set.classSubset(1), { cache: false })],
       ] as const;
       for (const [options, law] of cases) {
-        using denoiser = await wiener(set, device, { ...options, cache: false });
+        using denoiser = await wiener(set, { device, ...options, cache: false });
         assert.deepEqual(denoiser.shape, [13, 20, 1]);
         assert.equal(/class 1/.test(denoiser.label), "class" in options);
         assertClose(denoiser.mean!(), law.mean, 0, "mean");
@@ -139,11 +137,11 @@ Deno.test("wienerFloat64() minimises the mean square error over linear maps", as
 
 testOnDevices(devices, "wiener() refuses what is out of range", async (device) => {
   const set = moons(10);
-  await assert.rejects(wiener(set, device, { class: 9 }), RangeError);
-  await assert.rejects(wiener(set, device, { rank: 3 }), RangeError);
-  await assert.rejects(wiener(set, device, { floor: -1 }), RangeError);
+  await assert.rejects(wiener(set, { device, class: 9 }), RangeError);
+  await assert.rejects(wiener(set, { device, rank: 3 }), RangeError);
+  await assert.rejects(wiener(set, { device, floor: -1 }), RangeError);
   const signal = AbortSignal.abort(new RangeError("no"));
-  await assert.rejects(wiener(set, device, { signal }), /no/);
+  await assert.rejects(wiener(set, { device, signal }), /no/);
 });
 
 Deno.test({
@@ -153,7 +151,7 @@ Deno.test({
     const train = await readMnist(dataPath("mnist"), { limit: 3000 });
     const test = await readMnist(dataPath("mnist"), { split: "test", limit: 32 });
     using device = await openDevice("wasm");
-    using denoiser = await wiener(train, device, { cache: false });
+    using denoiser = await wiener(train, { device, cache: false });
     const { variances } = await dataSpectrum(train, { cache: false });
     const clean = Float64Array.from({ length: 32 * 784 }, (_, i) => test.data[i] / 127.5 - 1);
     for (const sigma of [2, 1, 0.5]) {

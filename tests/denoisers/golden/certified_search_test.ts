@@ -22,7 +22,7 @@ import { withoutLeaks } from "../../_helpers/leaks.ts";
 const devices = await testDevices();
 
 /** The share of the posterior mass outside some rows, and the logit gap to them, in float64. */
-function truth(points: PointSet, query: Float32Array, sigma: number, rows: Uint32Array) {
+function truth(points: PointSet, query: ArrayLike<number>, sigma: number, rows: Uint32Array) {
   const { data, dimension } = points;
   const { scale, offset } = affineOf(points);
   const logits = Float64Array.from({ length: data.length / dimension }, (_, i) => {

@@ -89,9 +89,9 @@ for (
 async function checkTolerance(set: Dataset, batch: number, quiet: number): Promise<void> {
   const tolerance = 1e-3;
   using device = await openDevice("wasm");
-  using exact = await optimal(set, device);
+  using exact = await optimal(set, { device });
   const { base, scans } = counting(exact);
-  using golden = await goldenSubset(base, set, device, { tolerance });
+  using golden = await goldenSubset(base, { tolerance });
   let golds = start(batch, set.dimension);
   for (let at = 0; at < STEPS; at++) {
     const sigma = grid.sigmas[at];
@@ -126,11 +126,11 @@ Deno.test({
     const batch = 8, most = 2e-4;
     const set = await cifar();
     using device = await openDevice("wasm");
-    using exact = await optimal(set, device);
+    using exact = await optimal(set, { device });
     // Twentieths of the items: found through the proxy, and sampled.
-    using tail = await goldenSubset(exact, set, device, { k: 5000, m: 10_000 });
-    using described = await goldenSubset(exact, set, device, { tail: false });
-    using random = await goldenSubset(exact, set, device, { schedule: "random", k: 5000 });
+    using tail = await goldenSubset(exact, { k: 5000, m: 10_000 });
+    using described = await goldenSubset(exact, { tail: false });
+    using random = await goldenSubset(exact, { schedule: "random", k: 5000 });
     let states = start(batch, set.dimension);
     for (let at = 0; at < STEPS; at++) {
       const sigma = grid.sigmas[at];

@@ -21,7 +21,7 @@ import {
   tensorSpace,
 } from "@closedform/diffusion";
 import assert from "node:assert/strict";
-import { keepCapabilities, subsetOf } from "../../../src/denoisers/_capabilities.ts";
+import { dataOf, keepCapabilities, subsetOf } from "../../../src/denoisers/_capabilities.ts";
 import { testDevices, testOnDevices } from "../../_helpers/devices.ts";
 import { withoutLeaks } from "../../_helpers/leaks.ts";
 import { assertClose, EPS32, posteriorTolerance } from "../../_helpers/tolerance.ts";
@@ -88,10 +88,10 @@ testOnDevices(
   (device) =>
     withoutLeaks(async () => {
       const set = shapes(120);
-      using base = await optimal(set, device);
-      using whole = await goldenSubset(base, set, device, { k: 120, m: 120, tail: false });
-      using sampled = await goldenSubset(base, set, device, { k: 120, m: 120, tail: true });
-      using single = await goldenSubset(base, set, device, { k: 1, m: 30, tail: false });
+      using base = await optimal(set, { device });
+      using whole = await goldenSubset(base, { k: 120, m: 120, tail: false });
+      using sampled = await goldenSubset(base, { k: 120, m: 120, tail: true });
+      using single = await goldenSubset(base, { k: 1, m: 30, tail: false });
       for (const sigma of [30, 3, 0.3]) {
         const queries = noisy(set, sigma, 3);
         const { values, facts } = await evaluate(base, queries, set.shape, sigma);
@@ -142,8 +142,8 @@ testOnDevices(
   (device) =>
     withoutLeaks(async () => {
       const set = shapes(400);
-      using base = await optimal(set, device);
-      using golden = await goldenSubset(base, set, device, {
+      using base = await optimal(set, { device });
+      using golden = await goldenSubset(base, {
         k: [10, 20],
         m: [40, 100],
         tail: false,
@@ -189,8 +189,8 @@ testOnDevices(
       ] as const;
       for (const [set, options] of cases) {
         const d = set.dimension;
-        using base = await optimal(set, device);
-        using golden = await goldenSubset(base, set, device, options);
+        using base = await optimal(set, { device });
+        using golden = await goldenSubset(base, options);
         let queries = Float32Array.from(startNoise(2, 0, 3, d), (e) => 61 * e);
         const sizes: number[] = [];
         for (let step = 0; step < 10; step++) {
@@ -222,7 +222,7 @@ testOnDevices(
   "goldenSubset() gives a sample the same bits in every batch",
   async (device) => {
     const set = small;
-    using base = await optimal(set, device);
+    using base = await optimal(set, { device });
     const variants: GoldenSubsetOptions[] = [
       {},
       { tail: true, k: 40, seed: 3 },
@@ -235,15 +235,15 @@ testOnDevices(
     const some = device.kind === "webgpu" ? [variants[1], variants[5]] : variants;
     for (const options of some) {
       const run = async (batchSize: number) => {
-        using golden = await goldenSubset(base, set, device, options);
+        using golden = await goldenSubset(base, options);
         const { x, denoised, steps } = await sample(golden, {
           count: 3,
           grid: ddpmGrid(4),
           seed: 1,
           batchSize,
         });
-        const values = await tensorSpace.values(x);
-        tensorSpace.dispose(x, denoised);
+        const values = await golden.space.values(x);
+        golden.space.dispose(x, denoised);
         return { values, steps };
       };
       const one = await run(3);
@@ -262,11 +262,11 @@ testOnDevices(
 Deno.test("goldenSubset() draws by seed, sample and noise level", async () => {
   using device = await openDevice("wasm");
   const set = shapes(300);
-  using base = await optimal(set, device);
+  using base = await optimal(set, { device });
   const queries = noisy(set, 20, 1);
   for (const options of [{ schedule: "random-pool" }, { tail: true }] as const) {
     const draw = async (seed: number, sample: number, sigma = 20) => {
-      using golden = await goldenSubset(base, set, device, { ...options, k: 20, seed });
+      using golden = await goldenSubset(base, { ...options, k: 20, seed });
       const { facts } = await evaluate(golden, queries, set.shape, sigma, { samples: [sample] });
       return facts.logNormaliser[0];
     };
@@ -285,7 +285,7 @@ function localBase(base: Denoiser<AnyTensor>): Denoiser<AnyTensor> {
     denoise: async (...args) => ({ mean: (await base.denoise(...args)).mean }),
   };
   const { store: _, ...subset } = subsetOf(base, "test");
-  keepCapabilities(denoiser, { subset });
+  keepCapabilities(denoiser, { subset, data: dataOf(base, "test") });
   return denoiser;
 }
 
@@ -295,16 +295,16 @@ testOnDevices(
   (device) =>
     withoutLeaks(async () => {
       const set = shapes(100);
-      using base = await optimal(set, device);
-      using golden = await goldenSubset(localBase(base), set, device, { k: 10, tail: false });
-      using same = await goldenSubset(base, set, device, { k: 10, tail: false });
+      using base = await optimal(set, { device });
+      using golden = await goldenSubset(localBase(base), { k: 10, tail: false });
+      using same = await goldenSubset(base, { k: 10, tail: false });
       const queries = noisy(set, 0.05, 2);
       const { values, facts } = await evaluate(golden, queries, set.shape, 0.05);
       assertClose(values, (await evaluate(same, queries, set.shape, 0.05)).values, 0, "mean");
       assert.deepEqual([...facts.errorBound!], [Infinity, Infinity]);
       assert.deepEqual([...facts.certified!], [0, 0]);
       await assert.rejects(
-        goldenSubset(localBase(base), set, device, { tolerance: 1e-3 }),
+        goldenSubset(localBase(base), { tolerance: 1e-3 }),
         { name: "RangeError", message: /differ from pixel to pixel/ },
       );
     }),
@@ -316,12 +316,11 @@ testOnDevices(
   (device) =>
     withoutLeaks(async () => {
       const set = moons(300);
-      using base = await optimal(set, device);
       const part = set.classSubset(1);
-      using partBase = await optimal(part, device);
+      using partBase = await optimal(part, { device });
       for (const options of [{ k: 20, m: 40, tail: false }, { tolerance: 1e-3 }]) {
-        using golden = await goldenSubset(base, set, device, { ...options, class: 1 });
-        using expected = await goldenSubset(partBase, part, device, options);
+        using golden = await goldenSubset(set, { ...options, class: 1, device });
+        using expected = await goldenSubset(partBase, options);
         assert.deepEqual(golden.mean!(), part.mean());
         for (const sigma of [5, 0.1]) {
           const queries = noisy(part, sigma, 3);
@@ -350,8 +349,8 @@ testOnDevices(
   (device) =>
     withoutLeaks(async () => {
       const set = shapes(300);
-      using base = await optimal(set, device);
-      using golden = await goldenSubset(base, set, device, { tolerance: 1e-3, retained: 100 });
+      using base = await optimal(set, { device });
+      using golden = await goldenSubset(base, { tolerance: 1e-3, retained: 100 });
       const sigmas = [50, 0.1, 20, 0.5];
       const queries = Float32Array.from(
         sigmas.flatMap((
@@ -380,9 +379,9 @@ testOnDevices(
   (device: Device) =>
     withoutLeaks(async () => {
       const set = shapes(60);
-      using base = await optimal(set, device);
-      const refused = (options: GoldenSubsetOptions, of = set) =>
-        assert.rejects(goldenSubset(base, of, device, options), RangeError);
+      using base = await optimal(set, { device });
+      const refused = (options: GoldenSubsetOptions) =>
+        assert.rejects(goldenSubset(base, options), RangeError);
       await refused({ tolerance: 0 });
       await refused({ tolerance: NaN });
       await refused({ tolerance: 1e-3, k: 5 });
@@ -392,9 +391,10 @@ testOnDevices(
       await refused({ tolerance: EPS32 / 2 });
       await refused({ tolerance: 1e-3, retained: 0 });
       await refused({ k: 61 });
-      await refused({ class: "none" });
-      await refused({}, shapes(50));
-      using golden = await goldenSubset(base, set, device);
+      await assert.rejects(goldenSubset(set, { class: "none", device }), RangeError);
+      await assert.rejects(goldenSubset(base, { class: 0 }), TypeError);
+      await assert.rejects(goldenSubset(base, { device: "wasm" }), TypeError);
+      using golden = await goldenSubset(base);
       const x = tensorSpace.from(set.values(0), [1, ...set.shape]);
       const signal = AbortSignal.abort(new DOMException("stop", "AbortError"));
       await assert.rejects(golden.denoise(x, 1, { signal }), { name: "AbortError" });
@@ -411,12 +411,12 @@ testOnDevices(
   "goldenSubset() stops in the middle and goes on with the next call",
   (device) =>
     withoutLeaks(async () => {
-      using base = await optimal(small, device);
+      using base = await optimal(small, { device });
       const variants = [{ tail: false }, { k: 40 }, { tolerance: 1e-3 }, {
         schedule: "random-pool",
       }] as const;
       for (const options of variants) {
-        using golden = await goldenSubset(base, small, device, options);
+        using golden = await goldenSubset(base, options);
         const x = tensorSpace.from(noisy(small, 2, 4), [4, ...small.shape]);
         const expected = (await golden.denoise(x, 2)).mean;
         for (const wait of [0, 1, 3]) {

@@ -92,8 +92,8 @@ testOnDevices(
   "goldenSubset() finds its candidates by principal components when told so",
   async (device) => {
     const set = rowsOf(300, 40, true);
-    using base = await optimal(set, device);
-    using golden = await goldenSubset(base, set, device, {
+    using base = await optimal(set, { device });
+    using golden = await goldenSubset(base, {
       proxy: "pca",
       k: 10,
       m: 60,

@@ -2,6 +2,7 @@ import * as m from "@closedform/diffusion";
 import { openDevice, tensorSpace } from "@closedform/diffusion";
 import assert from "node:assert/strict";
 import { exactProxy } from "../../../src/denoisers/golden/proxy.ts";
+import type { AnyTensor } from "@closedform/diffusion";
 import type { SubsetSchedule } from "../../../src/denoisers/golden/schedule.ts";
 import { ScheduledSearch } from "../../../src/denoisers/golden/scheduled_search.ts";
 import type {
@@ -10,6 +11,7 @@ import type {
 } from "../../../src/denoisers/golden/scheduled_search.ts";
 import { assertMean } from "../../_helpers/statistics.ts";
 import { assertClose } from "../../_helpers/tolerance.ts";
+import { optimalFloat64 } from "../../_helpers/float64.ts";
 
 // Numbers in order of their distance to the query at 0, so that the places of the nearest are the first.
 const COUNT = 120;
@@ -168,24 +170,27 @@ Deno.test("a scheduled subset that misses what is nearest by more nats than numb
   // A proxy that is misled: it finds the farthest items, and bounds nothing.
   const data = Float32Array.from({ length: 100 }, (_, i) => i);
   const set = new m.Dataset({ data, shape: [1], name: "a line" });
-  using exact = await m.optimal(set, device);
+  using exact = await m.optimal(set, { device });
   const proxy: m.RetrievalProxy = {
     label: "misled",
     count: 100,
     dimension: 1,
     measure: (x) => {
-      const squares = Array.from({ length: x.shape[0] }, () => Float64Array.from(data, (v) => -v));
+      const squares = Array.from(
+        { length: (x as AnyTensor).shape[0] },
+        () => Float64Array.from(data, (v) => -v),
+      );
       return Promise.resolve({ squares, bounds: () => new Float64Array(100) });
     },
     dispose() {},
     [Symbol.dispose]() {},
   };
   for (const sigma of [1e-3, 0.1, 1, 100]) {
-    using golden = await m.goldenSubset(exact, set, device, { proxy, k: 10, m: 20, tail: false });
+    using golden = await m.goldenSubset(exact, { proxy, k: 10, m: 20, tail: false });
     const x = m.tensorSpace.from([0], [1, 1]);
     const { mean, capturedMass, errorBound, subsetSize } = await golden.denoise(x, sigma);
     const [found] = await m.tensorSpace.values(mean);
-    const { mean: [wanted] } = await m.optimalFloat64(set).denoise(Float64Array.of(0), sigma);
+    const { mean: [wanted] } = await optimalFloat64(set).denoise(Float64Array.of(0), sigma);
     assert.equal(subsetSize[0], 10);
     assert.ok(capturedMass[0] >= 0 && capturedMass[0] <= 0.1, `${capturedMass[0]} at ${sigma}`);
     assert.ok(Math.abs(found - wanted) <= errorBound[0], `${found} ${wanted} ${errorBound[0]}`);
@@ -196,8 +201,8 @@ Deno.test("a scheduled subset that misses what is nearest by more nats than numb
 Deno.test("a golden subset of small regular images runs through a grid that ends far below their distances", async () => {
   using device = await m.openDevice("wasm");
   const set = m.tinyShapes(1000);
-  using exact = await m.optimal(set, device);
-  using golden = await m.goldenSubset(exact, set, device);
+  using exact = await m.optimal(set, { device });
+  using golden = await m.goldenSubset(exact);
   const { x, denoised, steps } = await m.sample(golden, {
     count: 64,
     sampler: m.heun(),
@@ -214,9 +219,9 @@ Deno.test("golden subsets of images of any sides find a proxy", async () => {
     const size = height * width, count = 30;
     const data = Uint8Array.from(m.startNoise(1, 0, count, size), (e) => 128 + 40 * e);
     const set = new m.Dataset({ data, shape: [height, width, 1], name: "noise" });
-    using exact = await m.optimal(set, device);
+    using exact = await m.optimal(set, { device });
     // All items are candidates, so that any proxy gives the same.
-    using golden = await m.goldenSubset(exact, set, device, { k: 30, m: 30, tail: false });
+    using golden = await m.goldenSubset(exact, { k: 30, m: 30, tail: false });
     const x = m.tensorSpace.from(set.values(3), [1, height, width, 1]);
     const [a, b] = [await golden.denoise(x, 1), await exact.denoise(x, 1)];
     const [found, wanted] = await Promise.all([a, b].map(({ mean }) => m.tensorSpace.values(mean)));

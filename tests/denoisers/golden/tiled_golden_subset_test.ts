@@ -2,7 +2,6 @@ import {
   Dataset,
   goldenSubset,
   local,
-  localFloat64,
   optimal,
   pcaLocality,
   startNoise,
@@ -14,6 +13,7 @@ import { testDevices, testOnDevices } from "../../_helpers/devices.ts";
 import { withoutLeaks } from "../../_helpers/leaks.ts";
 import { assertClose } from "../../_helpers/tolerance.ts";
 import { subsetOf } from "../../../src/denoisers/_capabilities.ts";
+import { localFloat64 } from "../../_helpers/float64.ts";
 
 const devices = await testDevices();
 const SIDE = 9;
@@ -37,10 +37,10 @@ testOnDevices(
   "tiledGoldenSubset() with one tile and windows of the whole image is the golden subset",
   (device) =>
     withoutLeaks(async () => {
-      using base = await optimal(set, device);
-      using whole = await local(set, device, { windows: 2 * SIDE - 1 });
-      using tiled = await tiledGoldenSubset(whole, set, device, { tiles: 1, k: 12 });
-      using golden = await goldenSubset(base, set, device, { k: 12, proxy: "exact", tail: false });
+      using base = await optimal(set, { device });
+      using whole = await local(set, { device, windows: 2 * SIDE - 1 });
+      using tiled = await tiledGoldenSubset(whole, { tiles: 1, k: 12 });
+      using golden = await goldenSubset(base, { k: 12, proxy: "exact", tail: false });
       for (const sigma of [10, 0.5, 0.05]) {
         const x = tensorSpace.from(queriesAt(sigma), [2, ...set.shape]);
         const [a, b] = [
@@ -66,8 +66,8 @@ testOnDevices(
   (device) =>
     withoutLeaks(async () => {
       const patch = 3, margin = 1, k = 7, sigma = 0.6;
-      using base = await local(set, device, { windows: patch });
-      using tiled = await tiledGoldenSubset(base, set, device, { tiles: 2, margin, k });
+      using base = await local(set, { device, windows: patch });
+      using tiled = await tiledGoldenSubset(base, { tiles: 2, margin, k });
       const queries = queriesAt(sigma);
       const x = tensorSpace.from(queries, [2, ...set.shape]);
       const y = (await tiled.denoise(x, sigma)).mean;
@@ -120,10 +120,10 @@ testOnDevices(
   "tiledGoldenSubset() of all items is its base, local or by PCA",
   (device) =>
     withoutLeaks(async () => {
-      using windows = await local(set, device, { windows: 5 });
-      using masks = await pcaLocality(set, device, { cache: false });
+      using windows = await local(set, { device, windows: 5 });
+      using masks = await pcaLocality(set, { device, cache: false });
       for (const base of [windows, masks]) {
-        using tiled = await tiledGoldenSubset(base, set, device, { tiles: 3, k: set.count });
+        using tiled = await tiledGoldenSubset(base, { tiles: 3, k: set.count });
         for (const sigma of [5, 0.4]) {
           const x = tensorSpace.from(queriesAt(sigma), [2, ...set.shape]);
           const [a, b] = [
@@ -148,17 +148,16 @@ testOnDevices(
   "tiledGoldenSubset() refuses what makes no sense and hears a signal",
   (device) =>
     withoutLeaks(async () => {
-      using base = await local(set, device, { windows: 3 });
+      using base = await local(set, { device, windows: 3 });
       for (
         const options of [{ tiles: 0 }, { tiles: 10 }, { tiles: 1.5 }, { margin: -1 }, { k: 91 }]
       ) {
-        await assert.rejects(tiledGoldenSubset(base, set, device, options), RangeError);
+        await assert.rejects(tiledGoldenSubset(base, options), RangeError);
       }
-      await assert.rejects(tiledGoldenSubset(base, set.take(5), device), RangeError);
       const points = new Dataset({ data: new Float32Array(8), shape: [4], name: "points" });
-      using plain = await optimal(points, device);
-      await assert.rejects(tiledGoldenSubset(plain, points, device), TypeError);
-      using tiled = await tiledGoldenSubset(base, set, device);
+      using plain = await optimal(points, { device });
+      await assert.rejects(tiledGoldenSubset(plain), TypeError);
+      using tiled = await tiledGoldenSubset(base);
       const x = tensorSpace.from(queriesAt(1), [2, ...set.shape]);
       const signal = AbortSignal.abort(new DOMException("stop", "AbortError"));
       await assert.rejects(tiled.denoise(x, 1, { signal }), { name: "AbortError" });

@@ -1,11 +1,8 @@
 import type { CalibrationOptions } from "@closedform/diffusion";
 import {
   calibratePatches,
-  equivariantFloat64,
   local,
-  localFloat64,
   moons,
-  optimalFloat64,
   patchSchedule,
   patchTable,
   shapes,
@@ -13,6 +10,7 @@ import {
 import assert from "node:assert/strict";
 import { testDevices, testOnDevices } from "../../_helpers/devices.ts";
 import { withoutLeaks } from "../../_helpers/leaks.ts";
+import { equivariantFloat64, localFloat64, optimalFloat64 } from "../../_helpers/float64.ts";
 
 const devices = await testDevices();
 const set = shapes(60);
@@ -24,8 +22,8 @@ testOnDevices(
   "calibratePatches() finds the windows of a local denoiser by what it does",
   (device) =>
     withoutLeaks(async () => {
-      using target = await local(set, device, { windows: wanted });
-      using denoiser = await local(set, device);
+      using target = await local(set, { device, windows: wanted });
+      using denoiser = await local(set, { device });
       const told: number[] = [];
       const found = await calibratePatches(denoiser, target, {
         sigmas,

@@ -1,12 +1,8 @@
-import type { EquivariantOptions } from "@closedform/diffusion";
 import {
   Dataset,
   equivariant,
-  equivariantFloat64,
   local,
-  localFloat64,
   moons,
-  optimalFloat64,
   RandomStream,
   readMnist,
   tensorSpace,
@@ -18,6 +14,7 @@ import { withoutLeaks } from "../../_helpers/leaks.ts";
 import { assertClose } from "../../_helpers/tolerance.ts";
 import { bruteWindows } from "../../_helpers/windows.ts";
 import { subsetOf } from "../../../src/denoisers/_capabilities.ts";
+import { equivariantFloat64, localFloat64, optimalFloat64 } from "../../_helpers/float64.ts";
 
 const devices = await testDevices();
 const FLOAT64 = 1e-12;
@@ -70,8 +67,8 @@ testOnDevices(
       const set = images(6, 6, 7);
       const query = noisy(set, 0.5);
       for (const dictionary of ["circular", "interior", "border"] as const) {
-        const options: EquivariantOptions = { windows: 3, dictionary };
-        using denoiser = await equivariant(set, device, options);
+        const options = { windows: 3, dictionary };
+        using denoiser = await equivariant(set, { device, ...options });
         const x = tensorSpace.from(query, [1, 6, 7, 1]);
         const denoised = (await denoiser.denoise(x, 0.5)).mean;
         const expected = (await equivariantFloat64(set, options)
@@ -119,7 +116,7 @@ testOnDevices(
         name: "moved",
       });
       const run = async (data: Dataset, values: Float32Array) => {
-        using denoiser = await equivariant(data, device, { windows: 5 });
+        using denoiser = await equivariant(data, { device, windows: 5 });
         const x = tensorSpace.from(values, [1, 6, 8, 1]);
         const denoised = (await denoiser.denoise(x, 0.4)).mean;
         const out = Float32Array.from(await tensorSpace.values(denoised));
@@ -149,8 +146,8 @@ testOnDevices(
           FLOAT64,
           `float64, patch ${patch}`,
         );
-        using broken = await equivariant(set, device, options);
-        using same = await local(set, device, { windows: patch });
+        using broken = await equivariant(set, { device, ...options });
+        using same = await local(set, { device, windows: patch });
         const [a, b] = [(await broken.denoise(x, 0.6)).mean, (await same.denoise(x, 0.6)).mean];
         assertClose(
           await tensorSpace.values(a),
@@ -183,7 +180,7 @@ Deno.test("equivariant() says how many images it holds, taken evenly", async () 
   assert.equal(few.count, 25);
   assert.equal(
     few.label,
-    "equivariant local denoiser (ELS) of 25 of 100 items of noise, windows of 3x3, float64",
+    "equivariant local denoiser (ELS) of 25 of 100 items of noise, windows of 3x3",
   );
   const every = set.subset(Array.from({ length: 25 }, (_, i) => 4 * i));
   const x = Float64Array.from(noisy(set, 1));
@@ -212,7 +209,7 @@ testOnDevices(
   (device) =>
     withoutLeaks(async () => {
       const set = images(9, 6, 6);
-      using denoiser = await equivariant(set, device, { windows: 3 });
+      using denoiser = await equivariant(set, { device, windows: 3 });
       const x = tensorSpace.from(noisy(set, 1, 2), [2, 6, 6, 1]);
       const region = { top: 2, left: 1, height: 3, width: 4 };
       const subsets = [
@@ -236,7 +233,7 @@ if (hasData("mnist")) {
       withoutLeaks(async () => {
         for (const dictionary of ["circular", "border"] as const) {
           const part = mnist.take(2), options = { windows: 11, dictionary };
-          using denoiser = await equivariant(part, device, options);
+          using denoiser = await equivariant(part, { device, ...options });
           const query = noisy(mnist, 0.3);
           const x = tensorSpace.from(query, [1, ...mnist.shape]);
           const denoised = (await denoiser.denoise(x, 0.3)).mean;
@@ -258,7 +255,7 @@ testOnDevices(
       const set = images(device.kind === "wasm" ? 1500 : 60, 28, 28);
       const told: number[] = [];
       const onProgress = (done: number, all: number) => told.push(done / all);
-      using denoiser = await equivariant(set, device, { windows: 7, onProgress });
+      using denoiser = await equivariant(set, { device, windows: 7, onProgress });
       const x = tensorSpace.from(noisy(set, 1), [1, 28, 28, 1]);
       const abort = new AbortController(), reason = new RangeError("enough");
       const work = denoiser.denoise(x, 1, { signal: abort.signal });
@@ -279,13 +276,13 @@ testOnDevices(
   (device) =>
     withoutLeaks(async () => {
       const set = images(3, 4, 4);
-      await assert.rejects(equivariant(moons(10), device), TypeError);
-      await assert.rejects(equivariant(set, device, { class: 1 }), RangeError);
-      await assert.rejects(equivariant(set, device, { windows: 2 }), RangeError);
+      await assert.rejects(equivariant(moons(10), { device }), TypeError);
+      await assert.rejects(equivariant(set, { device, class: 1 }), RangeError);
+      await assert.rejects(equivariant(set, { device, windows: 2 }), RangeError);
       for (const limit of [0, 1.5, -1, NaN]) {
-        await assert.rejects(equivariant(set, device, { limit }), RangeError);
+        await assert.rejects(equivariant(set, { device, limit }), RangeError);
       }
-      using denoiser = await equivariant(set, device, { windows: 5, dictionary: "interior" });
+      using denoiser = await equivariant(set, { device, windows: 5, dictionary: "interior" });
       const x = tensorSpace.from(noisy(set, 1), [1, 4, 4, 1]);
       await assert.rejects(denoiser.denoise(x, 1), RangeError);
       x.dispose();

@@ -4,9 +4,7 @@ import {
   ddpmGrid,
   DEFAULT_WINDOWS,
   local,
-  localFloat64,
   moons,
-  optimalFloat64,
   patchSchedule,
   RandomStream,
   sample,
@@ -19,6 +17,7 @@ import { withoutLeaks } from "../../_helpers/leaks.ts";
 import { assertClose, posteriorTolerance } from "../../_helpers/tolerance.ts";
 import { competition, pixelsOf } from "../../_helpers/windows.ts";
 import { subsetOf } from "../../../src/denoisers/_capabilities.ts";
+import { localFloat64, optimalFloat64 } from "../../_helpers/float64.ts";
 
 const devices = await testDevices();
 const random = new RandomStream({ seed: 1 });
@@ -52,7 +51,7 @@ testOnDevices(
     withoutLeaks(async () => {
       const patch = (sigma: number) => sigma > 1 ? 5 : 3;
       for (const options of [{ windows: patch }, { windows: patch, class: 1 }]) {
-        using denoiser = await local(set, device, options);
+        using denoiser = await local(set, { device, ...options });
         const data = options.class === undefined ? set : set.classSubset(1);
         assert.equal(denoiser.count, data.count);
         assert.deepEqual(denoiser.mean!(), data.mean());
@@ -102,7 +101,7 @@ testOnDevices(
   "local() denoises on subsets and regions",
   (device) =>
     withoutLeaks(async () => {
-      using denoiser = await local(set, device, { windows: 3 });
+      using denoiser = await local(set, { device, windows: 3 });
       const x = tensorSpace.from(noisy(2, 1), [2, ...set.shape]);
       const subsets = [
         { rows: Uint32Array.of(4, 50, 9) },
@@ -133,7 +132,7 @@ testOnDevices(
   "local() tells the evidence of each pixel, with windows of any side",
   (device) =>
     withoutLeaks(async () => {
-      using denoiser = await local(set, device);
+      using denoiser = await local(set, { device });
       const x = tensorSpace.from(noisy(1, 1), [1, ...set.shape]);
       const all = await denoiser.perPixel(x, 1, { patch: 3 });
       const rows = Uint32Array.from({ length: 30 }, (_, i) => 2 * i);
@@ -159,7 +158,7 @@ Deno.test("local() takes one constant table by default and others by their name,
   for (const windows of [undefined, "cifar-unet", "mnist-unet"] as const) {
     const denoiser = localFloat64(set28, { windows });
     const table = windows ?? DEFAULT_WINDOWS;
-    assert.equal(denoiser.label, `local denoiser (LS) of two, windows of ${table}, float64`);
+    assert.equal(denoiser.label, `local denoiser (LS) of two, windows of ${table}`);
     for (const sigma of ddpmGrid(10).sigmas.slice(0, 10)) {
       assert.equal(denoiser.patch(sigma), patchSchedule(table, 28)(sigma));
     }
@@ -172,11 +171,12 @@ testOnDevices(
   "local() is sampled, stops on a signal, and leaves no tensors",
   (device) =>
     withoutLeaks(async () => {
-      using denoiser = await local(shapes(40), device);
+      using denoiser = await local(shapes(40), { device });
       const { x, denoised } = await sample(denoiser, { count: 3, grid: ddpmGrid(4), seed: 3 });
-      assert.ok((await tensorSpace.values(x)).every((v) => Math.abs(v) <= 1 + 1e-6));
+      assert.ok((await denoiser.space.values(x)).every((v) => Math.abs(v) <= 1 + 1e-6));
       // The last step goes to the estimate itself, a convex combination of data.
-      assert.deepEqual(await valuesOf(x), await valuesOf(denoised));
+      assert.deepEqual(await denoiser.space.values(x), await denoiser.space.values(denoised));
+      denoiser.space.dispose(x, denoised);
       const reason = new RangeError("enough");
       const signal = AbortSignal.abort(reason);
       await assert.rejects(sample(denoiser, { count: 2, signal }), (error) => error === reason);
@@ -188,11 +188,11 @@ testOnDevices(
 
 testOnDevices(devices, "local() refuses what it cannot do", (device) =>
   withoutLeaks(async () => {
-    await assert.rejects(local(moons(10), device), TypeError);
-    await assert.rejects(local(set, device, { class: 7 }), RangeError);
-    await assert.rejects(local(set, device, { windows: 4 }), RangeError);
+    await assert.rejects(local(moons(10), { device }), TypeError);
+    await assert.rejects(local(set, { device, class: 7 }), RangeError);
+    await assert.rejects(local(set, { device, windows: 4 }), RangeError);
     assert.throws(() => localFloat64(moons(10)), TypeError);
-    using denoiser = await local(set, device, { windows: () => 2 });
+    using denoiser = await local(set, { device, windows: () => 2 });
     const x = tensorSpace.from(noisy(1, 1), [1, ...set.shape]);
     await assert.rejects(denoiser.denoise(x, 1), RangeError);
     await assert.rejects(denoiser.denoise(x, -1), RangeError);

@@ -4,9 +4,7 @@ import {
   localityMask,
   openDevice,
   optimal,
-  optimalFloat64,
   pcaLocality,
-  pcaLocalityFloat64,
   publishedTheta,
   readMnist,
   referenceMasked,
@@ -23,6 +21,7 @@ import { withoutLeaks } from "../../_helpers/leaks.ts";
 import { maskedTolerance } from "../../_helpers/masked_tolerance.ts";
 import { assertClose } from "../../_helpers/tolerance.ts";
 import { subsetOf } from "../../../src/denoisers/_capabilities.ts";
+import { optimalFloat64, pcaLocalityFloat64 } from "../../_helpers/float64.ts";
 
 const devices = await testDevices();
 /** Small images: shapes of 32 × 32 × 3, every fourth pixel. */
@@ -92,8 +91,8 @@ testOnDevices(
   "pcaLocality() with threshold 0 is the optimal denoiser",
   (device) =>
     withoutLeaks(async () => {
-      using denoiser = await pcaLocality(set, device, { theta: 0 });
-      using other = await optimal(set, device);
+      using denoiser = await pcaLocality(set, { device, theta: 0 });
+      using other = await optimal(set, { device });
       for (const sigma of [20, 2, 0.3]) {
         const x = noisy(sigma, 2), state = tensor(x);
         const [a, b] = [
@@ -162,7 +161,7 @@ testOnDevices(
   (device) =>
     withoutLeaks(async () => {
       const options = { theta: 0.08 };
-      using denoiser = await pcaLocality(set, device, options);
+      using denoiser = await pcaLocality(set, { device, ...options });
       const exact = await pcaLocalityFloat64(set, options);
       assert.equal(denoiser.count, set.count);
       assert.deepEqual(denoiser.mean!(), set.mean());
@@ -190,8 +189,8 @@ testOnDevices(
     withoutLeaks(async () => {
       const rows = Uint32Array.from({ length: 40 }, (_, i) => 3 * i);
       const spectrum = await dataSpectrum(set), options = { theta: 0.1, spectrum };
-      using whole = await pcaLocality(set, device, options);
-      using small = await pcaLocality(set.subset(rows), device, options);
+      using whole = await pcaLocality(set, { device, ...options });
+      using small = await pcaLocality(set.subset(rows), { device, ...options });
       const sigma = 2, x = noisy(sigma, 2), state = tensor(x);
       const all = { rows: Uint32Array.from({ length: set.count }, (_, i) => i) };
       const subsets = [{ rows }, { rows: rows.toReversed() }];
@@ -242,8 +241,8 @@ testOnDevices(
   async (device) => {
     const sigma = 0.5, x = noisy(sigma, 1), state = tensor(x);
     const spectrum = await dataSpectrum(set);
-    const values = async (options: PcaLocalityOptions) => {
-      using denoiser = await pcaLocality(set, device, { theta: 0.1, spectrum, ...options });
+    const values = async (options: Omit<PcaLocalityOptions, "device">) => {
+      using denoiser = await pcaLocality(set, { device, theta: 0.1, spectrum, ...options });
       const y = (await denoiser.denoise(state, sigma)).mean;
       try {
         return await tensorSpace.values(y);
@@ -294,7 +293,7 @@ testOnDevices(devices, "pcaLocality() of one class sees that class only", async 
     labels: Uint32Array.from({ length: set.count }, (_, i) => i % 2),
     classNames: ["even", "odd"],
   });
-  using denoiser = await pcaLocality(labelled, device, { class: "odd" });
+  using denoiser = await pcaLocality(labelled, { device, class: "odd" });
   const exact = await pcaLocalityFloat64(labelled.classSubset("odd"));
   assert.equal(denoiser.count, 75);
   assert.match(denoiser.label, /PCA locality of cifar10 of shapes.*odd.*theta 0\.02/);
@@ -309,7 +308,7 @@ testOnDevices(devices, "pcaLocality() of one class sees that class only", async 
     "class",
   );
   tensorSpace.dispose(state, y);
-  await assert.rejects(pcaLocality(labelled, device, { class: "none" }), RangeError);
+  await assert.rejects(pcaLocality(labelled, { device, class: "none" }), RangeError);
 });
 
 testOnDevices(
@@ -317,10 +316,10 @@ testOnDevices(
   "pcaLocality() refuses what is out of range, and stops when told to",
   async (device) => {
     const spectrum = await dataSpectrum(set);
-    await assert.rejects(pcaLocality(set, device, { theta: 2 }), RangeError);
+    await assert.rejects(pcaLocality(set, { device, theta: 2 }), RangeError);
     const other = { ...spectrum, mean: new Float64Array(3) };
-    await assert.rejects(pcaLocality(set, device, { spectrum: other }), TypeError);
-    using denoiser = await pcaLocality(set, device, { theta: 0.1, spectrum });
+    await assert.rejects(pcaLocality(set, { device, spectrum: other }), TypeError);
+    using denoiser = await pcaLocality(set, { device, theta: 0.1, spectrum });
     const state = tensor(noisy(1, 2));
     await assert.rejects(denoiser.denoise(state, 0), RangeError);
     await assert.rejects(denoiser.denoise(state, [1, 1, 1]), TypeError);
@@ -392,7 +391,7 @@ Deno.test({
     const spectrum = await dataSpectrum(mnist, { cache: false });
     for (const normalisation of ["global", "row", "symmetric"] as const) {
       const options = { theta: 0.05, normalisation, spectrum, cache: false } as const;
-      using denoiser = await pcaLocality(mnist, device, options);
+      using denoiser = await pcaLocality(mnist, { device, ...options });
       const exact = await pcaLocalityFloat64(mnist, options);
       for (const sigma of [normalisation === "row" ? 3 : 0.3]) {
         const e = startNoise(2, 0, 1, mnist.dimension);

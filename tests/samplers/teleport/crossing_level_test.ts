@@ -6,12 +6,10 @@ import {
   energyDistance,
   fitMixture,
   gaussian as gaussianOf,
-  gaussianFloat64,
   gaussianLeg,
   karrasGrid,
   openDevice,
   optimal as optimalOf,
-  optimalFloat64,
   sample,
   skipEstimate,
   skipLevel,
@@ -23,6 +21,7 @@ import type { Denoiser } from "@closedform/diffusion";
 import assert from "node:assert/strict";
 import { KNEE_LEVELS, kneeOf } from "../../_helpers/knee.ts";
 import { SKEWED as skewed } from "../../_helpers/toys.ts";
+import { gaussianFloat64, optimalFloat64 } from "../../_helpers/float64.ts";
 
 const optimal = optimalFloat64(skewed);
 const spectrum = await dataSpectrum(skewed);
@@ -128,10 +127,10 @@ Deno.test("of a denoiser that knows a part of the data, both automatic levels li
   // of its items wherever it starts: the curve stays flat for longer than the levels, which look at single samples, allow.
   const [train, test] = [tinyShapes(1024), tinyShapes(768, { seed: 9 })];
   using device = await openDevice("wasm");
-  using whole = await optimalOf(train, device);
-  using quarter = await optimalOf(train.take(256), device);
+  using whole = await optimalOf(train, { device });
+  using quarter = await optimalOf(train.take(256), { device });
   const [ofData] = (await fitMixture(train, { components: 1, ridge: 0 })).components;
-  using wiener = await gaussianOf(ofData, device, { shape: train.shape });
+  using wiener = await gaussianOf(ofData, { device, shape: train.shape });
   using leg = gaussianLeg(ofData);
   const energies: [number, number][] = [];
   for (const sigma of KNEE_LEVELS) {

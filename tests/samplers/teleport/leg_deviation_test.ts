@@ -2,13 +2,9 @@ import {
   cumulantNorms,
   dataSpectrum,
   fitMixture,
-  gaussianFloat64,
   integratedLeg,
   legDeviation,
   logSnrGrid,
-  mixtureFloat64,
-  mixtureOfFloat64,
-  optimalFloat64,
   skipEstimate,
   startNoise,
   tinyShapes,
@@ -16,6 +12,12 @@ import {
 import type { Denoiser } from "@closedform/diffusion";
 import assert from "node:assert/strict";
 import { SKEWED as skewed } from "../../_helpers/toys.ts";
+import {
+  gaussianFloat64,
+  mixtureFloat64,
+  mixtureOfFloat64,
+  optimalFloat64,
+} from "../../_helpers/float64.ts";
 
 const optimal = optimalFloat64(skewed);
 const [ofData] = (await fitMixture(skewed, { components: 1, ridge: 0 })).components;

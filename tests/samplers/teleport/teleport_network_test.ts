@@ -65,8 +65,8 @@ Deno.test("a teleport lowers the error of a network's samples at equal evaluatio
 
 Deno.test("both automatic levels lie within a factor two of the knee of a network's energy distance", async () => {
   using device = await openDevice("wasm");
-  using truth = await optimal(data, device);
-  using wiener = await gaussian(law, device, { shape: data.shape });
+  using truth = await optimal(data, { device });
+  using wiener = await gaussian(law, { device, shape: data.shape });
   using denoiser = trainedDenoiser(trained);
   const others = tinyShapes(512, { seed: 9 });
   const curve: [number, number][] = [];

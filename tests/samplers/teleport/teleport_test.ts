@@ -17,9 +17,7 @@ import {
   integratedLeg,
   karrasGrid,
   landingLevel,
-  mixtureFloat64,
   mixtureFlow,
-  optimalFloat64,
   sample,
   SAMPLER_NAMES,
   samplerByName,
@@ -40,6 +38,7 @@ import { withoutLeaks } from "../../_helpers/leaks.ts";
 import { withSpectrum } from "../../_helpers/symmetric.ts";
 import { assertClose, EPS32 } from "../../_helpers/tolerance.ts";
 import { endOf, stepsOf } from "../../_helpers/toys.ts";
+import { mixtureFloat64, optimalFloat64 } from "../../_helpers/float64.ts";
 
 const D = 5;
 const law = gaussianLaw(startNoise(31, 0, 1, D), withSpectrum([30, 4, 1, 0.1, 1e-3], 32));
@@ -400,7 +399,7 @@ Deno.test("teleport() to 5 lowers the median error of every sampler at equal eva
 
 const devices = await testDevices();
 testOnDevices(devices, "teleport() on tensors is the run on numbers", async (device) => {
-  using denoiser = await gaussian(law, device);
+  using denoiser = await gaussian(law, { device });
   using leg = gaussianLeg(law);
   const options = {
     count: 5,

@@ -7,7 +7,6 @@ import {
   gaussianLaw,
   mixtureFlow,
   mixtureLaw,
-  optimalFloat64,
   pointFlow,
   startNoise,
 } from "@closedform/diffusion";
@@ -17,6 +16,7 @@ import { mixturePosterior } from "../../../src/denoisers/gaussian/mixture_law.ts
 import { RandomStream } from "../../../src/base/random.ts";
 import { assertMean } from "../../_helpers/statistics.ts";
 import { assertClose } from "../../_helpers/tolerance.ts";
+import { optimalFloat64 } from "../../_helpers/float64.ts";
 
 const EPS = Number.EPSILON;
 const stream = new RandomStream({ seed: 11, purpose: "theory" });
