@@ -101,7 +101,12 @@
  *   {@linkcode wasserstein2OnLine}, {@linkcode assignment}, {@linkcode slicedWasserstein2}, {@linkcode sinkhorn},
  *   {@linkcode sinkhornDivergence}, {@linkcode energyDistance}, {@linkcode mmd}, {@linkcode frechetDistance}
  * - Coverage: {@linkcode precisionRecall}
- * - Scores: {@linkcode scoreTable}, {@linkcode compareScores}, {@linkcode explainedVariance}
+ * - Scores: {@linkcode explainedScore}, {@linkcode explainedVariance}
+ *
+ * ## Comparisons
+ *
+ * - Each a table with a chart: {@linkcode compareSamplers}, {@linkcode compareDenoisers}, {@linkcode compareScores},
+ *   {@linkcode compareAgreement}, {@linkcode compareTeleports}
  *
  * ## Theory
  *
@@ -156,6 +161,12 @@
 export * from "./src/browser.ts";
 export * from "./src/codecs/autoencoder.ts";
 export * from "./src/codecs/autoencoder_codec.ts";
+export * from "./src/comparisons/compare_agreement.ts";
+export * from "./src/comparisons/compare_denoisers.ts";
+export * from "./src/comparisons/compare_samplers.ts";
+export * from "./src/comparisons/compare_scores.ts";
+export * from "./src/comparisons/compare_teleports.ts";
+export type { Comparison } from "./src/comparisons/comparison.ts";
 export * from "./src/datasets/builtin.ts";
 export * from "./src/datasets/cifar.ts";
 export * from "./src/datasets/file_rows.ts";

@@ -142,15 +142,13 @@ export * from "./states/linear_space.ts";
 export * from "./metrics/agreement.ts";
 export * from "./metrics/assignment.ts";
 export * from "./metrics/discrepancy.ts";
-export { compareScores, explainedVariance } from "./metrics/explained_variance.ts";
+export { explainedScore, explainedVariance } from "./metrics/explained_variance.ts";
 export type { ExplainedVariance, ScoreComparison } from "./metrics/explained_variance.ts";
 export * from "./metrics/frechet.ts";
 export * from "./metrics/nearest.ts";
 export type { Samples, ShapedRows } from "./metrics/samples.ts";
 export * from "./metrics/pairs.ts";
 export * from "./metrics/precision_recall.ts";
-export { scoreTable } from "./metrics/score_table.ts";
-export type { ScoreRow, ScoreTableOptions } from "./metrics/score_table.ts";
 export * from "./metrics/sinkhorn.ts";
 export * from "./metrics/sliced_wasserstein.ts";
 export {

@@ -6,26 +6,25 @@
 import { agreement, denoiserAgreement } from "./agreement.ts";
 import { assignment } from "./assignment.ts";
 import { energyDistance, mmd } from "./discrepancy.ts";
-import { compareScores, explainedVariance } from "./explained_variance.ts";
+import { explainedScore, explainedVariance } from "./explained_variance.ts";
 import { frechetDistance } from "./frechet.ts";
 import { memorisedDistance, memorisedShare } from "./nearest.ts";
 import { pearson, rSquared } from "./pairs.ts";
 import { precisionRecall } from "./precision_recall.ts";
-import { scoreTable } from "./score_table.ts";
 import { sinkhorn, sinkhornDivergence } from "./sinkhorn.ts";
 import { slicedWasserstein2 } from "./sliced_wasserstein.ts";
 import { wasserstein2, wasserstein2OnLine } from "./wasserstein.ts";
 
-const LOCALITY =
+export const LOCALITY =
   "A. Lukoianov, C. Yuan, J. Solomon, V. Sitzmann (2025), Locality in image diffusion models emerges from data statistics, arXiv:2509.09672";
-const CREATIVITY =
+export const CREATIVITY =
   "M. Kamb, S. Ganguli (2024), An analytic theory of creativity in convolutional diffusion models, arXiv:2412.20292";
-const GAUSSIAN_SCORE =
+export const GAUSSIAN_SCORE =
   "B. Wang, J. Vastola (2024), The unreasonable effectiveness of Gaussian score approximation for diffusion models and its applications, arXiv:2412.09726";
 const TRANSPORT =
   "G. Peyré, M. Cuturi (2019), Computational optimal transport, Foundations and Trends in Machine Learning 11, 355-607";
 
-const REFERENCES: ReadonlyMap<unknown, readonly string[]> = new Map<unknown, readonly string[]>([
+const REFERENCES = new Map<unknown, readonly string[]>([
   [agreement, [LOCALITY, CREATIVITY]],
   [denoiserAgreement, [LOCALITY, CREATIVITY]],
   [rSquared, [LOCALITY]],
@@ -40,8 +39,7 @@ const REFERENCES: ReadonlyMap<unknown, readonly string[]> = new Map<unknown, rea
     "A. Gretton, K. Borgwardt, M. Rasch, B. Schölkopf, A. Smola (2012), A kernel two-sample test, J. Machine Learning Research 13, 723-773",
   ]],
   [explainedVariance, [GAUSSIAN_SCORE]],
-  [compareScores, [GAUSSIAN_SCORE]],
-  [scoreTable, [GAUSSIAN_SCORE]],
+  [explainedScore, [GAUSSIAN_SCORE]],
   [frechetDistance, [
     "M. Heusel, H. Ramsauer, T. Unterthiner, B. Nessler, S. Hochreiter (2017), GANs trained by a two time-scale update rule converge to a local Nash equilibrium, arXiv:1706.08500",
   ]],
@@ -69,4 +67,9 @@ const REFERENCES: ReadonlyMap<unknown, readonly string[]> = new Map<unknown, rea
 /** The papers of a metric, by its function; nothing for what is no metric, or one without a paper. */
 export function referencesOfMetric(metric: unknown): readonly string[] | undefined {
   return REFERENCES.get(metric);
+}
+
+/** Keeps the papers of a function that stands on metrics. */
+export function keepReferences(compare: unknown, references: readonly string[]): void {
+  REFERENCES.set(compare, references);
 }

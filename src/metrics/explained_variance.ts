@@ -136,6 +136,8 @@ export interface ScoreComparison {
  * score 1 − |D₁ − D₂|²/|D₁ − x|²,   denoised 1 − |D₁ − D₂|²/|D₁|²,   centred 1 − |D₁ − D₂|²/|D₁ − μ|²
  * ```
  *
+ * Reference: B. Wang, J. Vastola (2024), arXiv:2412.09726.
+ *
  * @param denoiser The denoiser to be explained.
  * @param approximation The denoiser that explains it, which knows the mean of the data.
  * @param x Noisy states, `B` rows; for published numbers, items of the training data plus `σε`. Not disposed.
@@ -147,15 +149,15 @@ export interface ScoreComparison {
  *
  * @example At high noise, a Gaussian explains the score of any data
  * ```ts
- * import { compareScores, moons, optimal, wiener } from "@closedform/diffusion";
+ * import { explainedScore, moons, optimal, wiener } from "@closedform/diffusion";
  * import assert from "node:assert/strict";
  *
  * const set = moons(200), x = Float64Array.of(9, -12, 20, 3);
- * const { score } = await compareScores(await optimal(set, { device: "float64" }), await wiener(set, { device: "float64" }), x, 10);
+ * const { score } = await explainedScore(await optimal(set, { device: "float64" }), await wiener(set, { device: "float64" }), x, 10);
  * assert.ok(score.meanOfRatios > 0.9999);
  * ```
  */
-export async function compareScores<X>(
+export async function explainedScore<X>(
   denoiser: Denoiser<X>,
   approximation: Denoiser<X>,
   x: X,

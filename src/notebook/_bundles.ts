@@ -6,6 +6,7 @@
 import { shownFor } from "../base/_display.ts";
 import type { LabelledImages } from "../base/_display.ts";
 import { received } from "../base/_kinds.ts";
+import type { Comparison } from "../comparisons/comparison.ts";
 import { Buffer } from "node:buffer";
 import { escapeHtml, escapeMarkdown, visible } from "../base/_escape.ts";
 import { isImage, sizeOf } from "../base/_shape.ts";
@@ -14,7 +15,7 @@ import { Dataset } from "../datasets/dataset.ts";
 import type { Denoiser } from "../denoisers/denoiser.ts";
 import type { NearestItems } from "../metrics/nearest.ts";
 import type { AnyTensor } from "../states/linear_space.ts";
-import type { ScoreRow } from "../metrics/score_table.ts";
+import type { ScoreRow } from "../comparisons/compare_scores.ts";
 import { cellText, isRecord, rowOf, tableHtml, tableText } from "../plots/_table.ts";
 import type { TableRow } from "../plots/_table.ts";
 import { encodePng } from "../plots/encode_png.ts";
@@ -35,7 +36,7 @@ import type { MediaBundle } from "./front_end.ts";
 /**
  * What {@linkcode show} can show: an SVG document or Markdown, a chart, a
  * picture, a data set, samples as a tensor or as numbers, a run, a trajectory, a table, a record of numbers,
- * reports, a list of papers.
+ * reports, comparisons, what is nearest, a denoiser, a device, a list of papers.
  */
 export type Showable =
   | string
@@ -55,7 +56,8 @@ export type Showable =
   | Device
   | Denoiser<AnyTensor>
   | Denoiser<Float64Array>
-  | NearestItems;
+  | NearestItems
+  | Comparison<object>;
 
 /** How a thing is laid out. */
 export interface ShowLayout {

@@ -13,11 +13,11 @@
  */
 import type { TrainedNetwork } from "@closedform/diffusion";
 import {
+  compareScores,
   mixture,
   openDevice,
   openTrainingBackend,
   optimal,
-  scoreTable,
   tinyShapes,
   trainDenoiser,
   trainedDenoiser,
@@ -55,7 +55,8 @@ const curves = new Map<string, [step: number, residual: number][]>();
 
 async function compare(trained: TrainedNetwork): Promise<void> {
   using network = trainedDenoiser(trained, { backend });
-  const rows = await scoreTable(network, approximations, set, {
+  const rows = await compareScores(network, approximations, {
+    train: set,
     sigmas: SIGMAS,
     count: Number(options.points),
     seed: 1,

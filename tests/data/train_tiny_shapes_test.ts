@@ -1,6 +1,6 @@
 import type { AnyTensor, Denoiser } from "@closedform/diffusion";
 import {
-  compareScores,
+  explainedScore,
   openDevice,
   optimal,
   RandomStream,
@@ -50,7 +50,7 @@ Deno.test("the shipped network's score is as far from the Gaussian and the optim
     const x = tensorSpace.from(rows.map((v) => v + sigma * stream.normal()), [256, 12, 12, 1]);
     const residuals = [];
     for (const [k, approximation] of [gaussian, exact].entries()) {
-      const { score } = await compareScores(network, approximation, x, sigma);
+      const { score } = await explainedScore(network, approximation, x, sigma);
       residuals.push(1 - score.meanOfRatios);
       // Other images, start weights and noise: a tenth in a single run, and as much by the points.
       assert.ok(Math.abs(residuals[k] / wanted[k] - 1) < 0.2, `σ=${sigma}: ${residuals} ${wanted}`);

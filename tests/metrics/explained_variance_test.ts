@@ -1,10 +1,10 @@
 import {
-  compareScores,
   cumulantNorms,
   dataSpectrum,
   dpmpp2m,
   drawGaussian,
   energyDistance,
+  explainedScore,
   explainedVariance,
   fitMixture,
   frechetDistance,
@@ -74,14 +74,14 @@ Deno.test("explainedVariance() refuses rows that do not fit", () => {
   assert.throws(() => explainedVariance([NaN], [1], 1), RangeError);
 });
 
-Deno.test("compareScores() of the optimal denoiser: a Gaussian explains all but ‖κ₃‖²/2dσ⁶ at large noise", async () => {
+Deno.test("explainedScore() of the optimal denoiser: a Gaussian explains all but ‖κ₃‖²/2dσ⁶ at large noise", async () => {
   const set = tinyShapes(300), spectrum = await dataSpectrum(set);
   const { third } = await cumulantNorms(set, spectrum);
   const share = (set.count - 1) / set.count, sigma = 30, count = 600;
   const law = { ...spectrum, variances: spectrum.variances.map((v) => v * share) };
   const noise = startNoise(3, 0, count, 144);
   const x = noise.map((e, i) => set.data[i % set.data.length] + sigma * e);
-  const { score, centred } = await compareScores(
+  const { score, centred } = await explainedScore(
     optimalFloat64(set),
     gaussianFloat64(law, { shape: set.shape }),
     x,
@@ -94,7 +94,7 @@ Deno.test("compareScores() of the optimal denoiser: a Gaussian explains all but 
   assert.ok(centred.ratioOfMeans > 0.5 && centred.ratioOfMeans < 0.9999);
 });
 
-Deno.test("compareScores() orders what explains a mixture: the point, the Gaussian, itself", async () => {
+Deno.test("explainedScore() orders what explains a mixture: the point, the Gaussian, itself", async () => {
   const law = await fitMixture(moons(300), { components: 6 });
   const truth = mixtureOfFloat64(law);
   const x = startNoise(4, 0, 200, 2).map((e) => 1.2 * e), sigma = 0.5;
@@ -102,12 +102,12 @@ Deno.test("compareScores() orders what explains a mixture: the point, the Gaussi
   const point = gaussianFloat64(gaussianLaw(truth.mean!(), 0));
   const scores = [];
   for (const other of [point, gaussian, truth]) {
-    scores.push((await compareScores(truth, other, x, sigma)).score.ratioOfMeans);
+    scores.push((await explainedScore(truth, other, x, sigma)).score.ratioOfMeans);
   }
   assert.ok(scores[0] < scores[1] && scores[1] < scores[2] && scores[2] === 1, `${scores}`);
   const { mean: _, ...nameless } = gaussian;
-  await assert.rejects(compareScores(truth, nameless, x, sigma), RangeError);
-  await assert.rejects(compareScores(truth, optimalFloat64(tinyShapes(4)), x, sigma), TypeError);
+  await assert.rejects(explainedScore(truth, nameless, x, sigma), RangeError);
+  await assert.rejects(explainedScore(truth, optimalFloat64(tinyShapes(4)), x, sigma), TypeError);
 });
 
 Deno.test("the metric trap: the Fréchet distance of pixels prefers a plain Gaussian to images", async () => {

@@ -128,6 +128,8 @@ Deno.test("cite() takes metrics, with the papers that their documentation names"
   }
   assert.ok(cited.length >= 16 && cited.includes("mmd"), cited.join());
   assert.throws(() => cite(toolkit.mse), TypeError);
+  assert.match(cite(toolkit.compareScores).text, /2412\.09726/);
+  assert.equal(cite(toolkit.compareAgreement).references.length, 2);
 });
 
 Deno.test("cite() refuses what names no papers", () => {

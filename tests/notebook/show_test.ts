@@ -2,6 +2,7 @@ import {
   arraySpace,
   blankBitmap,
   collocation,
+  compareScores,
   Dataset,
   functionDenoiser,
   karrasGrid,
@@ -12,7 +13,6 @@ import {
   openDevice,
   report,
   sample,
-  scoreTable,
   show,
   tensorSpace,
   tinyShapes,
@@ -200,17 +200,17 @@ Deno.test("show sends reports, scores and records of numbers as tables", async (
       "a                          2      1  false",
   );
   const set = moons(30);
-  const scores = await scoreTable(
+  const scores = await compareScores(
     optimalFloat64(set),
     { wiener: await wienerFloat64(set) },
-    set,
-    { sigmas: [1], count: 8 },
+    { train: set, sigmas: [1], count: 8 },
   );
-  const [{ bundle: table }] = await shown(scores);
+  const [{ bundle: table }, { bundle: chart }] = await shown(scores);
   assert.match(
     String(table["text/plain"]),
-    /^sigma +approximation +explained\.score\.meanOfRatios/,
+    /^sigma +approximation +score, residual +centred, residual/,
   );
+  assert.match(String(chart["text/plain"]), /^\[chart: What is left unexplained/);
   const [{ bundle: record }] = await shown(
     { distance: 0.25, of: { few: [1, 2], many: Float64Array.of(3, 1, 2, 9, 4, 5, 7) } } as never,
   );

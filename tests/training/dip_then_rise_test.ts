@@ -1,11 +1,11 @@
 /** What a network learns first: a Gaussian, and then what a Gaussian does not know. */
 import {
+  compareScores,
   mixture,
   mlp,
   openDevice,
   openTrainingBackend,
   optimal,
-  scoreTable,
   tinyShapes,
   trainDenoiser,
   trainedDenoiser,
@@ -40,7 +40,7 @@ Deno.test("a network's score first nears the Gaussian one, then leaves it, and n
       if (!snapshot) return;
       using network = trainedDenoiser(snapshot, { backend });
       const known = { gaussian, three, exact };
-      const rows = await scoreTable(network, known, set, { sigmas: [1], count: 192 });
+      const rows = await compareScores(network, known, { train: set, sigmas: [1], count: 192 });
       for (const { approximation, explained } of rows) {
         curves[approximation].push(1 - explained.score.meanOfRatios);
       }

@@ -1,11 +1,11 @@
 import {
+  compareScores,
   fitMixture,
   gaussianLaw,
   mixture,
   moons,
   openDevice,
   optimal,
-  scoreTable,
   tinyShapes,
   wiener,
 } from "@closedform/diffusion";
@@ -17,13 +17,14 @@ const set = tinyShapes(250);
 const truth = optimalFloat64(set);
 const SIGMAS = [0.5, 2, 10];
 
-Deno.test("scoreTable() has a row per level and approximation; itself explains all, a mixture more than a Gaussian", async () => {
+Deno.test("compareScores() has a row per level and approximation; itself explains all, a mixture more than a Gaussian", async () => {
   const laws = await Promise.all(
     [1, 12].map((components) => fitMixture(set, { components, rank: 12, ridge: 1e-3 })),
   );
   const [gaussian, twelve] = laws.map((law) => mixtureOfFloat64(law, { shape: set.shape }));
   const point = gaussianFloat64(gaussianLaw(set.mean(), 0), { shape: set.shape });
-  const rows = await scoreTable(truth, { point, gaussian, twelve, truth }, set, {
+  const rows = await compareScores(truth, { point, gaussian, twelve, truth }, {
+    train: set,
     sigmas: SIGMAS,
     count: 48,
   });
@@ -43,12 +44,12 @@ Deno.test("scoreTable() has a row per level and approximation; itself explains a
   assert.equal(rows[8].explained.centred.meanOfRatios, 0);
 });
 
-Deno.test("scoreTable() looks at the same noisy items at all levels, which depend on the seed", async () => {
+Deno.test("compareScores() looks at the same noisy items at all levels, which depend on the seed", async () => {
   const gaussian = gaussianFloat64((await fitMixture(set, { components: 1 })).components[0], {
     shape: set.shape,
   });
   const residuals = async (sigmas: number[], seed?: number, count = 16) => {
-    const rows = await scoreTable(truth, { gaussian }, set, { sigmas, seed, count });
+    const rows = await compareScores(truth, { gaussian }, { train: set, sigmas, seed, count });
     return [...rows.at(-1)!.explained.score.residuals];
   };
   assert.deepEqual(await residuals([1, 3]), await residuals([3]));
@@ -56,20 +57,19 @@ Deno.test("scoreTable() looks at the same noisy items at all levels, which depen
   assert.notDeepEqual(await residuals([3]), await residuals([3], 1));
 });
 
-Deno.test("scoreTable() of tensors is that of numbers, and leaks nothing", async () => {
+Deno.test("compareScores() of tensors is that of numbers, and leaks nothing", async () => {
   using device = await openDevice("wasm");
   using exact = await optimal(set, { device });
   using fitted = await mixture(set, { device, components: 5, rank: 10 });
   using linear = await wiener(set, { device });
   const options = { sigmas: SIGMAS, count: 32 };
   await withoutLeaks(async () => {
-    const ours = await scoreTable(exact, { fitted, linear }, set, options);
+    const ours = await compareScores(exact, { fitted, linear }, { train: set, ...options });
     const law = await fitMixture(set, { components: 5, rank: 10 });
-    const theirs = await scoreTable(
+    const theirs = await compareScores(
       truth,
       { fitted: mixtureOfFloat64(law, { shape: set.shape }) },
-      set,
-      options,
+      { train: set, ...options },
     );
     for (const row of theirs) {
       const same = ours.find(({ sigma, approximation }) =>
@@ -85,18 +85,18 @@ Deno.test("scoreTable() of tensors is that of numbers, and leaks nothing", async
   });
 });
 
-Deno.test("scoreTable() refuses counts, levels and shapes that are none, and can be stopped", async () => {
+Deno.test("compareScores() refuses counts, levels and shapes that are none, and can be stopped", async () => {
   const other = { point: gaussianFloat64(gaussianLaw(set.mean(), 0), { shape: set.shape }) };
   for (const count of [0, 1.5]) {
-    await assert.rejects(scoreTable(truth, other, set, { count }), RangeError);
+    await assert.rejects(compareScores(truth, other, { train: set, count }), RangeError);
   }
-  await assert.rejects(scoreTable(truth, other, set, { sigmas: [0] }), RangeError);
+  await assert.rejects(compareScores(truth, other, { train: set, sigmas: [0] }), RangeError);
   await assert.rejects(
-    scoreTable(truth, { moons: optimalFloat64(moons(5)) }, set),
+    compareScores(truth, { moons: optimalFloat64(moons(5)) }, { train: set }),
     TypeError,
   );
   const reason = new TypeError("enough"), signal = AbortSignal.abort(reason);
-  await assert.rejects(scoreTable(truth, other, set, { signal }), reason);
-  const [row] = await scoreTable(truth, other, set, { sigmas: [1], count: 2 });
+  await assert.rejects(compareScores(truth, other, { train: set, signal }), reason);
+  const [row] = await compareScores(truth, other, { train: set, sigmas: [1], count: 2 });
   assert.ok(row.explained.score.residuals.length === 2);
 });

@@ -1,0 +1,235 @@
+/**
+ * Runs that are compared: of denoisers and samplers by what users name, as plain numbers.
+ *
+ * @module
+ */
+import type { LabelledImages } from "../base/_display.ts";
+import { received } from "../base/_kinds.ts";
+import { gridByName } from "../base/noise.ts";
+import type { SigmaGrid } from "../base/noise.ts";
+import { medianOf, quantile } from "../base/_quantile.ts";
+import { isImage, sizeOf } from "../base/_shape.ts";
+import { capabilitiesOf } from "../denoisers/_capabilities.ts";
+import { Dataset } from "../datasets/dataset.ts";
+import type { Denoiser } from "../denoisers/denoiser.ts";
+import { rootMeanSquares } from "../metrics/_distances.ts";
+import type { ChartSpec } from "../plots/chart.ts";
+import { lineSpec } from "../plots/line_spec.ts";
+import { panelsSpec } from "../plots/panels_spec.ts";
+import { scatterSpec } from "../plots/scatter_spec.ts";
+import { samplerByName } from "../samplers/registry.ts";
+import { sample } from "../samplers/sample.ts";
+import type { Sampler } from "../samplers/sampler.ts";
+
+/** Where the samples of a run ended, and what it took. */
+export interface Ends {
+  /** The samples, `count` rows. */
+  readonly values: Float64Array;
+  /** Denoiser evaluations per sample. */
+  readonly evaluations: number;
+  /** Wall-clock seconds. */
+  readonly seconds: number;
+}
+
+/** What a run is made with. */
+export interface RunSettings {
+  readonly sampler: Sampler;
+  readonly grid: SigmaGrid;
+  readonly count: number;
+  readonly seed: number;
+  readonly signal?: AbortSignal;
+}
+
+/** Samples of a denoiser; the same noise for the same seed, whatever the denoiser. */
+export async function endsOf<X>(denoiser: Denoiser<X>, settings: RunSettings): Promise<Ends> {
+  const { x, denoised, evaluations, seconds } = await sample(denoiser, settings);
+  try {
+    return { values: Float64Array.from(await denoiser.space.values(x)), evaluations, seconds };
+  } finally {
+    denoiser.space.dispose(x, denoised);
+  }
+}
+
+/** What a denoiser makes of states, given and returned as numbers. */
+export async function outputsAt<X>(
+  denoiser: Denoiser<X>,
+  states: Float64Array,
+  sigma: number,
+  signal?: AbortSignal,
+): Promise<Float64Array> {
+  const { space, shape } = denoiser;
+  const x = space.from(states, [states.length / sizeOf(shape), ...shape]);
+  try {
+    const { mean } = await denoiser.denoise(x, sigma, { signal });
+    try {
+      return Float64Array.from(await space.values(mean));
+    } finally {
+      space.dispose(mean);
+    }
+  } finally {
+    space.dispose(x);
+  }
+}
+
+/** A sampler by what names it. */
+export function samplerOf(sampler: string | Sampler): Sampler {
+  return typeof sampler === "string" ? samplerByName(sampler) : sampler;
+}
+
+/** A grid by its name, or one that is given. */
+export function gridOf(grid: string | SigmaGrid, steps: number): SigmaGrid {
+  return typeof grid === "string" ? gridByName(grid, steps) : grid;
+}
+
+/** The data that a denoiser stands on, if it holds them. */
+export function heldData<X>(denoiser: Denoiser<X>): Dataset | undefined {
+  return capabilitiesOf(denoiser).data?.dataset;
+}
+
+/** How far ends are from those of a reference, in data units; of each sample, root mean square per number. */
+export interface EndErrors {
+  /** The root mean square over the samples. */
+  readonly rms: number;
+  /** The median over the samples. */
+  readonly median: number;
+  /** The lower quartile. */
+  readonly lower: number;
+  /** The upper quartile. */
+  readonly upper: number;
+}
+
+/** Which number of {@linkcode EndErrors} a chart draws. */
+export type ErrorMeasure = "rms" | "median";
+
+/** Fails unless there is such a measure. */
+export function checkMeasure(action: string, measure: unknown): void {
+  if (measure === "rms" || measure === "median") return;
+  throw new RangeError(
+    `Cannot ${action}: measure is ${received(measure)}, wanted "rms" or "median"`,
+  );
+}
+
+/** Differences of ends, sample by sample. */
+export function errorsOf(
+  ends: Float64Array,
+  reference: Float64Array,
+  dimension: number,
+): EndErrors {
+  const errors = rootMeanSquares(ends, reference, dimension);
+  return {
+    rms: Math.sqrt(errors.reduce((sum, v) => sum + v * v, 0) / errors.length),
+    median: medianOf(errors),
+    lower: quantile(errors, 0.25),
+    upper: quantile(errors, 0.75),
+  };
+}
+
+/** The chart of errors over evaluations, a line per name. */
+export function workPrecision<Row extends EndErrors & { readonly evaluations: number }>(
+  rows: readonly Row[],
+  nameOf: (row: Row) => string,
+  measure: ErrorMeasure,
+  reference: string,
+): ChartSpec {
+  const errors = rows.map((row) => row[measure]), y = onLogAxis(errors);
+  return lineSpec(
+    [...new Set(rows.map(nameOf))].map((label) => {
+      const own = rows.flatMap((row, i) => nameOf(row) === label ? [i] : [])
+        .sort((i, j) => rows[i].evaluations - rows[j].evaluations);
+      return { label, x: own.map((i) => rows[i].evaluations), y: own.map((i) => y[i]) };
+    }),
+    {
+      title: `Distance from the end of ${reference}`,
+      xTitle: "denoiser evaluations per sample",
+      yTitle: `per number, ${measure === "rms" ? "root mean square" : "median"} of the samples${
+        errors.includes(0) ? " (0: lowest)" : ""
+      }`,
+      xLog: true,
+      yLog: true,
+      width: 480,
+    },
+  );
+}
+
+/** What a logarithmic axis shows where nothing is positive: about the rounding of float32. */
+const LEAST = 1e-7;
+
+/** Values for a logarithmic axis, which has no 0: zeros stand at half the least of the others. */
+export function onLogAxis(values: readonly number[]): number[] {
+  const least = values.reduce((least, v) => v > 0 ? Math.min(least, v) : least, Infinity);
+  return values.map((v) => v > 0 ? v : least < Infinity ? least / 2 : LEAST);
+}
+
+/** Checks what names denoisers: a record of at least some, all of one shape. */
+export function checkDenoisers(
+  action: string,
+  denoisers: Readonly<Record<string, Denoiser<unknown>>>,
+  least: number,
+  shape?: readonly number[],
+): void {
+  const wanted = `an object of denoisers by their names, at least ${least}`;
+  if (typeof denoisers !== "object" || denoisers === null || "denoise" in denoisers) {
+    throw new TypeError(
+      `Cannot ${action}: denoisers is ${received(denoisers)}, wanted ${wanted}`,
+    );
+  }
+  const all = Object.entries(denoisers);
+  if (all.length < least) {
+    throw new TypeError(`Cannot ${action}: received ${all.length} denoisers, wanted ${wanted}`);
+  }
+  for (const [name, denoiser] of all) {
+    if (typeof denoiser !== "object" || denoiser === null || !("denoise" in denoiser)) {
+      throw new TypeError(
+        `Cannot ${action}: ${name} is ${
+          received(denoiser)
+        }, wanted a denoiser, such as that of optimal()`,
+      );
+    }
+    const own = denoiser.shape, other = shape ?? all[0][1].shape;
+    if (own.join() !== other.join()) {
+      throw new TypeError(
+        `Cannot ${action}: ${name} works on shape [${own}] and others on [${other}], wanted equal shapes`,
+      );
+    }
+  }
+}
+
+/** Samples by the names of their makers as what shows them: labelled images, charts of points; nothing of others. */
+export function samplesShown(
+  samples: Readonly<Record<string, Dataset>>,
+): readonly unknown[] {
+  const all = Object.entries(samples);
+  const [, { shape, range, dimension }] = all[0];
+  if (dimension === 2 && !isImage(shape)) {
+    const charts = all.map(([title, { data }]) =>
+      scatterSpec([{ label: title, points: data }], { title, width: 200, height: 200 })
+    );
+    return [panelsSpec(charts, { columns: Math.min(4, charts.length) })];
+  }
+  if (!isImage(shape)) return [];
+  const columns = Math.min(SHOWN, all[0][1].count);
+  const images = new Float32Array(all.length * columns * dimension);
+  all.forEach(([, { data }], i) =>
+    images.set(data.subarray(0, columns * dimension), i * columns * dimension)
+  );
+  const rowLabels = all.map(([name]) => name);
+  return [{ images, shape, range, columns, rowLabels } satisfies LabelledImages];
+}
+
+/** Images per row. */
+const SHOWN = 12;
+
+/** Ends as a data set. */
+export function samplesOf<X>(
+  name: string,
+  values: Float64Array,
+  { shape }: Denoiser<X>,
+  range: readonly [number, number] = [-1, 1],
+): Dataset {
+  return new Dataset({
+    data: Float32Array.from(values),
+    shape: [...shape],
+    name: `samples of ${name}`,
+    range,
+  });
+}
