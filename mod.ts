@@ -3,13 +3,12 @@
  * exactly, so samples need no training.
  *
  * ```ts
- * import { ddpmGrid, moons, optimal, sample, tensorSpace } from "@closedform/diffusion";
+ * import { moons, optimal, sample } from "@closedform/diffusion";
  * import assert from "node:assert/strict";
  *
- * using denoiser = await optimal(moons(1000));
- * const { x, denoised } = await sample(denoiser, { count: 16, grid: ddpmGrid(10), seed: 1 });
- * assert.deepEqual(x.shape, [16, 2]);
- * tensorSpace.dispose(x, denoised);
+ * const exact = await optimal(moons(1000));
+ * const { samples } = await sample(exact, { count: 16, steps: 10, seed: 1 });
+ * assert.deepEqual([samples.count, samples.shape], [16, [2]]);
  * ```
  *
  * Three things make samples: a data set, a denoiser of it on a device, and a sampler on a grid of noise levels. This
@@ -74,7 +73,7 @@
  *
  * ## Samplers
  *
- * - {@linkcode sample} runs one; {@linkcode endEstimate} of a certified one; by name: {@linkcode samplerByName}, {@linkcode SAMPLER_NAMES},
+ * - {@linkcode sample}, {@linkcode sampleSteps} runs one; {@linkcode endEstimate} of a certified one; by name: {@linkcode samplerByName}, {@linkcode SAMPLER_NAMES},
  *   {@linkcode takesTolerance}
  * - One step at a time: {@linkcode ddim}, {@linkcode euler}, {@linkcode heun}, {@linkcode rk4}
  * - From earlier steps: {@linkcode dpmpp1}, {@linkcode dpmpp2m}, {@linkcode dpmpp3m}, {@linkcode exponentialAdams},
@@ -178,8 +177,9 @@ export * from "./src/datasets/npz.ts";
 export * from "./src/datasets/points.ts";
 export * from "./src/datasets/read_npy.ts";
 export * from "./src/denoisers/gaussian/read_gaussian_law.ts";
-export type { Display, MediaBundle } from "./src/notebook/front_end.ts";
-export * from "./src/notebook/progress.ts";
+export type { Display, MediaBundle } from "./src/base/front_end.ts";
+export { notebookProgress } from "./src/base/progress.ts";
+export type { NotebookProgressOptions } from "./src/base/progress.ts";
 export * from "./src/notebook/show.ts";
 export * from "./src/plots/chart.ts";
 export * from "./src/plots/cloud_spec.ts";

@@ -10,7 +10,7 @@
  * import assert from "node:assert/strict";
  *
  * using denoiser = await optimal(shapes(512));
- * const { x, denoised } = await sample(denoiser, { count: 4, seed: 1 });
+ * const { x, denoised } = await sample(denoiser, { count: 4, seed: 1, output: "tensor" });
  * const { width, height, data } = imageGrid(await x.data(), { shape: denoiser.shape });
  * denoiser.space.dispose(x, denoised);
  * assert.equal(data.length, 4 * width * height);
@@ -217,7 +217,19 @@ export * from "./samplers/rk4.ts";
 export type { EmbeddedOptions } from "./samplers/runge_kutta/embedded.ts";
 export { respacedGrid } from "./samplers/respaced_grid.ts";
 export * from "./samplers/end_estimate.ts";
-export * from "./samplers/sample.ts";
+export { sample } from "./samplers/sample.ts";
+export { sampleSteps } from "./samplers/sample_steps.ts";
+export type { SampleState, SampleStepsOptions } from "./samplers/sample_steps.ts";
+export type { Output, SampleOptions } from "./samplers/sample.ts";
+export type {
+  FactName,
+  Run,
+  SampleResult,
+  StepFacts,
+  StepRecord,
+  TrajectoryPoint,
+} from "./samplers/run.ts";
+export type { Progress } from "./base/progress.ts";
 export type { Convergence, Sampler, SamplerOptions, SamplerStep } from "./samplers/sampler.ts";
 export { skipEstimate, skipLevel } from "./samplers/teleport/skip_level.ts";
 export type { SkipEstimate } from "./samplers/teleport/skip_level.ts";

@@ -37,7 +37,7 @@ import type { Dataset } from "./datasets/dataset.ts";
 import type { FileRows } from "./datasets/file_rows.ts";
 import { readArrayFile } from "./datasets/_read_array.ts";
 import { DatasetError, WriteError } from "./base/errors.ts";
-import { tensorSpace } from "./states/linear_space.ts";
+import { numbersOf } from "./compute/batch.ts";
 import { extentOf } from "./denoisers/golden/extent.ts";
 import { endEstimate } from "./samplers/end_estimate.ts";
 import { sample } from "./samplers/sample.ts";
@@ -157,6 +157,7 @@ async function draw(
     init: init?.values,
     batchSize: Math.max(64, Math.floor(BATCH_NUMBERS / space.data.dataset.dimension)),
     trajectory: options.trajectory,
+    output: "tensor",
     signal,
     onProgress: options.quiet ? undefined : terminalProgress(standardError()),
   });
@@ -172,7 +173,7 @@ async function draw(
     codec: space.codec,
     count,
   };
-  const states = await tensorSpace.values(result.x);
+  const states = await numbersOf(result.x);
   warn(warningsAfter(states, some, spread, result.convergence));
   warn(kept?.warnings ?? []);
   const record = {

@@ -126,6 +126,7 @@ async function walk(
     count: 2,
     seed: 1,
     trajectory: true,
+    output: "tensor",
   });
   denoiser.space.dispose(x, denoised);
   return {
@@ -222,7 +223,7 @@ testInBrowser(
       assert.match(line, /^webgpu, google swiftshader: [\d.]+ s$/);
       using device = await openDevice("wasm");
       using denoiser = await optimal(await builtinShapes(), { device });
-      const { x, denoised } = await sample(denoiser, { count: 16, seed: 1 });
+      const { x, denoised } = await sample(denoiser, { count: 16, seed: 1, output: "tensor" });
       // Samples are images of the set, so that no byte of the picture is near a rounding edge.
       const shown = await canvasOf(page),
         grid = imageGrid(await x.data(), { shape: denoiser.shape });

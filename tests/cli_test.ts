@@ -83,7 +83,7 @@ Deno.test("sample with start noise from a file agrees with the float64 sampler",
     );
     assert.equal(code, 0, stderr);
     const set = await loadDataset("builtin:shapes", { limit: 300 });
-    const exact = await sample(optimalFloat64(set), { count: 4, init });
+    const exact = await sample(optimalFloat64(set), { count: 4, init, output: "tensor" });
     const samples = await samplesOf(folder);
     // Samples end on training images; float32 rounding on the way must not change which.
     samples.forEach((v, i) =>

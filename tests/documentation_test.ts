@@ -163,6 +163,7 @@ Deno.test("every entry begins with what it is for and an example", () => {
 /** The section of the guide in `mod.ts` that tells about a folder or file of `src`. */
 const SECTIONS: Readonly<Record<string, string>> = {
   "base/noise.ts": "Samplers",
+  "base/progress.ts": "Plots and notebooks",
   "base/random.ts": "Samplers",
   "codecs": "Codecs",
   "comparisons": "Comparisons",

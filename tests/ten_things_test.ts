@@ -47,7 +47,7 @@ async function ends(
   options: Parameters<typeof sample>[1],
 ) {
   using denoiser = await optimal(data, { device });
-  const { x, denoised } = await sample(denoiser, options);
+  const { x, denoised } = await sample(denoiser, { ...options, output: "tensor" });
   const values = [await tensorSpace.values(x), await tensorSpace.values(denoised)];
   tensorSpace.dispose(x, denoised);
   return values;
@@ -90,7 +90,13 @@ async function endsBadly(
   for (const name of names) {
     for (const grid of grids) {
       const sampler = samplerByName(name, { statistics });
-      const { x, denoised } = await sample(denoiser, { count: 4, seed: 1, sampler, grid });
+      const { x, denoised } = await sample(denoiser, {
+        count: 4,
+        seed: 1,
+        sampler,
+        grid,
+        output: "tensor",
+      });
       const [end, guess] = [await tensorSpace.values(x), await tensorSpace.values(denoised)];
       tensorSpace.dispose(x, denoised);
       const { nearestDistance } = await nearestItems(end, points);
@@ -156,6 +162,7 @@ testOnDevices(devices, "neither runs nor cancelled runs pile up memory", async (
         batchSize: 3,
         signal: controller.signal,
         onProgress: ({ done }) => void (done === 3 * stop && controller.abort()),
+        output: "tensor",
       });
       await assert.rejects(run, { name: "AbortError" });
     }
@@ -170,7 +177,11 @@ testOnDevices(devices, "data that were released do not pile up", async (device) 
   let before = 0, most = 0;
   for (let i = 0; i < times; i++) {
     using denoiser = await optimal(images, { device });
-    const { x, denoised } = await sample(denoiser, { count: 1, grid: karrasGrid(2) });
+    const { x, denoised } = await sample(denoiser, {
+      count: 1,
+      grid: karrasGrid(2),
+      output: "tensor",
+    });
     tensorSpace.dispose(x, denoised);
     const { rss } = Deno.memoryUsage();
     before ||= rss;
@@ -192,6 +203,7 @@ Deno.test("samples and whole trajectories are saved by the library and read back
         count: 5,
         grid: karrasGrid(6),
         trajectory: true,
+        output: "tensor",
       });
       const values = Float32Array.from(await tensorSpace.values(x));
       const shape = [5, ...data.shape];

@@ -9,7 +9,7 @@ import type { Bitmap } from "../plots/bitmap.ts";
 import { imageGrid } from "../plots/image_grid.ts";
 import { scatterImage } from "../plots/scatter_image.ts";
 import { trajectoryImage } from "../plots/trajectory_image.ts";
-import type { TrajectoryPoint } from "../samplers/sample.ts";
+import type { TrajectoryPoint } from "../samplers/run.ts";
 
 // More points than this only make a picture darker.
 const MOST_POINTS = 5000;

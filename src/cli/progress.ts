@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Progress } from "../samplers/sample.ts";
+import type { Progress } from "../base/progress.ts";
 
 /** Where progress is written. */
 export interface ProgressOutput {

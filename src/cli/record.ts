@@ -11,7 +11,7 @@ import type { Device } from "../compute/device.ts";
 import type { PosteriorFacts } from "../compute/posterior.ts";
 import type { Dataset } from "../datasets/dataset.ts";
 import type { FileRows } from "../datasets/file_rows.ts";
-import type { SampleResult } from "../samplers/sample.ts";
+import type { SampleResult } from "../samplers/run.ts";
 import type { Convergence, Sampler } from "../samplers/sampler.ts";
 import type { RunOptions } from "./options.ts";
 import { PACKAGE } from "./package.ts";

@@ -5,7 +5,7 @@
  */
 import type { SigmaGrid } from "../base/noise.ts";
 import { respacedGrid } from "../samplers/respaced_grid.ts";
-import type { SampleResult } from "../samplers/sample.ts";
+import type { SampleResult } from "../samplers/run.ts";
 import type { Sampler } from "../samplers/sampler.ts";
 import { landingLevel, teleport } from "../samplers/teleport/teleport.ts";
 import type { RunData } from "./data.ts";

@@ -7,10 +7,10 @@ import type { Dataset } from "../datasets/dataset.ts";
 import { encodeNpy } from "../datasets/npy.ts";
 import { encodeNpz } from "../datasets/npz.ts";
 import { encodePly } from "../datasets/ply.ts";
-import { tensorSpace } from "../states/linear_space.ts";
+import { disposeState, numbersOf } from "../compute/batch.ts";
 import type { AnyTensor } from "../states/linear_space.ts";
 import { encodePng } from "../plots/encode_png.ts";
-import type { SampleResult } from "../samplers/sample.ts";
+import type { SampleResult } from "../samplers/run.ts";
 import type { WorkingSpace } from "./codec.ts";
 import type { RunOptions } from "./options.ts";
 import type { OutputFolder, RunFile } from "./output.ts";
@@ -56,7 +56,8 @@ export async function writeSamples(
   { options, dataset, space, count }: Drawn,
 ): Promise<void> {
   const states = await numbers(result.x), denoised = await numbers(result.denoised);
-  tensorSpace.dispose(result.x, result.denoised);
+  disposeState(result.x);
+  disposeState(result.denoised);
   const samples = await space.decode(states);
   const shape = [count, ...dataset.shape];
   await folder.write("samples.png", await encodePng(samplesPicture(samples, dataset)));
@@ -88,7 +89,7 @@ export async function writeSamples(
 }
 
 async function numbers(x: AnyTensor): Promise<Float32Array> {
-  const values = await tensorSpace.values(x);
+  const values = await numbersOf(x);
   return values instanceof Float32Array ? values : Float32Array.from(values);
 }
 

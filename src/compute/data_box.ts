@@ -14,6 +14,7 @@
  *
  * @module
  */
+import type { PointSet } from "./posterior.ts";
 
 /** Beyond so many radii a query is far. */
 export const FAR = 3;
@@ -57,7 +58,7 @@ export function boxOfRanges(least: ArrayLike<number>, most: ArrayLike<number>): 
  * @param dimension Numbers per row.
  * @returns Their box.
  */
-export function boxOf(data: Uint8Array | Float32Array, dimension: number): DataBox {
+export function boxOf(data: PointSet["data"], dimension: number): DataBox {
   if (data instanceof Uint8Array) return boxOfBytes(dimension);
   const least = data.slice(0, dimension), most = data.slice(0, dimension);
   for (let at = dimension; at < data.length;) {

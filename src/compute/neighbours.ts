@@ -153,7 +153,7 @@ function keepNearest(
  */
 export function squaredDistance(
   query: ArrayLike<number>,
-  stored: Uint8Array | Int8Array | Float32Array,
+  stored: ArrayLike<number>,
   from: number,
   { scale, offset }: Affine,
 ): number {

@@ -12,9 +12,9 @@ import { sizeOf } from "../base/_shape.ts";
 export interface PointSet {
   /**
    * The rows, one after the other. Bytes stay bytes in every kernel; they stand
-   * for the values of {@linkcode PointSet.range}.
+   * for the values of {@linkcode PointSet.range}. Devices other than `float64` round numbers to float32.
    */
-  readonly data: Uint8Array | Float32Array;
+  readonly data: Uint8Array | Float32Array | Float64Array;
   /** Numbers per row, `d`. */
   readonly dimension: number;
   /** For bytes: the values that 0 and 255 stand for. Default `[-1, 1]`. Floats are taken as they are. */
@@ -242,6 +242,11 @@ export function checkQueries(
   }
 }
 
+/** The data as devices of float32 store them. */
+export function storedData({ data }: PointSet): Uint8Array | Float32Array {
+  return data instanceof Float64Array ? Float32Array.from(data) : data;
+}
+
 /** The affine map from stored numbers to data units: `value = stored · scale + offset`. */
 export interface Affine {
   /** Data units per stored unit. */
@@ -274,9 +279,13 @@ export function affineOf(points: PointSet): Affine {
 export function checkPoints(points: PointSet, firstRow = 0): number {
   checkKind("store the data", "points", points, "points");
   const { data, dimension, range } = points;
-  if (!(data instanceof Uint8Array || data instanceof Float32Array)) {
+  const isData = data instanceof Uint8Array || data instanceof Float32Array ||
+    data instanceof Float64Array;
+  if (!isData) {
     throw new TypeError(
-      `Cannot store the data: data is ${received(data)}, wanted a Uint8Array or Float32Array`,
+      `Cannot store the data: data is ${
+        received(data)
+      }, wanted a Uint8Array, Float32Array or Float64Array`,
     );
   }
   const count = data.length / dimension;
@@ -297,7 +306,7 @@ export function checkPoints(points: PointSet, firstRow = 0): number {
       `Cannot store the data: range is [${range}], wanted two rising finite numbers`,
     );
   }
-  if (data instanceof Float32Array) {
+  if (!(data instanceof Uint8Array)) {
     const bad = data.findIndex((v) => !Number.isFinite(v));
     if (bad >= 0) {
       throw new RangeError(

@@ -11,8 +11,8 @@ import { largestRms } from "../compute/largest_rms.ts";
 
 /** What a {@linkcode Dataset} is made from. */
 export interface DatasetInit {
-  /** The rows, `[N, …shape]`, row-major, channels last. Used as they are, not copied. */
-  readonly data: Uint8Array | Float32Array;
+  /** The rows, `[N, …shape]`, row-major, channels last. Used as they are, not copied; devices other than `float64` round them to float32. */
+  readonly data: Uint8Array | Float32Array | Float64Array;
   /** The shape of one item: `[height, width, channels]` for images, `[d]` for points. */
   readonly shape: readonly number[];
   /** A name for people to read. */
@@ -64,7 +64,7 @@ const PARTS = {
  */
 export class Dataset {
   /** The rows, `[N, …shape]`, row-major, channels last. */
-  readonly data: Uint8Array | Float32Array;
+  readonly data: Uint8Array | Float32Array | Float64Array;
   /** The shape of one item. */
   readonly shape: readonly number[];
   /** Numbers per item, `d`. */
@@ -98,9 +98,11 @@ export class Dataset {
     const { data, shape, labels, classNames, range = [-1, 1], name, items } = init ?? {};
     if (init !== undefined) checkOptionNames(`make the data set ${name}`, init, PARTS);
     const action = `Cannot make the data set ${name}`;
-    if (!(data instanceof Uint8Array || data instanceof Float32Array)) {
+    const isData = data instanceof Uint8Array || data instanceof Float32Array ||
+      data instanceof Float64Array;
+    if (!isData) {
       throw new TypeError(
-        `${action}: data is ${received(data)}, wanted a Uint8Array or Float32Array`,
+        `${action}: data is ${received(data)}, wanted a Uint8Array, Float32Array or Float64Array`,
       );
     }
     if (
@@ -166,7 +168,7 @@ export class Dataset {
    * One item in data units.
    *
    * @param index Which item, `0 ≤ index < count`.
-   * @returns Its `dimension` numbers, a copy.
+   * @returns Its `dimension` numbers, a copy, in float32.
    * @throws {RangeError} If there is no such item.
    */
   values(index: number): Float32Array {
@@ -175,7 +177,7 @@ export class Dataset {
       index * this.dimension,
       (index + 1) * this.dimension,
     );
-    if (row instanceof Float32Array) return row.slice();
+    if (!(row instanceof Uint8Array)) return Float32Array.from(row);
     const [lo, hi] = this.range;
     return Float32Array.from(row, (v) => v * ((hi - lo) / 255) + lo);
   }
@@ -218,7 +220,7 @@ export class Dataset {
    */
   subset(indices: ArrayLike<number>, name: string = this.name): Dataset {
     const { data, dimension } = this;
-    const Rows = data instanceof Uint8Array ? Uint8Array : Float32Array;
+    const Rows = data.constructor as new (length: number) => typeof data;
     const rows = new Rows(indices.length * dimension);
     const labels = this.labels ? new Uint32Array(indices.length) : undefined;
     const items = new Uint32Array(indices.length);
@@ -328,7 +330,7 @@ export class Dataset {
   }
 
   #like(
-    data: Uint8Array | Float32Array,
+    data: Dataset["data"],
     labels: Uint32Array | undefined,
     name: string,
     items: Uint32Array | undefined,

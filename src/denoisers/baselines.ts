@@ -110,7 +110,7 @@ const RANDOM_OPTIONS = {
  * import assert from "node:assert/strict";
  *
  * const dataset = new Dataset({ data: Float32Array.of(-1, 1), shape: [1], name: "two points" });
- * const { x } = await sample(await randomAverage(dataset, { device: "float64" }), { count: 50 });
+ * const { x } = await sample(await randomAverage(dataset, { device: "float64" }), { count: 50, output: "tensor" });
  * assert.ok(x.every((v) => [-1, 0, 1].includes(v)));
  * ```
  */
@@ -154,7 +154,7 @@ const LOCAL_OPTIONS = { ...RANDOM_OPTIONS, neighbours: 2 } satisfies OptionTable
  * import assert from "node:assert/strict";
  *
  * const dataset = new Dataset({ data: Float32Array.of(0, 10, 20, 30), shape: [1], name: "line" });
- * const { x } = await sample(await localAverage(dataset, { device: "float64" }), { count: 50 });
+ * const { x } = await sample(await localAverage(dataset, { device: "float64" }), { count: 50, output: "tensor" });
  * assert.ok(x.every((v) => v % 5 === 0 && v >= 0 && v <= 30));
  * ```
  */
@@ -206,7 +206,7 @@ const DIRICHLET_OPTIONS = {
  *
  * const dataset = new Dataset({ data: Float32Array.of(-1, 1), shape: [1], name: "two points" });
  * const drawn = await dirichletAverage(dataset, { concentration: 1e-3, device: "float64" });
- * const { x } = await sample(drawn, { count: 20 });
+ * const { x } = await sample(drawn, { count: 20, output: "tensor" });
  * assert.ok(x.filter((v) => Math.abs(v) > 0.999).length > 15);
  * ```
  */

@@ -6,6 +6,7 @@
 import type { PixelRegion } from "../compute/pixel_region.ts";
 import type { EvaluateOptions, PosteriorFacts, Sigma } from "../compute/posterior.ts";
 import type { StateSpace } from "../states/linear_space.ts";
+import type { GridName } from "../base/noise.ts";
 import type { RandomStream } from "../base/random.ts";
 
 /**
@@ -55,6 +56,8 @@ export interface Denoiser<X> {
    * function of the level, and samplers that adapt their steps refuse it. Default false.
    */
   readonly drawsPerLevel?: boolean;
+  /** The grid and the number of steps that its samples need, where {@linkcode sample} is given none. Default: none of its own. */
+  readonly grid?: { readonly name: GridName; readonly steps: number };
   /**
    * Denoises a batch. Samplers and wrappers call this method and no other: a copy of a denoiser with
    * another `denoise` is another denoiser.

@@ -55,7 +55,7 @@ const OPTIONS = { shape: undefined, space: undefined } satisfies OptionTable<
  * import assert from "node:assert/strict";
  *
  * const point = functionDenoiser((x) => x.map((_, i) => 3 - 4 * (i % 2)), { shape: [2], space: arraySpace });
- * const { x } = await sample(point, { count: 2 });
+ * const { x } = await sample(point, { count: 2, output: "tensor" });
  * assert.deepEqual([...x], [3, -1, 3, -1]);
  * ```
  */

@@ -49,7 +49,8 @@ export interface SmoothedOptions<D extends DeviceChoice = DeviceChoice> extends 
   readonly class?: number | string;
   /**
    * The bandwidth `β ≥ 0` in data units, at `t = 1`; for `gumbel`, the variance `s` in squared data units. Default: that of
-   * {@linkcode smoothingDefaults}, for `gumbel` a quarter of the square of its spacing.
+   * {@linkcode smoothingDefaults}, for `gumbel` a quarter of the square of its spacing; then samples also take its number of steps
+   * on the grid `uniform-t` where none is given.
    */
   readonly bandwidth?: number;
   /** The number of draws, `M`. Default 4. With 1, samples are items of the data. */
@@ -127,7 +128,7 @@ export interface Smoothing {
  *
  * const dataset = new Dataset({ data: Float32Array.of(-1, 1), shape: [1], name: "two points" });
  * const denoiser = await smoothed(dataset, { bandwidth: 50, draws: 2, device: "float64" });
- * const { x } = await sample(denoiser, { count: 64, grid: uniformTGrid(50) });
+ * const { x } = await sample(denoiser, { count: 64, grid: uniformTGrid(50), output: "tensor" });
  * assert.ok(x.every((v) => [-1, 0, 1].some((end) => Math.abs(v - end) < 1e-6)));
  * assert.ok(x.some((v) => Math.abs(v) < 1e-6));
  * ```
@@ -139,12 +140,16 @@ export async function smoothed<S extends DataSource, D extends DeviceChoice = "a
   const settings = readOptions(ACTION, options, OPTIONS);
   using resources = new DisposableStack();
   const base = await baseOf(ACTION, source, settings, resources);
-  const bandwidth = settings.bandwidth ?? await bandwidthOf(base, settings);
-  const denoiser = smoothedBy(base, { ...settings, bandwidth });
+  const found = settings.bandwidth === undefined ? await measured(base, settings) : undefined;
+  const denoiser = smoothedBy(base, {
+    ...settings,
+    bandwidth: settings.bandwidth ?? found!.bandwidth,
+  });
   const held = resources.move();
   const { data } = capabilitiesOf(base);
   const made: StoredDenoiser<State> = {
     ...denoiser,
+    ...(found && { grid: { name: "uniform-t", steps: found.steps } as const }),
     dispose: () => held.dispose(),
     [Symbol.dispose]: () => held.dispose(),
   };
@@ -152,13 +157,13 @@ export async function smoothed<S extends DataSource, D extends DeviceChoice = "a
   return made as StoredDenoiser<State> as StoredDenoiser<StatesOf<S, D>>;
 }
 
-/** The bandwidth that the data call for. */
-async function bandwidthOf(
+/** The bandwidth and the steps that the data call for. */
+async function measured(
   base: Denoiser<State>,
   { drawKind, signal }: Pick<SmoothedOptions, "drawKind" | "signal">,
-): Promise<number> {
-  const { bandwidth, spacing } = await smoothingDefaults(base, { signal });
-  return drawKind === "gumbel" ? spacing ** 2 / 4 : bandwidth;
+): Promise<{ bandwidth: number; steps: number }> {
+  const { bandwidth, spacing, steps } = await smoothingDefaults(base, { signal });
+  return { bandwidth: drawKind === "gumbel" ? spacing ** 2 / 4 : bandwidth, steps };
 }
 
 /**

@@ -26,12 +26,12 @@ import { imageGrid } from "../plots/image_grid.ts";
 import { scatterImage } from "../plots/scatter_image.ts";
 import { scatterSpec } from "../plots/scatter_spec.ts";
 import { trajectoryImage } from "../plots/trajectory_image.ts";
-import type { SampleResult, TrajectoryPoint } from "../samplers/sample.ts";
+import type { Run, SampleResult, TrajectoryPoint } from "../samplers/run.ts";
 import type { Report } from "../theory/statement.ts";
 import type { Citations } from "./cite.ts";
 import { labelledImagesSvg } from "./_labelled_images.ts";
-import { seconds } from "./front_end.ts";
-import type { MediaBundle } from "./front_end.ts";
+import { seconds } from "../base/front_end.ts";
+import type { MediaBundle } from "../base/front_end.ts";
 
 /**
  * What {@linkcode show} can show: an SVG document or Markdown, a chart, a
@@ -47,6 +47,7 @@ export type Showable =
   | Float32Array
   | Float64Array
   | Citations
+  | Run
   | SampleResult<AnyTensor>
   | SampleResult<Float64Array>
   | readonly TrajectoryPoint[]
@@ -143,7 +144,7 @@ export async function bundlesOf(
 }
 
 function bundleOf(
-  thing: Exclude<Showable, Dataset | Run>,
+  thing: Exclude<Showable, Dataset | AnyRun>,
   options: ShowLayout,
 ): MediaBundle | Promise<MediaBundle> {
   if (typeof thing === "string") return textBundle(thing);
@@ -172,11 +173,11 @@ function isNumbers(thing: unknown): thing is Float32Array | Float64Array {
   return thing instanceof Float32Array || thing instanceof Float64Array;
 }
 
-type Run = SampleResult<AnyTensor> | SampleResult<Float64Array>;
+type AnyRun = Run | SampleResult<AnyTensor> | SampleResult<Float64Array>;
 
-function isRun(thing: unknown): thing is Run {
-  return typeof thing === "object" && thing !== null && "x" in thing && "denoised" in thing &&
-    "steps" in thing;
+function isRun(thing: unknown): thing is AnyRun {
+  return typeof thing === "object" && thing !== null && "denoised" in thing &&
+    ("samples" in thing && "facts" in thing || "x" in thing && "steps" in thing);
 }
 
 function isTrajectory(thing: unknown): thing is readonly TrajectoryPoint[] {
@@ -241,17 +242,23 @@ function tableBundle(rows: readonly TableRow[]): MediaBundle {
 
 /** What is known of a run, its samples, and their way if it was kept. */
 async function runBundles(
-  run: Run,
+  run: AnyRun,
   options: ShowLayout,
 ): Promise<[suffix: string, MediaBundle][]> {
-  const { x, trajectory, convergence } = run;
-  const settings = { ...options, shape: options.shape ?? run.shape };
+  const { trajectory, convergence } = run, isPlain = "samples" in run;
+  const x = isPlain ? run.samples.data as Float32Array | Float64Array : run.x;
+  const steps = isPlain ? run.facts : run.steps;
+  const settings = {
+    ...options,
+    shape: options.shape ?? run.shape,
+    range: options.range ?? (isPlain ? run.samples.range : undefined),
+  };
   const released = !isNumbers(x) && x.isDisposed;
   const count = (isNumbers(x) ? x.length : x.size) / sizeOf(run.shape);
   const converged = convergence?.converged.filter(Boolean).length;
   const summary = [
     `${count} ${count === 1 ? "sample" : "samples"} of ${run.shape.join("×")}`,
-    `${run.steps.length} steps`,
+    `${steps.length} steps`,
     `${cellText(run.evaluations)} evaluations each`,
     seconds(run.seconds),
     ...(converged === undefined ? [] : [`${converged} converged`]),

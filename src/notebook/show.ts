@@ -17,8 +17,8 @@ import { drawMarkedBy } from "../base/_display.ts";
 import { bundlesOf, selfBundle } from "./_bundles.ts";
 import type { Showable, ShowLayout } from "./_bundles.ts";
 import type { TableRow } from "../plots/_table.ts";
-import { kernelDisplay, print, SETTLE } from "./front_end.ts";
-import type { Display } from "./front_end.ts";
+import { kernelDisplay, print, SETTLE } from "../base/front_end.ts";
+import type { Display } from "../base/front_end.ts";
 
 export type { Showable, ShowLayout, TableRow };
 

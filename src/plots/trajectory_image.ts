@@ -5,7 +5,7 @@
  */
 import { type OptionTable, readOptions } from "../base/_options.ts";
 import { isImage, sizeOf } from "../base/_shape.ts";
-import type { TrajectoryPoint } from "../samplers/sample.ts";
+import type { TrajectoryPoint } from "../samplers/run.ts";
 import { joinBitmaps } from "./bitmap.ts";
 import type { Bitmap } from "./bitmap.ts";
 import { imageGrid } from "./image_grid.ts";
@@ -51,7 +51,7 @@ const OPTIONS = {
  * import assert from "node:assert/strict";
  *
  * const set = tinyShapes(50);
- * const { trajectory } = await sample(await optimal(set, { device: "float64" }), { count: 2, trajectory: true });
+ * const { trajectory } = await sample(await optimal(set, { device: "float64" }), { count: 2, trajectory: true, output: "tensor" });
  * const { width, height } = await trajectoryImage(trajectory!, { shape: set.shape });
  * assert.ok(width > 2 * height);
  * ```

@@ -7,7 +7,7 @@ import { sizeOf } from "../base/_shape.ts";
 import type { EvaluateOptions, PosteriorFacts, Sigma } from "../compute/posterior.ts";
 import type { Denoiser } from "../denoisers/denoiser.ts";
 import type { StateSpace } from "../states/linear_space.ts";
-import type { SampleResult, StepRecord, TrajectoryPoint } from "./sample.ts";
+import type { SampleResult, StepRecord, TrajectoryPoint } from "./run.ts";
 import type { Convergence, SamplerStep } from "./sampler.ts";
 
 type Numbers = Float32Array | Float64Array;

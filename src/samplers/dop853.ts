@@ -34,7 +34,7 @@ import type { Sampler } from "./sampler.ts";
  *   count: 1,
  *   sampler: dop853({ tolerance: 1e-8 }),
  *   grid: logSnrGrid(1),
- *   init: [1, 1],
+ *   init: [1, 1], output: "tensor",
  * });
  * const exact = await flow.transport(Float64Array.of(80, 80), 80, 0.002);
  * assert.ok(convergence!.converged[0]);

@@ -31,8 +31,8 @@ export const DPMPP_REFERENCES: readonly string[] = [
  *
  * const { denoiser } = mixtureFlow(mixtureLaw([1, 1], [gaussianLaw([-1], 0.1), gaussianLaw([1], 0.1)]));
  * const grid = karrasGrid(8);
- * const { x: a } = await sample(denoiser, { count: 1, sampler: dpmpp1(), grid });
- * const { x: b } = await sample(denoiser, { count: 1, sampler: ddim(), grid });
+ * const { x: a } = await sample(denoiser, { count: 1, sampler: dpmpp1(), grid, output: "tensor" });
+ * const { x: b } = await sample(denoiser, { count: 1, sampler: ddim(), grid, output: "tensor" });
  * assert.ok(Math.abs(a[0] - b[0]) < 1e-12);
  * ```
  */

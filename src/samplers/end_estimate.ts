@@ -7,15 +7,18 @@ import { checkOptionNames, type OptionTable } from "../base/_options.ts";
 import { sizeOf } from "../base/_shape.ts";
 import type { PosteriorFacts } from "../compute/posterior.ts";
 import type { Denoiser } from "../denoisers/denoiser.ts";
+import { numbersOf } from "../compute/batch.ts";
 import type { AnyTensor } from "../states/linear_space.ts";
 import { tensorSpace } from "../states/linear_space.ts";
-import { ddpmGrid } from "../base/noise.ts";
 import { levelKey, RandomStream } from "../base/random.ts";
 import { sample } from "./sample.ts";
-import type { SampleOptions, SampleResult } from "./sample.ts";
+import { gridOf } from "./_choices.ts";
+import type { Run, SampleResult } from "./run.ts";
+import type { SampleOptions } from "./sample.ts";
 
 /** Options of {@linkcode endEstimate}. */
-export interface EndEstimateOptions extends Omit<SampleOptions, "trajectory" | "onProgress"> {
+export interface EndEstimateOptions
+  extends Omit<SampleOptions, "trajectory" | "progress" | "onProgress" | "output"> {
   /** How many of the samples, from the first on, are run again. Default 16, or all of them. */
   readonly probes?: number;
 }
@@ -25,6 +28,7 @@ const OPTIONS = {
   count: undefined,
   sampler: undefined,
   grid: undefined,
+  steps: undefined,
   seed: undefined,
   first: undefined,
   init: undefined,
@@ -63,7 +67,7 @@ const PROBES = 16;
  * Derived here.
  *
  * @param golden The denoiser of the run.
- * @param run What the run gave: ends `x` of shape `[B, …shape]`, in data units.
+ * @param run What the run gave: its samples, `[B, …shape]`, in data units.
  * @param options The options of the run; how many samples are run again.
  * @returns Distances of the ends, and how many are at another item.
  * @throws {RangeError} If `probes` is not a whole number ≥ 1, or the denoiser bounds no error.
@@ -71,22 +75,20 @@ const PROBES = 16;
  *
  * @example Far from any choice, an error of each step is nearly all there is at the end
  * ```ts
- * import { endEstimate, goldenSubset, optimal, sample, shapes, tensorSpace } from "@closedform/diffusion";
+ * import { endEstimate, goldenSubset, sample, shapes } from "@closedform/diffusion";
  * import assert from "node:assert/strict";
  *
  * const set = shapes(50);
- * using base = await optimal(set, { device: "wasm" });
- * using golden = await goldenSubset(base, { tolerance: 1e-4 });
+ * const golden = await goldenSubset(set, { tolerance: 1e-4, device: "wasm" });
  * const options = { count: 4, seed: 3 };
  * const run = await sample(golden, options);
  * const { probes, otherItem, largestDistance } = await endEstimate(golden, run, options);
  * assert.ok(probes === 4 && otherItem === 0 && largestDistance < 1e-3);
- * tensorSpace.dispose(run.x, run.denoised);
  * ```
  */
 export async function endEstimate(
   golden: Denoiser<AnyTensor>,
-  run: Pick<SampleResult<AnyTensor>, "x">,
+  run: Pick<Run, "samples"> | Pick<SampleResult<AnyTensor>, "x">,
   options: EndEstimateOptions = {},
 ): Promise<EndEstimate> {
   checkOptionNames("estimate the end of a run", options, OPTIONS);
@@ -97,16 +99,17 @@ export async function endEstimate(
     );
   }
   const dimension = sizeOf(golden.shape);
-  const probes = Math.min(wanted, run.x.shape[0]);
+  const all = "samples" in run ? run.samples.data : await numbersOf(run.x);
+  const probes = Math.min(wanted, all.length / dimension);
   const again = await sample(moved(golden, same.seed ?? 0), {
     ...same,
     count: probes,
+    progress: false,
     ...(init && { init: Array.prototype.slice.call(init, 0, probes * dimension) }),
   });
-  const ends = (await tensorSpace.values(run.x)).subarray(0, probes * dimension);
-  const others = await tensorSpace.values(again.x);
-  tensorSpace.dispose(again.x, again.denoised);
-  const last = (same.grid ?? ddpmGrid()).sigmas.findLast((sigma) => sigma > 0)!;
+  const ends = Float32Array.from(all.subarray(0, probes * dimension));
+  const others = Float32Array.from(again.samples.data);
+  const last = gridOf(golden, same).sigmas.findLast((sigma) => sigma > 0)!;
   const [items, otherItems] = [
     await itemsAt(golden, ends, last, options.signal),
     await itemsAt(golden, others, last, options.signal),

@@ -28,7 +28,7 @@ import type { Sampler } from "./sampler.ts";
  * const { x, evaluations } = await sample(pointFlow([0.5]).denoiser, {
  *   count: 1,
  *   sampler: heun(),
- *   grid: karrasGrid(18),
+ *   grid: karrasGrid(18), output: "tensor",
  * });
  * assert.deepEqual([x[0], evaluations], [0.5, 35]);
  * ```

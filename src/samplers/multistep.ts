@@ -118,8 +118,8 @@ export interface MultistepDescription {
  *   predict: (h) => [-Math.expm1(-h)],
  * });
  * const { denoiser } = gaussianFlow(gaussianLaw([1, 2], 0.25));
- * const a = await sample(denoiser, { count: 1, sampler: one, grid: karrasGrid(8) });
- * const b = await sample(denoiser, { count: 1, sampler: ddim(), grid: karrasGrid(8) });
+ * const a = await sample(denoiser, { count: 1, sampler: one, grid: karrasGrid(8), output: "tensor" });
+ * const b = await sample(denoiser, { count: 1, sampler: ddim(), grid: karrasGrid(8), output: "tensor" });
  * assert.ok(Math.abs(a.x[0] - b.x[0]) < 1e-13);
  * ```
  */

@@ -54,8 +54,8 @@ const OPTIONS = { parallel: 10, tolerance: 0.1 } satisfies OptionTable<PicardOpt
  *
  * const { denoiser } = mixtureFlow(mixtureLaw([1, 1], [gaussianLaw([-1], 0.1), gaussianLaw([1], 0.1)]));
  * const grid = ddpmGrid(50);
- * const a = await sample(denoiser, { count: 1, sampler: picard({ tolerance: 1e-4 }), grid });
- * const b = await sample(denoiser, { count: 1, sampler: ddim(), grid });
+ * const a = await sample(denoiser, { count: 1, sampler: picard({ tolerance: 1e-4 }), grid, output: "tensor" });
+ * const b = await sample(denoiser, { count: 1, sampler: ddim(), grid, output: "tensor" });
  * assert.ok(Math.abs(a.x[0] - b.x[0]) < 1e-4);
  * assert.ok(a.calls < b.calls / 2);
  * ```

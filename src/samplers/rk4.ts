@@ -30,7 +30,7 @@ import type { Sampler } from "./sampler.ts";
  *
  * const flow = gaussianFlow(gaussianLaw([0], 1));
  * const grid = logSnrGrid(40, { sigmaMax: 10, sigmaMin: 0.1 });
- * const { x } = await sample(flow.denoiser, { count: 1, sampler: rk4(), grid, init: [1] });
+ * const { x } = await sample(flow.denoiser, { count: 1, sampler: rk4(), grid, init: [1], output: "tensor" });
  * const exact = await flow.transport(Float64Array.of(10), 10, 0.1);
  * assert.ok(Math.abs(x[0] - exact[0]) < 1e-5);
  * ```

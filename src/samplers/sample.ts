@@ -10,45 +10,39 @@ import { sizeOf } from "../base/_shape.ts";
 import { showsItself } from "../base/_display.ts";
 import * as tf from "@tensorflow/tfjs-core";
 import { useCpuBackend } from "../compute/cpu_backend.ts";
-import type { PosteriorFacts } from "../compute/posterior.ts";
 import type { Denoiser } from "../denoisers/denoiser.ts";
 import { functionDenoiser } from "../denoisers/function_denoiser.ts";
 import type { DenoiserFunction } from "../denoisers/function_denoiser.ts";
 import { tensorSpace } from "../states/linear_space.ts";
 import type { AnyTensor } from "../states/linear_space.ts";
 import { COUNT } from "../base/_defaults.ts";
-import { checkSigmas, ddpmGrid } from "../base/noise.ts";
-import type { SigmaGrid } from "../base/noise.ts";
+import { capabilitiesOf } from "../denoisers/_capabilities.ts";
+import { checkSigmas } from "../base/noise.ts";
+import type { GridName, SigmaGrid } from "../base/noise.ts";
+import { lateProgress } from "../base/progress.ts";
+import type { Progress } from "../base/progress.ts";
 import { RandomStream, startNoise } from "../base/random.ts";
 import { stopButton } from "../base/stop_button.ts";
 import { Recorder } from "./_recorder.ts";
-import { ddim } from "./ddim.ts";
-import type { Convergence, Sampler } from "./sampler.ts";
-
-/** How far a run has come. */
-export interface Progress {
-  /** Share of the work that is done, 0 to 1. */
-  readonly fraction: number;
-  /** Steps of the grid that were passed, over all batches. */
-  readonly done: number;
-  /** Steps of the grid in all, over all batches. */
-  readonly total: number;
-  /** The noise level reached. */
-  readonly sigma: number;
-  /** Seconds since the start. */
-  readonly elapsed: number;
-  /** Seconds left, as far as can be told; unknown before the first step. */
-  readonly remaining: number | undefined;
-}
+import { gridOf, samplerOf } from "./_choices.ts";
+import type { SamplerName } from "./registry.ts";
+import { factsOf, samplesOf } from "./run.ts";
+import type { Run, SampleResult } from "./run.ts";
+import type { Sampler } from "./sampler.ts";
 
 /** Options of {@linkcode sample}. */
-export interface SampleOptions {
+export interface SampleOptions<O extends Output = Output> {
   /** Number of samples. Default 64, or the rows of `init`. */
   readonly count?: number;
-  /** The numerical method. Default {@linkcode ddim}. */
-  readonly sampler?: Sampler;
-  /** The noise levels and the start law. Default `ddpmGrid(10)`. */
-  readonly grid?: SigmaGrid;
+  /** The numerical method: a name of {@linkcode SAMPLER_NAMES}, or an object with settings of its own. Default {@linkcode ddim}. */
+  readonly sampler?: SamplerName | Sampler;
+  /**
+   * The noise levels and the start: `"ddpm"`, `"karras"`, `"log-snr"` or `"uniform-t"`, or an object with settings of its own.
+   * Default `"ddpm"`, or that of the denoiser, see `Denoiser.grid`.
+   */
+  readonly grid?: GridName | SigmaGrid;
+  /** The number of steps, of a grid that is named. Default: ddpm 10, karras 18, log-snr and uniform-t 20. */
+  readonly steps?: number;
   /** Seed of the start noise. Default 0. */
   readonly seed?: number;
   /** Index of the first sample, to continue an earlier run. Default 0. */
@@ -64,76 +58,43 @@ export interface SampleOptions {
   readonly trajectory?: boolean;
   /** Cancels the run, which then rejects with `signal.reason`. So does the Stop button of a notebook. */
   readonly signal?: AbortSignal;
+  /**
+   * Whether one line tells how far it has come, of work over two seconds, in a notebook or on a terminal. Default: unless
+   * `onProgress` is given.
+   */
+  readonly progress?: boolean;
   /** Called after every step of every batch. */
   readonly onProgress?: (progress: Progress) => void | Promise<void>;
   /** The shape of one sample, if the denoiser is a plain function. */
   readonly shape?: readonly number[];
+  /**
+   * What is returned: `"run"`, plain and released by the garbage collector, or `"tensor"`, with the states of the denoiser, which
+   * are the caller's to dispose. Default `"run"`.
+   */
+  readonly output?: O;
 }
+
+/** What {@linkcode sample} returns. */
+export type Output = "run" | "tensor";
 
 const OPTIONS = {
   count: undefined,
   sampler: undefined,
   grid: undefined,
+  steps: undefined,
   seed: 0,
   first: 0,
   init: undefined,
   batchSize: 64,
   trajectory: false,
   signal: undefined,
+  progress: undefined,
   onProgress: undefined,
   shape: undefined,
+  output: "run",
 } satisfies OptionTable<SampleOptions>;
 
 type Settings = Read<SampleOptions, typeof OPTIONS>;
-
-/** What is known of one step of a run, over all samples. */
-export interface StepRecord {
-  /** The step, from 1. */
-  readonly step: number;
-  /** The noise level it started from. */
-  readonly sigma: number;
-  /** Seconds it took, summed over the batches. */
-  readonly seconds: number;
-  /** Denoiser evaluations per sample after it. */
-  readonly evaluations: number;
-  /**
-   * Facts of the posterior at the state that the step started from, one value per sample, if the denoiser knows
-   * them and was called for all samples at that level of the grid.
-   */
-  readonly facts?: Partial<PosteriorFacts>;
-}
-
-/** A state on the way, of all samples. */
-export interface TrajectoryPoint {
-  /** Its noise level; of batches that a method with steps of its own took to different ones, the largest. */
-  readonly sigma: number;
-  /** The states, `count` rows. */
-  readonly x: Float32Array | Float64Array;
-  /** What the denoiser makes of them, `D(x, σ)`, each at its own level where batches differ: the states themselves at noise level 0. */
-  readonly denoised: Float32Array | Float64Array;
-}
-
-/** What {@linkcode sample} returns. It shows itself at the end of a notebook cell. */
-export interface SampleResult<X> {
-  /** The shape of one sample. */
-  readonly shape: readonly number[];
-  /** The final states, `[count, …shape]`, in data units. */
-  readonly x: X;
-  /** The last denoiser outputs. Equal to `x` when the grid ends at 0. */
-  readonly denoised: X;
-  /** Denoiser evaluations per sample; their mean where samples differ. */
-  readonly evaluations: number;
-  /** Batched denoiser calls, one after the other, of all batches. */
-  readonly calls: number;
-  /** How well it converged, one value per sample, of a method that iterates or adapts its steps. */
-  readonly convergence?: Convergence;
-  /** Wall-clock seconds. */
-  readonly seconds: number;
-  /** One record per step. */
-  readonly steps: readonly StepRecord[];
-  /** The start state and the state after each step, if asked for. */
-  readonly trajectory?: readonly TrajectoryPoint[];
-}
 
 /** Facts of a posterior, about. */
 const FACTS = 6;
@@ -149,7 +110,8 @@ const TURN_MS = 50;
  * @param denoiser The denoiser; it decides whether states are tensors or `Float64Array`. A plain function
  * `(x, sigma) => mean` is one, too: `x` is a `Float32Array` of rows, `sigma` one number, and `shape` is an option.
  * @param options How many, by which method, on which grid.
- * @returns Final states and last denoised estimates, both named; release them with `denoiser.space.dispose`.
+ * @returns The run: samples and last denoised estimates as data sets, and the facts of each step; nothing of it has to be released.
+ * With `output: "tensor"` the states of the denoiser, to be released with `denoiser.space.dispose`.
  * @throws {RangeError} If a number is out of range, or the grid starts at a mean that the denoiser does not know; if an end is
  * not finite, or its root mean square per number exceeds 100 times the sum of its noise level and the size of the data, as far as
  * the denoiser knows that.
@@ -157,12 +119,13 @@ const TURN_MS = 50;
  *
  * @example The exact sampler of two points returns one of them
  * ```ts
- * import { Dataset, karrasGrid, optimal, sample } from "@closedform/diffusion";
+ * import { dataset, optimal, sample } from "@closedform/diffusion";
  * import assert from "node:assert/strict";
  *
- * const dataset = new Dataset({ data: Float32Array.of(-1, 0, 1, 0), shape: [2], name: "two points" });
- * const { x } = await sample(await optimal(dataset, { device: "float64" }), { count: 1, grid: karrasGrid(18), seed: 5 });
- * assert.equal(Math.abs(x[0]), 1);
+ * const exact = await optimal(dataset([[-1, 0], [1, 0]]));
+ * const { samples, facts } = await sample(exact, { count: 1, grid: "karras", steps: 18, seed: 5 });
+ * assert.equal(Math.abs(samples.data[0]), 1);
+ * assert.ok(facts[17].effectiveSampleSize! < 1.1);
  * ```
  *
  * @example A denoiser of one's own: that of a standard normal distribution
@@ -170,37 +133,46 @@ const TURN_MS = 50;
  * import { sample } from "@closedform/diffusion";
  * import assert from "node:assert/strict";
  *
- * const { x } = await sample((x, sigma) => x.map((v) => v / (1 + sigma ** 2)), { shape: [2], count: 100 });
- * assert.deepEqual(x.shape, [100, 2]);
- * x.dispose();
+ * const { samples } = await sample((x, sigma) => x.map((v) => v / (1 + sigma ** 2)), { shape: [2], count: 100 });
+ * assert.equal(samples.count, 100);
  * ```
  */
-export async function sample<X = AnyTensor>(
+export async function sample<X = AnyTensor, O extends Output = "run">(
   denoiser: Denoiser<X> | DenoiserFunction,
-  options: SampleOptions = {},
-): Promise<SampleResult<X>> {
+  options: SampleOptions<O> = {},
+): Promise<O extends "tensor" ? SampleResult<X> : Run> {
+  type Result = O extends "tensor" ? SampleResult<X> : Run;
   if (typeof denoiser !== "function") checkKind("sample", "denoiser", denoiser, "denoiser");
-  const settings = readOptions("sample", options, OPTIONS);
-  if (typeof denoiser === "function") {
-    return await run(await tensorDenoiser(denoiser, settings), settings) as SampleResult<X>;
+  const settings = readOptions("sample", options as SampleOptions, OPTIONS);
+  if (!["run", "tensor"].includes(settings.output)) {
+    throw new RangeError(
+      `Cannot sample: output is ${received(settings.output)}, wanted "run" or "tensor"`,
+    );
   }
-  checkShape(denoiser.shape, settings.shape);
-  return await run(denoiser, settings);
+  return await run(await denoiserOf(denoiser, settings), settings) as Result;
 }
 
-async function run<X>(denoiser: Denoiser<X>, settings: Settings): Promise<SampleResult<X>> {
+/** The denoiser, also of a plain function. */
+export async function denoiserOf<X>(
+  denoiser: Denoiser<X> | DenoiserFunction,
+  options: Pick<SampleOptions, "shape">,
+): Promise<Denoiser<X>> {
+  if (typeof denoiser === "function") return await tensorDenoiser(denoiser, options) as Denoiser<X>;
+  checkShape(denoiser.shape, options.shape);
+  return denoiser;
+}
+
+async function run<X>(denoiser: Denoiser<X>, settings: Settings): Promise<SampleResult<X> | Run> {
   const { init, batchSize } = settings;
-  const {
-    count = init ? Math.ceil(init.length / sizeOf(denoiser.shape)) : COUNT,
-    sampler = ddim(),
-    grid = ddpmGrid(),
-  } = settings;
-  checkKind("sample", "sampler", sampler, "sampler");
-  checkKind("sample", "grid", grid, "grid");
-  checkOptions(denoiser, count, settings);
+  const { count = init ? Math.ceil(init.length / sizeOf(denoiser.shape)) : COUNT } = settings;
+  const grid = gridOf(denoiser, settings);
+  checkStart(denoiser, count, grid, settings);
   checkSigmas(grid.sigmas);
   const { space, shape } = denoiser;
   const bytes = count * bytesOf(denoiser, grid, settings);
+  const sampler = await samplerOf(denoiser, grid, settings);
+  const { onProgress = settings.progress ?? true ? lateProgress("sampling") : undefined } =
+    settings;
   const record = roomFor(
     "sample",
     `${count} samples`,
@@ -221,7 +193,7 @@ async function run<X>(denoiser: Denoiser<X>, settings: Settings): Promise<Sample
       await record.start(start, first, rows, { signal, samples });
       for await (const at of sampler.run(watched, start, grid.sigmas, { signal, samples })) {
         await record.step(at);
-        await settings.onProgress?.(clock.at(first / batchSize, at.sigma));
+        await onProgress?.(clock.at(first / batchSize, at.sigma));
         if (performance.now() - turn > TURN_MS) {
           await new Promise((resolve) => setTimeout(resolve));
           turn = performance.now();
@@ -234,20 +206,34 @@ async function run<X>(denoiser: Denoiser<X>, settings: Settings): Promise<Sample
     }
   }
   signal?.throwIfAborted();
-  return showsItself({
+  const { steps, ...known } = record.result(), seconds = clock.elapsed;
+  if (settings.output === "tensor") {
+    return showsItself({
+      shape,
+      x: space.from(record.x, [count, ...shape]),
+      denoised: space.from(record.denoised, [count, ...shape]),
+      seconds,
+      ...known,
+      steps,
+    });
+  }
+  const range = capabilitiesOf(denoiser).data?.dataset.range;
+  const result: Run = {
+    samples: samplesOf(record.x, shape, `samples of ${denoiser.label}`, range),
+    denoised: samplesOf(record.denoised, shape, `denoised by ${denoiser.label}`, range),
     shape,
-    x: space.from(record.x, [count, ...shape]),
-    denoised: space.from(record.denoised, [count, ...shape]),
-    seconds: clock.elapsed,
-    ...record.result(),
-  });
+    facts: factsOf(steps),
+    seconds,
+    ...known,
+  };
+  return showsItself(result);
 }
 
 /** A function on tensors, as most denoisers are; those need one of the backends of tfjs. */
 async function tensorDenoiser(
   denoise: DenoiserFunction,
-  { shape }: Settings,
-): Promise<Denoiser<AnyTensor>> {
+  { shape }: Pick<SampleOptions, "shape">,
+): Promise<Denoiser<unknown>> {
   if (!shape) {
     throw new TypeError(
       "Cannot sample: the denoiser is a function, wanted the shape of one sample with it, such as { shape: [2] }",
@@ -307,10 +293,12 @@ class ProgressClock {
   }
 }
 
-function checkOptions<X>(
+/** Refuses a number of samples, a start or noise that does not do. */
+export function checkStart<X>(
   denoiser: Denoiser<X>,
   count: number,
-  { grid, init, batchSize }: Settings,
+  grid: SigmaGrid,
+  { init, batchSize = 1 }: Pick<SampleOptions, "init" | "batchSize">,
 ): void {
   for (
     const [name, value] of [["count", count], ["batchSize", batchSize]] as const
@@ -321,12 +309,12 @@ function checkOptions<X>(
       );
     }
   }
-  if (grid?.startAtMean && !denoiser.mean) {
+  if (grid.startAtMean && !denoiser.mean) {
     throw new RangeError(
       `Cannot sample: the grid ${grid.name} starts at the data mean, which ${denoiser.label} does not know, wanted another grid`,
     );
   }
-  if (grid?.startAtData && !denoiser.draw) {
+  if (grid.startAtData && !denoiser.draw) {
     throw new RangeError(
       `Cannot sample: the grid ${grid.name} starts at noised data, of which ${denoiser.label} cannot draw, wanted another grid`,
     );
@@ -349,17 +337,17 @@ function checkOptions<X>(
 }
 
 /** Whole numbers from `first` on. */
-function sampleIndices(first: number, rows: number): Uint32Array {
+export function sampleIndices(first: number, rows: number): Uint32Array {
   return Uint32Array.from({ length: rows }, (_, i) => first + i);
 }
 
 /** The grid's start law, applied to the noise of rows `first … first + rows − 1` of the run. */
-function startState<X>(
+export function startState<X>(
   denoiser: Denoiser<X>,
   grid: SigmaGrid,
   first: number,
   rows: number,
-  { seed, first: offset, init }: Settings,
+  { seed, first: offset, init }: Pick<Settings, "seed" | "first" | "init">,
 ): Float64Array {
   const dimension = sizeOf(denoiser.shape);
   const noise = init

@@ -58,7 +58,7 @@ export async function endsOf(
 ): Promise<Float64Array> {
   const denoiser = await smoothed(dataset, { ...options, device: "float64" });
   const run = { count, grid: uniformTGrid(steps), batchSize: count, seed };
-  return (await sample(denoiser, run)).x;
+  return (await sample(denoiser, { ...run, output: "tensor" })).x;
 }
 
 /** The share of rows that satisfy a condition. */

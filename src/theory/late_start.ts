@@ -182,7 +182,8 @@ async function gapsOf(
 ): Promise<Float64Array[]> {
   const base = await optimal(dataset, { device: "float64" });
   const run = { count: PATHS, grid: uniformTGrid(STEPS), seed: 1, trajectory: true };
-  const plain = await sample(base, run), moved = await sample(await smoothed(base, options), run);
+  const plain = await sample(base, { ...run, output: "tensor" }),
+    moved = await sample(await smoothed(base, options), { ...run, output: "tensor" });
   return times.map((T) => {
     // Point n of the trajectory is at t = (n + 1)/S, and z = t x.
     const at = Math.round(T * STEPS) - 1;

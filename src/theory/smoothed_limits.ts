@@ -120,6 +120,7 @@ export async function exactSmoothing(): Promise<Report> {
       grid: uniformTGrid(800),
       init: [-2, -.5, 1],
       count: 3,
+      output: "tensor",
     });
     for (const z of x) worst = Math.max(worst, Math.abs(Math.abs(z) - end) - slack);
   }
@@ -179,7 +180,11 @@ export async function gumbelModes(): Promise<Report> {
   using device = await openDevice("float64");
   using base = await optimal(new Dataset({ data, shape: [2], name: "four points" }), { device });
   const denoiser = await smoothed(base, { bandwidth: variance, draws: 1000, drawKind: "gumbel" });
-  const { x, denoised } = await sample(denoiser, { count: 4, grid: uniformTGrid(60) });
+  const { x, denoised } = await sample(denoiser, {
+    count: 4,
+    grid: uniformTGrid(60),
+    output: "tensor",
+  });
   const ends = await tensorSpace.values(x);
   tensorSpace.dispose(x, denoised);
   const modes = corners.map((start) => meanShift(corners, start, variance));

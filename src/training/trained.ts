@@ -74,7 +74,7 @@ const TRAINED_OPTIONS = { backend: undefined } satisfies OptionTable<TrainedDeno
  *
  * const network = mlp({ shape: [2], width: 16 });
  * using denoiser = trainedDenoiser(await trainDenoiser(moons(100), { network, steps: 5 }));
- * const { x, denoised } = await sample(denoiser, { count: 2 });
+ * const { x, denoised } = await sample(denoiser, { count: 2, output: "tensor" });
  * assert.deepEqual(x.shape, [2, 2]);
  * tensorSpace.dispose(x, denoised);
  * ```

@@ -28,6 +28,7 @@ export async function soak(denoiser: Denoiser<AnyTensor>, steps: number): Promis
       seed: done,
       sampler: dpmpp2m(),
       grid: ddpmGrid(each),
+      output: "tensor",
     });
     tensorSpace.dispose(x, denoised);
   }

@@ -59,7 +59,7 @@ async function outputsWith(name: string): Promise<MediaBundle[]> {
     references: [name, `${name} (2020), Title, arXiv:1234.5678${name}`],
   };
   const denoiser = { ...functionDenoiser((x) => x, { shape: [2], space: arraySpace }), ...named };
-  const run = await sample(denoiser, { count: 2 });
+  const run = await sample(denoiser, { count: 2, output: "tensor" });
   const things: Showable[] = [
     set,
     set.classSubset(0),

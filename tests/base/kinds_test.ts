@@ -31,14 +31,35 @@ Deno.test("mistakes of newcomers are refused in one line", async () => {
   const x = tensorSpace.from([0, 0], [1, 2]);
   const { sample } = library;
   const calls: [() => unknown, RegExp][] = [
-    [() => sample(optimal(data, { device })), /denoiser is a Promise, which was not awaited/],
-    [() => sample(data), /denoiser is of type Dataset, wanted a denoiser/],
-    [() => sample(denoiser, 16), /options is 16, wanted an object of count, sampler/],
-    [() => sample(denoiser, { steps: 5 }), /there is no option steps, wanted one of count/],
-    [() => sample(denoiser, { count: "2" }), /count is "2", wanted a whole number >= 1/],
-    [() => sample(denoiser, { sampler: "heun" }), /sampler is "heun", wanted a sampler/],
-    [() => sample(denoiser, { sampler: package_.heun }), /the function heun, which was not called/],
-    [() => sample(denoiser, { grid: 10 }), /grid is 10, wanted a grid, such as karrasGrid\(\)/],
+    [
+      () => sample(optimal(data, { device }), { output: "tensor" }),
+      /denoiser is a Promise, which was not awaited/,
+    ],
+    [() => sample(data, { output: "tensor" }), /denoiser is of type Dataset, wanted a denoiser/],
+    [
+      () => sample(denoiser, 16),
+      /options is 16, wanted an object of count, sampler/,
+    ],
+    [
+      () => sample(denoiser, { step: 5 }),
+      /there is no option step, wanted steps/,
+    ],
+    [
+      () => sample(denoiser, { count: "2", output: "tensor" }),
+      /count is "2", wanted a whole number >= 1/,
+    ],
+    [
+      () => sample(denoiser, { sampler: "hoin", output: "tensor" }),
+      /Cannot make the sampler hoin: wanted one of/,
+    ],
+    [
+      () => sample(denoiser, { sampler: package_.heun, output: "tensor" }),
+      /the function heun, which was not called/,
+    ],
+    [
+      () => sample(denoiser, { grid: 10, output: "tensor" }),
+      /grid is 10, wanted a grid/,
+    ],
     [() => library.optimal(data, { device: 5 }), /device is 5, wanted a device: its name, or one/],
     [() => library.optimal(data, { device: "gpu" }), /device gpu: wanted one of auto, webgpu/],
     [() => library.optimal(data, device), /there is no option kind, wanted one of device/],

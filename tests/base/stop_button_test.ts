@@ -40,7 +40,12 @@ Deno.test("sample() lets a timer cancel it, though it computes on the main threa
   const signal = AbortSignal.timeout(100);
   const start = performance.now();
   await assert.rejects(
-    sample(optimalFloat64(moons(500)), { count: 16, grid: uniformTGrid(100_000), signal }),
+    sample(optimalFloat64(moons(500)), {
+      count: 16,
+      grid: uniformTGrid(100_000),
+      signal,
+      output: "tensor",
+    }),
     { name: "TimeoutError" },
   );
   // Ten thousands of steps take minutes.

@@ -113,6 +113,7 @@ async function sweep({ name, set, held }: Split, device: Device): Promise<void> 
     const { x, denoised } = await sample(await smoothed(base, { bandwidth: beta }), {
       count,
       grid: uniformTGrid(Math.max(steps, d < 10 ? 200 : 0)),
+      output: "tensor",
     });
     const samples = await tensorSpace.values(x);
     tensorSpace.dispose(x, denoised);

@@ -58,7 +58,10 @@ function variance(): number {
 
 async function endOf(sampler: Sampler, grid: SigmaGrid, seed: number): Promise<ArrayLike<number>> {
   const run = { count, sampler, grid, seed };
-  const { x, denoised } = await sample(denoiser as Denoiser<AnyTensor>, run);
+  const { x, denoised } = await sample(denoiser as Denoiser<AnyTensor>, {
+    ...run,
+    output: "tensor",
+  });
   const values = await tensorSpace.values(x);
   tensorSpace.dispose(x, denoised);
   return values;

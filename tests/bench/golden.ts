@@ -157,6 +157,7 @@ for (const name of ["full scan", "certified"]) {
     grid,
     seed: 0,
     batchSize: count,
+    output: "tensor",
   });
   ends.push(await read(x));
   denoised.dispose();

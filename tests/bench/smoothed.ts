@@ -69,7 +69,12 @@ interface Drawn {
 async function draw(way: Way): Promise<Drawn> {
   const grid = uniformTGrid(way.steps, { start: way.start });
   const before = process.cpuUsage(), began = performance.now();
-  const { x, denoised } = await sample(way.denoiser, { count, grid, seed: way.seed });
+  const { x, denoised } = await sample(way.denoiser, {
+    count,
+    grid,
+    seed: way.seed,
+    output: "tensor",
+  });
   const seconds = (performance.now() - began) / 1000;
   const { user, system } = process.cpuUsage(before);
   const values = await tensorSpace.values(x) as Float32Array;

@@ -63,6 +63,7 @@ async function cloud(set: Dataset, device: Device, bandwidth: number, seed: numb
     grid: uniformTGrid(steps),
     seed,
     batchSize: 500,
+    output: "tensor",
   });
   const values = await tensorSpace.values(x);
   tensorSpace.dispose(x, denoised);

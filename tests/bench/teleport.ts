@@ -118,7 +118,12 @@ for (let i = 0; i * d < items.length; i++) items.set(data.values(i), i * d);
 /** Where a run ends. */
 async function endOf(sampler: Sampler, sigmas: readonly number[]): Promise<ArrayLike<number>> {
   const grid = { ...karrasGrid(2), sigmas };
-  const { x, denoised } = await sample(denoiser as Denoiser<AnyTensor>, { count, sampler, grid });
+  const { x, denoised } = await sample(denoiser as Denoiser<AnyTensor>, {
+    count,
+    sampler,
+    grid,
+    output: "tensor",
+  });
   const values = await tensorSpace.values(x);
   tensorSpace.dispose(x, denoised);
   return values;

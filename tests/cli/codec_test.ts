@@ -34,7 +34,7 @@ Deno.test("sample --codec pca:R samples latents and decodes them, as the library
     using codec = await pcaCodec(dataset, { rank: 6 });
     using device = await openDevice("wasm");
     using denoiser = await optimal(await encodeDataset(dataset, codec), { device });
-    const { x, denoised } = await sample(denoiser, { count: 3 });
+    const { x, denoised } = await sample(denoiser, { count: 3, output: "tensor" });
     const latents = Float32Array.from(await tensorSpace.values(x));
     tensorSpace.dispose(x, denoised);
     const expected = await codec.decode(latents);
@@ -146,7 +146,7 @@ Deno.test("sample --codec autoencoder:PATH samples latents of a trained autoenco
     using codec = await loadAutoencoder(file);
     using device = await openDevice("wasm");
     using denoiser = await optimal(await encodeDataset(dataset, codec), { device });
-    const { x, denoised } = await sample(denoiser, { count: 3 });
+    const { x, denoised } = await sample(denoiser, { count: 3, output: "tensor" });
     const expected = await codec.decode(Float32Array.from(await tensorSpace.values(x)));
     tensorSpace.dispose(x, denoised);
     assert.deepEqual(shape, [3, ...dataset.shape]);

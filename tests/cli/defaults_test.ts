@@ -87,7 +87,7 @@ for (const [topic, option, file, holder, member] of SAME) {
 
 Deno.test("the shared defaults are those of the library", async () => {
   const denoiser = optimalFloat64(moons(20));
-  const { x } = await sample(denoiser);
+  const { x } = await sample(denoiser, { output: "tensor" });
   assert.equal(x.length / 2, COUNT);
   assert.match(
     (await smoothed(denoiser, { bandwidth: 1 })).label,
@@ -108,7 +108,10 @@ Deno.test("a run whose steps and count are not given takes those of the library"
       assert.match(helpOf(["--help"])!, RegExp(`\\b(?:${grid}|others) ${STEPS[grid]}\\b`));
       const out = join(folder, grid);
       const { record, shape } = await cliRun(out, "--data", "moons:20", "--grid", grid);
-      const { x, evaluations } = await sample(denoiser, { grid: gridByName(grid) });
+      const { x, evaluations } = await sample(denoiser, {
+        grid: gridByName(grid),
+        output: "tensor",
+      });
       assert.deepEqual(shape, [x.length / 2, 2]);
       assert.deepEqual([record.options.steps, record.evaluations], [STEPS[grid], evaluations]);
     }

@@ -35,7 +35,7 @@ Deno.test("the options of a mixture are for mixtures, and are numbers or classes
 Deno.test("sample --denoiser mixture exits 2 where it cannot be fitted", async () => {
   const out = await Deno.makeTempDir();
   try {
-    const args = "--data moons:20 --denoiser mixture --components 50 --quiet --device reference";
+    const args = "--data moons:20 --denoiser mixture --components 50 --quiet --device float64";
     assert.equal(await main([...args.split(" "), "--out", out]), 2);
   } finally {
     await Deno.remove(out, { recursive: true });

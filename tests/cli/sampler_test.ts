@@ -45,6 +45,7 @@ Deno.test("--sampler takes every sampler, which draws as the library does", () =
         count: 6,
         grid: karrasGrid(8),
         sampler: samplerByName(name),
+        output: "tensor",
       });
       assert.equal(record.sampler.name, name);
       // Float32 roundings, and what they do to steps that are adapted to a tolerance of 1e-6.

@@ -35,6 +35,7 @@ async function drawn(
   const { x, denoised } = await sample(await smoothed(inner, options), {
     count: 12,
     grid: uniformTGrid(steps, { start }),
+    output: "tensor",
   });
   const values = Float32Array.from(await tensorSpace.values(x));
   tensorSpace.dispose(x, denoised);
@@ -177,7 +178,10 @@ Deno.test("sample exits 2, in one line, where data and smoothing do not go toget
         ["--data", `npy:${npy}`, "--stream", "--denoiser", "smoothed"],
         /stay on disk: wanted optimal/,
       ],
-      [[...CIRCLE, "--neighbours", "31", "--bandwidth", "1", "--steps", "9"], /K is 31, wanted/],
+      [
+        [...CIRCLE, "--neighbours", "31", "--bandwidth", "1", "--steps", "9"],
+        /neighbours is 31, wanted/,
+      ],
       [
         ["--data", `npy:${npy}`, "--stream", "--grid", "uniform-t", "--start", ".5"],
         /--start 0.5: it starts at noised items, of which the optimal .* cannot draw/,

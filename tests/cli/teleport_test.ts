@@ -11,7 +11,7 @@ import assert from "node:assert/strict";
 import { parseOptions } from "../../src/cli/options.ts";
 import { runSample } from "../_helpers/command.ts";
 
-const RUN = "--data moons:300 --count 4 --grid karras --steps 18 --device reference".split(" ");
+const RUN = "--data moons:300 --count 4 --grid karras --steps 18 --device float64".split(" ");
 
 /** The record of a quiet run. */
 async function recordOf(...args: string[]): Promise<Record<string, unknown>> {

@@ -147,7 +147,7 @@ Deno.test("latents of the training data are centred, of unit variance, and sampl
       assert.ok(Math.abs(mean) < 200 * EPS32 && Math.abs(variance - 1) < 400 * EPS32);
     }
     using denoiser = await optimal(latents, { device });
-    const { x, denoised } = await sample(denoiser, { count: 3 });
+    const { x, denoised } = await sample(denoiser, { count: 3, output: "tensor" });
     const images = await codec.decode(Float32Array.from(await tensorSpace.values(x)));
     tensorSpace.dispose(x, denoised);
     assert.equal(images.length, 3 * data.dimension);

@@ -1,3 +1,4 @@
+import { storedData } from "../../src/compute/posterior.ts";
 import type { StateNumbers } from "../../src/compute/batch.ts";
 import type { DataStore, Mask, PointSet, Subset } from "@closedform/diffusion";
 import {
@@ -275,7 +276,7 @@ testOnDevices(devices, "masked() sees rows that were replaced", async (device) =
   if (!store.refill) return;
   const queries = makeQueries(points, 0.4, 1);
   await store.masked!(queries, 0.4, mask);
-  await store.refill(points.data);
+  await store.refill(storedData(points));
   const tolerance = Math.max(...maskedTolerance(points, queries, 0.4, mask));
   const expected = referenceMasked(points, queries, 0.4, mask);
   assertClose(await store.masked!(queries, 0.4, mask), expected, tolerance, "replaced");

@@ -1,3 +1,4 @@
+import { storedData } from "../../src/compute/posterior.ts";
 import assert from "node:assert/strict";
 import { openWasm } from "../../src/compute/wasm/device.ts";
 import { capabilitiesOf } from "../../src/denoisers/_capabilities.ts";
@@ -212,7 +213,7 @@ Deno.test("tilted posteriors of a store that was filled anew forget the products
     };
     const before = await mean(refilled), wanted = await mean(fresh);
     assert.notDeepEqual(before, wanted);
-    await refilled.refill!(set.data);
+    await refilled.refill!(storedData(set));
     assert.deepEqual(await mean(refilled), wanted);
     x.dispose();
     for (const store of [refilled, fresh]) store.dispose();
@@ -225,11 +226,12 @@ Deno.test("samples by tilted posteriors are those by perturbed queries", async (
   for (const drawKind of ["fixed", "antithetic"] as const) {
     const options: SmoothedOptions = { bandwidth: .3, draws: 4, drawKind };
     const exact = optimalFloat64(set);
-    const wanted = (await sample(await smoothed(plain(exact), options), run)).x;
-    const cheap = (await sample(await smoothed(exact, options), run)).x;
+    const wanted =
+      (await sample(await smoothed(plain(exact), options), { ...run, output: "tensor" })).x;
+    const cheap = (await sample(await smoothed(exact, options), { ...run, output: "tensor" })).x;
     using device = await openWasm("test");
     using base = await optimal(set, { device });
-    const { x } = await sample(await smoothed(base, options), run);
+    const { x } = await sample(await smoothed(base, options), { ...run, output: "tensor" });
     const single = await tensorSpace.values(x);
     // Rounding that meets a border between basins sends a sample elsewhere; there are few borders.
     const apart = (rows: ArrayLike<number>, tolerance: number) =>

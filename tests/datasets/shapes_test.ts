@@ -60,7 +60,7 @@ Deno.test("shapes() cover the share of the image that their geometry says", () =
 });
 
 /** The channel in which some pixel differs most from the corner, and by how much. */
-function brightestDifference(image: Uint8Array | Float32Array): { channel: number; most: number } {
+function brightestDifference(image: ArrayLike<number>): { channel: number; most: number } {
   let best = { channel: 0, most: 0 };
   for (let at = 0; at < image.length; at++) {
     const most = Math.abs(image[at] - image[at % 3]);

@@ -37,6 +37,7 @@ async function draw(denoiser: Denoiser<Float64Array>, count: number): Promise<Fl
     grid: uniformTGrid(200),
     batchSize: count,
     seed: 1,
+    output: "tensor",
   });
   return x;
 }
@@ -130,11 +131,16 @@ Deno.test("baselines end on the point of each sample, whatever sampler, grid and
     { grid: uniformTGrid(5, { start: .5 }), seed: 9 },
   ];
   for (const run of runs) {
-    const { x } = await sample(denoiser, { count: 10, ...run });
+    const { x } = await sample(denoiser, { count: 10, ...run, output: "tensor" });
     // Steps of a constant answer are sums of a state and that answer.
     assert.ok(x.every((v, at) => Math.abs(v - points[at]) < 1e-12));
   }
-  const later = await sample(denoiser, { count: 4, first: 6, grid: uniformTGrid(10) });
+  const later = await sample(denoiser, {
+    count: 4,
+    first: 6,
+    grid: uniformTGrid(10),
+    output: "tensor",
+  });
   assert.ok(later.x.every((v, at) => Math.abs(v - points[12 + at]) < 1e-12));
 });
 

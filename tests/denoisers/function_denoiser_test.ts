@@ -34,7 +34,10 @@ Deno.test("functionDenoiser() gives the samples of the denoiser that the functio
   // Collocation evaluates rows at levels of their own.
   for (const sampler of [heun(), collocation()]) {
     const options = { count: 7, sampler, grid: karrasGrid(9), seed: 3 };
-    const [a, b] = [await sample(own, options), await sample(optimalFloat64(set), options)];
+    const [a, b] = [
+      await sample(own, { ...options, output: "tensor" }),
+      await sample(optimalFloat64(set), { ...options, output: "tensor" }),
+    ];
     // Two orders of summing 50 weights; the last step contracts what they differ by.
     for (let i = 0; i < 14; i++) assert.ok(Math.abs(a.x[i] - b.x[i]) < 1e-9, sampler.name);
   }
@@ -68,15 +71,19 @@ Deno.test("sample() takes a plain function, which sees Float32Array, with or wit
     return byHand(x, sigma);
   };
   const options = { shape: [2], count: 5, seed: 3, grid: karrasGrid(9) };
-  const first = await sample(own, options);
+  const first = await sample(own, { ...options, output: "tensor" });
   const values = await tensorSpace.values(first.x);
   tensorSpace.dispose(first.x, first.denoised);
   assert.deepEqual([...kinds], ["Float32Array"]);
-  const { x: wanted } = await sample(optimalFloat64(set), { ...options, shape: undefined });
+  const { x: wanted } = await sample(optimalFloat64(set), {
+    ...options,
+    shape: undefined,
+    output: "tensor",
+  });
   for (let i = 0; i < 10; i++) assert.ok(Math.abs(values[i] - wanted[i]) < 1e-4);
   using _device = await openDevice("wasm");
   await withoutLeaks(async () => {
-    const { x, denoised } = await sample(own, options);
+    const { x, denoised } = await sample(own, { ...options, output: "tensor" });
     assert.deepEqual([...await tensorSpace.values(x)], [...values]);
     tensorSpace.dispose(x, denoised);
   });
@@ -123,7 +130,7 @@ Deno.test("functionDenoiser() and sample() refuse what a function cannot be", as
   const bare = sample as unknown as (...args: unknown[]) => Promise<unknown>;
   await assert.rejects(bare(byHand), /wanted the shape of one sample with it/);
   await assert.rejects(
-    sample(optimalFloat64(set), { shape: [3] }),
+    sample(optimalFloat64(set), { shape: [3], output: "tensor" }),
     /shape is \[3\] and the denoiser is of \[2\]/,
   );
 });

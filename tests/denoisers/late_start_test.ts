@@ -29,7 +29,7 @@ async function states(bandwidth: number, T: number, seed: number): Promise<Float
     seed,
   });
   const run = { count: COUNT, grid: uniformTGrid(steps), seed, trajectory: true, batchSize: COUNT };
-  const { trajectory } = await sample(denoiser, run);
+  const { trajectory } = await sample(denoiser, { ...run, output: "tensor" });
   return Float64Array.from(trajectory![Math.round(T * steps) - 1].x, (v) => T * v);
 }
 
@@ -57,6 +57,7 @@ Deno.test("without smoothing every training point is as frequent, from noise and
       grid: uniformTGrid(steps, { start }),
       seed: 8,
       batchSize: count,
+      output: "tensor",
     });
     const counts = rows.map((p) => {
       let n = 0;

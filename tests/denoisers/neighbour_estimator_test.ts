@@ -93,8 +93,8 @@ Deno.test("neighbourEstimator() draws by sample and level, whatever the batch", 
     draws: 2,
   });
   const run = { count: 12, grid: uniformTGrid(10), seed: 1 };
-  const whole = await sample(denoiser, run),
-    parts = await sample(denoiser, { ...run, batchSize: 5 });
+  const whole = await sample(denoiser, { ...run, output: "tensor" }),
+    parts = await sample(denoiser, { ...run, batchSize: 5, output: "tensor" });
   const [a, b] = [await tensorSpace.values(whole.x), await tensorSpace.values(parts.x)];
   assert.ok(a.every((v, i) => v === b[i]));
   tensorSpace.dispose(whole.x, whole.denoised, parts.x, parts.denoised);

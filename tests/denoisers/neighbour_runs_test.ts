@@ -134,6 +134,7 @@ Deno.test("coupled runs come nearer to the full denoiser with more items, and wi
       grid: uniformTGrid(100),
       seed: 6,
       batchSize: count,
+      output: "tensor",
     });
     const values = await tensorSpace.values(x);
     tensorSpace.dispose(x, denoised);

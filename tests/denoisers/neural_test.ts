@@ -93,6 +93,7 @@ Deno.test("every sampler goes where the network's law leads: as with the Gaussia
           sampler,
           grid: karrasGrid(8),
           seed: 4,
+          output: "tensor",
         });
         const values = await tensorSpace.values(x);
         tensorSpace.dispose(x, denoised);

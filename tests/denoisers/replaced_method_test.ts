@@ -32,12 +32,17 @@ function size(
 
 async function checkReplaced<X>(name: string, denoiser: Denoiser<X>): Promise<void> {
   const { copy, calls } = counting(denoiser);
-  const { x, denoised } = await m.sample(copy, { count: 2, grid, sampler: m.heun() });
+  const { x, denoised } = await m.sample(copy, {
+    count: 2,
+    grid,
+    sampler: m.heun(),
+    output: "tensor",
+  });
   assert.equal(calls(), 5, `${name}: heun makes 5 evaluations of 3 steps`);
   assert.ok((await denoiser.space.values(x)).every((v) => v === 0), name);
   const { copy: base, calls: wrapped } = counting(denoiser);
   const over = await m.smoothed(base, { bandwidth: 0.1 });
-  const { x: y, denoised: z } = await m.sample(over, { count: 2, grid });
+  const { x: y, denoised: z } = await m.sample(over, { count: 2, grid, output: "tensor" });
   assert.equal(wrapped(), 3, `${name}, smoothed`);
   denoiser.space.dispose(x, denoised, y, z);
   // What would go around the method is not to be had of the copy.

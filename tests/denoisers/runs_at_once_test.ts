@@ -33,7 +33,13 @@ const RUNS = [1, 2, 3, 4, 5, 6];
 
 async function ends(denoiser: Denoiser<AnyTensor>, seed: number): Promise<number[]> {
   const grid = m.karrasGrid(6);
-  const { x, denoised } = await m.sample(denoiser, { count: 3, seed, grid, sampler: m.heun() });
+  const { x, denoised } = await m.sample(denoiser, {
+    count: 3,
+    seed,
+    grid,
+    sampler: m.heun(),
+    output: "tensor",
+  });
   const values = [...await denoiser.space.values(x)];
   denoiser.space.dispose(x, denoised);
   return values;

@@ -19,6 +19,7 @@ async function draw(
     grid: uniformTGrid(steps, { start }),
     seed,
     batchSize: count,
+    output: "tensor",
   });
   return rowsOf(x);
 }
@@ -105,7 +106,12 @@ Deno.test("draws shared by all samples give at most half of the distinct outcome
       denoiser.denoise(x, sigma, { samples: new Uint32Array(x.length / 2) }),
   };
   const outcomes = async (of: typeof denoiser) => {
-    const { x } = await sample(of, { count, grid: uniformTGrid(100), batchSize: count });
+    const { x } = await sample(of, {
+      count,
+      grid: uniformTGrid(100),
+      batchSize: count,
+      output: "tensor",
+    });
     return distinct(rowsOf(x), 1e-3).length;
   };
   const [own, alike] = [await outcomes(denoiser), await outcomes(shared)];
@@ -118,6 +124,7 @@ Deno.test("too few steps smooth by themselves: the memorised share without smoot
       count: 800,
       grid: uniformTGrid(steps),
       batchSize: 800,
+      output: "tensor",
     });
     const found = shareOf(rowsOf(x), memorised);
     // Three standard errors of a share of 800, of the found one and of the published one.

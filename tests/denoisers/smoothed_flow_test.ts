@@ -36,7 +36,12 @@ const models = Array.from({ length: COUNT }, (_, i) => ({
 
 /** Ends of the sampler, of a denoiser that may be wrong on purpose. */
 async function ends(denoiser: Denoiser<Float64Array>): Promise<Float64Array> {
-  return (await sample(denoiser, { count: COUNT, grid: uniformTGrid(STEPS), init: noise })).x;
+  return (await sample(denoiser, {
+    count: COUNT,
+    grid: uniformTGrid(STEPS),
+    init: noise,
+    output: "tensor",
+  })).x;
 }
 
 function apart(x: ArrayLike<number>, y: ArrayLike<number>): number {
@@ -133,8 +138,11 @@ Deno.test("smoothed() with bandwidth zero follows the unsmoothed path and ends o
   // Smallest gap .486 and 50 steps: 24 steps per gap.
   const run = { count: 200, grid: uniformTGrid(50), seed: 2, trajectory: true };
   const base = optimalFloat64(dataset);
-  const plain = await sample(base, run);
-  const zero = await sample(await smoothed(base, { bandwidth: 0, draws: M }), run);
+  const plain = await sample(base, { ...run, output: "tensor" });
+  const zero = await sample(await smoothed(base, { bandwidth: 0, draws: M }), {
+    ...run,
+    output: "tensor",
+  });
   zero.trajectory!.forEach(({ x }, n) => assert.ok(apart(x, plain.trajectory![n].x) < 1e-9));
   assert.equal(shareOf(rowsOf(zero.x), isNear(points, 1e-9)), 1);
 });
@@ -153,7 +161,7 @@ Deno.test("a smoothed sample is the last output of the denoiser, at the width of
   for (const drawKind of ["fixed", "fresh", "antithetic"] as const) {
     const denoiser = await smoothed(optimalFloat64(dataset), { bandwidth: .5, draws: 4, drawKind });
     const run = { count: 20, grid: uniformTGrid(STEPS), seed: 5, trajectory: true };
-    const { x, denoised, trajectory } = await sample(denoiser, run);
+    const { x, denoised, trajectory } = await sample(denoiser, { ...run, output: "tensor" });
     const { x: before, sigma } = trajectory!.at(-2)!;
     assert.ok(Math.abs(sigma - 1 / (STEPS - 1)) < 1e-15);
     const samples = Uint32Array.from({ length: 20 }, (_, i) => i);
@@ -164,7 +172,12 @@ Deno.test("a smoothed sample is the last output of the denoiser, at the width of
 
 Deno.test("half of the smoothed samples are within 1e-8 of a mean of three points after 100 steps", async () => {
   const denoiser = await smoothed(optimalFloat64(dataset), { bandwidth: .5, draws: M });
-  const { x } = await sample(denoiser, { count: 200, grid: uniformTGrid(100), batchSize: 200 });
+  const { x } = await sample(denoiser, {
+    count: 200,
+    grid: uniformTGrid(100),
+    batchSize: 200,
+    output: "tensor",
+  });
   const targets = tripleMeans(dataset);
   assert.equal(targets.length, 364);
   const distances = rowsOf(x).map((row) =>

@@ -39,6 +39,7 @@ async function draw(
     grid: uniformTGrid(steps),
     batchSize: 500,
     seed: 3,
+    output: "tensor",
   });
   return x;
 }
@@ -320,13 +321,13 @@ Deno.test("smoothed() of the circle: the distance falls by half near the rule's 
 Deno.test("smoothed() draws depend on seed and sample alone", async () => {
   const denoiser = await smoothed(optimalFloat64(twelve()), { bandwidth: .5 });
   const options = { grid: uniformTGrid(20), seed: 1 };
-  const whole = await sample(denoiser, { ...options, count: 16 });
-  const small = await sample(denoiser, { ...options, count: 16, batchSize: 5 });
+  const whole = await sample(denoiser, { ...options, count: 16, output: "tensor" });
+  const small = await sample(denoiser, { ...options, count: 16, batchSize: 5, output: "tensor" });
   assert.deepEqual([...whole.x], [...small.x]);
-  const later = await sample(denoiser, { ...options, count: 4, first: 12 });
+  const later = await sample(denoiser, { ...options, count: 4, first: 12, output: "tensor" });
   assert.deepEqual([...whole.x.subarray(24)], [...later.x]);
   const other = await smoothed(optimalFloat64(twelve()), { bandwidth: .5, seed: 1 });
-  assert.notDeepEqual([...(await sample(other, { ...options, count: 4 })).x], [
+  assert.notDeepEqual([...(await sample(other, { ...options, count: 4, output: "tensor" })).x], [
     ...whole.x.subarray(0, 8),
   ]);
 });
@@ -372,7 +373,12 @@ Deno.test("smoothed() with Gumbel draws ends at modes of the kernel density", as
   using base = await optimal(dataset, { device });
   const variance = .3;
   const denoiser = await smoothed(base, { bandwidth: variance, draws: 500, drawKind: "gumbel" });
-  const { x } = await sample(denoiser, { count: 3, grid: uniformTGrid(100), seed: 1 });
+  const { x } = await sample(denoiser, {
+    count: 3,
+    grid: uniformTGrid(100),
+    seed: 1,
+    output: "tensor",
+  });
   const ends = await denoiser.space.values(x);
   // Mean shift from each point to its mode, in float64.
   const modes = corners.map((start) => {

@@ -168,6 +168,7 @@ Deno.test({
         grid: uniformTGrid(100),
         batchSize: 500,
         seed: 5,
+        output: "tensor",
       });
       const samples = await tensorSpace.values(x);
       tensorSpace.dispose(x, denoised);
@@ -195,6 +196,7 @@ Deno.test({
       const { x, denoised } = await sample(await smoothed(base, { bandwidth: beta }), {
         count: 64,
         grid: uniformTGrid(50),
+        output: "tensor",
       });
       const { distances } = await base.store.nearest(x, 1);
       tensorSpace.dispose(x, denoised);

@@ -245,20 +245,37 @@ const CALLS: readonly [name: string, call: () => unknown, error?: RegExp][] = [
       ),
   ],
   // Samplers.
-  ["sample() of 1e12", () => m.sample(exact, { count: 1e12 }), /would take \d+ GB, wanted/],
-  ["sample() in one batch of 1e15", () => m.sample(exact, { count: 3, batchSize: 1e15 })],
-  ["sample() from 2^53", () => m.sample(exact, { count: 3, first: 2 ** 53 - 2 }), /sample is 9007/],
+  [
+    "sample() of 1e12",
+    () => m.sample(exact, { count: 1e12, output: "tensor" }),
+    /would take \d+ GB, wanted/,
+  ],
+  [
+    "sample() in one batch of 1e15",
+    () => m.sample(exact, { count: 3, batchSize: 1e15, output: "tensor" }),
+  ],
+  [
+    "sample() from 2^53",
+    () => m.sample(exact, { count: 3, first: 2 ** 53 - 2, output: "tensor" }),
+    /sample is 9007/,
+  ],
   [
     "sample() from 1e300",
-    () => m.sample(exact, { count: 1, grid: levels(1e300, 1, 0) }),
+    () => m.sample(exact, { count: 1, grid: levels(1e300, 1, 0), output: "tensor" }),
     /sigma is 1e/,
   ],
-  ["sample() from 1e18", () => m.sample(exact, { count: 1, grid: levels(1e18, 1, 0) })],
-  ["sample() from 1e-17", () => m.sample(exact, { count: 1, grid: levels(1e-17, 1e-18, 0) })],
+  [
+    "sample() from 1e18",
+    () => m.sample(exact, { count: 1, grid: levels(1e18, 1, 0), output: "tensor" }),
+  ],
+  [
+    "sample() from 1e-17",
+    () => m.sample(exact, { count: 1, grid: levels(1e-17, 1e-18, 0), output: "tensor" }),
+  ],
   ["picard() to 1e300", () => m.picard({ tolerance: 1e300 }), /tolerance is 1e\+300, wanted/],
   [
     "picard() in windows of 1e9",
-    () => m.sample(exact, { count: 1, sampler: m.picard({ parallel: 1e9 }) }),
+    () => m.sample(exact, { count: 1, sampler: m.picard({ parallel: 1e9 }), output: "tensor" }),
   ],
   ["dopri5() to 1e300", () => m.dopri5({ tolerance: 1e300 }), /tolerance is 1e\+300, wanted/],
   [

@@ -69,6 +69,7 @@ async function failing(
           steps++;
           assert.ok(begin === 0 || performance.now() - begin < PATIENCE);
         },
+        output: "tensor",
       });
       tensorSpace.dispose(x, denoised);
     }
@@ -131,6 +132,7 @@ Deno.test({
     using again = await openDevice("webgpu");
     const { x: samples, denoised } = await sample(await optimal(images, { device: again }), {
       count: 1,
+      output: "tensor",
     });
     assert.ok((await tensorSpace.values(samples)).every(Number.isFinite));
     tensorSpace.dispose(samples, denoised);
@@ -154,10 +156,11 @@ for (const [name, make] of Object.entries(SCANS)) {
         });
         assertDeviceError(error, seconds);
         // What was open stays refused, and a device opened anew works.
-        await assert.rejects(sample(denoiser, { count: 1 }), DeviceError);
+        await assert.rejects(sample(denoiser, { count: 1, output: "tensor" }), DeviceError);
         using again = await openDevice("webgpu");
         const { x, denoised } = await sample(await optimal(images, { device: again }), {
           count: 1,
+          output: "tensor",
         });
         assert.ok((await tensorSpace.values(x)).every(Number.isFinite));
         tensorSpace.dispose(x, denoised);
@@ -208,11 +211,12 @@ for (
           seen = error;
           // A thread that threw may have been of a mask's own pool, and leaves the device as it was.
           if (threads.sabotaged) return;
-          await assert.rejects(sample(denoiser, { count: 1 }), DeviceError);
+          await assert.rejects(sample(denoiser, { count: 1, output: "tensor" }), DeviceError);
         });
         using again = await openDevice("wasm");
         const { x, denoised } = await sample(await optimal(images, { device: again }), {
           count: 1,
+          output: "tensor",
         });
         tensorSpace.dispose(x, denoised);
         return seen;

@@ -126,6 +126,7 @@ Deno.test("the metric trap: the Fréchet distance of pixels prefers a plain Gaus
     sampler: dpmpp2m(),
     grid: karrasGrid(10),
     seed: 3,
+    output: "tensor",
   });
   const images = Float64Array.from(await x.data());
   tensorSpace.dispose(x, denoised);

@@ -164,7 +164,7 @@ Deno.test("show draws tensors and numbers, whose shape it must know", async () =
 Deno.test("show sends a run as its summary, its samples and, if it was kept, its way", async () => {
   const images = tinyShapes(40);
   const options = { count: 3, grid: karrasGrid(5), trajectory: true };
-  const run = await sample(optimalFloat64(images), options);
+  const run = await sample(optimalFloat64(images), { ...options, output: "tensor" });
   const [summary, samples, way] = await shown(run, { id: "run", scale: 1 });
   assert.match(
     String(summary.bundle["text/plain"]),
@@ -184,6 +184,7 @@ Deno.test("show sends a run as its summary, its samples and, if it was kept, its
     count: 16,
     sampler: collocation(),
     grid: karrasGrid(5),
+    output: "tensor",
   });
   const [line, chart] = await shown(points);
   assert.match(String(line.bundle["text/plain"]), /^16 samples of 2, .* 16 converged$/);
@@ -294,7 +295,8 @@ Deno.test({
       `tensorSpace.from([1, 2, NaN, 4], [2, 2])`,
       `tinyShapes(20)`,
       `const run = await sample(await optimal(moons(50), { device }), { count: 4 }); run`,
-      `tensorSpace.dispose(run.x); run`,
+      `const one = await sample(await optimal(moons(50), { device }), { count: 4, output: "tensor" });
+       tensorSpace.dispose(one.x); one`,
       `report("one is at most two", 1, 2)`,
     ].map((code) => ({ code }));
     const results = await runCells(python!, cells);

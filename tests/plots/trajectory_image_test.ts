@@ -5,7 +5,13 @@ import { optimalFloat64 } from "../_helpers/float64.ts";
 Deno.test("trajectoryImage() pairs each state with what the denoiser makes of it, the first one too", async () => {
   const set = tinyShapes(40), denoiser = optimalFloat64(set), d = set.dimension;
   const grid = karrasGrid(4);
-  const { trajectory } = await sample(denoiser, { count: 2, grid, trajectory: true, seed: 1 });
+  const { trajectory } = await sample(denoiser, {
+    count: 2,
+    grid,
+    trajectory: true,
+    seed: 1,
+    output: "tensor",
+  });
   const rows: number[] = [];
   for (const sample of [0, 1]) {
     const row = (values: ArrayLike<number>) =>

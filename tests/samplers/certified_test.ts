@@ -85,7 +85,13 @@ for (
     for (const name of SAMPLER_NAMES) {
       const watch: Watch = { evaluations: 0, error: 0, ratio: 0, certified: true };
       const sampler = samplerByName(name, requestOf(name, set.dimension));
-      const run = await sample(watched(golden, set, watch), { sampler, grid, count: 3, seed: 2 });
+      const run = await sample(watched(golden, set, watch), {
+        sampler,
+        grid,
+        count: 3,
+        seed: 2,
+        output: "tensor",
+      });
       tensorSpace.dispose(run.x, run.denoised);
       assert.ok(watch.evaluations >= 15, `${name}: ${watch.evaluations} evaluations`);
       assert.ok(watch.error <= tolerance, `${name}: ${watch.error}`);

@@ -462,7 +462,14 @@ Deno.test("collocation() draws samples through sample(), alone as in a batch", a
   const set = new Dataset({ data: Float32Array.of(-1, 0, 1, 0), shape: [2], name: "two points" });
   const grid = logSnrGrid(1, { sigmaMax: 40, sigmaMin: 0.01 });
   const run = (count: number, first: number) =>
-    sample(optimalFloat64(set), { sampler: collocation(), grid, count, first, seed: 3 });
+    sample(optimalFloat64(set), {
+      sampler: collocation(),
+      grid,
+      count,
+      first,
+      seed: 3,
+      output: "tensor",
+    });
   const all = await run(5, 0);
   assert.deepEqual(all.x.slice(4, 6), (await run(1, 2)).x);
   assert.ok(all.convergence!.converged.every((c) => c));

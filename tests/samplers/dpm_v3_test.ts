@@ -321,7 +321,13 @@ Deno.test("dpmV3() is not misled by coordinates that differ in 1 or 3 of 300 ite
       for (const grid of [karrasGrid(18), logSnrGrid(10), logSnrGrid(18)]) {
         const [fitted, usual] = await Promise.all(
           [dpmV3({ statistics }), heun()].map(async (sampler) => {
-            const { x, denoised } = await sample(denoiser, { count: 24, grid, sampler, seed });
+            const { x, denoised } = await sample(denoiser, {
+              count: 24,
+              grid,
+              sampler,
+              seed,
+              output: "tensor",
+            });
             const values = Float64Array.from(await denoiser.space.values(x));
             denoiser.space.dispose(x, denoised);
             return nearestItems(set, values);

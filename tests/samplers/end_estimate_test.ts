@@ -26,7 +26,8 @@ Deno.test("endEstimate() says how many ends are at another item, no less than th
     using golden = await goldenSubset(base, { tolerance });
     for (let seed = 0; seed < seeds; seed++) {
       const options = { count, seed };
-      const run = await sample(golden, options), exact = await sample(base, options);
+      const run = await sample(golden, { ...options, output: "tensor" }),
+        exact = await sample(base, { ...options, output: "tensor" });
       const estimate = await endEstimate(golden, run, { ...options, probes: count });
       assert.equal(estimate.probes, count);
       assert.ok(estimate.medianDistance <= estimate.largestDistance);
@@ -51,7 +52,7 @@ Deno.test("endEstimate() says how many ends are at another item, no less than th
 Deno.test("endEstimate() refuses what bounds nothing, and no probes", async () => {
   using device = await openDevice("wasm");
   using base = await optimal(set, { device });
-  const run = await sample(base, { count: 2 });
+  const run = await sample(base, { count: 2, output: "tensor" });
   await assert.rejects(endEstimate(base, run, { count: 2 }), {
     name: "RangeError",
     message: /bounds no error/,

@@ -61,7 +61,13 @@ Deno.test("sample() refuses an end 100 times as large as the largest item and th
   const denoiser = optimalFloat64(dataOf([3, 4, 5 * Math.sqrt(2)], [4, 4, -4]));
   for (const grid of [karrasGrid(18), logSnrGrid(18)]) {
     const run = (factor: number) =>
-      sample(denoiser, { count: 8, sampler: enlarging(factor), grid, batchSize: 3 });
+      sample(denoiser, {
+        count: 8,
+        sampler: enlarging(factor),
+        grid,
+        batchSize: 3,
+        output: "tensor",
+      });
     await run(95);
     await assert.rejects(run(130), {
       name: "RangeError",
@@ -83,21 +89,21 @@ Deno.test("sample() judges each sample by itself, and names the worst", async ()
       }
     },
   };
-  await assert.rejects(sample(denoiser, { count: 6, sampler }), {
+  await assert.rejects(sample(denoiser, { count: 6, sampler, output: "tensor" }), {
     message: /sample 5 ended at a root mean square of 710000, wanted/,
   });
 });
 
 Deno.test("sample() asks of a denoiser without data for finite numbers only", async () => {
   const far = { shape: [2], sampler: samplerByName("heun") };
-  const { x } = await sample((x) => x.map(() => 1e30), far);
+  const { x } = await sample((x) => x.map(() => 1e30), { ...far, output: "tensor" });
   x.dispose();
   await assert.rejects(
     sample({
       ...optimalFloat64(moons(20)),
       rms: undefined,
       denoise: () => Promise.resolve({ mean: Float64Array.of(NaN, 1) }),
-    }, { count: 1 }),
+    }, { count: 1, output: "tensor" }),
     /wanted finite numbers|not finite/,
   );
 });
@@ -126,7 +132,7 @@ Deno.test("sample() takes what any sampler makes of zeros, huge offsets, one lar
         // A start far out, near the outlier.
         const init = name === "an outlier" ? [3e3, -2e3, 0, 1] : undefined;
         const run = { count: 2, grid, init, sampler: samplerByName(sampler, { statistics }) };
-        await sample(denoiser, run).catch((error) => {
+        await sample(denoiser, { ...run, output: "tensor" }).catch((error) => {
           assert.fail(`${sampler} on ${grid.name} of ${name}: ${error.message}`);
         });
       }
@@ -145,7 +151,7 @@ Deno.test("sample() takes of data that are all 0 what rounding leaves of the noi
     },
   });
   const run = (end: number) =>
-    sample(denoiser, { count: 1, grid: karrasGrid(8), sampler: ending(end) });
+    sample(denoiser, { count: 1, grid: karrasGrid(8), sampler: ending(end), output: "tensor" });
   // Float32 rounds states of size 80 by 5e-6.
   await run(80 * 2 ** -24);
   await assert.rejects(
@@ -163,6 +169,7 @@ Deno.test("sample() refuses a run whose tables are wrong, by the size of its sta
     count: 4,
     grid: logSnrGrid(10),
     sampler: dpmV3({ statistics, corrector: false }),
+    output: "tensor",
   });
   await assert.rejects(run, /ended at a root mean square of/);
 });

@@ -28,9 +28,9 @@ const set = moons(400);
 
 async function draw(device: Device, options: Parameters<typeof sample>[1]) {
   using denoiser = await optimal(set, { device });
-  const result = await sample(denoiser, options);
-  const values = await tensorSpace.values(result.x);
-  tensorSpace.dispose(result.x, result.denoised);
+  const result = await sample(denoiser, { ...options, output: "tensor" });
+  const values = await denoiser.space.values(result.x);
+  denoiser.space.dispose(result.x, result.denoised);
   return { ...result, values };
 }
 
@@ -58,7 +58,7 @@ testOnDevices(devices, "sample() agrees with the float64 sampler", async (device
   // At few steps float32 rounding is amplified little; the worst of 64 trajectories was seen to stay below 1e-4.
   for (const name of ["ddpm", "uniform-t"]) {
     const options = { count: 64, seed: 2, grid: gridByName(name, 10) };
-    const exact = await sample(optimalFloat64(set), options);
+    const exact = await sample(optimalFloat64(set), { ...options, output: "tensor" });
     const { values } = await draw(device, options);
     const errors = Array.from(values, (v, i) => Math.abs(v - exact.x[i])).sort((a, b) => a - b);
     assert.ok(
@@ -80,7 +80,12 @@ Deno.test("sample() starts each grid by its own law", async () => {
       [uniformTGrid(4), (e: number, c: number) => mean[c] + 3 * e],
     ] as const
   ) {
-    const { trajectory } = await sample(optimalFloat64(set), { count: 3, grid, trajectory: true });
+    const { trajectory } = await sample(optimalFloat64(set), {
+      count: 3,
+      grid,
+      trajectory: true,
+      output: "tensor",
+    });
     assert.deepEqual(trajectory![0].x, eps.map((e, i) => start(e, i % 2)));
     assert.deepEqual(trajectory!.map(({ sigma }) => sigma), grid.sigmas);
   }
@@ -88,15 +93,28 @@ Deno.test("sample() starts each grid by its own law", async () => {
 
 Deno.test("sample() takes start noise and then ignores the seed", async () => {
   const init = startNoise(5, 0, 4, 2);
-  const [a, b] = [1, 2].map((seed) => sample(optimalFloat64(set), { init, seed }));
+  const [a, b] = [1, 2].map((seed) =>
+    sample(optimalFloat64(set), { init, seed, output: "tensor" })
+  );
   assert.deepEqual((await a).x, (await b).x);
-  assert.deepEqual((await a).x, (await sample(optimalFloat64(set), { count: 4, seed: 5 })).x);
+  assert.deepEqual(
+    (await a).x,
+    (await sample(optimalFloat64(set), { count: 4, seed: 5, output: "tensor" })).x,
+  );
 });
 
 Deno.test("sample() returns the state and the denoised estimate, both named", async () => {
-  const toZero = await sample(optimalFloat64(set), { count: 4, grid: karrasGrid(6) });
+  const toZero = await sample(optimalFloat64(set), {
+    count: 4,
+    grid: karrasGrid(6),
+    output: "tensor",
+  });
   assert.deepEqual(toZero.x, toZero.denoised);
-  const toSigmaMin = await sample(optimalFloat64(set), { count: 4, grid: logSnrGrid(6) });
+  const toSigmaMin = await sample(optimalFloat64(set), {
+    count: 4,
+    grid: logSnrGrid(6),
+    output: "tensor",
+  });
   assert.notDeepEqual(toSigmaMin.x, toSigmaMin.denoised);
 });
 
@@ -107,6 +125,7 @@ Deno.test("sample() reports progress and the facts of each step", async () => {
     batchSize: 2,
     grid: karrasGrid(8),
     onProgress: (p) => void seen.push(p),
+    output: "tensor",
   });
   assert.deepEqual([evaluations, calls], [8, 24]);
   assert.deepEqual(seen.map(({ done }) => done), Array.from({ length: 24 }, (_, i) => i + 1));
@@ -129,6 +148,7 @@ Deno.test("sample() stops when its signal says so, in the middle of a run", asyn
     onProgress: () => {
       if (++steps === 3) controller.abort(reason);
     },
+    output: "tensor",
   });
   await assert.rejects(run, (error) => error === reason);
   assert.equal(steps, 3);
@@ -136,15 +156,21 @@ Deno.test("sample() stops when its signal says so, in the middle of a run", asyn
 
 Deno.test("sample() refuses impossible options", async () => {
   const denoiser = optimalFloat64(set);
-  await assert.rejects(sample(denoiser, { count: 0 }), RangeError);
-  await assert.rejects(sample(denoiser, { count: 1.5 }), RangeError);
-  await assert.rejects(sample(denoiser, { batchSize: 0 }), RangeError);
-  await assert.rejects(sample(denoiser, { seed: -1 }), RangeError);
-  await assert.rejects(sample(denoiser, { count: 2, init: [1, 2, 3] }), TypeError);
-  await assert.rejects(sample(denoiser, { init: [1, 2, 3] }), TypeError);
-  await assert.rejects(sample(denoiser, { count: 1, init: [1, NaN] }), RangeError);
+  await assert.rejects(sample(denoiser, { count: 0, output: "tensor" }), RangeError);
+  await assert.rejects(sample(denoiser, { count: 1.5, output: "tensor" }), RangeError);
+  await assert.rejects(sample(denoiser, { batchSize: 0, output: "tensor" }), RangeError);
+  await assert.rejects(sample(denoiser, { seed: -1, output: "tensor" }), RangeError);
+  await assert.rejects(
+    sample(denoiser, { count: 2, init: [1, 2, 3], output: "tensor" }),
+    TypeError,
+  );
+  await assert.rejects(sample(denoiser, { init: [1, 2, 3], output: "tensor" }), TypeError);
+  await assert.rejects(
+    sample(denoiser, { count: 1, init: [1, NaN], output: "tensor" }),
+    RangeError,
+  );
   const { mean: _, ...meanless } = denoiser;
-  await assert.rejects(sample(meanless, { grid: uniformTGrid(4) }), RangeError);
+  await assert.rejects(sample(meanless, { grid: uniformTGrid(4), output: "tensor" }), RangeError);
 });
 
 Deno.test("sample() from a late start begins at an item of the data plus noise, whatever the batch", async () => {
@@ -156,7 +182,7 @@ Deno.test("sample() from a late start begins at an item of the data plus noise, 
   const denoiser = optimalFloat64(dataset);
   const grid = uniformTGrid(4, { start: 0.9 });
   const options = { count: 600, grid, trajectory: true, seed: 2 };
-  const { trajectory, x } = await sample(denoiser, options);
+  const { trajectory, x } = await sample(denoiser, { ...options, output: "tensor" });
   const start = trajectory![0].x;
   const items = Array.from(start, (v) => Math.round(v / 5) * 5);
   // σ = 1/9: an item is the nearest one with certainty, and each comes up a third of the time within 4 standard errors.
@@ -165,10 +191,10 @@ Deno.test("sample() from a late start begins at an item of the data plus noise, 
     assert.ok(Math.abs(share - 1 / 3) < 4 * Math.sqrt(2 / 9 / 600));
   }
   assertMean("noise", items.map((v, i) => (start[i] - v) ** 2), grid.sigmas[0] ** 2);
-  const batched = await sample(denoiser, { ...options, batchSize: 7 });
+  const batched = await sample(denoiser, { ...options, batchSize: 7, output: "tensor" });
   assert.ok(batched.x.every((v, i) => v === x[i]));
   await assert.rejects(
-    () => sample({ ...denoiser, draw: undefined }, options),
+    () => sample({ ...denoiser, draw: undefined }, { ...options, output: "tensor" }),
     /starts at noised data/,
   );
 });
@@ -177,12 +203,17 @@ Deno.test("sample() of a sampler that adapts its steps gives states and converge
   const grid = logSnrGrid(4, { sigmaMax: 20, sigmaMin: 0.1 });
   const options = { count: 5, grid, sampler: collocation({ tolerance: 1e-4 }), seed: 3 };
   const seen: Progress[] = [];
-  const whole = await sample(optimalFloat64(set), { ...options, trajectory: true });
+  const whole = await sample(optimalFloat64(set), {
+    ...options,
+    trajectory: true,
+    output: "tensor",
+  });
   const parts = await sample(optimalFloat64(set), {
     ...options,
     batchSize: 2,
     trajectory: true,
     onProgress: (p) => void seen.push(p),
+    output: "tensor",
   });
   assert.deepEqual(parts.x, whole.x);
   assert.deepEqual(parts.convergence!.evaluations, whole.convergence!.evaluations);
@@ -243,7 +274,11 @@ Deno.test("sample() of batches that take different numbers of steps lets those t
     };
     const options = { count: 6, batchSize: 2, grid: karrasGrid(5), trajectory: true };
     const sampler = first === 0 ? uneven : backwards;
-    const { x, trajectory, steps } = await sample(optimalFloat64(set), { ...options, sampler });
+    const { x, trajectory, steps } = await sample(optimalFloat64(set), {
+      ...options,
+      sampler,
+      output: "tensor",
+    });
     const lasts = first === 0 ? [1, 3, 5] : [5, 3, 1];
     assert.equal(trajectory!.length, 6);
     assert.deepEqual(Array.from(x).filter((_, i) => i % 4 === 0), lasts);
@@ -278,7 +313,7 @@ Deno.test("sample() tells facts of a level only where all samples were evaluated
     },
   };
   const options = { count: 4, batchSize: 2, grid, sampler: two };
-  const { steps } = await sample(optimalFloat64(set), options);
+  const { steps } = await sample(optimalFloat64(set), { ...options, output: "tensor" });
   assert.deepEqual(steps.map(({ sigma }) => sigma), grid.sigmas.slice(0, 2));
   assert.equal(steps[0].facts!.entropy!.length, 4);
   assert.equal(steps[1].facts, undefined);
@@ -286,15 +321,24 @@ Deno.test("sample() tells facts of a level only where all samples were evaluated
 
 Deno.test("sample() of later samples from a late start is the same as within a whole run", async () => {
   const options = { grid: uniformTGrid(5, { start: 0.7 }), seed: 3 };
-  const { x } = await sample(optimalFloat64(set), { ...options, count: 6 });
-  const { x: later } = await sample(optimalFloat64(set), { ...options, count: 3, first: 3 });
+  const { x } = await sample(optimalFloat64(set), { ...options, count: 6, output: "tensor" });
+  const { x: later } = await sample(optimalFloat64(set), {
+    ...options,
+    count: 3,
+    first: 3,
+    output: "tensor",
+  });
   assert.deepEqual(later, x.slice(6));
 });
 
 Deno.test("sample() keeps the facts of the state that each step starts from, whatever the sampler", async () => {
   const options = { count: 3, batchSize: 2, grid: karrasGrid(6), trajectory: true };
   for (const sampler of [heun(), unipc()]) {
-    const { steps, trajectory } = await sample(optimalFloat64(set), { ...options, sampler });
+    const { steps, trajectory } = await sample(optimalFloat64(set), {
+      ...options,
+      sampler,
+      output: "tensor",
+    });
     for (const [i, { sigma, facts }] of steps.entries()) {
       const at = referencePosterior(set, trajectory![i].x, sigma).facts.entropy;
       const near = Array.from(at, (e, k) => Math.abs(e - facts!.entropy![k]));

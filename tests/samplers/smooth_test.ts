@@ -42,5 +42,8 @@ Deno.test("samplers that adapt their steps refuse denoisers that draw anew at ea
   await check(await m.smoothed(fresh, { bandwidth: 0.1, draws: 1 }), true, "smoothed twice");
   await check(await m.smoothed(float64, { bandwidth: 0.1 }), false, "fixed draws");
   // Not lost where a run is watched.
-  await assert.rejects(m.sample(fresh, { count: 1, sampler: m.dopri5() }), refused);
+  await assert.rejects(
+    m.sample(fresh, { count: 1, sampler: m.dopri5(), output: "tensor" }),
+    refused,
+  );
 });

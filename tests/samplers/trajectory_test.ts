@@ -33,7 +33,7 @@ for (const name of SAMPLER_NAMES) {
     for (const grid of [karrasGrid(6), logSnrGrid(5, { sigmaMax: 20, sigmaMin: 0.1 })]) {
       for (const batchSize of [5, 2]) {
         const options = { sampler: make(name), grid, count: 5, batchSize, seed: 4 };
-        const run = await sample(denoiser, { ...options, trajectory: true });
+        const run = await sample(denoiser, { ...options, trajectory: true, output: "tensor" });
         const states = run.trajectory!;
         assert.deepEqual(states.at(-1)!.x, run.x);
         // Steps that adapt take batches to different levels, of which a state names the largest.
@@ -43,7 +43,7 @@ for (const name of SAMPLER_NAMES) {
           else assert.deepEqual(denoised, (await denoiser.denoise(x as Float64Array, sigma)).mean);
         }
         // What is called besides is not counted, and changes no sample.
-        const { evaluations, calls, x } = await sample(denoiser, options);
+        const { evaluations, calls, x } = await sample(denoiser, { ...options, output: "tensor" });
         assert.deepEqual([run.evaluations, run.calls, run.x], [evaluations, calls, x]);
       }
     }
@@ -63,7 +63,7 @@ Deno.test("a trajectory asks nothing more of the denoiser where the sampler call
       denoise: (...args: Parameters<typeof inner.denoise>) => (calls++, inner.denoise(...args)),
     };
     const options = { sampler: make(name), grid: karrasGrid(6), count: 3, trajectory: true };
-    const result = await sample(counted, options);
+    const result = await sample(counted, { ...options, output: "tensor" });
     assert.equal(calls, result.calls, name);
   }
 });
@@ -76,7 +76,10 @@ Deno.test("a trajectory of tensors leaks nothing, and its outputs are of the sam
     for (const name of ["ddim", "collocation-static", "dop853"] as const) {
       const grid = uniformTGrid(5);
       const options = { sampler: make(name), grid, count: 4, first: 3, seed: 2, trajectory: true };
-      const { trajectory, x, denoised: last } = await sample(denoiser, options);
+      const { trajectory, x, denoised: last } = await sample(denoiser, {
+        ...options,
+        output: "tensor",
+      });
       const samples = Uint32Array.of(3, 4, 5, 6);
       for (const { sigma, x, denoised } of [trajectory![0], trajectory!.at(-1)!]) {
         if (sigma === 0) assert.deepEqual(denoised, x);

@@ -186,7 +186,7 @@ Deno.test("networks come back from their bytes, and sample", async () => {
   using _device = await openDevice("wasm");
   await withoutLeaks(async () => {
     using denoiser = trainedDenoiser(again);
-    const { x, denoised } = await sample(denoiser, { count: 2 });
+    const { x, denoised } = await sample(denoiser, { count: 2, output: "tensor" });
     assert.deepEqual(x.shape, [2, 12, 12, 1]);
     tensorSpace.dispose(x, denoised);
   });

@@ -24,6 +24,7 @@ import {
   emptyFacts,
   POSTERIOR_ACTION,
   sigmaPerRow,
+  storedData,
 } from "../posterior.ts";
 import type { Affine, EvaluateOptions, PointSet, Posterior, Sigma } from "../posterior.ts";
 import { wasmRounding } from "../rounding.ts";
@@ -177,7 +178,7 @@ export class WasmStore implements DataStore {
     layout: StoreLayout,
   ): Promise<WasmStore> {
     const count = checkPoints(points);
-    const { data, dimension } = points;
+    const { dimension } = points, data = storedData(points);
     const bytes = data instanceof Uint8Array;
     const shape = { count, dimension, bytes, ...affineOf(points) };
     const store = new WasmStore(shape, pool, layout);

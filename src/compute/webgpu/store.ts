@@ -23,6 +23,7 @@ import {
   checkQueries,
   POSTERIOR_ACTION,
   sigmaPerRow,
+  storedData,
 } from "../posterior.ts";
 import type {
   Affine,
@@ -164,13 +165,13 @@ export class GpuStore implements DataStore {
     sizes: StoreSizes,
   ): Promise<GpuStore> {
     gpu.check();
-    const count = checkPoints(points);
+    const count = checkPoints(points), data = storedData(points);
     const {
       maxBufferSize,
       maxStorageBufferBindingSize,
       maxComputeWorkgroupsPerDimension,
     } = gpu.device.limits;
-    const bytes = points.data instanceof Uint8Array;
+    const bytes = data instanceof Uint8Array;
     const plan = planPosterior(points.dimension, bytes, {
       maxBufferSize,
       maxStorageBufferBindingSize,
@@ -182,8 +183,8 @@ export class GpuStore implements DataStore {
         `Cannot store the data: rows hold ${points.dimension} numbers, wanted rows that fit a binding of ${maxStorageBufferBindingSize} bytes`,
       );
     }
-    const box = boxOf(points.data, points.dimension);
-    const shards = await uploadRows(gpu, points, plan);
+    const box = boxOf(data, points.dimension);
+    const shards = await uploadRows(gpu, { ...points, data }, plan);
     try {
       const middle = await uploadMiddle(gpu, plan, box, affineOf(points));
       const chunks = await uploadChunks(gpu, plan, count).catch((error) => {

@@ -71,7 +71,7 @@ async function uploadShard(
 }
 
 /** Rows of `width` numbers, zeros after the first `dimension`. */
-function pad<T extends Uint8Array | Float32Array>(
+function pad<T extends PointSet["data"]>(
   rows: T,
   dimension: number,
   width: number,

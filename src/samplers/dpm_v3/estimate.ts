@@ -102,7 +102,7 @@ const OPTIONS = {
  * const set = moons(100);
  * const denoiser = await optimal(set, { device: "float64" });
  * const statistics = await dpmV3Statistics(denoiser, set, { intervals: 20, samples: 16, cache: false });
- * const { evaluations } = await sample(denoiser, { sampler: dpmV3({ statistics }), grid: karrasGrid(8) });
+ * const { evaluations } = await sample(denoiser, { sampler: dpmV3({ statistics }), grid: karrasGrid(8), output: "tensor" });
  * assert.equal(evaluations, 8);
  * ```
  */

@@ -123,7 +123,7 @@ const OPTIONS = { sigmaMax: 80, sigmaMin: 0.002, intervals: 120 } satisfies Opti
  *   sampler: dpmV3({ statistics }),
  *   grid: logSnrGrid(1),
  *   init: [0.5, 2],
- *   count: 1,
+ *   count: 1, output: "tensor",
  * });
  * const exact = await gaussianFlow(law).transport(Float64Array.of(40, 160), 80, 0.002);
  * assert.ok(Math.abs(x[0] - exact[0]) < 1e-4 && Math.abs(x[1] - exact[1]) < 1e-4);

@@ -76,7 +76,7 @@ const OPTIONS = { sigma: undefined, between: false, limit: undefined } satisfies
  * const { x, evaluations } = await sample(pointFlow([2]).denoiser, {
  *   sampler,
  *   grid: karrasGrid(4),
- *   count: 1,
+ *   count: 1, output: "tensor",
  * });
  * assert.deepEqual([x[0], evaluations], [2, 2]);
  * ```

@@ -448,8 +448,8 @@ testOnDevices(
         using streamed = await optimal(rows, { device, ...options });
         for (const grid of [ddpmGrid(5), uniformTGrid(5)]) {
           const [a, b] = [
-            await sample(whole, { count: 6, seed: 2, grid }),
-            await sample(streamed, { count: 6, seed: 2, grid }),
+            await sample(whole, { count: 6, seed: 2, grid, output: "tensor" }),
+            await sample(streamed, { count: 6, seed: 2, grid, output: "tensor" }),
           ];
           // The last step takes a mean of values up to 1; what earlier steps round does not change of which.
           const values = (x: typeof a.x) => whole.space.values(x);
@@ -459,7 +459,7 @@ testOnDevices(
         }
         using meanless = await optimal(rows, { device });
         await assert.rejects(
-          sample(meanless, { grid: uniformTGrid(5) }),
+          sample(meanless, { grid: uniformTGrid(5), output: "tensor" }),
           /starts at the data mean/,
         );
       })

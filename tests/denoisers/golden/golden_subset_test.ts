@@ -241,6 +241,7 @@ testOnDevices(
           grid: ddpmGrid(4),
           seed: 1,
           batchSize,
+          output: "tensor",
         });
         const values = await golden.space.values(x);
         golden.space.dispose(x, denoised);

@@ -208,6 +208,7 @@ Deno.test("a golden subset of small regular images runs through a grid that ends
     sampler: m.heun(),
     grid: m.ddpmGrid(6),
     seed: 1,
+    output: "tensor",
   });
   for (const { facts } of steps) assert.ok(facts!.capturedMass!.every((v) => v >= 0 && v <= 1));
   m.tensorSpace.dispose(x, denoised);

@@ -172,16 +172,23 @@ testOnDevices(
   (device) =>
     withoutLeaks(async () => {
       using denoiser = await local(shapes(40), { device });
-      const { x, denoised } = await sample(denoiser, { count: 3, grid: ddpmGrid(4), seed: 3 });
+      const { x, denoised } = await sample(denoiser, {
+        count: 3,
+        grid: ddpmGrid(4),
+        seed: 3,
+        output: "tensor",
+      });
       assert.ok((await denoiser.space.values(x)).every((v) => Math.abs(v) <= 1 + 1e-6));
       // The last step goes to the estimate itself, a convex combination of data.
       assert.deepEqual(await denoiser.space.values(x), await denoiser.space.values(denoised));
       denoiser.space.dispose(x, denoised);
       const reason = new RangeError("enough");
       const signal = AbortSignal.abort(reason);
-      await assert.rejects(sample(denoiser, { count: 2, signal }), (error) => error === reason);
+      await assert.rejects(sample(denoiser, { count: 2, signal, output: "tensor" }), (error) =>
+        error === reason);
       const state = tensorSpace.from(shapes(40).values(0), [1, ...denoiser.shape]);
-      await assert.rejects(denoiser.denoise(state, 1, { signal }), (error) => error === reason);
+      await assert.rejects(denoiser.denoise(state, 1, { signal }), (error) =>
+        error === reason);
       state.dispose();
     }),
 );

@@ -137,7 +137,13 @@ Deno.test("of a denoiser that knows a part of the data, both automatic levels li
     const grid = { ...karrasGrid(10), sigmas: [80, ...karrasGrid(10, { sigmaMax: sigma }).sigmas] };
     const sampler = teleport(dpmpp2m(), leg, { sigma });
     // Of two hundred samples the curve is noise: over seeds the knee lies from 1.1 to 4.5.
-    const { x, denoised } = await sample(quarter, { count: 768, seed: 3, sampler, grid });
+    const { x, denoised } = await sample(quarter, {
+      count: 768,
+      seed: 3,
+      sampler,
+      grid,
+      output: "tensor",
+    });
     energies.push([sigma, energyDistance(await tensorSpace.values(x), test.data, 144)]);
     tensorSpace.dispose(x, denoised);
   }

@@ -38,7 +38,13 @@ const trained = await readNetwork("data/networks/tiny-shapes.safetensors");
 /** Where samples end, from the same noise. */
 async function endsOf(sampler: Sampler, grid: SigmaGrid, count: number): Promise<Float64Array> {
   using denoiser = trainedDenoiser(trained);
-  const { x, denoised } = await sample(denoiser, { count, sampler, grid, seed: 5 });
+  const { x, denoised } = await sample(denoiser, {
+    count,
+    sampler,
+    grid,
+    seed: 5,
+    output: "tensor",
+  });
   const values = Float64Array.from(await tensorSpace.values(x));
   tensorSpace.dispose(x, denoised);
   return values;

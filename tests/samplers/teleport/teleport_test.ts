@@ -240,6 +240,7 @@ for (const name of ["ddpm", "karras", "log-snr", "uniform-t"] as const) {
         grid,
         sampler,
         trajectory: true,
+        output: "tensor",
       });
       const [first, second] = jump.trajectory!;
       const exact = await flow.transport(
@@ -250,7 +251,9 @@ for (const name of ["ddpm", "karras", "log-snr", "uniform-t"] as const) {
       assertClose(second.x, exact, 1e-10, `landing at ${grid.sigmas[landing]}`);
       const rest = await endOf(unipc(), flow.denoiser, exact, grid.sigmas.slice(landing));
       assertClose(jump.x, rest, 1e-10, "end");
-      const whole = (await sample(flow.denoiser, { count: 3, grid, sampler: unipc() })).evaluations;
+      const whole =
+        (await sample(flow.denoiser, { count: 3, grid, sampler: unipc(), output: "tensor" }))
+          .evaluations;
       assert.equal(jump.evaluations, whole - landing);
     }
   });
@@ -410,8 +413,8 @@ testOnDevices(devices, "teleport() on tensors is the run on numbers", async (dev
     trajectory: true,
   };
   await withoutLeaks(async () => {
-    const ours = await sample(denoiser, options);
-    const theirs = await sample(flow.denoiser, options);
+    const ours = await sample(denoiser, { ...options, output: "tensor" });
+    const theirs = await sample(flow.denoiser, { ...options, output: "tensor" });
     const [a, b] = await Promise.all([ours.x.data(), theirs.x]);
     // States of size 240 are rounded a few times per step to float32.
     assertClose(a, b, 64 * 240 * EPS32, "ends");

@@ -3,10 +3,25 @@
  *
  * @module
  */
-import { type OptionTable, readOptions } from "../base/_options.ts";
-import type { Progress } from "../samplers/sample.ts";
+import { type OptionTable, readOptions } from "./_options.ts";
 import { kernelDisplay, seconds, SETTLE } from "./front_end.ts";
 import type { Display } from "./front_end.ts";
+
+/** How far a run has come. */
+export interface Progress {
+  /** Share of the work that is done, 0 to 1. */
+  readonly fraction: number;
+  /** Steps of the grid that were passed, over all batches. */
+  readonly done: number;
+  /** Steps of the grid in all, over all batches. */
+  readonly total: number;
+  /** The noise level reached. */
+  readonly sigma: number;
+  /** Seconds since the start. */
+  readonly elapsed: number;
+  /** Seconds left, as far as can be told; unknown before the first step. */
+  readonly remaining: number | undefined;
+}
 
 /** Options of {@linkcode notebookProgress}. */
 export interface NotebookProgressOptions {
@@ -102,4 +117,25 @@ function progressLine(label: string, progress: Progress): string {
   const left = fraction < 1 && remaining !== undefined ? `, ${seconds(remaining)} left` : "";
   return `${label} ${bar} ${Math.round(100 * fraction)} % · step ${done} of ` +
     `${total} · σ ${Number(sigma.toPrecision(3))} · ${seconds(elapsed)}${left}`;
+}
+
+/** Seconds after which work tells how far it has come. */
+const LONG = 2;
+
+/**
+ * A progress callback that is silent for two seconds, and then keeps one line up to date, in a notebook or on a terminal.
+ *
+ * @param label What is going on, in a word or two.
+ * @returns The callback; nothing where nobody looks.
+ */
+export function lateProgress(label: string): ((progress: Progress) => Promise<void>) | undefined {
+  const display = typeof Deno === "object" ? kernelDisplay() : undefined;
+  if (!display && !(typeof Deno === "object" && Deno.stderr.isTerminal())) return undefined;
+  const tell = display ? updatingProgress(label, display) : redrawnProgress(label);
+  let told = false;
+  return async (progress) => {
+    if (!told && (progress.elapsed < LONG || progress.fraction >= 1)) return;
+    told = true;
+    await tell(progress);
+  };
 }
