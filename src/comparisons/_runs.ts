@@ -42,12 +42,11 @@ export interface RunSettings {
 
 /** Samples of a denoiser; the same noise for the same seed, whatever the denoiser. */
 export async function endsOf<X>(denoiser: Denoiser<X>, settings: RunSettings): Promise<Ends> {
-  const { x, denoised, evaluations, seconds } = await sample(denoiser, settings);
-  try {
-    return { values: Float64Array.from(await denoiser.space.values(x)), evaluations, seconds };
-  } finally {
-    denoiser.space.dispose(x, denoised);
-  }
+  const { samples, evaluations, seconds } = await sample(denoiser, {
+    ...settings,
+    progress: false,
+  });
+  return { values: Float64Array.from(samples.data), evaluations, seconds };
 }
 
 /** What a denoiser makes of states, given and returned as numbers. */
