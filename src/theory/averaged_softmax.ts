@@ -134,14 +134,6 @@ export function averagedSoftmaxErrors(): AveragedSoftmaxError[] {
  * The bias of an averaged softmax is `Σⱼ (1/J − Zⱼ/Z) μⱼ`, exactly.
  *
  * @returns The largest difference over the cases of {@linkcode averagedSoftmaxErrors}, and a rounding error.
- *
- * @example
- * ```ts
- * import { averagedSoftmaxBias } from "@closedform/diffusion";
- * import assert from "node:assert/strict";
- *
- * assert.ok(averagedSoftmaxBias().holds);
- * ```
  */
 export function averagedSoftmaxBias(): Report {
   const worst = Math.max(...averagedSoftmaxErrors().map(({ mismatch }) => mismatch));
@@ -152,14 +144,6 @@ export function averagedSoftmaxBias(): Report {
  * The error of an averaged softmax grows as its batches shrink.
  *
  * @returns The largest error of a batch size over that of a quarter of it, in the cases of {@linkcode averagedSoftmaxErrors}; and 1.
- *
- * @example
- * ```ts
- * import { averagedSoftmaxGrowth } from "@closedform/diffusion";
- * import assert from "node:assert/strict";
- *
- * assert.ok(averagedSoftmaxGrowth().holds);
- * ```
  */
 export function averagedSoftmaxGrowth(): Report {
   const errors = averagedSoftmaxErrors().map(({ error }) => error);

@@ -24,14 +24,6 @@ const ITEMS = 60, DIMENSION = 24, STEPS = 5, HEAD = 1e-18;
  * weight below 1e-18 are left out here.
  *
  * @returns The largest difference after five steps below σ = 2, relative to the largest product, and `1e-10`.
- *
- * @example
- * ```ts
- * import { carriedProducts } from "@closedform/diffusion";
- * import assert from "node:assert/strict";
- *
- * assert.ok((await carriedProducts()).holds);
- * ```
  */
 export async function carriedProducts(): Promise<Report> {
   const data = Float32Array.from(startNoise(11, 0, ITEMS, DIMENSION));

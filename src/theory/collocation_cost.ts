@@ -20,14 +20,6 @@ import type { Report } from "./statement.ts";
  * arXiv:2601.10708); the exponent is a measurement. A method of order `q` needs `ε^{−1/q}`.
  *
  * @returns The slope of `ln(evaluations)` over `ln ln(1/ε)`, and 1.7; infinite if the median error of a sample exceeds an `ε`.
- *
- * @example
- * ```ts
- * import { logarithmicCost } from "@closedform/diffusion";
- * import assert from "node:assert/strict";
- *
- * assert.ok((await logarithmicCost()).holds);
- * ```
  */
 export async function logarithmicCost(): Promise<Report> {
   const target = sphereTarget(32, { seed: 2 });
@@ -55,14 +47,6 @@ export async function logarithmicCost(): Promise<Report> {
  * The logarithm of the density changes along the flow by `O(R/σ + R²/σ²)`, without `d`.
  *
  * @returns The largest over the smallest number of evaluations at d = 2, 32, 512, 3072, and 1.3.
- *
- * @example
- * ```ts
- * import { costWithoutDimension } from "@closedform/diffusion";
- * import assert from "node:assert/strict";
- *
- * assert.ok((await costWithoutDimension()).holds);
- * ```
  */
 export async function costWithoutDimension(): Promise<Report> {
   const costs: number[] = [];
@@ -85,14 +69,6 @@ export async function costWithoutDimension(): Promise<Report> {
  * 64 equal points on the unit sphere of 32 dimensions, `ε = 1e-8`.
  *
  * @returns Evaluations at `R/σ_min` = 1000 over those at 100, and 1.15.
- *
- * @example
- * ```ts
- * import { costAfterCollapse } from "@closedform/diffusion";
- * import assert from "node:assert/strict";
- *
- * assert.ok((await costAfterCollapse()).holds);
- * ```
  */
 export async function costAfterCollapse(): Promise<Report> {
   const target = sphereTarget(32, { seed: 4, modes: 64, spread: 0 });
@@ -111,14 +87,6 @@ export async function costAfterCollapse(): Promise<Report> {
  * Equal points on the unit sphere of 64 dimensions, `ε = 1e-4`, `M` = 2, 16, 128, 1024.
  *
  * @returns The slope of evaluations over `ln M`, and 20.
- *
- * @example
- * ```ts
- * import { costInPoints } from "@closedform/diffusion";
- * import assert from "node:assert/strict";
- *
- * assert.ok((await costInPoints()).holds);
- * ```
  */
 export async function costInPoints(): Promise<Report> {
   const counts = [2, 16, 128, 1024], costs: number[] = [];

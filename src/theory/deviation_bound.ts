@@ -67,14 +67,6 @@ export function gaussianDeviationBound(
  *
  * @returns The largest ratio of deviation to bound over 10,000 random points at random noise levels, on twenty
  * clouds of 2 to 40 points in 1 to 6 dimensions, and 1.
- *
- * @example
- * ```ts
- * import { deviationBound } from "@closedform/diffusion";
- * import assert from "node:assert/strict";
- *
- * assert.ok(deviationBound().holds);
- * ```
  */
 export function deviationBound(): Report {
   const stream = new RandomStream({ seed: 68, purpose: "theory" });

@@ -36,14 +36,6 @@ function starts(): Float64Array {
  *
  * @returns The largest difference of the closed form from a solver of order 14, over six levels from 80
  * to 0.002 and eight starts in twelve dimensions of which seven carry no variance, and 1e-10.
- *
- * @example
- * ```ts
- * import { gaussianClosedForm } from "@closedform/diffusion";
- * import assert from "node:assert/strict";
- *
- * assert.ok((await gaussianClosedForm()).holds);
- * ```
  */
 export async function gaussianClosedForm(): Promise<Report> {
   const law = obliqueLaw(), x = starts();
@@ -64,14 +56,6 @@ export async function gaussianClosedForm(): Promise<Report> {
  * By way of any level, the flow leads to the same state.
  *
  * @returns The largest difference over starts, levels between and ends, and 1e-12.
- *
- * @example
- * ```ts
- * import { gaussianSemigroup } from "@closedform/diffusion";
- * import assert from "node:assert/strict";
- *
- * assert.ok(gaussianSemigroup().holds);
- * ```
  */
 export function gaussianSemigroup(): Report {
   const law = obliqueLaw(), x = starts();

@@ -13,14 +13,6 @@ import type { Report } from "./statement.ts";
  * Wiener filter `x/(1 + σ²)` by a sampling error that falls as `1/√N`.
  *
  * @returns The largest `√N · rms difference` over N = 1e3, 1e4, 1e5 at σ = 0.7, and 2.
- *
- * @example
- * ```ts
- * import { gaussianLimit } from "@closedform/diffusion";
- * import assert from "node:assert/strict";
- *
- * assert.ok(gaussianLimit().holds);
- * ```
  */
 export function gaussianLimit(): Report {
   const sigma = 0.7, queries = 64;

@@ -23,14 +23,6 @@ import type { Report } from "./statement.ts";
  * Gaussian channels, arXiv:cs/0412108.
  *
  * @returns The largest relative deviation for M = 8 and 64 on the unit sphere of 8 dimensions, with fresh draws at each of 181 levels, and 2 %.
- *
- * @example
- * ```ts
- * import { informationIdentity } from "@closedform/diffusion";
- * import assert from "node:assert/strict";
- *
- * assert.ok(informationIdentity().holds);
- * ```
  */
 export function informationIdentity(): Report {
   const levels = 181;
@@ -60,14 +52,6 @@ export function informationIdentity(): Report {
  * ```
  *
  * @returns The relative deviation, by trapezoidal rules in `n` and in `ℓ` for σ from 1e4 to 0.05, and 1e-6.
- *
- * @example
- * ```ts
- * import { informationOfTwoPoints } from "@closedform/diffusion";
- * import assert from "node:assert/strict";
- *
- * assert.ok(informationOfTwoPoints().holds);
- * ```
  */
 export function informationOfTwoPoints(): Report {
   const { divergence } = isotropicMixture([[-1], [1]]);
@@ -94,14 +78,6 @@ export function informationOfTwoPoints(): Report {
  * From `d/dℓ E f = Cov(f, ψ)` with `ψ(u) = ((x−D)·(u−D) − ‖u−D‖²)/σ²`.
  *
  * @returns The largest difference between the right side, summed over the points, and central differences along the flow, relative to the largest value, and 1e-5.
- *
- * @example
- * ```ts
- * import { denoiserAlongFlow } from "@closedform/diffusion";
- * import assert from "node:assert/strict";
- *
- * assert.ok((await denoiserAlongFlow()).holds);
- * ```
  */
 export async function denoiserAlongFlow(): Promise<Report> {
   const points = [[1, 0, 0, 1], [-1, 0.5, 0, 0], [0, -1, 1, 0], [0.5, 0.5, -1, 0.3]];

@@ -22,14 +22,6 @@ import type { Report } from "./statement.ts";
  *
  * @returns The largest error of the two formulas, against a solver of order 14, over variances from 0.1 to
  * 100 and `σ_T` of 2, 10 and 80, and 1e-10.
- *
- * @example
- * ```ts
- * import { initialisationBias } from "@closedform/diffusion";
- * import assert from "node:assert/strict";
- *
- * assert.ok((await initialisationBias()).holds);
- * ```
  */
 export async function initialisationBias(): Promise<Report> {
   // Close enough to 0: relative to the data, what is left to do is σ²/2λ = 1e-15.

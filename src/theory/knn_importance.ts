@@ -141,14 +141,6 @@ function checkCounts(neighbours: number, draws: number, count: number): void {
  * The error of the kNN importance estimator falls as `n^{−1/2}`.
  *
  * @returns The distance from −1/2 of the slope of log rms error against log n, n = 16, 64, 256, 1024, on 400 Gaussian points in 3-D at σ = 0.4 with 20 neighbours and 400 runs each; and 0.1.
- *
- * @example
- * ```ts
- * import { knnImportanceRate } from "@closedform/diffusion";
- * import assert from "node:assert/strict";
- *
- * assert.ok(knnImportanceRate().holds);
- * ```
  */
 export function knnImportanceRate(): Report {
   const points = gaussianPoints(21, 400, 3), sigma = 0.4;

@@ -75,14 +75,6 @@ export function lateStartBound(
  * The bound of {@linkcode lateStartBound} on every path.
  *
  * @returns The largest ratio of a distance, less the error of the solver, to its bound.
- *
- * @example
- * ```ts
- * import { lateStartBounded } from "@closedform/diffusion";
- * import assert from "node:assert/strict";
- *
- * assert.ok((await lateStartBounded()).holds);
- * ```
  */
 export async function lateStartBounded(): Promise<Report> {
   const four = new Dataset({
@@ -104,14 +96,6 @@ export async function lateStartBounded(): Promise<Report> {
  * The bound is not empty: on two points it is nearly reached at `T = 0.2`.
  *
  * @returns 0.9 over the largest ratio of a distance to its bound.
- *
- * @example
- * ```ts
- * import { lateStartTight } from "@closedform/diffusion";
- * import assert from "node:assert/strict";
- *
- * assert.ok((await lateStartTight()).holds);
- * ```
  */
 export async function lateStartTight(): Promise<Report> {
   const [ratios] = await ratiosOf(pair(), .2, [.2], 0);
@@ -126,14 +110,6 @@ export async function lateStartTight(): Promise<Report> {
  * Draws in pairs `(ε, −ε)` cancel to first order: what smoothing moves a path by is then of order `β²`, and of order `β` else.
  *
  * @returns The largest distance of the slope of log rms against log β from 2 in pairs and from 1 without, for two points at T = 0.5, and 0.15.
- *
- * @example
- * ```ts
- * import { antitheticStart } from "@closedform/diffusion";
- * import assert from "node:assert/strict";
- *
- * assert.ok((await antitheticStart()).holds);
- * ```
  */
 export async function antitheticStart(): Promise<Report> {
   const bandwidths = [.2, .1, .05];

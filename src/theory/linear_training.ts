@@ -93,14 +93,6 @@ function largestError(
  * So directions of large variance are learned first, and the more so the smaller the noise.
  *
  * @returns The largest difference of 200 steps from that, at σ = 0.1, 1 and 5, and 1e-10.
- *
- * @example
- * ```ts
- * import { linearTraining } from "@closedform/diffusion";
- * import assert from "node:assert/strict";
- *
- * assert.ok(linearTraining().holds);
- * ```
  */
 export function linearTraining(): Report {
   const errors = [0.1, 1, 5].map((sigma) => largestError(sigma, { skip: 0, factor: 1, weight: 1 }));
@@ -114,14 +106,6 @@ export function linearTraining(): Report {
  * Reference: T. Karras, M. Aittala, T. Aila, S. Laine (2022), arXiv:2206.00364.
  *
  * @returns The largest difference of 200 steps from that, at σ = 0.1, 1 and 5 with `σ_d = 0.5`, and 1e-10.
- *
- * @example
- * ```ts
- * import { preconditionedTraining } from "@closedform/diffusion";
- * import assert from "node:assert/strict";
- *
- * assert.ok(preconditionedTraining().holds);
- * ```
  */
 export function preconditionedTraining(): Report {
   const spread = 0.5;

@@ -179,14 +179,6 @@ function measured(): LocalTruncation[] {
  * `|D(p) − D_S(p)| ≤ ε_p · range_p`, see {@linkcode localTruncation}.
  *
  * @returns The largest left side over its right side, for 12 queries, and 1.
- *
- * @example
- * ```ts
- * import { localTruncationBound } from "@closedform/diffusion";
- * import assert from "node:assert/strict";
- *
- * assert.ok(localTruncationBound().holds);
- * ```
  */
 export function localTruncationBound(): Report {
   const worst = Math.max(...measured().map(({ worstRatio }) => worstRatio));
@@ -199,14 +191,6 @@ export function localTruncationBound(): Report {
  * see {@linkcode localTruncation}.
  *
  * @returns The largest of global certificate over true local error, for 12 queries; 1, below which the certificate is broken.
- *
- * @example
- * ```ts
- * import { globalSubsetIsNotLocal } from "@closedform/diffusion";
- * import assert from "node:assert/strict";
- *
- * assert.ok(globalSubsetIsNotLocal().holds);
- * ```
  */
 export function globalSubsetIsNotLocal(): Report {
   const most = Math.max(...measured().map((found) => found.globalCertificate / found.error));

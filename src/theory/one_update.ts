@@ -22,14 +22,6 @@ import type { Report } from "./statement.ts";
  * The proof: all three keep the line `x = D + σn` with `n = (x − D)/σ` fixed.
  *
  * @returns The largest difference, relative to the largest number that enters, and `1e-14`.
- *
- * @example
- * ```ts
- * import { oneUpdate } from "@closedform/diffusion";
- * import assert from "node:assert/strict";
- *
- * assert.ok(oneUpdate().holds);
- * ```
  */
 export function oneUpdate(): Report {
   const { sigmas } = ddpmGrid(10);

@@ -26,14 +26,6 @@ type FloatDenoiser = Denoiser<Float64Array>;
  * So a tolerance below the error of a learned score reproduces that score's own flow.
  *
  * @returns The largest median movement, in units of `δ R`, and 4.
- *
- * @example
- * ```ts
- * import { smoothErrors } from "@closedform/diffusion";
- * import assert from "node:assert/strict";
- *
- * assert.ok((await smoothErrors()).holds);
- * ```
  */
 export async function smoothErrors(): Promise<Report> {
   let worst = 0;
@@ -78,14 +70,6 @@ function altered(
  * `u = 2^{−b}`, at a bounded cost: the guard stops where only noise is left.
  *
  * @returns The largest median error in units of `u R` for b = 24, 11, 8, and 1; infinite if a run takes more than 400 evaluations.
- *
- * @example
- * ```ts
- * import { roundedDenoiser } from "@closedform/diffusion";
- * import assert from "node:assert/strict";
- *
- * assert.ok((await roundedDenoiser()).holds);
- * ```
  */
 export async function roundedDenoiser(): Promise<Report> {
   const target = sphereTarget(32, { seed: 9 });
@@ -120,14 +104,6 @@ function rounded(value: number, bits: number): number {
  * ```
  *
  * @returns The largest relative deviation from the formula for s = 0.5, 0.35 and 0.25, and 1e-5.
- *
- * @example
- * ```ts
- * import { separatrixAmplification } from "@closedform/diffusion";
- * import assert from "node:assert/strict";
- *
- * assert.ok((await separatrixAmplification()).holds);
- * ```
  */
 export async function separatrixAmplification(): Promise<Report> {
   const { denoiser } = isotropicMixture([[-1], [1]]);
@@ -156,14 +132,6 @@ export async function separatrixAmplification(): Promise<Report> {
  * Eight modes on a ring, 400 trajectories.
  *
  * @returns The largest `A · P(amplification > A)` for A ≥ 2, and 2.
- *
- * @example
- * ```ts
- * import { rareAmplification } from "@closedform/diffusion";
- * import assert from "node:assert/strict";
- *
- * assert.ok((await rareAmplification()).holds);
- * ```
  */
 export async function rareAmplification(): Promise<Report> {
   const amplifications = (await ringAmplifications(400, 10)).sort();

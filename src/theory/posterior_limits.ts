@@ -18,14 +18,6 @@ import type { Report } from "./statement.ts";
  * ```
  *
  * @returns The largest `σ · max |D − μ|` over σ = 1e2, 1e3, 1e4 and 32 queries, and 10.
- *
- * @example
- * ```ts
- * import { meanLimit } from "@closedform/diffusion";
- * import assert from "node:assert/strict";
- *
- * assert.ok(meanLimit().holds);
- * ```
  */
 export function meanLimit(): Report {
   const data = moons(1000);
@@ -52,14 +44,6 @@ export function meanLimit(): Report {
  * `R = maxᵢ ‖xᵢ − μ‖`.
  *
  * @returns The largest excess of the left side over the right one, for 64 queries at six noise levels, and a rounding error.
- *
- * @example
- * ```ts
- * import { nearestLimit } from "@closedform/diffusion";
- * import assert from "node:assert/strict";
- *
- * assert.ok(nearestLimit().holds);
- * ```
  */
 export function nearestLimit(): Report {
   const data = moons(300);

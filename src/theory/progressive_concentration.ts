@@ -117,14 +117,6 @@ function effectiveNumbers(logits: Float64Array) {
  * medians of the effective numbers and of the items needed never rise.
  *
  * @returns The largest ratio of a median to the one at the next higher noise level, on 400 images of shapes and 16 others as queries; and 1 and a rounding error.
- *
- * @example
- * ```ts
- * import { progressiveConcentration } from "@closedform/diffusion";
- * import assert from "node:assert/strict";
- *
- * assert.ok(progressiveConcentration().holds);
- * ```
  */
 export function progressiveConcentration(): Report {
   const points = shapes(400, { size: 8 }), heldOut = shapes(16, { size: 8, seed: 99 });
@@ -158,14 +150,6 @@ export function progressiveConcentration(): Report {
  * Gaussian channels, doi:10.1109/TIT.2005.844072.
  *
  * @returns The largest difference of both sides, relative to the right one, for six items on a line at five noise levels, all integrals by quadrature; and the error of the difference quotient.
- *
- * @example
- * ```ts
- * import { entropyRate } from "@closedform/diffusion";
- * import assert from "node:assert/strict";
- *
- * assert.ok(entropyRate().holds);
- * ```
  */
 export function entropyRate(): Report {
   const items = [-2, -1.6, -0.3, 0.5, 0.6, 1.9];

@@ -22,14 +22,6 @@ import type { Report } from "./statement.ts";
  * No property of the solver enters but its accuracy; it is DOP853, with steps adapted to 1e-10.
  *
  * @returns The largest change of a quantile, over nine trajectories of a mixture of two Gaussians from σ = 6 to 0.05, and 1e-8.
- *
- * @example
- * ```ts
- * import { quantilesAreKept } from "@closedform/diffusion";
- * import assert from "node:assert/strict";
- *
- * assert.ok((await quantilesAreKept()).holds);
- * ```
  */
 export async function quantilesAreKept(): Promise<Report> {
   const law = mixtureLaw([0.3, 0.7], [gaussianLaw([-1], 0.04), gaussianLaw([0.8], 0.09)]);

@@ -157,14 +157,6 @@ function draws(seed: number, number: number) {
  * The estimated numerator and denominator of a sampled tail are unbiased.
  *
  * @returns The largest distance of a mean over 4,000 draws from the exact value, in standard errors; and 4.
- *
- * @example
- * ```ts
- * import { sampledTailUnbiased } from "@closedform/diffusion";
- * import assert from "node:assert/strict";
- *
- * assert.ok(sampledTailUnbiased().holds);
- * ```
  */
 export function sampledTailUnbiased(): Report {
   const { points, logits, found } = draws(19, 4000);
@@ -192,14 +184,6 @@ function zScore(values: readonly number[], expected: number): number {
  * The statistical certificate covers the true mass of the tail as often as it says.
  *
  * @returns The share of 4,000 draws in which {@linkcode tailMassBound} at `α = 0.01` is below the true mass; and 0.01.
- *
- * @example
- * ```ts
- * import { tailMassCovered } from "@closedform/diffusion";
- * import assert from "node:assert/strict";
- *
- * assert.ok(tailMassCovered().holds);
- * ```
  */
 export function tailMassCovered(): Report {
   const { logits, rows, found } = draws(20, 4000);
@@ -224,14 +208,6 @@ export function tailMassCovered(): Report {
  * The right side is what is averaged: it has the same mean as the error and a much smaller variance.
  *
  * @returns The distance from 1 of the slope of log bias against log(1/n − 1/(N−h)), n = 15, 30, 60, 120, over 4,000 draws each; and 0.15.
- *
- * @example
- * ```ts
- * import { sampledTailBias } from "@closedform/diffusion";
- * import assert from "node:assert/strict";
- *
- * assert.ok(sampledTailBias().holds);
- * ```
  */
 export function sampledTailBias(): Report {
   const points = gaussianPoints(22, 400, 3), sigma = 0.8, head = 20;

@@ -56,14 +56,6 @@ function apart(x: Float64Array, y: Float64Array): number {
  * ```
  *
  * @returns The largest difference of states, and 1e-12.
- *
- * @example
- * ```ts
- * import { samplerIdentities } from "@closedform/diffusion";
- * import assert from "node:assert/strict";
- *
- * assert.ok((await samplerIdentities()).holds);
- * ```
  */
 export async function samplerIdentities(): Promise<Report> {
   const predictor = { corrector: false };
@@ -105,14 +97,6 @@ async function outputsAbove() {
  * sampling converges to the solution of the grid, not of the flow.
  *
  * @returns The largest difference of their end states over windows of 1, 3 and 10 points, and 1e-12.
- *
- * @example
- * ```ts
- * import { picardIsDdim } from "@closedform/diffusion";
- * import assert from "node:assert/strict";
- *
- * assert.ok((await picardIsDdim()).holds);
- * ```
  */
 export async function picardIsDdim(): Promise<Report> {
   const end = async (sampler: Sampler) => (await statesOf(sampler, SIGMAS)).slice(-16);
@@ -129,14 +113,6 @@ export async function picardIsDdim(): Promise<Report> {
  * error that falls as the square of the width of its tables.
  *
  * @returns The largest error with 4000 intervals, and 1e-8.
- *
- * @example
- * ```ts
- * import { fittedGaussianInOneStep } from "@closedform/diffusion";
- * import assert from "node:assert/strict";
- *
- * assert.ok((await fittedGaussianInOneStep()).holds);
- * ```
  */
 export async function fittedGaussianInOneStep(): Promise<Report> {
   const law = gaussianLaw([0.5, -0.5, 0.25, 0], [4, 1, 0.25, 0.01]);

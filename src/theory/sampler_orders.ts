@@ -12,14 +12,6 @@ import type { Report } from "./statement.ts";
  * falls as `h^p` with the step `h` in `ln σ`, `log₂(e(h)/e(h/2)) → p`.
  *
  * @returns The largest difference of measured slope and declared order, and 0.25. Where a method is exact there is nothing to measure.
- *
- * @example
- * ```ts
- * import { samplerOrders } from "@closedform/diffusion";
- * import assert from "node:assert/strict";
- *
- * assert.ok((await samplerOrders()).holds);
- * ```
  */
 export async function samplerOrders(): Promise<Report> {
   const measured = (await measuredOrders()).filter(({ slope }) => slope !== Infinity);
@@ -35,14 +27,6 @@ export async function samplerOrders(): Promise<Report> {
  * ```
  *
  * @returns The larger of its two slopes, on a Gaussian and a mixture, and 2.25; the corrected one is measured at 3.
- *
- * @example
- * ```ts
- * import { publishedThirdOrder } from "@closedform/diffusion";
- * import assert from "node:assert/strict";
- *
- * assert.ok((await publishedThirdOrder()).holds);
- * ```
  */
 export async function publishedThirdOrder(): Promise<Report> {
   const slopes = (await measuredOrders(["dpmpp-3m"])).map(({ slope }) => slope)

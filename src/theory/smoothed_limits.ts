@@ -21,14 +21,6 @@ import type { Report } from "./statement.ts";
  * `−a, 0, a` with `1/4, 1/2, 1/4`.
  *
  * @returns The largest deviation of a share from its law, in standard errors.
- *
- * @example
- * ```ts
- * import { twoPointLaw } from "@closedform/diffusion";
- * import assert from "node:assert/strict";
- *
- * assert.ok((await twoPointLaw()).holds);
- * ```
  */
 export async function twoPointLaw(): Promise<Report> {
   const count = 3000;
@@ -49,14 +41,6 @@ export async function twoPointLaw(): Promise<Report> {
  * Antithetic draws of two points under a huge bandwidth pick opposite points: all samples are in the middle.
  *
  * @returns The share of 1,000 samples that are not, and 0.02: draws near zero pick by the state.
- *
- * @example
- * ```ts
- * import { antitheticPair } from "@closedform/diffusion";
- * import assert from "node:assert/strict";
- *
- * assert.ok((await antitheticPair()).holds);
- * ```
  */
 export async function antitheticPair(): Promise<Report> {
   const options = { bandwidth: 50, M: 2, drawKind: "antithetic" } as const;
@@ -73,14 +57,6 @@ export async function antitheticPair(): Promise<Report> {
  * `β < a√(2/π)`: neighbours at a gap `g = 2a` merge at `β* = g/√(2π)`, the rule for the bandwidth.
  *
  * @returns How far the ends are from that, for a bandwidth well below and one well above `β* = 0.798`.
- *
- * @example
- * ```ts
- * import { mergingBandwidth } from "@closedform/diffusion";
- * import assert from "node:assert/strict";
- *
- * assert.ok((await mergingBandwidth()).holds);
- * ```
  */
 export async function mergingBandwidth(): Promise<Report> {
   const ends = async (bandwidth: number) =>
@@ -103,14 +79,6 @@ export async function mergingBandwidth(): Promise<Report> {
  * Near the merging bandwidth the end is approached slowly; at 1.2 what is left of the start after 800 steps is below 0.15.
  *
  * @returns The largest distance of an end from that, that of the last bandwidth less 0.15, and 0.01.
- *
- * @example
- * ```ts
- * import { exactSmoothing } from "@closedform/diffusion";
- * import assert from "node:assert/strict";
- *
- * assert.ok((await exactSmoothing()).holds);
- * ```
  */
 export async function exactSmoothing(): Promise<Report> {
   const draws = normalQuantiles(4000);
@@ -165,14 +133,6 @@ function normalQuantiles(count: number): Float64Array {
  * On points that are apart, where mean shift contracts fast.
  *
  * @returns The largest distance of four samples with 1,000 draws from a mode, and 0.02.
- *
- * @example
- * ```ts
- * import { gumbelModes } from "@closedform/diffusion";
- * import assert from "node:assert/strict";
- *
- * assert.ok((await gumbelModes()).holds);
- * ```
  */
 export async function gumbelModes(): Promise<Report> {
   const variance = .3, corners = [[-1.5, 0], [1.5, 0], [0, 1.8], [0, -3.3]];
@@ -216,14 +176,6 @@ function meanShift(points: readonly number[][], start: number[], variance: numbe
  * in the 2-Wasserstein distance than with no smoothing, with half and with twice as much.
  *
  * @returns The distance at `β*` over the smallest of the others, in the mean over two seeds, and 1.
- *
- * @example
- * ```ts
- * import { bandwidthRule } from "@closedform/diffusion";
- * import assert from "node:assert/strict";
- *
- * assert.ok((await bandwidthRule()).holds);
- * ```
  */
 export async function bandwidthRule(): Promise<Report> {
   const ring = circle(16), dense = circle(400).data;

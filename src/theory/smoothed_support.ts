@@ -73,14 +73,6 @@ export function tuplesOf(dataset: Dataset, M: number): Tuple[] {
  * A product of `M` softmaxes is a softmax over tuples.
  *
  * @returns The largest distance between both sides, over three noise levels.
- *
- * @example
- * ```ts
- * import { tupleIdentity } from "@closedform/diffusion";
- * import assert from "node:assert/strict";
- *
- * assert.ok((await tupleIdentity()).holds);
- * ```
  */
 export async function tupleIdentity(): Promise<Report> {
   const dataset = scattered(6), M = 3, bandwidth = .4;
@@ -120,14 +112,6 @@ export async function tupleIdentity(): Promise<Report> {
  * Reference: C. Scarvelis, H. Sáez de Ocáriz Borde, J. Solomon (2023), arXiv:2310.12395, for the form; weights and proof are ours.
  *
  * @returns The largest distance between both sides, over three flow times, and 1e-12.
- *
- * @example
- * ```ts
- * import { barycenterForm } from "@closedform/diffusion";
- * import assert from "node:assert/strict";
- *
- * assert.ok((await barycenterForm()).holds);
- * ```
  */
 export async function barycenterForm(): Promise<Report> {
   const dataset = scattered(6), M = 3, bandwidth = .4;
@@ -175,14 +159,6 @@ function dot(a: ArrayLike<number>, b: ArrayLike<number>): number {
  * it is the denoiser's last output, a mean of means of data points.
  *
  * @returns How far the farthest of some samples is outside a side of the hull, and 1e-9.
- *
- * @example
- * ```ts
- * import { samplesInHull } from "@closedform/diffusion";
- * import assert from "node:assert/strict";
- *
- * assert.ok((await samplesInHull()).holds);
- * ```
  */
 export async function samplesInHull(): Promise<Report> {
   const dataset = scattered(12);
@@ -263,14 +239,6 @@ async function farthestShare(name: "barycenters" | "fixedPoints"): Promise<numbe
  * With fixed draws and enough steps, samples are barycenters of `M`-tuples of data points.
  *
  * @returns The largest difference of a share of 600 samples from 0.945, 0.98, 0.997 and 1 after 50, 100, 200 and 400 steps, and 0.03.
- *
- * @example
- * ```ts
- * import { barycentricSupport } from "@closedform/diffusion";
- * import assert from "node:assert/strict";
- *
- * assert.ok((await barycentricSupport()).holds);
- * ```
  */
 export async function barycentricSupport(): Promise<Report> {
   return report(
@@ -289,14 +257,6 @@ export async function barycentricSupport(): Promise<Report> {
  * ```
  *
  * @returns The largest difference of the share of 600 samples that are, from 0.79, 0.86, 0.905 and 0.935 after 50, 100, 200 and 400 steps, and three standard errors.
- *
- * @example
- * ```ts
- * import { fixedPointSupport } from "@closedform/diffusion";
- * import assert from "node:assert/strict";
- *
- * assert.ok((await fixedPointSupport()).holds);
- * ```
  */
 export async function fixedPointSupport(): Promise<Report> {
   return report(
@@ -310,14 +270,6 @@ export async function fixedPointSupport(): Promise<Report> {
  * Both shares rise with the number of steps: the last step is a smoother of its own width, which shrinks.
  *
  * @returns The largest fall of a share from one number of steps to twice as many, and 0.
- *
- * @example
- * ```ts
- * import { supportRises } from "@closedform/diffusion";
- * import assert from "node:assert/strict";
- *
- * assert.ok((await supportRises()).holds);
- * ```
  */
 export async function supportRises(): Promise<Report> {
   const found = await supportShares();
@@ -336,14 +288,6 @@ export async function supportRises(): Promise<Report> {
  * One draw cannot make anything new: with `M = 1` samples are items of the data for every bandwidth.
  *
  * @returns The largest share, over three bandwidths, of samples that are none; some end on the border of two cells.
- *
- * @example
- * ```ts
- * import { oneDrawMemorises } from "@closedform/diffusion";
- * import assert from "node:assert/strict";
- *
- * assert.ok((await oneDrawMemorises()).holds);
- * ```
  */
 export async function oneDrawMemorises(): Promise<Report> {
   const dataset = scattered(12);

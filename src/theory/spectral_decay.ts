@@ -20,14 +20,6 @@ import type { Report } from "./statement.ts";
  * Windows of length 0.25, ten modes on the unit sphere, `p = 2, 4, 6, 8`.
  *
  * @returns The largest mean factor of the error per `p`, by a line through the logarithms, and 1/4.
- *
- * @example
- * ```ts
- * import { spectralDecayInNodes } from "@closedform/diffusion";
- * import assert from "node:assert/strict";
- *
- * assert.ok((await spectralDecayInNodes()).holds);
- * ```
  */
 export async function spectralDecayInNodes(): Promise<Report> {
   const windows = Math.round(Math.log(RANGE.sigmaMax / RANGE.sigmaMin) / 0.25);
@@ -60,14 +52,6 @@ export async function spectralDecayInNodes(): Promise<Report> {
  * ```
  *
  * @returns The largest `|ln(factor · ρ²)|` for h = 1, 1.5 and 2.25, the factor over two nodes as a geometric mean, and `ln 1.3`.
- *
- * @example
- * ```ts
- * import { gaussNodesDecay } from "@closedform/diffusion";
- * import assert from "node:assert/strict";
- *
- * assert.ok((await gaussNodesDecay()).holds);
- * ```
  */
 export async function gaussNodesDecay(): Promise<Report> {
   const { denoiser, transport } = gaussianFlow(gaussianLaw([0], 1));
@@ -101,14 +85,6 @@ export async function gaussNodesDecay(): Promise<Report> {
  * 1.5 with 16 nodes, `S = 1 … 10`.
  *
  * @returns The largest ratio of the two sides, and 1.
- *
- * @example
- * ```ts
- * import { sweepsDecay } from "@closedform/diffusion";
- * import assert from "node:assert/strict";
- *
- * assert.ok((await sweepsDecay()).holds);
- * ```
  */
 export async function sweepsDecay(): Promise<Report> {
   const h = 1.5, start = Float64Array.of(1);

@@ -86,14 +86,6 @@ const LAW = gaussianLaw([0.5, -0.5, 0.25, 0], [4, 1, 0.25, 0]);
  * On Gaussian data a single straightened step of any length is exact.
  *
  * @returns The largest difference from the closed form over steps from 80 to 5, 0.5 and 0.002, and 1e-12.
- *
- * @example
- * ```ts
- * import { straightenedExact } from "@closedform/diffusion";
- * import assert from "node:assert/strict";
- *
- * assert.ok((await straightenedExact()).holds);
- * ```
  */
 export async function straightenedExact(): Promise<Report> {
   const { denoiser, transport } = gaussianFlow(LAW);
@@ -113,14 +105,6 @@ export async function straightenedExact(): Promise<Report> {
  * Without variances straightened steps of order 1 are those of DDIM: the coordinates are then `x/σ` and `1/σ`.
  *
  * @returns The largest difference over a run on a mixture of three modes, and 1e-12.
- *
- * @example
- * ```ts
- * import { straightenedIsDdim } from "@closedform/diffusion";
- * import assert from "node:assert/strict";
- *
- * assert.ok((await straightenedIsDdim()).holds);
- * ```
  */
 export async function straightenedIsDdim(): Promise<Report> {
   const { denoiser } = mixtureFlow(THREE_MODES), { sigmas } = karrasGrid(10);

@@ -21,14 +21,6 @@ import type { Report } from "./statement.ts";
  * the rest: the jump adds no error, so what is left is that of the sampler below `σ_k`.
  *
  * @returns The largest difference over all samplers and landings at every third of 18 levels, and 1e-10.
- *
- * @example
- * ```ts
- * import { teleportExact } from "@closedform/diffusion";
- * import assert from "node:assert/strict";
- *
- * assert.ok((await teleportExact()).holds);
- * ```
  */
 export async function teleportExact(): Promise<Report> {
   const law = gaussianLaw([0.5, -0.5, 0.25, 0], [4, 1, 0.25, 0.01]);

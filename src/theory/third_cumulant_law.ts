@@ -33,14 +33,6 @@ import type { Report } from "./statement.ts";
  *
  * @returns The largest deviation of the measured ratio from 1, over 600 noisy items of 400 tiny shapes
  * each at 10, 20 and 40 `σ*`, and 0.1.
- *
- * @example
- * ```ts
- * import { thirdCumulantLaw } from "@closedform/diffusion";
- * import assert from "node:assert/strict";
- *
- * assert.ok((await thirdCumulantLaw()).holds);
- * ```
  */
 export async function thirdCumulantLaw(): Promise<Report> {
   const set = tinyShapes(400), d = set.dimension, count = 600;
@@ -147,14 +139,6 @@ export async function finalError(law: MixtureLaw, sigma: number): Promise<number
  *
  * @returns The largest deviation of measured over predicted root mean square from 1, over landings at 5, 10, 20 and
  * 40 on a mixture of three modes in the plane, and 0.005.
- *
- * @example
- * ```ts
- * import { teleportDisplacement } from "@closedform/diffusion";
- * import assert from "node:assert/strict";
- *
- * assert.ok((await teleportDisplacement()).holds);
- * ```
  */
 export async function teleportDisplacement(): Promise<Report> {
   let worst = 0;
@@ -170,14 +154,6 @@ export async function teleportDisplacement(): Promise<Report> {
  * After the rest of the way, the error of a teleport has shrunk to the third power of where it landed.
  *
  * @returns The distance of the slope of `ln error` over `ln σ` from −3 between landings at 10 and 40, and 0.2.
- *
- * @example
- * ```ts
- * import { teleportFinalError } from "@closedform/diffusion";
- * import assert from "node:assert/strict";
- *
- * assert.ok((await teleportFinalError()).holds);
- * ```
  */
 export async function teleportFinalError(): Promise<Report> {
   const [near, far] = await Promise.all([10, 40].map((s) => finalError(THREE_MODES, s)));

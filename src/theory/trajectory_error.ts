@@ -26,14 +26,6 @@ import type { Report } from "./statement.ts";
  * does not mean that trajectories stay together.
  *
  * @returns The largest left side over its right side, over a DDIM trajectory of 20 steps of 4 samples on 200 moons cut to 20 items, and 1. `L` is the largest of 33 places, so the right side errs on the low side.
- *
- * @example
- * ```ts
- * import { trajectoryError } from "@closedform/diffusion";
- * import assert from "node:assert/strict";
- *
- * assert.ok(trajectoryError().holds);
- * ```
  */
 export function trajectoryError(): Report {
   const points = moons(200), kept = 20;

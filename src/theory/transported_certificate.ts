@@ -99,14 +99,6 @@ export function transportedSteps(
  * the earlier step gives, {@linkcode transportMass}.
  *
  * @returns The largest `log U − log U'`, relative to the largest logit, over all pairs of steps of 4 trajectories on 300 images of shapes with 30 kept items; and a rounding error.
- *
- * @example
- * ```ts
- * import { transportedCertificate } from "@closedform/diffusion";
- * import assert from "node:assert/strict";
- *
- * assert.ok(transportedCertificate().holds);
- * ```
  */
 export function transportedCertificate(): Report {
   const points = shapes(300, { size: 8 });

@@ -33,14 +33,6 @@ function* cases(seed: number, number: number): Generator<Truncation> {
  * The exact form of the truncation theorem: `D − D_S = ε(D_T − D_S)`.
  *
  * @returns The largest difference of the two sides in a coordinate, relative to `R`, over 400 cases of {@linkcode truncation}, and a rounding error.
- *
- * @example
- * ```ts
- * import { truncationIdentity } from "@closedform/diffusion";
- * import assert from "node:assert/strict";
- *
- * assert.ok(truncationIdentity().holds);
- * ```
  */
 export function truncationIdentity(): Report {
   let worst = 0;
@@ -63,14 +55,6 @@ export function truncationIdentity(): Report {
  * ```
  *
  * @returns The largest left side over its right side, over 800 cases of {@linkcode truncation}, and 1 and a rounding error.
- *
- * @example
- * ```ts
- * import { truncationBounds } from "@closedform/diffusion";
- * import assert from "node:assert/strict";
- *
- * assert.ok(truncationBounds().holds);
- * ```
  */
 export function truncationBounds(): Report {
   let worst = 0;
@@ -101,14 +85,6 @@ export function truncationBounds(): Report {
  * The right side falls with σ as soon as `2σ² < g`.
  *
  * @returns The largest of true score error over bound, and of bound over the one at the next higher noise level, for 16 queries between items of 300 moons and k = 5; and 1.
- *
- * @example
- * ```ts
- * import { truncationVanishes } from "@closedform/diffusion";
- * import assert from "node:assert/strict";
- *
- * assert.ok(truncationVanishes().holds);
- * ```
  */
 export function truncationVanishes(): Report {
   const points = moons(300), k = 5;
@@ -137,14 +113,6 @@ export function truncationVanishes(): Report {
  * `l₍₁₎ − l₍ₖ₊₁₎ ≥ log(2R(N−k)/δ)`, and the exact mass asks for no more items.
  *
  * @returns The largest true error over `δ` at the three numbers of {@linkcode subsetSizes}, or 2 if they are not in order; for 48 queries on 500 moons from σ = 0.02 to 2, and 1.
- *
- * @example
- * ```ts
- * import { sufficientSubset } from "@closedform/diffusion";
- * import assert from "node:assert/strict";
- *
- * assert.ok(sufficientSubset().holds);
- * ```
  */
 export function sufficientSubset(): Report {
   const points = moons(500), tolerance = 1e-3;
