@@ -3,12 +3,9 @@
  *
  * @module
  */
-import { openDevice } from "../compute/open_device.ts";
 import { Dataset } from "../datasets/dataset.ts";
 import type { Denoiser } from "../denoisers/denoiser.ts";
-import { optimal } from "../denoisers/optimal.ts";
-import { smoothed } from "../denoisers/smoothed.ts";
-import { arraySpace, tensorSpace } from "../states/linear_space.ts";
+import { arraySpace } from "../states/linear_space.ts";
 import { wasserstein2 } from "../metrics/wasserstein.ts";
 import { uniformTGrid } from "../base/noise.ts";
 import { sample } from "../samplers/sample.ts";
@@ -43,7 +40,7 @@ export async function twoPointLaw(): Promise<Report> {
  * @returns The share of 1,000 samples that are not, and 0.02: draws near zero pick by the state.
  */
 export async function antitheticPair(): Promise<Report> {
-  const options = { bandwidth: 50, M: 2, drawKind: "antithetic" } as const;
+  const options = { bandwidth: 50, draws: 2, drawKind: "antithetic" } as const;
   const x = await endsOf(onLine(-1, 1), options, 100, 1000);
   return report(
     "two points, an antithetic pair of draws: share away from the middle",
@@ -137,16 +134,9 @@ function normalQuantiles(count: number): Float64Array {
 export async function gumbelModes(): Promise<Report> {
   const variance = .3, corners = [[-1.5, 0], [1.5, 0], [0, 1.8], [0, -3.3]];
   const data = Float32Array.from(corners.flat());
-  using device = await openDevice("float64");
-  using base = await optimal(new Dataset({ data, shape: [2], name: "four points" }), { device });
-  const denoiser = await smoothed(base, { bandwidth: variance, draws: 1000, drawKind: "gumbel" });
-  const { x, denoised } = await sample(denoiser, {
-    count: 4,
-    grid: uniformTGrid(60),
-    output: "tensor",
-  });
-  const ends = await tensorSpace.values(x);
-  tensorSpace.dispose(x, denoised);
+  const points = new Dataset({ data, shape: [2], name: "four points" });
+  const options = { bandwidth: variance, draws: 1000, drawKind: "gumbel" } as const;
+  const ends = await endsOf(points, options, 60, 4);
   const modes = corners.map((start) => meanShift(corners, start, variance));
   const away = [0, 2, 4, 6].map((at) =>
     Math.min(...modes.map((mode) => Math.hypot(ends[at] - mode[0], ends[at + 1] - mode[1])))
