@@ -29,14 +29,8 @@
  *
  * ## Devices
  *
- * - {@linkcode useDevice}, {@linkcode openDevice}, {@linkcode DEVICE_NAMES}; data on them: {@linkcode loadStore}, {@linkcode streamStore}, {@linkcode streamedMean},
- *   {@linkcode mergePosteriors}
- * - The oracles in float64: {@linkcode referencePosterior}, {@linkcode referenceNeighbours},
- *   {@linkcode referenceMasked}, {@linkcode referenceWindowed}
- * - Which coordinates count: {@linkcode maskOf}, {@linkcode maskColumn}
- * - Arithmetic on states, as tensors or arrays: {@linkcode tensorSpace}, {@linkcode arraySpace},
- *   {@linkcode rowSpace}
- * - The eigenvalues of a symmetric matrix: {@linkcode symmetricEigen}
+ * - {@linkcode useDevice}, {@linkcode openDevice}
+ * - Arithmetic on states, as tensors or arrays: {@linkcode tensorSpace}, {@linkcode arraySpace}
  *
  * ## Denoisers
  *
@@ -88,7 +82,7 @@
  *   {@linkcode uniformTGrid}, {@linkcode gridByName}, {@linkcode respacedGrid}, {@linkcode checkSigmas}
  * - Between conventions: {@linkcode sigmaOfAlphaBar}, {@linkcode alphaBarOfSigma}, {@linkcode sigmaOfFlowTime},
  *   {@linkcode flowTimeOfSigma}
- * - Random numbers: {@linkcode startNoise}, {@linkcode RandomStream}, {@linkcode levelKey}, {@linkcode philox4x32}
+ * - Random numbers: {@linkcode startNoise}, {@linkcode RandomStream}
  *
  * ## Metrics
  *
@@ -107,37 +101,10 @@
  * - Each a table with a chart: {@linkcode compareSamplers}, {@linkcode compareDenoisers}, {@linkcode compareScores},
  *   {@linkcode compareAgreement}, {@linkcode compareTeleports}
  *
- * ## Theory
- *
- * - Every statement, measured: {@linkcode STATEMENTS}, {@linkcode theoryTable}, {@linkcode report}
- * - Flows that are known: {@linkcode gaussianFlow}, {@linkcode pointFlow}, {@linkcode mixtureFlow},
- *   {@linkcode empiricalFlow}, {@linkcode exactFlow}, {@linkcode extrapolateFlow}; targets:
- *   {@linkcode isotropicMixture}, {@linkcode ringTarget}, {@linkcode sphereTarget}, {@linkcode ambientTarget}
- * - Posteriors: {@linkcode posteriorLogits}, {@linkcode restrictedMean}, {@linkcode rowsByLogit},
- *   {@linkcode logSumExp}, {@linkcode concentration}
- * - Bounds of subsets: {@linkcode truncation}, {@linkcode subsetSizes}, {@linkcode localTruncation},
- *   {@linkcode transportedSteps}, {@linkcode sampledTail}, {@linkcode tailMassBound}
- * - Biased estimates: {@linkcode averagedSoftmax}, {@linkcode averagedSoftmaxErrors}, {@linkcode knnProposal},
- *   {@linkcode knnImportance}
- * - Bounds of replacements: {@linkcode gaussianDeviationBound}, {@linkcode lateStartBound}, {@linkcode tuplesOf}
- * - Orders of samplers: {@linkcode measuredOrders}, {@linkcode straightened}
- *
  * ## Codecs
  *
- * - Latents: {@linkcode pcaCodec}, {@linkcode encodeDataset}; nonlinear: {@linkcode trainAutoencoder},
- *   {@linkcode autoencoderCodec}, {@linkcode loadAutoencoder}, {@linkcode encodeAutoencoder},
- *   {@linkcode decodeAutoencoder}
- *
- * ## Training
- *
- * - {@linkcode trainDenoiser}, {@linkcode trainedDenoiser}; networks: {@linkcode mlp}, {@linkcode unet},
- *   {@linkcode networkOf}
- * - Files: {@linkcode readNetwork}, {@linkcode encodeNetwork}, {@linkcode decodeNetwork},
- *   {@linkcode encodeSafetensors}, {@linkcode decodeSafetensors}, {@linkcode encodeCheckpoint},
- *   {@linkcode decodeCheckpoint}, {@linkcode writeWhole}
- * - Parts: {@linkcode openTrainingBackend}, {@linkcode optimise}, {@linkcode beginOptimising},
- *   {@linkcode adamStep}, {@linkcode trainingBatch}, {@linkcode denoisingLoss}, {@linkcode weightTensors},
- *   {@linkcode copyWeights}, {@linkcode normalWeight}, {@linkcode zeroWeight}
+ * - Latents: {@linkcode pcaCodec}, {@linkcode encodeDataset}; nonlinear:
+ *   {@linkcode autoencoderCodec}, {@linkcode loadAutoencoder}
  *
  * ## Plots and notebooks
  *
@@ -153,13 +120,20 @@
  *
  * - What the Stop button of a notebook cancels: {@linkcode stopButton}
  * - Errors: {@linkcode DatasetError}, {@linkcode DeviceError}, {@linkcode WriteError}
- * - Linear algebra: {@linkcode solveLinear}, {@linkcode kMeans}
+ *
+ * ## Other entries
+ *
+ * - `@closedform/diffusion/theory`: every statement measured, exact flows, bounds
+ * - `@closedform/diffusion/training`: networks and autoencoders
+ * - `@closedform/diffusion/compute`: stores, posteriors in float64, masks, states
+ * - `@closedform/diffusion/browser`: what of this needs no files, for pages
+ * - `@closedform/diffusion/cli`: the command
  *
  * @module
  */
 export * from "./src/browser.ts";
-export * from "./src/codecs/autoencoder.ts";
-export * from "./src/codecs/autoencoder_codec.ts";
+export { autoencoderCodec, loadAutoencoder } from "./src/codecs/autoencoder_codec.ts";
+export type { AutoencoderCodecOptions } from "./src/codecs/autoencoder_codec.ts";
 export * from "./src/comparisons/compare_agreement.ts";
 export * from "./src/comparisons/compare_denoisers.ts";
 export * from "./src/comparisons/compare_samplers.ts";
@@ -191,68 +165,3 @@ export * from "./src/plots/panels_spec.ts";
 export * from "./src/plots/posterior_spec.ts";
 export * from "./src/plots/scatter_spec.ts";
 export * from "./src/base/stop_button.ts";
-export * from "./src/theory/flows/empirical_flow.ts";
-export * from "./src/theory/flows/exact_flow.ts";
-export * from "./src/theory/flows/extrapolation.ts";
-export { gaussianFlow, pointFlow } from "./src/theory/flows/gaussian_flow.ts";
-export * from "./src/theory/flows/isotropic_mixture.ts";
-export { mixtureFlow } from "./src/theory/flows/mixture_flow.ts";
-export * from "./src/theory/flows/targets.ts";
-export * from "./src/theory/averaged_softmax.ts";
-export * from "./src/theory/carried_products.ts";
-export * from "./src/theory/collocation_cost.ts";
-export * from "./src/theory/deviation_bound.ts";
-export * from "./src/theory/gaussian_closed_form.ts";
-export * from "./src/theory/gaussian_limit.ts";
-export * from "./src/theory/information.ts";
-export * from "./src/theory/initialisation_bias.ts";
-export * from "./src/theory/knn_importance.ts";
-export * from "./src/theory/local_machines.ts";
-export * from "./src/theory/local_truncation.ts";
-export * from "./src/theory/late_start.ts";
-export * from "./src/theory/linear_training.ts";
-export * from "./src/theory/measured_order.ts";
-export * from "./src/theory/one_update.ts";
-export * from "./src/theory/perturbed_flow.ts";
-export * from "./src/theory/posterior_limits.ts";
-export {
-  logSumExp,
-  posteriorLogits,
-  restrictedMean,
-  rowsByLogit,
-} from "./src/theory/posterior_logits.ts";
-export * from "./src/theory/progressive_concentration.ts";
-export * from "./src/theory/quantiles.ts";
-export * from "./src/theory/sampled_tail.ts";
-export * from "./src/theory/sampler_identities.ts";
-export * from "./src/theory/sampler_orders.ts";
-export * from "./src/theory/smoothed_limits.ts";
-export * from "./src/theory/smoothed_support.ts";
-export * from "./src/theory/spectral_decay.ts";
-export * from "./src/theory/statement.ts";
-export * from "./src/theory/statements.ts";
-export * from "./src/theory/straightened.ts";
-export * from "./src/theory/sufficient_subset.ts";
-export * from "./src/theory/teleport_exact.ts";
-export {
-  teleportDisplacement,
-  teleportFinalError,
-  thirdCumulantLaw,
-} from "./src/theory/third_cumulant_law.ts";
-export * from "./src/theory/trajectory_error.ts";
-export * from "./src/theory/transported_certificate.ts";
-export * from "./src/theory/truncation.ts";
-export * from "./src/theory/truncation_statements.ts";
-export * from "./src/training/adam.ts";
-export * from "./src/training/backend.ts";
-export { decodeCheckpoint, encodeCheckpoint, writeWhole } from "./src/training/checkpoint.ts";
-export type { Checkpoint } from "./src/training/checkpoint.ts";
-export * from "./src/training/denoising_loss.ts";
-export * from "./src/training/mlp.ts";
-export * from "./src/training/network.ts";
-export * from "./src/training/optimise.ts";
-export * from "./src/training/safetensors.ts";
-export * from "./src/training/trained.ts";
-export * from "./src/training/trainer.ts";
-export * from "./src/training/unet.ts";
-export * from "./src/training/weights.ts";

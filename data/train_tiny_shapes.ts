@@ -7,7 +7,8 @@
  * @module
  */
 import { fromFileUrl } from "@std/path";
-import { encodeNetwork, tinyShapes, trainDenoiser } from "@closedform/diffusion";
+import { tinyShapes } from "@closedform/diffusion";
+import { encodeNetwork, trainDenoiser } from "@closedform/diffusion/training";
 
 /** The options that the shipped network was trained with. */
 export const STEPS = 8000;

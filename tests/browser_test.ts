@@ -7,11 +7,11 @@ import {
   imageGrid,
   openDevice,
   optimal,
-  referencePosterior,
   sample,
   shapes,
   startNoise,
 } from "@closedform/diffusion";
+import { referencePosterior } from "@closedform/diffusion/compute";
 import * as library from "@closedform/diffusion/browser";
 import { fromFileUrl } from "@std/path";
 import assert from "node:assert/strict";

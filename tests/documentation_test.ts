@@ -2,7 +2,7 @@
 import { fromFileUrl } from "@std/path";
 import assert from "node:assert/strict";
 import { documentation, ENTRIES } from "./_helpers/documentation.ts";
-import type { Declaration, JsDoc, Parameter, Signature, Tag } from "./_helpers/documentation.ts";
+import type { JsDoc, Parameter, Signature, Tag } from "./_helpers/documentation.ts";
 
 const entries = await documentation();
 // A reference repeats what is documented where it comes from.
@@ -175,28 +175,35 @@ const SECTIONS: Readonly<Record<string, string>> = {
   "plots": "Plots and notebooks",
   "samplers": "Samplers",
   "states": "Devices",
-  "theory": "Theory",
-  "training": "Training",
 };
 
-/** Whether it is a statement of the theory: those are listed by `STATEMENTS`. */
-const isStatement = ({ kind, def }: Declaration) =>
-  kind === "function" && def.params.length === 0 &&
-  /"Report"/.test(JSON.stringify(def.returnType));
+/** The functions, classes and constants of an entry. */
+const valuesOf = (entry: string) =>
+  entries[ENTRIES.indexOf(entry)].symbols.flatMap(({ name, declarations }) =>
+    declarations.filter(({ kind }) => ["function", "class", "variable"].includes(kind))
+      .map(({ location }) => ({ name, file: location.filename }))
+  );
+
+/** What a guide links, with the sections where it does. */
+const linksOf = (entry: string) =>
+  (entries[ENTRIES.indexOf(entry)].module_doc?.doc ?? "").split(/^## /m).slice(1)
+    .flatMap((section) => {
+      const title = section.slice(0, section.indexOf("\n")).trim();
+      return [...section.matchAll(/\{@linkcode (\w+)\}/g)].map(([, name]) => ({ title, name }));
+    });
 
 Deno.test("the guide of mod.ts links every function, class and constant once, in the section of its layer", () => {
-  const guide = entries[0].module_doc?.doc ?? "";
-  const linked = guide.split(/^## /m).slice(1).flatMap((section) => {
-    const title = section.slice(0, section.indexOf("\n")).trim();
-    return [...section.matchAll(/\{@linkcode (\w+)\}/g)].map(([, name]) => `${title}: ${name}`);
-  });
-  const wanted = EXPORTS.filter((declared) =>
-    declared.name !== "main" && ["function", "class", "variable"].includes(declared.kind) &&
-    !isStatement(declared)
-  ).map(({ name, location }) => {
-    const [, part] = /\/src\/(base\/\w+\.ts|\w+)/.exec(location.filename) ??
-      assert.fail(location.filename);
+  const linked = linksOf("mod.ts").map(({ title, name }) => `${title}: ${name}`);
+  const wanted = valuesOf("mod.ts").map(({ name, file }) => {
+    const [, part] = /\/src\/(base\/\w+\.ts|\w+)/.exec(file) ?? assert.fail(file);
     return `${SECTIONS[part] ?? "Everything else"}: ${name}`;
   });
   assert.deepEqual(linked.sort(), [...new Set(wanted)].sort());
 });
+
+for (const entry of ["src/theory/mod.ts", "src/training/mod.ts", "src/compute/mod.ts"]) {
+  Deno.test(`the guide of ${entry} links every function, class and constant once`, () => {
+    const linked = linksOf(entry).map(({ name }) => name);
+    assert.deepEqual(linked.sort(), [...new Set(valuesOf(entry).map(({ name }) => name))].sort());
+  });
+}

@@ -1,5 +1,5 @@
 /** Every exported function and method with options: one that is misspelt is refused, and the right one named. */
-import * as library from "@closedform/diffusion";
+import * as library from "./_helpers/all_entries.ts";
 import type { Device } from "@closedform/diffusion";
 import assert from "node:assert/strict";
 import { testDevices } from "./_helpers/devices.ts";

@@ -1,10 +1,10 @@
 /** What the README promises: names that exist, links that lead somewhere, a picture that the command makes. */
-import * as everything from "@closedform/diffusion";
 import { samplerByName } from "@closedform/diffusion";
 import { Jimp } from "jimp";
 import { fromFileUrl, join } from "@std/path";
 import assert from "node:assert/strict";
 import { main } from "../src/cli.ts";
+import * as everything from "./_helpers/all_entries.ts";
 import { withFolder } from "./_helpers/files.ts";
 
 const ROOT = fromFileUrl(new URL("..", import.meta.url));

@@ -55,7 +55,7 @@ export interface StreamKey {
  *
  * @example The first known answer of Random123
  * ```ts
- * import { philox4x32 } from "@closedform/diffusion";
+ * import { philox4x32 } from "@closedform/diffusion/compute";
  * import assert from "node:assert/strict";
  *
  * const words = philox4x32([0, 0, 0, 0], [0, 0]);
@@ -195,7 +195,7 @@ export class RandomStream {
  *
  * @example
  * ```ts
- * import { levelKey } from "@closedform/diffusion";
+ * import { levelKey } from "@closedform/diffusion/compute";
  * import assert from "node:assert/strict";
  *
  * assert.equal(levelKey(1), 0x3f800000);

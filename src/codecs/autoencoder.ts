@@ -130,7 +130,8 @@ const OPTIONS = {
  *
  * @example
  * ```ts
- * import { tinyShapes, trainAutoencoder } from "@closedform/diffusion";
+ * import { tinyShapes } from "@closedform/diffusion";
+ * import { trainAutoencoder } from "@closedform/diffusion/training";
  * import assert from "node:assert/strict";
  *
  * const losses: number[] = [];

@@ -43,7 +43,8 @@ const OPTIONS = { backend: undefined } satisfies OptionTable<AutoencoderCodecOpt
  *
  * @example
  * ```ts
- * import { autoencoderCodec, encodeDataset, tinyShapes, trainAutoencoder } from "@closedform/diffusion";
+ * import { autoencoderCodec, encodeDataset, tinyShapes } from "@closedform/diffusion";
+ * import { trainAutoencoder } from "@closedform/diffusion/training";
  * import assert from "node:assert/strict";
  *
  * const data = tinyShapes(100);
@@ -136,7 +137,8 @@ const FORMAT = "closedform-diffusion autoencoder";
  *
  * @example
  * ```ts
- * import { decodeAutoencoder, encodeAutoencoder, moons, trainAutoencoder } from "@closedform/diffusion";
+ * import { moons } from "@closedform/diffusion";
+ * import { decodeAutoencoder, encodeAutoencoder, trainAutoencoder } from "@closedform/diffusion/training";
  * import assert from "node:assert/strict";
  *
  * const trained = await trainAutoencoder(moons(100), { latentDimension: 1, steps: 2 });
@@ -168,7 +170,8 @@ export function encodeAutoencoder(trained: TrainedAutoencoder): Uint8Array {
  *
  * @example
  * ```ts
- * import { DatasetError, decodeAutoencoder } from "@closedform/diffusion";
+ * import { DatasetError } from "@closedform/diffusion";
+ * import { decodeAutoencoder } from "@closedform/diffusion/training";
  * import assert from "node:assert/strict";
  *
  * assert.throws(() => decodeAutoencoder(new Uint8Array(3), "x.safetensors"), DatasetError);
@@ -230,7 +233,8 @@ function sizesOf(text: string, file: string): AutoencoderSizes & { shape: number
  *
  * @example
  * ```ts
- * import { encodeAutoencoder, loadAutoencoder, moons, trainAutoencoder, writeWhole } from "@closedform/diffusion";
+ * import { loadAutoencoder, moons } from "@closedform/diffusion";
+ * import { encodeAutoencoder, trainAutoencoder, writeWhole } from "@closedform/diffusion/training";
  * import assert from "node:assert/strict";
  *
  * const folder = await Deno.makeTempDir();

@@ -92,7 +92,8 @@ const ACTION = "compare agreement";
  *
  * @example A denoiser agrees with itself
  * ```ts
- * import { compareAgreement, gaussianFlow, gaussianLaw } from "@closedform/diffusion";
+ * import { compareAgreement, gaussianLaw } from "@closedform/diffusion";
+ * import { gaussianFlow } from "@closedform/diffusion/theory";
  * import assert from "node:assert/strict";
  *
  * const { denoiser } = gaussianFlow(gaussianLaw([0, 0, 0, 0], 1));

@@ -115,7 +115,8 @@ const ACTION = "compare denoisers";
  *
  * @example The data's Gaussian denoises as well as the data where the noise is large
  * ```ts
- * import { compareDenoisers, functionDenoiser, arraySpace, gaussianFlow, gaussianLaw, moons } from "@closedform/diffusion";
+ * import { compareDenoisers, functionDenoiser, arraySpace, gaussianLaw, moons } from "@closedform/diffusion";
+ * import { gaussianFlow } from "@closedform/diffusion/theory";
  * import assert from "node:assert/strict";
  *
  * const { denoiser } = gaussianFlow(gaussianLaw([0, 0], 1));

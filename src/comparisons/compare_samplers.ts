@@ -102,7 +102,8 @@ const ACTION = "compare samplers";
  *
  * @example On a Gaussian, higher orders are nearer to the truth for the same cost
  * ```ts
- * import { compareSamplers, gaussianFlow, gaussianLaw } from "@closedform/diffusion";
+ * import { compareSamplers, gaussianLaw } from "@closedform/diffusion";
+ * import { gaussianFlow } from "@closedform/diffusion/theory";
  * import assert from "node:assert/strict";
  *
  * const { denoiser } = gaussianFlow(gaussianLaw([1, 0], [1, 0.25]));

@@ -113,7 +113,8 @@ const ACTION = "compare teleports";
  *
  * @example
  * ```ts
- * import { compareTeleports, gaussianFlow, gaussianLaw, moons } from "@closedform/diffusion";
+ * import { compareTeleports, gaussianLaw, moons } from "@closedform/diffusion";
+ * import { gaussianFlow } from "@closedform/diffusion/theory";
  * import assert from "node:assert/strict";
  *
  * const { denoiser } = gaussianFlow(gaussianLaw([0.5, 0.25], 0.5));

@@ -45,7 +45,7 @@ export function emptyMask(
  *
  * @example Each coordinate and the one before it
  * ```ts
- * import { maskColumn, maskOf } from "@closedform/diffusion";
+ * import { maskColumn, maskOf } from "@closedform/diffusion/compute";
  * import assert from "node:assert/strict";
  *
  * const mask = maskOf(3, (n, m) => n === m || n === m - 1);
@@ -77,7 +77,7 @@ export function maskOf(dimension: number, counts: (n: number, m: number) => bool
  *
  * @example The second column of an upper triangle
  * ```ts
- * import { maskColumn, maskOf } from "@closedform/diffusion";
+ * import { maskColumn, maskOf } from "@closedform/diffusion/compute";
  * import assert from "node:assert/strict";
  *
  * assert.deepEqual(maskColumn(maskOf(3, (n, m) => n <= m), 1), [0, 1]);

@@ -104,7 +104,7 @@ export function checkMasked(
  *
  * @example Each coordinate by itself: a hyperbolic tangent each
  * ```ts
- * import { maskOf, referenceMasked } from "@closedform/diffusion";
+ * import { maskOf, referenceMasked } from "@closedform/diffusion/compute";
  * import assert from "node:assert/strict";
  *
  * const points = { data: Float32Array.of(-1, -1, 1, 1), dimension: 2 };

@@ -31,7 +31,7 @@ export interface PartialPosterior extends Posterior<ArrayLike<number>> {
  *
  * @example Two halves make the whole
  * ```ts
- * import { mergePosteriors, referencePosterior } from "@closedform/diffusion";
+ * import { mergePosteriors, referencePosterior } from "@closedform/diffusion/compute";
  * import assert from "node:assert/strict";
  *
  * const over = (...rows: number[]) =>

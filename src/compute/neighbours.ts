@@ -193,7 +193,7 @@ export function* squaresInParts(
  *
  * @example
  * ```ts
- * import { referenceNeighbours } from "@closedform/diffusion";
+ * import { referenceNeighbours } from "@closedform/diffusion/compute";
  * import assert from "node:assert/strict";
  *
  * const points = { data: Float32Array.of(0, 3, 1), dimension: 1 };

@@ -12,7 +12,7 @@ import type { Device, DeviceName } from "./device.ts";
  *
  * @example
  * ```ts
- * import { DEVICE_NAMES } from "@closedform/diffusion";
+ * import { DEVICE_NAMES } from "@closedform/diffusion/compute";
  * import assert from "node:assert/strict";
  *
  * assert.deepEqual(DEVICE_NAMES, ["auto", "webgpu", "wasm", "float64"]);

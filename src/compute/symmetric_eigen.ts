@@ -22,7 +22,7 @@ const ACTION = "decompose the matrix";
  *
  * @example
  * ```ts
- * import { symmetricEigen } from "@closedform/diffusion";
+ * import { symmetricEigen } from "@closedform/diffusion/compute";
  * import assert from "node:assert/strict";
  *
  * const { values, vectors } = symmetricEigen([2, 1, 1, 2]);

@@ -17,12 +17,12 @@ import { checkEvaluateOptions, samplePerRow, sigmaPerRow } from "../compute/post
 import type { Dataset } from "../datasets/dataset.ts";
 import type { StateSpace } from "../states/linear_space.ts";
 import { RandomStream } from "../base/random.ts";
-import { baseOf } from "./_base.ts";
-import type { StatesOf } from "./_base.ts";
+import { baseOf } from "./base_denoiser.ts";
+import type { StatesOf } from "./base_denoiser.ts";
 import { capabilitiesOf, keepCapabilities } from "./_capabilities.ts";
 import type { HeldData } from "./_capabilities.ts";
-import { heldData } from "./_data.ts";
-import type { DataSource } from "./_data.ts";
+import { heldData } from "./data_source.ts";
+import type { DataSource } from "./data_source.ts";
 import type { Denoiser } from "./denoiser.ts";
 import type { StoredDenoiser } from "./optimal.ts";
 import { smoothingDefaults } from "./smoothing_defaults.ts";

@@ -14,8 +14,8 @@ import type { DeviceOption } from "../compute/use_device.ts";
 import type { Dataset } from "../datasets/dataset.ts";
 import { RandomStream } from "../base/random.ts";
 import { stopButton } from "../base/stop_button.ts";
-import { heldData } from "./_data.ts";
-import type { DataSource } from "./_data.ts";
+import { heldData } from "./data_source.ts";
+import type { DataSource } from "./data_source.ts";
 import { distinctItems } from "./_distinct_items.ts";
 
 /** Options of {@linkcode smoothingDefaults}. */

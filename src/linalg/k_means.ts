@@ -72,7 +72,7 @@ const OPTIONS = {
  *
  * @example
  * ```ts
- * import { kMeans } from "@closedform/diffusion";
+ * import { kMeans } from "@closedform/diffusion/compute";
  * import assert from "node:assert/strict";
  *
  * const points = { data: Float32Array.of(0, 1, 10, 11, 12), dimension: 1 };

@@ -15,7 +15,7 @@
  *
  * @example
  * ```ts
- * import { solveLinear } from "@closedform/diffusion";
+ * import { solveLinear } from "@closedform/diffusion/compute";
  * import assert from "node:assert/strict";
  *
  * assert.deepEqual(solveLinear([0, 2, 4, 0], [2, 4]), [1, 1]);

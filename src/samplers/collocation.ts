@@ -128,7 +128,8 @@ const LEAST_TOLERANCES = [[2 ** -8, 4e-3], [2 ** -11, 2e-4], [2 ** -24, 2e-7]] a
  *
  * @example Gaussian data of variance 1: the exact flow is x ∝ √(1 + σ²)
  * ```ts
- * import { collocation, gaussianFlow, gaussianLaw, logSnrGrid } from "@closedform/diffusion";
+ * import { collocation, gaussianLaw, logSnrGrid } from "@closedform/diffusion";
+ * import { gaussianFlow } from "@closedform/diffusion/theory";
  * import assert from "node:assert/strict";
  *
  * const { denoiser } = gaussianFlow(gaussianLaw([0], 1));

@@ -26,7 +26,8 @@ import type { Sampler } from "./sampler.ts";
  *
  * @example
  * ```ts
- * import { dop853, gaussianFlow, gaussianLaw, logSnrGrid, sample } from "@closedform/diffusion";
+ * import { dop853, gaussianLaw, logSnrGrid, sample } from "@closedform/diffusion";
+ * import { gaussianFlow } from "@closedform/diffusion/theory";
  * import assert from "node:assert/strict";
  *
  * const flow = gaussianFlow(gaussianLaw([1, -1], [2, 0.1]));

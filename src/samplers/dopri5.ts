@@ -29,7 +29,8 @@ import type { Sampler } from "./sampler.ts";
  *
  * @example
  * ```ts
- * import { dopri5, gaussianFlow, gaussianLaw, logSnrGrid, sample } from "@closedform/diffusion";
+ * import { dopri5, gaussianLaw, logSnrGrid, sample } from "@closedform/diffusion";
+ * import { gaussianFlow } from "@closedform/diffusion/theory";
  * import assert from "node:assert/strict";
  *
  * const flow = gaussianFlow(gaussianLaw([1, -1], [2, 0.1]));

@@ -59,7 +59,8 @@ const OPTIONS = {
  *
  * @example Gaussian data in one step
  * ```ts
- * import { dpmV3, gaussianFlow, gaussianLaw, gaussianStatistics } from "@closedform/diffusion";
+ * import { dpmV3, gaussianLaw, gaussianStatistics } from "@closedform/diffusion";
+ * import { gaussianFlow } from "@closedform/diffusion/theory";
  * import assert from "node:assert/strict";
  *
  * const law = gaussianLaw([2], 1);

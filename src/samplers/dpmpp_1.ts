@@ -26,7 +26,8 @@ export const DPMPP_REFERENCES: readonly string[] = [
  *
  * @example
  * ```ts
- * import { ddim, dpmpp1, karrasGrid, mixtureFlow, mixtureLaw, gaussianLaw, sample } from "@closedform/diffusion";
+ * import { ddim, dpmpp1, karrasGrid, mixtureLaw, gaussianLaw, sample } from "@closedform/diffusion";
+ * import { mixtureFlow } from "@closedform/diffusion/theory";
  * import assert from "node:assert/strict";
  *
  * const { denoiser } = mixtureFlow(mixtureLaw([1, 1], [gaussianLaw([-1], 0.1), gaussianLaw([1], 0.1)]));

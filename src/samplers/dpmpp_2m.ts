@@ -40,7 +40,8 @@ export function weightsOf2M(h: number, nodes: readonly number[]): number[] {
  *
  * @example Exact where the denoiser is constant: a data set of one point
  * ```ts
- * import { dpmpp2m, logSnrGrid, pointFlow } from "@closedform/diffusion";
+ * import { dpmpp2m, logSnrGrid } from "@closedform/diffusion";
+ * import { pointFlow } from "@closedform/diffusion/theory";
  * import assert from "node:assert/strict";
  *
  * const { denoiser } = pointFlow([2]);

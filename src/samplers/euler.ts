@@ -21,7 +21,8 @@ import type { Sampler } from "./sampler.ts";
  *
  * @example
  * ```ts
- * import { euler, pointFlow } from "@closedform/diffusion";
+ * import { euler } from "@closedform/diffusion";
+ * import { pointFlow } from "@closedform/diffusion/theory";
  * import assert from "node:assert/strict";
  *
  * const steps = [];

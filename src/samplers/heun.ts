@@ -22,7 +22,8 @@ import type { Sampler } from "./sampler.ts";
  *
  * @example
  * ```ts
- * import { heun, karrasGrid, pointFlow, sample } from "@closedform/diffusion";
+ * import { heun, karrasGrid, sample } from "@closedform/diffusion";
+ * import { pointFlow } from "@closedform/diffusion/theory";
  * import assert from "node:assert/strict";
  *
  * const { x, evaluations } = await sample(pointFlow([0.5]).denoiser, {

@@ -111,7 +111,8 @@ export interface MultistepDescription {
  *
  * @example DDIM is the formula that uses the latest output alone
  * ```ts
- * import { ddim, gaussianFlow, gaussianLaw, karrasGrid, multistep, sample } from "@closedform/diffusion";
+ * import { ddim, gaussianLaw, karrasGrid, multistep, sample } from "@closedform/diffusion";
+ * import { gaussianFlow } from "@closedform/diffusion/theory";
  * import assert from "node:assert/strict";
  *
  * const one = multistep({ name: "one", order: 1, outputs: 1, references: [] }, {

@@ -49,7 +49,8 @@ const OPTIONS = { parallel: 10, tolerance: 0.1 } satisfies OptionTable<PicardOpt
  *
  * @example The same end as DDIM, in fewer calls
  * ```ts
- * import { ddim, ddpmGrid, gaussianLaw, mixtureFlow, mixtureLaw, picard, sample } from "@closedform/diffusion";
+ * import { ddim, ddpmGrid, gaussianLaw, mixtureLaw, picard, sample } from "@closedform/diffusion";
+ * import { mixtureFlow } from "@closedform/diffusion/theory";
  * import assert from "node:assert/strict";
  *
  * const { denoiser } = mixtureFlow(mixtureLaw([1, 1], [gaussianLaw([-1], 0.1), gaussianLaw([1], 0.1)]));

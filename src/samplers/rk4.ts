@@ -25,7 +25,8 @@ import type { Sampler } from "./sampler.ts";
  *
  * @example
  * ```ts
- * import { gaussianFlow, gaussianLaw, logSnrGrid, rk4, sample } from "@closedform/diffusion";
+ * import { gaussianLaw, logSnrGrid, rk4, sample } from "@closedform/diffusion";
+ * import { gaussianFlow } from "@closedform/diffusion/theory";
  * import assert from "node:assert/strict";
  *
  * const flow = gaussianFlow(gaussianLaw([0], 1));

@@ -48,7 +48,8 @@ export interface RowSpace<X> {
  *
  * @example Each block of two rows has its own coefficients
  * ```ts
- * import { arraySpace, rowSpace } from "@closedform/diffusion";
+ * import { arraySpace } from "@closedform/diffusion";
+ * import { rowSpace } from "@closedform/diffusion/compute";
  * import assert from "node:assert/strict";
  *
  * const { mix, dots } = rowSpace(arraySpace, [2]);

@@ -43,7 +43,7 @@ export interface AveragedSoftmax {
  *
  * @example Two items, one of which explains the query: batches of one give the other half the vote
  * ```ts
- * import { averagedSoftmax } from "@closedform/diffusion";
+ * import { averagedSoftmax } from "@closedform/diffusion/theory";
  * import assert from "node:assert/strict";
  *
  * const points = { data: Float32Array.of(0, 1), dimension: 1 };
@@ -96,7 +96,7 @@ export interface AveragedSoftmaxError {
  *
  * @example
  * ```ts
- * import { averagedSoftmaxErrors } from "@closedform/diffusion";
+ * import { averagedSoftmaxErrors } from "@closedform/diffusion/theory";
  * import assert from "node:assert/strict";
  *
  * const errors = averagedSoftmaxErrors();

@@ -36,7 +36,7 @@ export interface PointCloud {
  *
  * @example
  * ```ts
- * import { gaussianDeviationBound } from "@closedform/diffusion";
+ * import { gaussianDeviationBound } from "@closedform/diffusion/theory";
  * import assert from "node:assert/strict";
  *
  * // Two points at ±1 and x = 0: both denoisers give 0.

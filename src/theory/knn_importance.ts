@@ -30,7 +30,7 @@ import type { Report } from "./statement.ts";
  *
  * @example With all rows as neighbours it is the posterior
  * ```ts
- * import { knnProposal } from "@closedform/diffusion";
+ * import { knnProposal } from "@closedform/diffusion/theory";
  * import assert from "node:assert/strict";
  *
  * assert.deepEqual([...knnProposal([0, Math.log(3)], 2)], [0.25, 0.75]);
@@ -71,7 +71,8 @@ export function knnProposal(logits: ArrayLike<number>, neighbours: number): Floa
  *
  * @example
  * ```ts
- * import { knnImportance, RandomStream } from "@closedform/diffusion";
+ * import { RandomStream } from "@closedform/diffusion";
+ * import { knnImportance } from "@closedform/diffusion/theory";
  * import assert from "node:assert/strict";
  *
  * const points = { data: Float32Array.of(1, 2, 3), dimension: 1 };

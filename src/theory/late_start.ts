@@ -45,7 +45,7 @@ const EULER = 1e-4;
  *
  * @example
  * ```ts
- * import { lateStartBound } from "@closedform/diffusion";
+ * import { lateStartBound } from "@closedform/diffusion/theory";
  * import assert from "node:assert/strict";
  *
  * assert.equal(lateStartBound(0.99, 0.1, 1, 1), 0.99);

@@ -56,7 +56,8 @@ export interface LocalTruncation {
  *
  * @example The two images above
  * ```ts
- * import { Dataset, localTruncation } from "@closedform/diffusion";
+ * import { Dataset } from "@closedform/diffusion";
+ * import { localTruncation } from "@closedform/diffusion/theory";
  * import assert from "node:assert/strict";
  *
  * const b = Array.from({ length: 64 }, (_, i) => i < 63 ? 1 : 0.9);

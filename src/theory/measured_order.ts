@@ -186,7 +186,7 @@ async function measure(name: SamplerName, problem: Problem): Promise<MeasuredOrd
  *
  * @example
  * ```ts
- * import { measuredOrders } from "@closedform/diffusion";
+ * import { measuredOrders } from "@closedform/diffusion/theory";
  * import assert from "node:assert/strict";
  *
  * const [point, gaussian] = await measuredOrders(["heun"]);

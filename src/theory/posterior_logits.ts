@@ -23,7 +23,7 @@ import type { PointSet } from "../compute/posterior.ts";
  *
  * @example
  * ```ts
- * import { posteriorLogits } from "@closedform/diffusion";
+ * import { posteriorLogits } from "@closedform/diffusion/theory";
  * import assert from "node:assert/strict";
  *
  * const points = { data: Float32Array.of(0, 0, 3, 4), dimension: 2 };
@@ -69,7 +69,7 @@ export function posteriorLogits(
  *
  * @example
  * ```ts
- * import { logSumExp } from "@closedform/diffusion";
+ * import { logSumExp } from "@closedform/diffusion/theory";
  * import assert from "node:assert/strict";
  *
  * assert.equal(logSumExp([1000, 1000]), 1000 + Math.log(2));
@@ -105,7 +105,7 @@ export function logSumExp(logits: ArrayLike<number>): number {
  *
  * @example
  * ```ts
- * import { restrictedMean } from "@closedform/diffusion";
+ * import { restrictedMean } from "@closedform/diffusion/theory";
  * import assert from "node:assert/strict";
  *
  * const points = { data: Float32Array.of(1, 3, 100), dimension: 1 };
@@ -181,7 +181,7 @@ function checkLogit(logit: number): void {
  *
  * @example
  * ```ts
- * import { rowsByLogit } from "@closedform/diffusion";
+ * import { rowsByLogit } from "@closedform/diffusion/theory";
  * import assert from "node:assert/strict";
  *
  * assert.deepEqual([...rowsByLogit([-2, -1, -2, 0])], [3, 1, 0, 2]);

@@ -61,7 +61,8 @@ const OPTIONS = { mass: 1e-3, seed: 0 } satisfies OptionTable<ConcentrationOptio
  *
  * @example
  * ```ts
- * import { concentration, moons } from "@closedform/diffusion";
+ * import { moons } from "@closedform/diffusion";
+ * import { concentration } from "@closedform/diffusion/theory";
  * import assert from "node:assert/strict";
  *
  * const [noisy, clear] = concentration(moons(500), [0, 1, 1, 0], [10, 0.01]);

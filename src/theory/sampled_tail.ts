@@ -55,7 +55,8 @@ export interface SampledTail {
  *
  * @example A head and a tail of everything else is exact
  * ```ts
- * import { RandomStream, restrictedMean, sampledTail } from "@closedform/diffusion";
+ * import { RandomStream } from "@closedform/diffusion";
+ * import { restrictedMean, sampledTail } from "@closedform/diffusion/theory";
  * import assert from "node:assert/strict";
  *
  * const points = { data: Float32Array.of(1, 2, 3, 4), dimension: 1 };
@@ -124,7 +125,7 @@ export interface TailSample {
  *
  * @example
  * ```ts
- * import { tailMassBound } from "@closedform/diffusion";
+ * import { tailMassBound } from "@closedform/diffusion/theory";
  * import assert from "node:assert/strict";
  *
  * const sample = { logTail: Math.log(2), count: 100, drawn: 50, largest: -1 };

@@ -38,7 +38,8 @@ export interface Tuple {
  *
  * @example
  * ```ts
- * import { Dataset, tuplesOf } from "@closedform/diffusion";
+ * import { Dataset } from "@closedform/diffusion";
+ * import { tuplesOf } from "./smoothed_support.ts";
  * import assert from "node:assert/strict";
  *
  * const two = new Dataset({ data: Float32Array.of(-1, 1), shape: [1], name: "two points" });

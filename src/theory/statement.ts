@@ -27,7 +27,7 @@ export interface Report {
  *
  * @example
  * ```ts
- * import { report } from "@closedform/diffusion";
+ * import { report } from "@closedform/diffusion/theory";
  * import assert from "node:assert/strict";
  *
  * assert.ok(report("one is at most two", 1, 2).holds);

@@ -65,7 +65,7 @@ import {
  *
  * @example
  * ```ts
- * import { STATEMENTS } from "@closedform/diffusion";
+ * import { STATEMENTS } from "@closedform/diffusion/theory";
  * import assert from "node:assert/strict";
  *
  * assert.ok((await STATEMENTS.quantilesAreKept()).holds);
@@ -155,7 +155,7 @@ export const STATEMENTS: Readonly<Record<string, () => Report | Promise<Report>>
  *
  * @example
  * ```ts
- * import { report, theoryTable } from "@closedform/diffusion";
+ * import { report, theoryTable } from "@closedform/diffusion/theory";
  * import assert from "node:assert/strict";
  *
  * assert.match(theoryTable([report("one is at most two", 1, 2)]), /one is at most two.*yes/);

@@ -55,7 +55,8 @@ const OPTIONS = { order: 2 } satisfies OptionTable<StraightenedOptions>;
  *
  * @example One step on Gaussian data
  * ```ts
- * import { gaussianFlow, gaussianLaw, straightened } from "@closedform/diffusion";
+ * import { gaussianLaw } from "@closedform/diffusion";
+ * import { gaussianFlow, straightened } from "@closedform/diffusion/theory";
  * import assert from "node:assert/strict";
  *
  * const law = gaussianLaw([1], 3), { denoiser, transport } = gaussianFlow(law);

@@ -37,7 +37,7 @@ export interface SubsetSizes {
  *
  * @example
  * ```ts
- * import { subsetSizes } from "@closedform/diffusion";
+ * import { subsetSizes } from "@closedform/diffusion/theory";
  * import assert from "node:assert/strict";
  *
  * assert.deepEqual(subsetSizes([0, -10, -20, -30], 1e-3), { exact: 1, largest: 1, gap: 1 });

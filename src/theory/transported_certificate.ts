@@ -44,7 +44,8 @@ export interface TransportedStep {
  *
  * @example
  * ```ts
- * import { ddpmGrid, moons, transportedSteps } from "@closedform/diffusion";
+ * import { ddpmGrid, moons } from "@closedform/diffusion";
+ * import { transportedSteps } from "@closedform/diffusion/theory";
  * import assert from "node:assert/strict";
  *
  * const steps = transportedSteps(moons(100), [30, -50], ddpmGrid(10).sigmas, 10);

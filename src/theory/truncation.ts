@@ -86,7 +86,7 @@ export interface Truncation {
  *
  * @example The nearest of three points, and what the two others would have added
  * ```ts
- * import { posteriorLogits, truncation } from "@closedform/diffusion";
+ * import { posteriorLogits, truncation } from "@closedform/diffusion/theory";
  * import assert from "node:assert/strict";
  *
  * const points = { data: Float32Array.of(-1, 0, 1), dimension: 1 };

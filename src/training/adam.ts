@@ -52,7 +52,7 @@ export interface AdamOptions {
  *
  * @example
  * ```ts
- * import { beginOptimising, zeroWeight } from "@closedform/diffusion";
+ * import { beginOptimising, zeroWeight } from "@closedform/diffusion/training";
  * import assert from "node:assert/strict";
  *
  * assert.equal(beginOptimising({ bias: zeroWeight([3]) }).step, 0);
@@ -88,7 +88,7 @@ export function beginOptimising(weights: Weights): OptimiserState {
  *
  * @example The first step is as long as the step size, whatever the gradient
  * ```ts
- * import { adamStep, beginOptimising, zeroWeight } from "@closedform/diffusion";
+ * import { adamStep, beginOptimising, zeroWeight } from "@closedform/diffusion/training";
  * import assert from "node:assert/strict";
  *
  * const state = beginOptimising({ bias: zeroWeight([2]) });

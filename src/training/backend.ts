@@ -35,7 +35,7 @@ export interface TrainingBackend extends Disposable {
  *
  * @example
  * ```ts
- * import { openTrainingBackend } from "@closedform/diffusion";
+ * import { openTrainingBackend } from "@closedform/diffusion/training";
  * import assert from "node:assert/strict";
  *
  * using backend = await openTrainingBackend("wasm");

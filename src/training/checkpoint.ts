@@ -34,7 +34,7 @@ const PARTS = ["weights", "first", "second", "average"] as const;
  *
  * @example
  * ```ts
- * import { beginOptimising, decodeCheckpoint, encodeCheckpoint, zeroWeight } from "@closedform/diffusion";
+ * import { beginOptimising, decodeCheckpoint, encodeCheckpoint, zeroWeight } from "@closedform/diffusion/training";
  * import assert from "node:assert/strict";
  *
  * const state = beginOptimising({ bias: zeroWeight([2]) });
@@ -61,7 +61,8 @@ export function encodeCheckpoint({ state, notes, extra }: Checkpoint): Uint8Arra
  *
  * @example
  * ```ts
- * import { DatasetError, decodeCheckpoint } from "@closedform/diffusion";
+ * import { DatasetError } from "@closedform/diffusion";
+ * import { decodeCheckpoint } from "@closedform/diffusion/training";
  * import assert from "node:assert/strict";
  *
  * assert.throws(() => decodeCheckpoint(new Uint8Array(20), "x.safetensors"), DatasetError);
@@ -97,7 +98,7 @@ export function decodeCheckpoint(bytes: Uint8Array, file: string): Checkpoint {
  *
  * @example
  * ```ts
- * import { writeWhole } from "@closedform/diffusion";
+ * import { writeWhole } from "@closedform/diffusion/training";
  * import assert from "node:assert/strict";
  *
  * const folder = await Deno.makeTempDir();

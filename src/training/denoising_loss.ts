@@ -58,7 +58,8 @@ export interface TrainingBatch {
  *
  * @example The target has unit variance, whatever the noise
  * ```ts
- * import { edmPreconditioning, tinyShapes, trainingBatch } from "@closedform/diffusion";
+ * import { edmPreconditioning, tinyShapes } from "@closedform/diffusion";
+ * import { trainingBatch } from "@closedform/diffusion/training";
  * import assert from "node:assert/strict";
  *
  * const batch = trainingBatch(tinyShapes(100), edmPreconditioning(0.7), 0);
@@ -124,7 +125,8 @@ export interface DenoisingLossOptions {
  *
  * @example
  * ```ts
- * import { denoisingLoss, edmPreconditioning, mlp, moons } from "@closedform/diffusion";
+ * import { edmPreconditioning, moons } from "@closedform/diffusion";
+ * import { denoisingLoss, mlp } from "@closedform/diffusion/training";
  * import assert from "node:assert/strict";
  *
  * assert.throws(() => denoisingLoss(mlp({ shape: [3] }), moons(10), edmPreconditioning()), TypeError);

@@ -51,7 +51,7 @@ const OPTIONS = {
  *
  * @example
  * ```ts
- * import { mlp } from "@closedform/diffusion";
+ * import { mlp } from "@closedform/diffusion/training";
  * import assert from "node:assert/strict";
  *
  * const weights = mlp({ shape: [12, 12, 1] }).initial();

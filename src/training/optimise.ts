@@ -74,8 +74,8 @@ const OPTIONS = {
  *
  * @example The minimum of a parabola
  * ```ts
- * import { beginOptimising, openTrainingBackend, optimise, zeroWeight } from "@closedform/diffusion";
- * import type { WeightTensors } from "@closedform/diffusion";
+ * import { beginOptimising, openTrainingBackend, optimise, zeroWeight } from "@closedform/diffusion/training";
+ * import type { WeightTensors } from "@closedform/diffusion/training";
  * import * as tf from "@tensorflow/tfjs-core";
  * import assert from "node:assert/strict";
  *

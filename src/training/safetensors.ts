@@ -50,7 +50,7 @@ const CHECKSUM = "crc32";
  *
  * @example
  * ```ts
- * import { decodeSafetensors, encodeSafetensors } from "@closedform/diffusion";
+ * import { decodeSafetensors, encodeSafetensors } from "@closedform/diffusion/training";
  * import assert from "node:assert/strict";
  *
  * const bias = { shape: [2], values: Float32Array.of(1, 2) };
@@ -148,7 +148,8 @@ function halves(name: string, values: Float32Array): Float16Array {
  *
  * @example A file that was written half
  * ```ts
- * import { DatasetError, decodeSafetensors, encodeSafetensors, zeroWeight } from "@closedform/diffusion";
+ * import { DatasetError } from "@closedform/diffusion";
+ * import { decodeSafetensors, encodeSafetensors, zeroWeight } from "@closedform/diffusion/training";
  * import assert from "node:assert/strict";
  *
  * const bytes = encodeSafetensors({ weights: { bias: zeroWeight([8]) }, notes: {} });

@@ -69,7 +69,8 @@ const TRAINED_OPTIONS = { backend: undefined } satisfies OptionTable<TrainedDeno
  *
  * @example
  * ```ts
- * import { mlp, moons, sample, tensorSpace, trainDenoiser, trainedDenoiser } from "@closedform/diffusion";
+ * import { moons, sample, tensorSpace } from "@closedform/diffusion";
+ * import { mlp, trainDenoiser, trainedDenoiser } from "@closedform/diffusion/training";
  * import assert from "node:assert/strict";
  *
  * const network = mlp({ shape: [2], width: 16 });
@@ -111,7 +112,8 @@ const FORMAT = "closedform-diffusion network";
  *
  * @example
  * ```ts
- * import { decodeNetwork, encodeNetwork, mlp, moons, trainDenoiser } from "@closedform/diffusion";
+ * import { moons } from "@closedform/diffusion";
+ * import { decodeNetwork, encodeNetwork, mlp, trainDenoiser } from "@closedform/diffusion/training";
  * import assert from "node:assert/strict";
  *
  * const trained = await trainDenoiser(moons(100), { network: mlp({ shape: [2], width: 16 }), steps: 2 });
@@ -176,7 +178,8 @@ const DECODE_OPTIONS = { networkOf: undefined } satisfies OptionTable<DecodeNetw
  *
  * @example
  * ```ts
- * import { DatasetError, decodeNetwork } from "@closedform/diffusion";
+ * import { DatasetError } from "@closedform/diffusion";
+ * import { decodeNetwork } from "@closedform/diffusion/training";
  * import assert from "node:assert/strict";
  *
  * assert.throws(() => decodeNetwork(new Uint8Array(3), "x.safetensors"), DatasetError);
@@ -228,7 +231,7 @@ export function decodeNetwork(
  *
  * @example The network that comes with a clone
  * ```ts
- * import { readNetwork } from "@closedform/diffusion";
+ * import { readNetwork } from "@closedform/diffusion/training";
  * import assert from "node:assert/strict";
  *
  * const { network } = await readNetwork("data/networks/tiny-shapes.safetensors");
@@ -254,7 +257,7 @@ export async function readNetwork(
  *
  * @example
  * ```ts
- * import { mlp, networkOf } from "@closedform/diffusion";
+ * import { mlp, networkOf } from "@closedform/diffusion/training";
  * import assert from "node:assert/strict";
  *
  * const { config } = mlp({ shape: [2], width: 8 });

@@ -121,7 +121,8 @@ const OPTIONS = {
  *
  * @example
  * ```ts
- * import { mlp, moons, trainDenoiser } from "@closedform/diffusion";
+ * import { moons } from "@closedform/diffusion";
+ * import { mlp, trainDenoiser } from "@closedform/diffusion/training";
  * import assert from "node:assert/strict";
  *
  * const losses: number[] = [];

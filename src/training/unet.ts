@@ -65,7 +65,7 @@ const OPTIONS = {
  *
  * @example
  * ```ts
- * import { unet } from "@closedform/diffusion";
+ * import { unet } from "@closedform/diffusion/training";
  * import assert from "node:assert/strict";
  *
  * assert.throws(() => unet({ shape: [14, 14, 1], channels: [8, 16, 32] }), RangeError);

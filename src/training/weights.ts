@@ -31,7 +31,8 @@ export type WeightTensors = Readonly<Record<string, AnyTensor>>;
  *
  * @example
  * ```ts
- * import { openDevice, tensorSpace, weightTensors } from "@closedform/diffusion";
+ * import { openDevice, tensorSpace } from "@closedform/diffusion";
+ * import { weightTensors } from "@closedform/diffusion/training";
  * import assert from "node:assert/strict";
  *
  * using device = await openDevice("wasm");
@@ -58,7 +59,7 @@ export function weightTensors(weights: Weights): WeightTensors {
  *
  * @example
  * ```ts
- * import { copyWeights } from "@closedform/diffusion";
+ * import { copyWeights } from "@closedform/diffusion/training";
  * import assert from "node:assert/strict";
  *
  * const bias = { shape: [1], values: Float32Array.of(3) };
@@ -89,7 +90,7 @@ export function copyWeights(
  *
  * @example
  * ```ts
- * import { normalWeight } from "@closedform/diffusion";
+ * import { normalWeight } from "@closedform/diffusion/training";
  * import assert from "node:assert/strict";
  *
  * const { values } = normalWeight([100, 100], 100, 0, 0);
@@ -118,7 +119,7 @@ export function normalWeight(
  *
  * @example
  * ```ts
- * import { zeroWeight } from "@closedform/diffusion";
+ * import { zeroWeight } from "@closedform/diffusion/training";
  * import assert from "node:assert/strict";
  *
  * assert.equal(zeroWeight([2, 3]).values.length, 6);

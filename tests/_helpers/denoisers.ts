@@ -1,6 +1,6 @@
 /** Every kind of denoiser, small. */
 import type { AnyTensor, Denoiser } from "@closedform/diffusion";
-import * as m from "@closedform/diffusion";
+import * as m from "./all_entries.ts";
 import {
   equivariantFloat64,
   gaussianFloat64,

@@ -5,7 +5,6 @@
  * `hostile_reader.ts READER PATH ...`
  */
 import {
-  decodeSafetensors,
   loadAutoencoder,
   openRows,
   readCifar10,
@@ -14,10 +13,10 @@ import {
   readIdx,
   readImages,
   readMesh,
-  readNetwork,
   readNpy,
   readNpz,
 } from "@closedform/diffusion";
+import { decodeSafetensors, readNetwork } from "@closedform/diffusion/training";
 import { readCacheFile } from "../../src/base/_cache_file.ts";
 
 /** What is told of a file. */

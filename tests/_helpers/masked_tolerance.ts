@@ -1,6 +1,7 @@
 /** Tolerances of the masked posterior, derived from norms and the machine epsilon. */
-import type { Mask, PointSet } from "@closedform/diffusion";
-import { maskColumn } from "@closedform/diffusion";
+import type { PointSet } from "@closedform/diffusion";
+import type { Mask } from "@closedform/diffusion/compute";
+import { maskColumn } from "@closedform/diffusion/compute";
 import { affineOf } from "../../src/compute/posterior.ts";
 import { EPS32 } from "./tolerance.ts";
 

@@ -1,6 +1,7 @@
 /** Everything that takes options, with arguments that it takes: so that a misspelt option is all that is wrong. */
-import * as m from "@closedform/diffusion";
-import type { Denoiser, Device, Network } from "@closedform/diffusion";
+import * as m from "./all_entries.ts";
+import type { Denoiser, Device } from "@closedform/diffusion";
+import type { Network } from "@closedform/diffusion/training";
 import * as tf from "@tensorflow/tfjs-core";
 import { float64Tilted } from "../../src/compute/tilted.ts";
 import { gaussianFloat64, localFloat64, optimalFloat64 } from "./float64.ts";

@@ -1,22 +1,14 @@
 /** Problems with a known flow, on which samplers are measured. */
 import type {
   Denoiser,
-  ExactFlow,
   KnownOutput,
   Sampler,
   SamplerOptions,
   SamplerStep,
 } from "@closedform/diffusion";
-import {
-  Dataset,
-  gaussianFlow,
-  gaussianLaw,
-  logSnrGrid,
-  mixtureFlow,
-  mixtureLaw,
-  pointFlow,
-  startNoise,
-} from "@closedform/diffusion";
+import type { ExactFlow } from "@closedform/diffusion/theory";
+import { Dataset, gaussianLaw, logSnrGrid, mixtureLaw, startNoise } from "@closedform/diffusion";
+import { gaussianFlow, mixtureFlow, pointFlow } from "@closedform/diffusion/theory";
 
 /** 400 points whose third cumulants are far from 0. */
 export const SKEWED = new Dataset({

@@ -1,5 +1,5 @@
 /** Mistakes that types would catch, in cells of a notebook that has none: each is refused in one line that tells the way out. */
-import * as package_ from "@closedform/diffusion";
+import * as package_ from "../_helpers/all_entries.ts";
 import assert from "node:assert/strict";
 import { received } from "../../src/base/_kinds.ts";
 

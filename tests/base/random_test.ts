@@ -1,4 +1,5 @@
-import { philox4x32, RandomStream, startNoise } from "@closedform/diffusion";
+import { RandomStream, startNoise } from "@closedform/diffusion";
+import { philox4x32 } from "@closedform/diffusion/compute";
 import assert from "node:assert/strict";
 
 // The known answers for philox4x32 with 10 rounds in Random123 (file kat_vectors): counter, key, result.

@@ -1,6 +1,6 @@
 /** Other ways to sum the columns of a mask, and how fast this machine adds at most: one thread each. */
-import type { Mask } from "@closedform/diffusion";
-import { maskColumn } from "@closedform/diffusion";
+import type { Mask } from "@closedform/diffusion/compute";
+import { maskColumn } from "@closedform/diffusion/compute";
 import asc from "assemblyscript/asc";
 
 const SOURCE = `

@@ -7,14 +7,8 @@
  * @module
  */
 import type { Codec, Dataset } from "@closedform/diffusion";
-import {
-  autoencoderCodec,
-  encodeAutoencoder,
-  pcaCodec,
-  readMnist,
-  trainAutoencoder,
-  writeWhole,
-} from "@closedform/diffusion";
+import { autoencoderCodec, pcaCodec, readMnist } from "@closedform/diffusion";
+import { encodeAutoencoder, trainAutoencoder, writeWhole } from "@closedform/diffusion/training";
 import { dataPath } from "../_helpers/data.ts";
 
 const [steps = "3000", latents = "32", stability = "0.1", file] = Deno.args;

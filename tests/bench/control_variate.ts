@@ -16,22 +16,25 @@
  * Shown: the mean squared error per number on 512 other images, in units of the Gaussian's, by noise level.
  */
 import {
-  beginOptimising,
   controlVariate,
   dataSpectrum,
   edmPreconditioning,
-  mlp,
-  openTrainingBackend,
-  optimise,
   RandomStream,
   scaleRows,
   tensorSpace,
   tinyShapes,
+} from "@closedform/diffusion";
+import {
+  beginOptimising,
+  mlp,
+  openTrainingBackend,
+  optimise,
   trainDenoiser,
   trainedDenoiser,
   weightTensors,
-} from "@closedform/diffusion";
-import type { Dataset, TrainedNetwork, WeightTensors } from "@closedform/diffusion";
+} from "@closedform/diffusion/training";
+import type { Dataset } from "@closedform/diffusion";
+import type { TrainedNetwork, WeightTensors } from "@closedform/diffusion/training";
 import * as tf from "@tensorflow/tfjs-core";
 import { parseArgs } from "node:util";
 

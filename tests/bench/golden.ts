@@ -21,8 +21,14 @@ import {
   sample,
   startNoise,
   tensorSpace,
-} from "../../mod.ts";
-import type { AnyTensor, DeviceKind, GoldenSubset, OptimalDenoiser, Posterior } from "../../mod.ts";
+} from "@closedform/diffusion";
+import type {
+  AnyTensor,
+  DeviceKind,
+  GoldenSubset,
+  OptimalDenoiser,
+  Posterior,
+} from "@closedform/diffusion";
 
 const { values: options } = parseArgs({
   options: {

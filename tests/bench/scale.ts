@@ -20,8 +20,8 @@ import {
   optimal,
   startNoise,
   tensorSpace,
-} from "../../mod.ts";
-import type { AnyTensor, DeviceKind, GoldenSubset, OptimalDenoiser } from "../../mod.ts";
+} from "@closedform/diffusion";
+import type { AnyTensor, DeviceKind, GoldenSubset, OptimalDenoiser } from "@closedform/diffusion";
 
 const { values: options } = parseArgs({
   options: {

@@ -11,18 +11,20 @@
  * optimal denoiser only falls. At the end, for each noise level and approximation: the least residual, at which step, and
  * the last one over it.
  */
-import type { TrainedNetwork } from "@closedform/diffusion";
+import type { TrainedNetwork } from "@closedform/diffusion/training";
 import {
   compareScores,
   mixture,
   openDevice,
-  openTrainingBackend,
   optimal,
   tinyShapes,
-  trainDenoiser,
-  trainedDenoiser,
   wiener,
 } from "@closedform/diffusion";
+import {
+  openTrainingBackend,
+  trainDenoiser,
+  trainedDenoiser,
+} from "@closedform/diffusion/training";
 import { parseArgs } from "node:util";
 
 const { values: options } = parseArgs({

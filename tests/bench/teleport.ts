@@ -46,7 +46,6 @@ import {
   mixture,
   openDevice,
   optimal,
-  readNetwork,
   respacedGrid,
   sample,
   samplerByName,
@@ -55,9 +54,9 @@ import {
   startNoise,
   teleport,
   tensorSpace,
-  trainedDenoiser,
   unipc,
 } from "@closedform/diffusion";
+import { readNetwork, trainedDenoiser } from "@closedform/diffusion/training";
 import { parseArgs } from "node:util";
 import { rowDistances } from "../../src/theory/_flow_runs.ts";
 import { KNEE_LEVELS, kneeOf } from "../_helpers/knee.ts";

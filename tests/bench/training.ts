@@ -7,18 +7,16 @@
  * 20 s is left out. Of the memory, the resident set of
  * the process and tfjs's tensors and bytes are printed ten times on the way.
  */
-import type { Network, TrainingBackendKind } from "@closedform/diffusion";
+import type { Network, TrainingBackendKind } from "@closedform/diffusion/training";
+import { edmPreconditioning, shapes, tinyShapes } from "@closedform/diffusion";
 import {
   beginOptimising,
   denoisingLoss,
-  edmPreconditioning,
   mlp,
   openTrainingBackend,
   optimise,
-  shapes,
-  tinyShapes,
   unet,
-} from "@closedform/diffusion";
+} from "@closedform/diffusion/training";
 import * as tf from "@tensorflow/tfjs-core";
 import { parseArgs } from "node:util";
 

@@ -1,5 +1,4 @@
 import {
-  encodeAutoencoder,
   encodeDataset,
   encodeNpy,
   loadAutoencoder,
@@ -11,10 +10,9 @@ import {
   sample,
   startNoise,
   tensorSpace,
-  trainAutoencoder,
   wasserstein2,
-  writeWhole,
 } from "@closedform/diffusion";
+import { encodeAutoencoder, trainAutoencoder, writeWhole } from "@closedform/diffusion/training";
 import { join } from "@std/path";
 import assert from "node:assert/strict";
 import { parseOptions, UsageError } from "../../src/cli/options.ts";

@@ -1,13 +1,11 @@
 import {
-  encodeAutoencoder,
   encodeNpy,
   loadDataset,
   nearestItems,
   startNoise,
   tinyShapes,
-  trainAutoencoder,
-  writeWhole,
 } from "@closedform/diffusion";
+import { encodeAutoencoder, trainAutoencoder, writeWhole } from "@closedform/diffusion/training";
 import { join } from "@std/path";
 import assert from "node:assert/strict";
 import { OPTIONS } from "../../src/cli/options.ts";

@@ -1,25 +1,32 @@
-import type { AutoencoderOptions, Codec, TrainedAutoencoder, Weights } from "@closedform/diffusion";
+import type { Codec } from "@closedform/diffusion";
+import type {
+  AutoencoderOptions,
+  TrainedAutoencoder,
+  Weights,
+} from "@closedform/diffusion/training";
 import {
   autoencoderCodec,
   Dataset,
   DatasetError,
-  decodeAutoencoder,
-  encodeAutoencoder,
   encodeDataset,
-  encodeSafetensors,
   loadAutoencoder,
   openDevice,
-  openTrainingBackend,
   optimal,
   pcaCodec,
   RandomStream,
   sample,
   tensorSpace,
   tinyShapes,
+} from "@closedform/diffusion";
+import {
+  decodeAutoencoder,
+  encodeAutoencoder,
+  encodeSafetensors,
+  openTrainingBackend,
   trainAutoencoder,
   weightTensors,
   writeWhole,
-} from "@closedform/diffusion";
+} from "@closedform/diffusion/training";
 import * as tf from "@tensorflow/tfjs-core";
 import assert from "node:assert/strict";
 import { half, initialAutoencoder, noiseGain } from "../../src/codecs/_autoencoder_network.ts";

@@ -1,6 +1,5 @@
 import {
   compareSamplers,
-  gaussianFlow,
   gaussianLaw,
   heun,
   karrasGrid,
@@ -9,6 +8,7 @@ import {
   startNoise,
   tinyShapes,
 } from "@closedform/diffusion";
+import { gaussianFlow } from "@closedform/diffusion/theory";
 import assert from "node:assert/strict";
 import { optimalFloat64 } from "../_helpers/float64.ts";
 import { plain } from "../_helpers/plain.ts";

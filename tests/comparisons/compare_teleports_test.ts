@@ -1,11 +1,5 @@
-import {
-  compareTeleports,
-  gaussianFlow,
-  gaussianLaw,
-  moons,
-  show,
-  tinyShapes,
-} from "@closedform/diffusion";
+import { compareTeleports, gaussianLaw, moons, show, tinyShapes } from "@closedform/diffusion";
+import { gaussianFlow } from "@closedform/diffusion/theory";
 import assert from "node:assert/strict";
 import { optimalFloat64 } from "../_helpers/float64.ts";
 

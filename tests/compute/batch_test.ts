@@ -47,7 +47,8 @@ testOnDevices(
 );
 
 Deno.test("the device float64 keeps the precision of float64 queries", async () => {
-  const { openDevice, referencePosterior } = await import("@closedform/diffusion");
+  const { openDevice } = await import("@closedform/diffusion");
+  const { referencePosterior } = await import("@closedform/diffusion/compute");
   using device = await openDevice("float64");
   const store = await device.store(points);
   const x = Float64Array.of(0.1, 1 / 3);

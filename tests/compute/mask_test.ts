@@ -1,4 +1,4 @@
-import { maskColumn, maskOf } from "@closedform/diffusion";
+import { maskColumn, maskOf } from "@closedform/diffusion/compute";
 import fc from "fast-check";
 import assert from "node:assert/strict";
 import { columnSizes, maskColumns, ones } from "../../src/compute/mask.ts";

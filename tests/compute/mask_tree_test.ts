@@ -1,5 +1,6 @@
-import { maskColumn, maskOf, RandomStream } from "@closedform/diffusion";
-import type { Mask } from "@closedform/diffusion";
+import { RandomStream } from "@closedform/diffusion";
+import { maskColumn, maskOf } from "@closedform/diffusion/compute";
+import type { Mask } from "@closedform/diffusion/compute";
 import fc from "fast-check";
 import assert from "node:assert/strict";
 import { columnSizes, maskColumns } from "../../src/compute/mask.ts";

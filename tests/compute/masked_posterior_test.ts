@@ -1,13 +1,9 @@
 import { storedData } from "../../src/compute/posterior.ts";
 import type { StateNumbers } from "../../src/compute/batch.ts";
-import type { DataStore, Mask, PointSet, Subset } from "@closedform/diffusion";
-import {
-  DeviceError,
-  maskOf,
-  openDevice,
-  RandomStream,
-  referenceMasked,
-} from "@closedform/diffusion";
+import type { DataStore, PointSet, Subset } from "@closedform/diffusion";
+import type { Mask } from "@closedform/diffusion/compute";
+import { DeviceError, openDevice, RandomStream } from "@closedform/diffusion";
+import { maskOf, referenceMasked } from "@closedform/diffusion/compute";
 import assert from "node:assert/strict";
 import { emptyMask, maskColumns } from "../../src/compute/mask.ts";
 import { openWasm } from "../../src/compute/wasm/device.ts";

@@ -1,10 +1,7 @@
-import type { PartialPosterior, PointSet, PosteriorFacts } from "@closedform/diffusion";
-import {
-  mergePosteriors,
-  RandomStream,
-  referencePosterior,
-  startNoise,
-} from "@closedform/diffusion";
+import type { PointSet, PosteriorFacts } from "@closedform/diffusion";
+import type { PartialPosterior } from "@closedform/diffusion/compute";
+import { RandomStream, startNoise } from "@closedform/diffusion";
+import { mergePosteriors, referencePosterior } from "@closedform/diffusion/compute";
 import fc from "fast-check";
 import assert from "node:assert/strict";
 import { assertClose } from "../_helpers/tolerance.ts";

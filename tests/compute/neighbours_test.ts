@@ -1,5 +1,6 @@
 import type { Device, PointSet } from "@closedform/diffusion";
-import { moons, referenceNeighbours, shapes, startNoise, tensorSpace } from "@closedform/diffusion";
+import { moons, shapes, startNoise, tensorSpace } from "@closedform/diffusion";
+import { referenceNeighbours } from "@closedform/diffusion/compute";
 import fc from "fast-check";
 import assert from "node:assert/strict";
 import { exactNeighbours } from "../../src/compute/neighbours.ts";

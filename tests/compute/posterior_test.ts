@@ -3,10 +3,10 @@ import {
   DeviceError,
   RandomStream,
   readCifar10,
-  referencePosterior,
   startNoise,
   tensorSpace,
 } from "@closedform/diffusion";
+import { referencePosterior } from "@closedform/diffusion/compute";
 import assert from "node:assert/strict";
 import { dataPath, hasData } from "../_helpers/data.ts";
 import { testDevices, testOnDevices } from "../_helpers/devices.ts";

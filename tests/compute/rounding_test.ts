@@ -1,11 +1,6 @@
 import type { PointSet } from "@closedform/diffusion";
-import {
-  Dataset,
-  extentOf,
-  RandomStream,
-  referencePosterior,
-  tensorSpace,
-} from "@closedform/diffusion";
+import { Dataset, extentOf, RandomStream, tensorSpace } from "@closedform/diffusion";
+import { referencePosterior } from "@closedform/diffusion/compute";
 import assert from "node:assert/strict";
 import { boxOf, squareFrom } from "../../src/compute/data_box.ts";
 import { affineOf } from "../../src/compute/posterior.ts";

@@ -1,13 +1,6 @@
 import type { DataStore, Device, PointSet, Subset } from "@closedform/diffusion";
-import {
-  DeviceError,
-  moons,
-  referencePosterior,
-  shapes,
-  startNoise,
-  streamStore,
-  tensorSpace,
-} from "@closedform/diffusion";
+import { DeviceError, moons, shapes, startNoise, tensorSpace } from "@closedform/diffusion";
+import { referencePosterior, streamStore } from "@closedform/diffusion/compute";
 import assert from "node:assert/strict";
 import { affineOf } from "../../src/compute/posterior.ts";
 import { findAdapter, openWebGpu } from "../../src/compute/webgpu/device.ts";

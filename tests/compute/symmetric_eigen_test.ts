@@ -1,4 +1,4 @@
-import { symmetricEigen } from "@closedform/diffusion";
+import { symmetricEigen } from "@closedform/diffusion/compute";
 import assert from "node:assert/strict";
 import { RandomStream } from "../../src/base/random.ts";
 

@@ -1,12 +1,7 @@
 import type { StateNumbers } from "../../src/compute/batch.ts";
 import type { Device, PointSet, Subset, Translations, WindowOptions } from "@closedform/diffusion";
-import {
-  DeviceError,
-  RandomStream,
-  readCifar10,
-  referencePosterior,
-  referenceWindowed,
-} from "@closedform/diffusion";
+import { DeviceError, RandomStream, readCifar10 } from "@closedform/diffusion";
+import { referencePosterior, referenceWindowed } from "@closedform/diffusion/compute";
 import assert from "node:assert/strict";
 import { dataPath, hasData } from "../_helpers/data.ts";
 import { testDevices, testOnDevices } from "../_helpers/devices.ts";

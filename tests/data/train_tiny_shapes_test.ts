@@ -4,12 +4,11 @@ import {
   openDevice,
   optimal,
   RandomStream,
-  readNetwork,
   tensorSpace,
   tinyShapes,
-  trainedDenoiser,
   wiener,
 } from "@closedform/diffusion";
+import { readNetwork, trainedDenoiser } from "@closedform/diffusion/training";
 import { fromFileUrl } from "@std/path";
 import assert from "node:assert/strict";
 import { STEPS } from "../../data/train_tiny_shapes.ts";

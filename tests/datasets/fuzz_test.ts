@@ -6,10 +6,8 @@ import {
   type Dataset,
   DatasetError,
   decodeNpy,
-  decodeSafetensors,
   encodeNpy,
   encodeNpz,
-  encodeSafetensors,
   type NpyArray,
   openRows,
   parseMesh,
@@ -26,6 +24,7 @@ import {
   readNpz,
   type TriangleMesh,
 } from "@closedform/diffusion";
+import { decodeSafetensors, encodeSafetensors } from "@closedform/diffusion/training";
 import { gunzipSync, gzipSync, zipSync } from "fflate";
 import { Jimp } from "jimp";
 import assert from "node:assert/strict";

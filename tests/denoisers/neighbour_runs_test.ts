@@ -3,15 +3,14 @@ import {
   neighbourEstimator,
   openDevice,
   optimal,
-  posteriorLogits,
   RandomStream,
   sample,
-  sampledTail,
   smoothed,
   startNoise,
   tensorSpace,
   uniformTGrid,
 } from "@closedform/diffusion";
+import { posteriorLogits, sampledTail } from "@closedform/diffusion/theory";
 import type { OptimalDenoiser, Subset } from "@closedform/diffusion";
 import assert from "node:assert/strict";
 import { overStore } from "../_helpers/stores.ts";

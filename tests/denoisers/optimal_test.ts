@@ -1,12 +1,5 @@
-import {
-  Dataset,
-  moons,
-  optimal,
-  referencePosterior,
-  shapes,
-  startNoise,
-  tensorSpace,
-} from "@closedform/diffusion";
+import { Dataset, moons, optimal, shapes, startNoise, tensorSpace } from "@closedform/diffusion";
+import { referencePosterior } from "@closedform/diffusion/compute";
 import * as tf from "@tensorflow/tfjs-core";
 import assert from "node:assert/strict";
 import { testDevices, testOnDevices } from "../_helpers/devices.ts";

@@ -1,6 +1,6 @@
 /** One method of a denoiser: who replaces it, is called. */
 import type { AnyTensor, Denoiser, Sigma } from "@closedform/diffusion";
-import * as m from "@closedform/diffusion";
+import * as m from "../_helpers/all_entries.ts";
 import assert from "node:assert/strict";
 import { FLOAT64, images, onTensors, points } from "../_helpers/denoisers.ts";
 import { subsetOf } from "../../src/denoisers/_capabilities.ts";

@@ -1,6 +1,6 @@
 /** Runs at the same time are what each alone would be, however long answers take. */
 import type { AnyTensor, DataStore, Denoiser, Device } from "@closedform/diffusion";
-import * as m from "@closedform/diffusion";
+import * as m from "../_helpers/all_entries.ts";
 import assert from "node:assert/strict";
 import { onTensors } from "../_helpers/denoisers.ts";
 import { optimalFloat64 } from "../_helpers/float64.ts";

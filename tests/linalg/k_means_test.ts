@@ -1,4 +1,5 @@
-import { kMeans, startNoise, tinyShapes } from "@closedform/diffusion";
+import { startNoise, tinyShapes } from "@closedform/diffusion";
+import { kMeans } from "@closedform/diffusion/compute";
 import assert from "node:assert/strict";
 
 /** `k` groups in the plane, far apart beside their width. */

@@ -1,4 +1,4 @@
-import { solveLinear } from "@closedform/diffusion";
+import { solveLinear } from "@closedform/diffusion/compute";
 import assert from "node:assert/strict";
 import fc from "fast-check";
 

@@ -1,4 +1,4 @@
-import * as toolkit from "@closedform/diffusion";
+import * as toolkit from "../_helpers/all_entries.ts";
 import {
   cite,
   collocation,

@@ -11,12 +11,12 @@ import {
   nearestItems,
   notebookProgress,
   openDevice,
-  report,
   sample,
   show,
   tensorSpace,
   tinyShapes,
 } from "@closedform/diffusion";
+import { report } from "@closedform/diffusion/theory";
 import type { Display, MediaBundle, Progress, Showable, ShowOptions } from "@closedform/diffusion";
 import * as tf from "@tensorflow/tfjs-core";
 import "@tensorflow/tfjs-backend-cpu";

@@ -8,7 +8,6 @@ import {
   moons,
   openDevice,
   optimal,
-  referencePosterior,
   sample,
   SAMPLER_NAMES,
   samplerByName,
@@ -17,6 +16,7 @@ import {
   takesTolerance,
   tensorSpace,
 } from "@closedform/diffusion";
+import { referencePosterior } from "@closedform/diffusion/compute";
 import assert from "node:assert/strict";
 
 /** Digits, nearly: bytes with a border that never varies. */

@@ -1,17 +1,13 @@
 /** What collocation costs and reaches, on mixtures whose flow is known to 1e-13. */
-import type { IsotropicMixture } from "@closedform/diffusion";
+import type { IsotropicMixture } from "@closedform/diffusion/theory";
+import { collocation, dop853, gaussianLaw, logSnrGrid, RandomStream } from "@closedform/diffusion";
 import {
   ambientTarget,
-  collocation,
-  dop853,
   gaussianFlow,
-  gaussianLaw,
   isotropicMixture,
-  logSnrGrid,
-  RandomStream,
   ringTarget,
   sphereTarget,
-} from "@closedform/diffusion";
+} from "@closedform/diffusion/theory";
 import assert from "node:assert/strict";
 import { quantile } from "../../src/base/_quantile.ts";
 import {

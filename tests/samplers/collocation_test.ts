@@ -8,17 +8,14 @@ import {
   arraySpace,
   collocation,
   Dataset,
-  gaussianFlow,
   gaussianLaw,
   logSnrGrid,
   openDevice,
   optimal,
-  pointFlow,
-  ringTarget,
   sample,
-  sphereTarget,
   tensorSpace,
 } from "@closedform/diffusion";
+import { gaussianFlow, pointFlow, ringTarget, sphereTarget } from "@closedform/diffusion/theory";
 import * as tf from "@tensorflow/tfjs-core";
 import assert from "node:assert/strict";
 import { withoutLeaks } from "../_helpers/leaks.ts";

@@ -8,13 +8,13 @@ import {
   moons,
   openDevice,
   optimal,
-  pointFlow,
   SAMPLER_NAMES,
   samplerByName,
   takesTolerance,
   tensorSpace,
   uniformTGrid,
 } from "@closedform/diffusion";
+import { pointFlow } from "@closedform/diffusion/theory";
 import assert from "node:assert/strict";
 import { withoutLeaks } from "../_helpers/leaks.ts";
 import { distance, endOf, MIXTURE, stepsOf } from "../_helpers/toys.ts";

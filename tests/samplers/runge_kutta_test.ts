@@ -6,11 +6,11 @@ import {
   gaussianLaw,
   karrasGrid,
   logSnrGrid,
-  mixtureFlow,
   mixtureLaw,
   RandomStream,
   rk4,
 } from "@closedform/diffusion";
+import { mixtureFlow } from "@closedform/diffusion/theory";
 import assert from "node:assert/strict";
 import { DOP853, DOPRI5, nodeOf, RK4 } from "../../src/samplers/runge_kutta/tableaus.ts";
 import { distance, endOf, GAUSSIAN, MIXTURE, POINT, stepsOf } from "../_helpers/toys.ts";

@@ -9,13 +9,13 @@ import {
   logSnrGrid,
   moons,
   optimal,
-  referencePosterior,
   sample,
   startNoise,
   tensorSpace,
   uniformTGrid,
   unipc,
 } from "@closedform/diffusion";
+import { referencePosterior } from "@closedform/diffusion/compute";
 import assert from "node:assert/strict";
 import { testDevices, testOnDevices } from "../_helpers/devices.ts";
 import { withoutLeaks } from "../_helpers/leaks.ts";

@@ -1,5 +1,5 @@
 import type { Denoiser } from "@closedform/diffusion";
-import * as m from "@closedform/diffusion";
+import * as m from "../_helpers/all_entries.ts";
 import assert from "node:assert/strict";
 import { optimalFloat64 } from "../_helpers/float64.ts";
 

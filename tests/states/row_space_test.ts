@@ -1,5 +1,6 @@
 import type { StateSpace } from "@closedform/diffusion";
-import { arraySpace, openDevice, rowSpace, startNoise, tensorSpace } from "@closedform/diffusion";
+import { arraySpace, openDevice, startNoise, tensorSpace } from "@closedform/diffusion";
+import { rowSpace } from "@closedform/diffusion/compute";
 import assert from "node:assert/strict";
 import { withoutLeaks } from "../_helpers/leaks.ts";
 import { assertClose, EPS32 } from "../_helpers/tolerance.ts";

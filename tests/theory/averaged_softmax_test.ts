@@ -1,11 +1,10 @@
+import { RandomStream, startNoise } from "@closedform/diffusion";
 import {
   averagedSoftmax,
   averagedSoftmaxErrors,
   logSumExp,
-  RandomStream,
   restrictedMean,
-  startNoise,
-} from "@closedform/diffusion";
+} from "@closedform/diffusion/theory";
 import assert from "node:assert/strict";
 import { assertClose } from "../_helpers/tolerance.ts";
 

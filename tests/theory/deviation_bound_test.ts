@@ -1,4 +1,5 @@
-import { gaussianDeviationBound, tinyShapes } from "@closedform/diffusion";
+import { tinyShapes } from "@closedform/diffusion";
+import { gaussianDeviationBound } from "@closedform/diffusion/theory";
 import assert from "node:assert/strict";
 import { startNoise } from "../../src/base/random.ts";
 import { optimalFloat64, wienerFloat64 } from "../_helpers/float64.ts";

@@ -1,14 +1,13 @@
+import { RandomStream, startNoise } from "@closedform/diffusion";
 import {
   knnImportance,
   knnProposal,
   logSumExp,
   posteriorLogits,
-  RandomStream,
   restrictedMean,
   rowsByLogit,
   sampledTail,
-  startNoise,
-} from "@closedform/diffusion";
+} from "@closedform/diffusion/theory";
 import assert from "node:assert/strict";
 import { assertMean } from "../_helpers/statistics.ts";
 

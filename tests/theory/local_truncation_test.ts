@@ -1,4 +1,5 @@
-import { Dataset, localTruncation, shapes, startNoise } from "@closedform/diffusion";
+import { Dataset, shapes, startNoise } from "@closedform/diffusion";
+import { localTruncation } from "@closedform/diffusion/theory";
 import assert from "node:assert/strict";
 
 const images = shapes(40, { size: 8 });

@@ -1,13 +1,11 @@
+import { RandomStream, shapes, startNoise } from "@closedform/diffusion";
+import { referencePosterior } from "@closedform/diffusion/compute";
 import {
   logSumExp,
   posteriorLogits,
-  RandomStream,
-  referencePosterior,
   restrictedMean,
   rowsByLogit,
-  shapes,
-  startNoise,
-} from "@closedform/diffusion";
+} from "@closedform/diffusion/theory";
 import assert from "node:assert/strict";
 import { assertClose } from "../_helpers/tolerance.ts";
 

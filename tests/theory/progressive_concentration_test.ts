@@ -1,12 +1,6 @@
-import {
-  concentration,
-  ddpmGrid,
-  moons,
-  posteriorLogits,
-  referencePosterior,
-  startNoise,
-  subsetSizes,
-} from "@closedform/diffusion";
+import { ddpmGrid, moons, startNoise } from "@closedform/diffusion";
+import { referencePosterior } from "@closedform/diffusion/compute";
+import { concentration, posteriorLogits, subsetSizes } from "@closedform/diffusion/theory";
 import assert from "node:assert/strict";
 
 Deno.test("concentration() of one query is what the kernel and subsetSizes() say", () => {

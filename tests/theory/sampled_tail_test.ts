@@ -1,13 +1,12 @@
+import { RandomStream, startNoise } from "@closedform/diffusion";
 import {
   logSumExp,
   posteriorLogits,
-  RandomStream,
   restrictedMean,
   rowsByLogit,
   sampledTail,
-  startNoise,
   tailMassBound,
-} from "@closedform/diffusion";
+} from "@closedform/diffusion/theory";
 import type { PointSet } from "@closedform/diffusion";
 import assert from "node:assert/strict";
 import { assertMean } from "../_helpers/statistics.ts";

@@ -1,4 +1,4 @@
-import { report, STATEMENTS, theoryTable } from "@closedform/diffusion";
+import { report, STATEMENTS, theoryTable } from "@closedform/diffusion/theory";
 import assert from "node:assert/strict";
 
 for (const [name, statement] of Object.entries(STATEMENTS)) {

@@ -1,11 +1,5 @@
-import {
-  ddim,
-  dpmpp2m,
-  gaussianLaw,
-  gaussianOfMixture,
-  karrasGrid,
-  straightened,
-} from "@closedform/diffusion";
+import { ddim, dpmpp2m, gaussianLaw, gaussianOfMixture, karrasGrid } from "@closedform/diffusion";
+import { straightened } from "@closedform/diffusion/theory";
 import assert from "node:assert/strict";
 import { THREE_MODES } from "../../src/theory/_toy_mixtures.ts";
 import { withSpectrum } from "../_helpers/symmetric.ts";

@@ -1,12 +1,10 @@
+import { RandomStream, shapes, startNoise } from "@closedform/diffusion";
 import {
   posteriorLogits,
-  RandomStream,
   rowsByLogit,
-  shapes,
-  startNoise,
   subsetSizes,
   truncation,
-} from "@closedform/diffusion";
+} from "@closedform/diffusion/theory";
 import assert from "node:assert/strict";
 
 Deno.test("subsetSizes() are in order, enough and, for the exact one, least, in 10,000 random cases", () => {

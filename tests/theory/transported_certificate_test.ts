@@ -1,11 +1,5 @@
-import {
-  ddpmGrid,
-  readCifar10,
-  readIdx,
-  shapes,
-  startNoise,
-  transportedSteps,
-} from "@closedform/diffusion";
+import { ddpmGrid, readCifar10, readIdx, shapes, startNoise } from "@closedform/diffusion";
+import { transportedSteps } from "@closedform/diffusion/theory";
 import type { Dataset } from "@closedform/diffusion";
 import assert from "node:assert/strict";
 import { dataPath, hasData } from "../_helpers/data.ts";

@@ -1,18 +1,21 @@
 import {
   ddpmGrid,
   moons,
-  posteriorLogits,
   RandomStream,
   readCifar10,
   readIdx,
-  referencePosterior,
-  rowsByLogit,
   shapes,
   startNoise,
+} from "@closedform/diffusion";
+import { referencePosterior } from "@closedform/diffusion/compute";
+import {
+  posteriorLogits,
+  rowsByLogit,
   subsetSizes,
   truncation,
-} from "@closedform/diffusion";
-import type { Dataset, PointSet, Truncation } from "@closedform/diffusion";
+} from "@closedform/diffusion/theory";
+import type { Dataset, PointSet } from "@closedform/diffusion";
+import type { Truncation } from "@closedform/diffusion/theory";
 import assert from "node:assert/strict";
 import { dataPath, hasData } from "../_helpers/data.ts";
 import { assertClose } from "../_helpers/tolerance.ts";

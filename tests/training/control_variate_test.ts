@@ -1,15 +1,13 @@
-import type { GaussianLaw, TrainOptions, Weights } from "@closedform/diffusion";
+import type { GaussianLaw } from "@closedform/diffusion";
+import type { TrainOptions, Weights } from "@closedform/diffusion/training";
 import {
   controlVariate,
   DatasetError,
   dataSpectrum,
-  decodeNetwork,
   edmPreconditioning,
-  encodeNetwork,
   gaussian,
   gaussianLaw,
   lowRank,
-  mlp,
   moons,
   neural,
   noisePreconditioning,
@@ -19,10 +17,15 @@ import {
   scaleRows,
   tensorSpace,
   tinyShapes,
+} from "@closedform/diffusion";
+import {
+  decodeNetwork,
+  encodeNetwork,
+  mlp,
   trainDenoiser,
   trainedDenoiser,
   trainingBatch,
-} from "@closedform/diffusion";
+} from "@closedform/diffusion/training";
 import * as tf from "@tensorflow/tfjs-core";
 import assert from "node:assert/strict";
 import { withoutLeaks } from "../_helpers/leaks.ts";

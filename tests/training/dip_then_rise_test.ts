@@ -2,15 +2,17 @@
 import {
   compareScores,
   mixture,
-  mlp,
   openDevice,
-  openTrainingBackend,
   optimal,
   tinyShapes,
-  trainDenoiser,
-  trainedDenoiser,
   wiener,
 } from "@closedform/diffusion";
+import {
+  mlp,
+  openTrainingBackend,
+  trainDenoiser,
+  trainedDenoiser,
+} from "@closedform/diffusion/training";
 import assert from "node:assert/strict";
 
 /**

@@ -1,13 +1,14 @@
-import type { AnyTensor, Network, TrainingBackendKind, Weights } from "@closedform/diffusion";
+import type { AnyTensor } from "@closedform/diffusion";
+import type { Network, TrainingBackendKind, Weights } from "@closedform/diffusion/training";
+import { RandomStream } from "@closedform/diffusion";
 import {
   copyWeights,
   mlp,
   networkOf,
   openTrainingBackend,
-  RandomStream,
   unet,
   weightTensors,
-} from "@closedform/diffusion";
+} from "@closedform/diffusion/training";
 import * as tf from "@tensorflow/tfjs";
 import assert from "node:assert/strict";
 import { convolve, double, halve } from "../../src/training/image_layers.ts";

@@ -1,13 +1,14 @@
-import type { AnyTensor, WeightTensors } from "@closedform/diffusion";
+import type { AnyTensor } from "@closedform/diffusion";
+import type { WeightTensors } from "@closedform/diffusion/training";
+import { RandomStream } from "@closedform/diffusion";
+import { symmetricEigen } from "@closedform/diffusion/compute";
 import {
   adamStep,
   beginOptimising,
   openTrainingBackend,
   optimise,
-  RandomStream,
-  symmetricEigen,
   zeroWeight,
-} from "@closedform/diffusion";
+} from "@closedform/diffusion/training";
 import * as tf from "@tensorflow/tfjs";
 import assert from "node:assert/strict";
 import { withoutLeaks } from "../_helpers/leaks.ts";

@@ -1,6 +1,6 @@
+import { DatasetError } from "@closedform/diffusion";
 import {
   beginOptimising,
-  DatasetError,
   decodeCheckpoint,
   decodeNetwork,
   decodeSafetensors,
@@ -9,7 +9,7 @@ import {
   readNetwork,
   writeWhole,
   zeroWeight,
-} from "@closedform/diffusion";
+} from "@closedform/diffusion/training";
 import fc from "fast-check";
 import assert from "node:assert/strict";
 

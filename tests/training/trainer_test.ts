@@ -1,26 +1,28 @@
-import type { TrainOptions, Weights } from "@closedform/diffusion";
+import type { TrainOptions, Weights } from "@closedform/diffusion/training";
 import {
   Dataset,
   DatasetError,
-  decodeCheckpoint,
-  decodeNetwork,
   edmPreconditioning,
-  encodeNetwork,
-  mlp,
   moons,
   openDevice,
-  openTrainingBackend,
   optimal,
   RandomStream,
   sample,
   tensorSpace,
   tinyShapes,
+  wiener,
+} from "@closedform/diffusion";
+import {
+  decodeCheckpoint,
+  decodeNetwork,
+  encodeNetwork,
+  mlp,
+  openTrainingBackend,
   trainDenoiser,
   trainedDenoiser,
   trainingBatch,
   unet,
-  wiener,
-} from "@closedform/diffusion";
+} from "@closedform/diffusion/training";
 import * as tf from "@tensorflow/tfjs-core";
 import assert from "node:assert/strict";
 import { withoutLeaks } from "../_helpers/leaks.ts";

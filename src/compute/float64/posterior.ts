@@ -28,7 +28,7 @@ import type { PointSet, Posterior, Sigma } from "../posterior.ts";
  *
  * @example One data point: its posterior mean is the point itself
  * ```ts
- * import { referencePosterior } from "@closedform/diffusion";
+ * import { referencePosterior } from "@closedform/diffusion/compute";
  * import assert from "node:assert/strict";
  *
  * const points = { data: Float32Array.of(2, 0), dimension: 2 };

@@ -57,7 +57,7 @@ interface Comparison {
  *
  * @example A window of one pixel: each pixel by itself is one of two
  * ```ts
- * import { referenceWindowed } from "@closedform/diffusion";
+ * import { referenceWindowed } from "@closedform/diffusion/compute";
  * import assert from "node:assert/strict";
  *
  * const points = { data: Float32Array.of(-1, -1, 1, 1), dimension: 2 };

@@ -84,7 +84,8 @@ export const STREAMED_MEAN_OPTIONS = {
  *
  * @example
  * ```ts
- * import { moons, openDevice, streamStore, tensorSpace } from "@closedform/diffusion";
+ * import { moons, openDevice, tensorSpace } from "@closedform/diffusion";
+ * import { streamStore } from "@closedform/diffusion/compute";
  * import assert from "node:assert/strict";
  *
  * const { data, count, dimension } = moons(100);
@@ -124,7 +125,7 @@ export function streamStore(
  *
  * @example
  * ```ts
- * import { streamedMean } from "@closedform/diffusion";
+ * import { streamedMean } from "@closedform/diffusion/compute";
  * import assert from "node:assert/strict";
  *
  * const read = (first: number, rows: number, target: Uint8Array | Float32Array) => {

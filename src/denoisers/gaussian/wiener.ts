@@ -7,10 +7,10 @@ import { checkOptionNames, optionsFor, type OptionTable } from "../../base/_opti
 import type { State } from "../../compute/batch.ts";
 import { DEVICE_OPTION } from "../../compute/use_device.ts";
 import type { DeviceChoice, DeviceOption } from "../../compute/use_device.ts";
-import type { StatesOf } from "../_base.ts";
+import type { StatesOf } from "../base_denoiser.ts";
 import { keepCapabilities } from "../_capabilities.ts";
-import { heldData } from "../_data.ts";
-import type { DataSource } from "../_data.ts";
+import { heldData } from "../data_source.ts";
+import type { DataSource } from "../data_source.ts";
 import { gaussian } from "./gaussian.ts";
 import type { StoredDenoiser } from "../optimal.ts";
 import { dataSpectrum, SPECTRUM_OPTIONS } from "./spectrum.ts";

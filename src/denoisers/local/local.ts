@@ -13,9 +13,9 @@ import { DEFAULT_WINDOWS, patchSchedule } from "./patch_schedule.ts";
 import type { Patch } from "./patch_schedule.ts";
 import { checkImages, describePatch, windowDenoiser } from "./windowed.ts";
 import type { StoredWindowDenoiser, WindowModel } from "./windowed.ts";
-import type { StatesOf } from "../_base.ts";
-import { heldData } from "../_data.ts";
-import type { DataSource } from "../_data.ts";
+import type { StatesOf } from "../base_denoiser.ts";
+import { heldData } from "../data_source.ts";
+import type { DataSource } from "../data_source.ts";
 
 const ACTION = "make a local denoiser";
 const REFERENCES = [

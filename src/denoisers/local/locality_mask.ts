@@ -56,7 +56,8 @@ const OPTIONS = { signal: undefined } satisfies OptionTable<Pick<WorkOptions, "s
  *
  * @example Two coordinates that vary together, and one apart
  * ```ts
- * import { localityMask, maskColumn } from "@closedform/diffusion";
+ * import { localityMask } from "@closedform/diffusion";
+ * import { maskColumn } from "@closedform/diffusion/compute";
  * import assert from "node:assert/strict";
  *
  * const half = Math.SQRT1_2;

@@ -166,7 +166,8 @@ const INTEGRATED_OPTIONS = { stepsPerFold: 8, tolerance: undefined } satisfies O
  *
  * @example A mixture of one component is a Gaussian
  * ```ts
- * import { gaussianFlow, gaussianLaw, integratedLeg } from "@closedform/diffusion";
+ * import { gaussianLaw, integratedLeg } from "@closedform/diffusion";
+ * import { gaussianFlow } from "@closedform/diffusion/theory";
  * import assert from "node:assert/strict";
  *
  * const { denoiser, transport } = gaussianFlow(gaussianLaw([0, 1], [3, 1]));

@@ -68,7 +68,8 @@ const OPTIONS = { sigma: undefined, between: false, limit: undefined } satisfies
  *
  * @example One point as a Gaussian without variance: two of four evaluations saved, nothing lost
  * ```ts
- * import { gaussianLaw, gaussianLeg, karrasGrid, ddim, pointFlow, sample, teleport } from "@closedform/diffusion";
+ * import { gaussianLaw, gaussianLeg, karrasGrid, ddim, sample, teleport } from "@closedform/diffusion";
+ * import { pointFlow } from "@closedform/diffusion/theory";
  * import assert from "node:assert/strict";
  *
  * using leg = gaussianLeg(gaussianLaw([2], 0));

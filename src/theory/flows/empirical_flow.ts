@@ -22,7 +22,8 @@ import { followFlow, sizeOf } from "./mixture_flow.ts";
  *
  * @example Two points: the trajectory ends at the nearer one
  * ```ts
- * import { Dataset, empiricalFlow } from "@closedform/diffusion";
+ * import { Dataset } from "@closedform/diffusion";
+ * import { empiricalFlow } from "@closedform/diffusion/theory";
  * import assert from "node:assert/strict";
  *
  * const set = new Dataset({ data: Float32Array.of(-1, 1), shape: [1], name: "two points" });

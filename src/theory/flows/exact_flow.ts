@@ -74,7 +74,7 @@ export interface FlowOfRow {
  *
  * @example The flow of a point at 3
  * ```ts
- * import { exactFlow } from "@closedform/diffusion";
+ * import { exactFlow } from "@closedform/diffusion/theory";
  * import assert from "node:assert/strict";
  *
  * const flow = exactFlow({

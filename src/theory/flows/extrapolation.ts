@@ -37,7 +37,7 @@ export type DenoiseRow = (x: Float64Array, sigma: number) => Float64Array;
  *
  * @example The flow of a point at 0
  * ```ts
- * import { extrapolateFlow } from "@closedform/diffusion";
+ * import { extrapolateFlow } from "@closedform/diffusion/theory";
  * import assert from "node:assert/strict";
  *
  * const [x] = await extrapolateFlow(() => Float64Array.of(0), Float64Array.of(1), 1, 0.25);

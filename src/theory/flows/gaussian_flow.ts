@@ -27,7 +27,8 @@ import { exactFlow } from "./exact_flow.ts";
  *
  * @example Variance 3 and noise 1: the state shrinks by √3/√4 when the noise is gone
  * ```ts
- * import { gaussianFlow, gaussianLaw } from "@closedform/diffusion";
+ * import { gaussianLaw } from "@closedform/diffusion";
+ * import { gaussianFlow } from "@closedform/diffusion/theory";
  * import assert from "node:assert/strict";
  *
  * const [x] = await gaussianFlow(gaussianLaw([0], 3)).transport(Float64Array.of(2), 1, 0);
@@ -52,7 +53,7 @@ export function gaussianFlow(law: GaussianLaw, name: string = "a Gaussian"): Exa
  *
  * @example
  * ```ts
- * import { pointFlow } from "@closedform/diffusion";
+ * import { pointFlow } from "@closedform/diffusion/theory";
  * import assert from "node:assert/strict";
  *
  * const flow = pointFlow([1, -1]);

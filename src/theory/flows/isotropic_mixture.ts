@@ -53,7 +53,7 @@ const OPTIONS = { weights: undefined, spread: undefined, name: undefined } satis
  *
  * @example Two points at ±1: D = tanh(x/σ²)
  * ```ts
- * import { isotropicMixture } from "@closedform/diffusion";
+ * import { isotropicMixture } from "@closedform/diffusion/theory";
  * import assert from "node:assert/strict";
  *
  * const { denoiser, divergence } = isotropicMixture([[-1], [1]]);

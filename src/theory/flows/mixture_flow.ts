@@ -31,7 +31,8 @@ import { normals } from "./gaussian_flow.ts";
  *
  * @example A mixture of one component is that Gaussian
  * ```ts
- * import { gaussianFlow, gaussianLaw, mixtureFlow, mixtureLaw } from "@closedform/diffusion";
+ * import { gaussianLaw, mixtureLaw } from "@closedform/diffusion";
+ * import { gaussianFlow, mixtureFlow } from "@closedform/diffusion/theory";
  * import assert from "node:assert/strict";
  *
  * const law = gaussianLaw([1], 0.25), x = Float64Array.of(-3);

@@ -39,7 +39,7 @@ const RING_OPTIONS = { ...OPTIONS, modes: 8 };
  *
  * @example
  * ```ts
- * import { ringTarget } from "@closedform/diffusion";
+ * import { ringTarget } from "@closedform/diffusion/theory";
  * import assert from "node:assert/strict";
  *
  * assert.ok(Math.abs(ringTarget({ spread: 0 }).scale - 1) < 1e-15);
@@ -63,7 +63,7 @@ export function ringTarget(options: TargetOptions = {}): IsotropicMixture {
  *
  * @example
  * ```ts
- * import { sphereTarget } from "@closedform/diffusion";
+ * import { sphereTarget } from "@closedform/diffusion/theory";
  * import assert from "node:assert/strict";
  *
  * assert.ok(Math.abs(sphereTarget(100, { spread: 0 }).scale - 1) < 1e-15);
@@ -89,7 +89,7 @@ export function sphereTarget(dimension: number, options: TargetOptions = {}): Is
  *
  * @example
  * ```ts
- * import { ambientTarget } from "@closedform/diffusion";
+ * import { ambientTarget } from "@closedform/diffusion/theory";
  * import assert from "node:assert/strict";
  *
  * assert.ok(Math.abs(ambientTarget(2000, { modes: 50, spread: 0 }).scale / Math.sqrt(500) - 1) < 0.02);

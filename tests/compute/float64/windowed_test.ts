@@ -1,5 +1,6 @@
 import type { PointSet, Subset, Translations } from "@closedform/diffusion";
-import { RandomStream, referencePosterior, referenceWindowed } from "@closedform/diffusion";
+import { RandomStream } from "@closedform/diffusion";
+import { referencePosterior, referenceWindowed } from "@closedform/diffusion/compute";
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { referenceWindowedInTurns } from "../../../src/compute/float64/windowed.ts";

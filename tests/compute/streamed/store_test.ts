@@ -8,16 +8,18 @@ import {
   openDevice,
   openRows,
   optimal,
-  referenceNeighbours,
-  referencePosterior,
   sample,
   shapes,
   startNoise,
-  streamedMean,
-  streamStore,
   tensorSpace,
   uniformTGrid,
 } from "@closedform/diffusion";
+import {
+  referenceNeighbours,
+  referencePosterior,
+  streamedMean,
+  streamStore,
+} from "@closedform/diffusion/compute";
 import type { AnyTensor, PosteriorFacts } from "@closedform/diffusion";
 import assert from "node:assert/strict";
 import { testDevices, testOnDevices } from "../../_helpers/devices.ts";

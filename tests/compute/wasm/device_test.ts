@@ -1,4 +1,5 @@
-import { referenceNeighbours, startNoise, tensorSpace } from "@closedform/diffusion";
+import { startNoise, tensorSpace } from "@closedform/diffusion";
+import { referenceNeighbours } from "@closedform/diffusion/compute";
 import assert from "node:assert/strict";
 import { buildModules, kernelNames, moduleFile } from "../../../src/compute/wasm/build.ts";
 import { hasRelaxedSimd, openWasm } from "../../../src/compute/wasm/device.ts";

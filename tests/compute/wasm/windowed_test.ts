@@ -1,4 +1,5 @@
-import { RandomStream, referenceWindowed } from "@closedform/diffusion";
+import { RandomStream } from "@closedform/diffusion";
+import { referenceWindowed } from "@closedform/diffusion/compute";
 import type { Translations } from "@closedform/diffusion";
 import assert from "node:assert/strict";
 import { hasRelaxedSimd, openWasm } from "../../../src/compute/wasm/device.ts";

@@ -4,10 +4,10 @@ import {
   DeviceError,
   openDevice,
   RandomStream,
-  referencePosterior,
   startNoise,
   tensorSpace,
 } from "@closedform/diffusion";
+import { referencePosterior } from "@closedform/diffusion/compute";
 import * as tf from "@tensorflow/tfjs-core";
 import assert from "node:assert/strict";
 import { findAdapter, openWebGpu } from "../../../src/compute/webgpu/device.ts";

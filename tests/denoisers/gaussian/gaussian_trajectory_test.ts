@@ -1,6 +1,5 @@
 import {
   denoiseGaussian,
-  extrapolateFlow,
   flowFactor,
   gaussianEndpoint,
   gaussianLaw,
@@ -9,6 +8,7 @@ import {
   startNoise,
   transportGaussian,
 } from "@closedform/diffusion";
+import { extrapolateFlow } from "@closedform/diffusion/theory";
 import type { GaussianLaw, Spectrum } from "@closedform/diffusion";
 import assert from "node:assert/strict";
 import { withSpectrum } from "../../_helpers/symmetric.ts";

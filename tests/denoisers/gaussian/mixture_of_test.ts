@@ -6,10 +6,10 @@ import {
   moons,
   openDevice,
   RandomStream,
-  solveLinear,
   startNoise,
   tensorSpace,
 } from "@closedform/diffusion";
+import { solveLinear } from "@closedform/diffusion/compute";
 import type { GaussianLaw, MixtureLaw } from "@closedform/diffusion";
 // All of tfjs: its core alone knows no gradients.
 import * as tf from "@tensorflow/tfjs";

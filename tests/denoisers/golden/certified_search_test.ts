@@ -10,10 +10,10 @@ import {
   Dataset,
   openDevice,
   RandomStream,
-  referencePosterior,
   shapes,
   startNoise,
 } from "@closedform/diffusion";
+import { referencePosterior } from "@closedform/diffusion/compute";
 import assert from "node:assert/strict";
 import { affineOf } from "../../../src/compute/posterior.ts";
 import { testDevices, testOnDevices } from "../../_helpers/devices.ts";

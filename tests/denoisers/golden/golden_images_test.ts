@@ -14,10 +14,10 @@ import {
   openDevice,
   optimal,
   readCifar10,
-  referencePosterior,
   startNoise,
   tensorSpace,
 } from "@closedform/diffusion";
+import { referencePosterior } from "@closedform/diffusion/compute";
 import assert from "node:assert/strict";
 import { dataPath, hasData } from "../../_helpers/data.ts";
 import { overStore } from "../../_helpers/stores.ts";

@@ -1,11 +1,6 @@
 import type { DataStore } from "@closedform/diffusion";
-import {
-  Dataset,
-  extentOf,
-  referencePosterior,
-  startNoise,
-  tensorSpace,
-} from "@closedform/diffusion";
+import { Dataset, extentOf, startNoise, tensorSpace } from "@closedform/diffusion";
+import { referencePosterior } from "@closedform/diffusion/compute";
 import fc from "fast-check";
 import assert from "node:assert/strict";
 import {

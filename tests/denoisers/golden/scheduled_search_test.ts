@@ -1,4 +1,4 @@
-import * as m from "@closedform/diffusion";
+import * as m from "../../_helpers/all_entries.ts";
 import { openDevice, tensorSpace } from "@closedform/diffusion";
 import assert from "node:assert/strict";
 import { exactProxy } from "../../../src/denoisers/golden/proxy.ts";

@@ -1,13 +1,7 @@
-import {
-  Dataset,
-  dataSpectrum,
-  localityMask,
-  lowRank,
-  maskColumn,
-  maskOf,
-  RandomStream,
-} from "@closedform/diffusion";
-import type { Mask, MaskRule, Spectrum } from "@closedform/diffusion";
+import { Dataset, dataSpectrum, localityMask, lowRank, RandomStream } from "@closedform/diffusion";
+import { maskColumn, maskOf } from "@closedform/diffusion/compute";
+import type { MaskRule, Spectrum } from "@closedform/diffusion";
+import type { Mask } from "@closedform/diffusion/compute";
 import assert from "node:assert/strict";
 import { columnSizes } from "../../../src/compute/mask.ts";
 import { filterMatrix } from "../../../src/compute/wasm/filter_matrix.ts";

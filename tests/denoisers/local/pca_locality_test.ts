@@ -7,11 +7,11 @@ import {
   pcaLocality,
   publishedTheta,
   readMnist,
-  referenceMasked,
   shapes,
   startNoise,
   tensorSpace,
 } from "@closedform/diffusion";
+import { referenceMasked } from "@closedform/diffusion/compute";
 import type { MaskRule, PcaLocalityOptions, Spectrum, ThetaName } from "@closedform/diffusion";
 import * as tf from "@tensorflow/tfjs-core";
 import assert from "node:assert/strict";

@@ -4,10 +4,10 @@ import {
   dataSpectrum,
   gaussianLeg,
   gaussianOfMixture,
-  mixtureFlow,
   skipEstimate,
   skipLevel,
 } from "@closedform/diffusion";
+import { mixtureFlow } from "@closedform/diffusion/theory";
 import type { CumulantNorms, MixtureLaw } from "@closedform/diffusion";
 import assert from "node:assert/strict";
 import { meanOfMixture } from "../../../src/denoisers/gaussian/mixture_law.ts";

@@ -15,7 +15,6 @@ import {
   mmd,
   openDevice,
   optimal,
-  readNetwork,
   respacedGrid,
   sample,
   skipLevel,
@@ -23,9 +22,9 @@ import {
   teleport,
   tensorSpace,
   tinyShapes,
-  trainedDenoiser,
   unipc,
 } from "@closedform/diffusion";
+import { readNetwork, trainedDenoiser } from "@closedform/diffusion/training";
 import type { AnyTensor, Sampler, SigmaGrid } from "@closedform/diffusion";
 import assert from "node:assert/strict";
 import { rowDistances } from "../../../src/theory/_flow_runs.ts";

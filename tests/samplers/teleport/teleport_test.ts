@@ -5,10 +5,8 @@ import {
   dpmpp2m,
   dpmpp3m,
   drawGaussian,
-  extrapolateFlow,
   fitMixture,
   gaussian,
-  gaussianFlow,
   gaussianLaw,
   gaussianLeg,
   gaussianOfMixture,
@@ -17,7 +15,6 @@ import {
   integratedLeg,
   karrasGrid,
   landingLevel,
-  mixtureFlow,
   sample,
   SAMPLER_NAMES,
   samplerByName,
@@ -29,6 +26,7 @@ import {
   tinyShapes,
   unipc,
 } from "@closedform/diffusion";
+import { extrapolateFlow, gaussianFlow, mixtureFlow } from "@closedform/diffusion/theory";
 import type { Denoiser, FirstLeg, Sampler, Spectrum } from "@closedform/diffusion";
 import assert from "node:assert/strict";
 import { denoiseGaussian } from "../../../src/denoisers/gaussian/gaussian_law.ts";

@@ -1,15 +1,12 @@
-import type { ExactFlow } from "@closedform/diffusion";
+import type { ExactFlow } from "@closedform/diffusion/theory";
+import { Dataset, gaussianLaw, mixtureLaw, startNoise } from "@closedform/diffusion";
 import {
-  Dataset,
   empiricalFlow,
   extrapolateFlow,
   gaussianFlow,
-  gaussianLaw,
   mixtureFlow,
-  mixtureLaw,
   pointFlow,
-  startNoise,
-} from "@closedform/diffusion";
+} from "@closedform/diffusion/theory";
 import assert from "node:assert/strict";
 import { logDensityGaussian } from "../../../src/denoisers/gaussian/gaussian_law.ts";
 import { mixturePosterior } from "../../../src/denoisers/gaussian/mixture_law.ts";

@@ -1,13 +1,11 @@
+import { gaussianLaw, mixtureLaw, startNoise } from "@closedform/diffusion";
 import {
   ambientTarget,
-  gaussianLaw,
   isotropicMixture,
   mixtureFlow,
-  mixtureLaw,
   ringTarget,
   sphereTarget,
-  startNoise,
-} from "@closedform/diffusion";
+} from "@closedform/diffusion/theory";
 import assert from "node:assert/strict";
 import { assertMean } from "../../_helpers/statistics.ts";
 import { assertClose } from "../../_helpers/tolerance.ts";

@@ -6,8 +6,8 @@
 import { isKind } from "../base/_kinds.ts";
 import type { State } from "../compute/batch.ts";
 import type { StateOf } from "../compute/use_device.ts";
-import { checkNoneOfOwn, heldData } from "./_data.ts";
-import type { DataOptions, DataSource } from "./_data.ts";
+import { checkNoneOfOwn, heldData } from "./data_source.ts";
+import type { DataOptions, DataSource } from "./data_source.ts";
 import type { Denoiser } from "./denoiser.ts";
 import { optimal } from "./optimal.ts";
 
