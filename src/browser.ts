@@ -131,10 +131,14 @@ export * from "./metrics/agreement.ts";
 export * from "./metrics/assignment.ts";
 export * from "./metrics/discrepancy.ts";
 export { explainedScore, explainedVariance } from "./metrics/explained_variance.ts";
-export type { ExplainedVariance, ScoreComparison } from "./metrics/explained_variance.ts";
+export type {
+  ExplainedVariance,
+  ExplainedVarianceOptions,
+  ScoreComparison,
+} from "./metrics/explained_variance.ts";
 export * from "./metrics/frechet.ts";
 export * from "./metrics/nearest.ts";
-export type { Samples, ShapedRows } from "./metrics/samples.ts";
+export type { RowsOptions, Samples, ShapedRows } from "./metrics/samples.ts";
 export * from "./metrics/pairs.ts";
 export * from "./metrics/precision_recall.ts";
 export * from "./metrics/sinkhorn.ts";

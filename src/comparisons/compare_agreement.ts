@@ -123,7 +123,7 @@ export async function compareAgreement(
   let above: Float64Array | undefined;
   for (const [name, denoiser] of Object.entries(denoisers)) {
     const { values, seconds } = await endsOf(denoiser, run);
-    const { unit, raw, pearson } = agreement(values, truth.values, dimension);
+    const { unit, raw, pearson } = agreement(values, truth.values, { dimension });
     const own = unit.rSquared.perSample;
     rows.push({
       denoiser: name,

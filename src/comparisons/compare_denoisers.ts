@@ -209,7 +209,7 @@ async function atLevel(
     const outputs = await outputsAt(other, states, sigma, signal);
     const each = rootMeanSquares(outputs, truth, dimension);
     const distance = Math.sqrt(each.reduce((sum, v) => sum + v * v, 0) / each.length);
-    const explained = explainedVariance(truth, outputs, dimension, centre).ratioOfMeans;
+    const explained = explainedVariance(truth, outputs, { dimension, centre }).ratioOfMeans;
     rows.push({ sigma, denoiser, distance, explained });
   }
   return rows;

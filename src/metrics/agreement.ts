@@ -14,6 +14,8 @@ import type { EvaluateOptions, Sigma } from "../compute/posterior.ts";
 import type { Denoiser } from "../denoisers/denoiser.ts";
 import { outputsOf } from "./_outputs.ts";
 import { rootMeanSquares } from "./_distances.ts";
+import { pairOf, ROWS_OPTIONS } from "./samples.ts";
+import type { RowsOptions, Samples } from "./samples.ts";
 import { mse, pearson, rSquared } from "./pairs.ts";
 import type { PairScores, SampleRows } from "./pairs.ts";
 
@@ -42,9 +44,9 @@ export interface Agreement {
  * trajectory from the same start noise; for outputs on the same input see
  * {@linkcode denoiserAgreement}. Numbers of different papers are not comparable.
  *
- * @param predicted Samples to judge, `B` rows of `d` numbers, images in [-1, 1].
- * @param reference Samples to judge them by, `B` rows of `d` numbers.
- * @param dimension Numbers per sample, `d ≥ 2`.
+ * @param predicted Samples to judge, `B` rows of `d` numbers, images in [-1, 1]; or a run, a data set, a tensor, rows with a shape.
+ * @param reference Samples to judge them by, `B` rows of `d` numbers; or a run, a data set, a tensor, rows with a shape.
+ * @param options The dimension of plain numbers.
  * @returns Scores per sample with mean and median, in both conventions.
  * @throws {TypeError} If the lengths differ or are no positive, whole number of rows of at least 2 numbers.
  * @throws {RangeError} If a number is not finite, or a sample is constant and so has no correlation.
@@ -55,24 +57,31 @@ export interface Agreement {
  * import assert from "node:assert/strict";
  *
  * const reference = Float64Array.of(-1, -1, 1, 1), predicted = Float64Array.of(-1, -1, 1, 3);
- * const { unit, raw, pearson } = agreement(predicted, reference, 4);
+ * const { unit, raw, pearson } = agreement(predicted, reference, { dimension: 4 });
  * assert.deepEqual([unit.mse.mean, raw.mse.mean, unit.rSquared.mean], [0, 1, 1]);
  * assert.ok(raw.rSquared.mean === 0.25 && pearson.median < 1);
  * ```
  */
 export function agreement(
-  predicted: SampleRows,
-  reference: SampleRows,
-  dimension: number,
+  predicted: Samples,
+  reference: Samples,
+  options: RowsOptions = {},
 ): Agreement {
+  checkOptionNames("compute the agreement", options, ROWS_OPTIONS);
+  const { first, second, dimension } = pairOf(
+    predicted,
+    reference,
+    "compute the agreement",
+    options.dimension,
+  );
   const scores = (toUnit: boolean): ConventionScores => ({
-    mse: mse(predicted, reference, dimension, { toUnit }),
-    rSquared: rSquared(predicted, reference, dimension, { toUnit }),
+    mse: mse(first, second, { dimension, toUnit }),
+    rSquared: rSquared(first, second, { dimension, toUnit }),
   });
   return {
     unit: scores(true),
     raw: scores(false),
-    pearson: pearson(predicted, reference, dimension),
+    pearson: pearson(first, second, { dimension }),
   };
 }
 
@@ -107,7 +116,7 @@ export async function denoiserAgreement<X>(
 ): Promise<Agreement> {
   checkOptionNames("compare denoisers", options, EVALUATE_OPTIONS);
   const [ours, theirs] = await outputsOf(denoiser, reference, x, sigma, options);
-  return agreement(ours, theirs, sizeOf(denoiser.shape));
+  return agreement(ours, theirs, { dimension: sizeOf(denoiser.shape) });
 }
 
 /** The error of a restricted denoiser against the same one over all data. */
@@ -163,7 +172,7 @@ export async function errorToFullScan<X>(
 ): Promise<ScanError> {
   checkOptionNames("compare denoisers", options, EVALUATE_OPTIONS);
   const [ours, theirs] = await outputsOf(denoiser, fullScan, x, sigma, options);
-  const errors = mse(ours, theirs, sizeOf(denoiser.shape));
+  const errors = mse(ours, theirs, { dimension: sizeOf(denoiser.shape) });
   const rms = rootMeanSquares(ours, theirs, sizeOf(denoiser.shape));
   return { mse: errors, rms, worst: rms.reduce((most, v) => Math.max(most, v), 0) };
 }

@@ -8,10 +8,12 @@ import { checkOptionNames, type OptionTable } from "../base/_options.ts";
 import { medianOf } from "../base/_quantile.ts";
 import { eachRowOfSquares } from "./_distances.ts";
 import { checkRows } from "./_rows.ts";
+import { pairOf } from "./samples.ts";
+import type { RowsOptions, Samples } from "./samples.ts";
 import { fromUnit, unitOf } from "../base/_unit.ts";
 
 /** Options of {@linkcode energyDistance}. */
-export interface DiscrepancyOptions {
+export interface DiscrepancyOptions extends RowsOptions {
   /**
    * Leave out each point's pair with itself, which makes the estimate unbiased but lets it be
    * negative. Default false: the distance between the two samples as they are, never negative.
@@ -33,7 +35,9 @@ export interface Mmd {
   readonly bandwidth: number;
 }
 
-const OPTIONS = { unbiased: undefined } satisfies OptionTable<DiscrepancyOptions>;
+const OPTIONS = { dimension: undefined, unbiased: undefined } satisfies OptionTable<
+  DiscrepancyOptions
+>;
 
 /**
  * The energy distance between two samples.
@@ -45,10 +49,9 @@ const OPTIONS = { unbiased: undefined } satisfies OptionTable<DiscrepancyOptions
  * Reference: G. Székely, M. Rizzo (2013), Energy statistics: a class of statistics based on
  * distances, J. Statistical Planning and Inference 143, 1249-1272.
  *
- * @param a Points, `n` rows of `d` numbers.
- * @param b Points, `m` rows of `d` numbers.
- * @param dimension Numbers per point, `d`.
- * @param options Whether to leave out pairs of a point with itself.
+ * @param a Points, `n` rows of `d` numbers; or a run, a data set, a tensor, rows with a shape.
+ * @param b Points, `m` rows of `d` numbers; or a run, a data set, a tensor, rows with a shape.
+ * @param options The dimension of plain numbers. Whether to leave out pairs of a point with itself.
  * @returns The distance, in data units; 0 between equal sets.
  * @throws {TypeError} If a set is no positive, whole number of rows.
  * @throws {RangeError} If a number is not finite, distances exceed float64, or an unbiased estimate is asked of a single point.
@@ -58,22 +61,23 @@ const OPTIONS = { unbiased: undefined } satisfies OptionTable<DiscrepancyOptions
  * import { energyDistance } from "@closedform/diffusion";
  * import assert from "node:assert/strict";
  *
- * assert.equal(energyDistance([0], [3], 1), 6);
+ * assert.equal(energyDistance([0], [3], { dimension: 1 }), 6);
  * ```
  */
 export function energyDistance(
-  a: ArrayLike<number>,
-  b: ArrayLike<number>,
-  dimension: number,
+  a: Samples,
+  b: Samples,
   options: DiscrepancyOptions = {},
 ): number {
   const action = "compute the energy distance";
   checkOptionNames(action, options, OPTIONS);
-  checkSets(a, b, dimension, options, action);
-  const unit = unitOf(dimension, a, b);
+  const { first, second, dimension } = pairOf(a, b, action, options.dimension);
+  checkSets(first, second, dimension, options, action);
+  const unit = unitOf(dimension, first, second);
   const mean = (x: ArrayLike<number>, y: ArrayLike<number>, same: boolean) =>
     meanOverPairs(x, y, dimension, unit, same && options.unbiased === true, Math.sqrt, 0);
-  const distance = 2 * mean(a, b, false) - mean(a, a, true) - mean(b, b, true);
+  const distance = 2 * mean(first, second, false) - mean(first, first, true) -
+    mean(second, second, true);
   return fromUnit(distance, unit, 1, action);
 }
 
@@ -89,10 +93,9 @@ const MMD_OPTIONS = { ...OPTIONS, bandwidth: undefined } satisfies OptionTable<M
  * Reference: A. Gretton, K. Borgwardt, M. Rasch, B. Schölkopf, A. Smola (2012), A kernel two-sample
  * test, J. Machine Learning Research 13, 723-773.
  *
- * @param a Points, `n` rows of `d` numbers.
- * @param b Points, `m` rows of `d` numbers.
- * @param dimension Numbers per point, `d`.
- * @param options The width of the kernel; whether to leave out pairs of a point with itself.
+ * @param a Points, `n` rows of `d` numbers; or a run, a data set, a tensor, rows with a shape.
+ * @param b Points, `m` rows of `d` numbers; or a run, a data set, a tensor, rows with a shape.
+ * @param options The dimension of plain numbers. The width of the kernel; whether to leave out pairs of a point with itself.
  * @returns The squared discrepancy and the width. Compare only values of one width. Without a width given, the
  * discrepancy of sets that are one point each, the same, is 0.
  * @throws {TypeError} If a set is no positive, whole number of rows.
@@ -103,28 +106,31 @@ const MMD_OPTIONS = { ...OPTIONS, bandwidth: undefined } satisfies OptionTable<M
  * import { mmd } from "@closedform/diffusion";
  * import assert from "node:assert/strict";
  *
- * assert.equal(mmd([0], [100], 1, { bandwidth: 1 }).squared, 2);
+ * assert.equal(mmd([0], [100], { dimension: 1, bandwidth: 1 }).squared, 2);
  * ```
  */
 export function mmd(
-  a: ArrayLike<number>,
-  b: ArrayLike<number>,
-  dimension: number,
+  a: Samples,
+  b: Samples,
   options: MmdOptions = {},
 ): Mmd {
   const action = "compute the maximum mean discrepancy";
   checkOptionNames(action, options, MMD_OPTIONS);
-  checkSets(a, b, dimension, options, action);
+  const { first, second, dimension } = pairOf(a, b, action, options.dimension);
+  checkSets(first, second, dimension, options, action);
   if (options.bandwidth !== undefined) checkPositive(action, "bandwidth", options.bandwidth);
-  const unit = unitOf(dimension, a, b);
-  const bandwidth = options.bandwidth ?? medianDistance(a, b, dimension, unit) * unit;
+  const unit = unitOf(dimension, first, second);
+  const bandwidth = options.bandwidth ?? medianDistance(first, second, dimension, unit) * unit;
   if (Number.isNaN(bandwidth)) return { squared: 0, bandwidth };
   const width = bandwidth / unit;
   // A width of 0 in this unit tells equal points from others.
   const kernel = (square: number) => square === 0 ? 1 : Math.exp(-square / (2 * width * width));
   const mean = (x: ArrayLike<number>, y: ArrayLike<number>, same: boolean) =>
     meanOverPairs(x, y, dimension, unit, same && options.unbiased === true, kernel, 1);
-  return { squared: mean(a, a, true) + mean(b, b, true) - 2 * mean(a, b, false), bandwidth };
+  return {
+    squared: mean(first, first, true) + mean(second, second, true) - 2 * mean(first, second, false),
+    bandwidth,
+  };
 }
 
 function checkSets(

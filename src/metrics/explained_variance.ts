@@ -3,13 +3,15 @@
  *
  * @module
  */
-import { checkOptionNames } from "../base/_options.ts";
+import { checkOptionNames, type OptionTable } from "../base/_options.ts";
 import { sizeOf } from "../base/_shape.ts";
 import { EVALUATE_OPTIONS } from "../compute/posterior.ts";
 import type { EvaluateOptions, Sigma } from "../compute/posterior.ts";
 import type { Denoiser } from "../denoisers/denoiser.ts";
 import { outputsOf } from "./_outputs.ts";
 import { checkRows } from "./_rows.ts";
+import { pairOf, ROWS_OPTIONS } from "./samples.ts";
+import type { RowsOptions, SampleRows, Samples } from "./samples.ts";
 import { differenceIn, powerOfTwo } from "../base/_unit.ts";
 
 /** What {@linkcode explainedVariance} returns. */
@@ -21,6 +23,16 @@ export interface ExplainedVariance {
   /** The residual `|r − a|²/|r − c|²` of each row. */
   readonly residuals: Float64Array;
 }
+
+/** Options of {@linkcode explainedVariance}. */
+export interface ExplainedVarianceOptions extends RowsOptions {
+  /** What explains nothing: `d` numbers for all rows, or as many as there are. Default: zero. */
+  readonly centre?: ArrayLike<number>;
+}
+
+const OPTIONS = { ...ROWS_OPTIONS, centre: undefined } satisfies OptionTable<
+  ExplainedVarianceOptions
+>;
 
 const ACTION = "compute the explained variance";
 
@@ -36,10 +48,9 @@ const ACTION = "compute the explained variance";
  *
  * Reference: B. Wang, J. Vastola (2024), arXiv:2412.09726.
  *
- * @param reference The vectors `r` to be explained, `n` rows of `d` numbers.
+ * @param reference The vectors `r` to be explained, `n` rows of `d` numbers; or a run, a data set, a tensor, rows with a shape.
  * @param approximation The vectors `a` that explain them, as many.
- * @param dimension Numbers per row, `d`.
- * @param centre What explains nothing: `d` numbers for all rows, or as many as there are. Default: zero.
+ * @param options The centre, and the dimension of plain numbers.
  * @returns Both averages, and the residuals row by row; a row that is its own centre has residual 0 if it
  * is met, else an infinite one.
  * @throws {TypeError} If the lengths do not fit, or there are no rows.
@@ -50,16 +61,26 @@ const ACTION = "compute the explained variance";
  * import { explainedVariance } from "@closedform/diffusion";
  * import assert from "node:assert/strict";
  *
- * const { meanOfRatios, ratioOfMeans } = explainedVariance([1, 0, 3, 0], [1, 0, 0, 0], 2);
+ * const { meanOfRatios, ratioOfMeans } = explainedVariance([1, 0, 3, 0], [1, 0, 0, 0], { dimension: 2 });
  * assert.equal(meanOfRatios, 0.5);
  * assert.ok(Math.abs(ratioOfMeans - 0.1) < 1e-15);
  * ```
  */
 export function explainedVariance(
-  reference: ArrayLike<number>,
-  approximation: ArrayLike<number>,
+  reference: Samples,
+  approximation: Samples,
+  options: ExplainedVarianceOptions = {},
+): ExplainedVariance {
+  checkOptionNames(ACTION, options, OPTIONS);
+  const { first, second, dimension } = pairOf(reference, approximation, ACTION, options.dimension);
+  return explained(first, second, dimension, options.centre ?? new Float64Array(dimension));
+}
+
+function explained(
+  reference: SampleRows,
+  approximation: SampleRows,
   dimension: number,
-  centre: ArrayLike<number> = new Float64Array(dimension),
+  centre: ArrayLike<number>,
 ): ExplainedVariance {
   const rows = checkRows(reference, dimension, ACTION);
   checkRows(approximation, dimension, ACTION);
@@ -173,7 +194,7 @@ export async function explainedScore<X>(
   const [ours, theirs] = await outputsOf(denoiser, approximation, x, sigma, options);
   const dimension = sizeOf(denoiser.shape);
   const against = (centre?: ArrayLike<number>) =>
-    explainedVariance(ours, theirs, dimension, centre);
+    explainedVariance(ours, theirs, { dimension, centre });
   return {
     score: against(await denoiser.space.values(x)),
     denoised: against(),

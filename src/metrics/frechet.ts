@@ -3,7 +3,10 @@
  *
  * @module
  */
+import { checkOptionNames } from "../base/_options.ts";
 import { checkRows } from "./_rows.ts";
+import { pairOf, ROWS_OPTIONS } from "./samples.ts";
+import type { RowsOptions, Samples } from "./samples.ts";
 import { differenceIn, fromUnit, unitOf } from "../base/_unit.ts";
 import { wasserstein2OfGaussians } from "./wasserstein.ts";
 import type { GaussianMoments } from "./wasserstein.ts";
@@ -23,9 +26,9 @@ const ACTION = "compute the Fréchet distance";
  * Reference: M. Heusel, H. Ramsauer, T. Unterthiner, B. Nessler, S. Hochreiter (2017), GANs trained
  * by a two time-scale update rule converge to a local Nash equilibrium, arXiv:1706.08500.
  *
- * @param a Features, `n` rows of `d` numbers.
- * @param b Features, `m` rows of `d` numbers.
- * @param dimension Features per sample, `d`.
+ * @param a Features, `n` rows of `d` numbers; or a run, a data set, a tensor, rows with a shape.
+ * @param b Features, `m` rows of `d` numbers; or a run, a data set, a tensor, rows with a shape.
+ * @param options The dimension of plain numbers.
  * @returns The squared distance, in squared units of the features.
  * @throws {TypeError} If a set is no positive, whole number of rows.
  * @throws {RangeError} If a number is not finite, a set has a single row, or the squared distance exceeds float64.
@@ -35,27 +38,29 @@ const ACTION = "compute the Fréchet distance";
  * import { frechetDistance } from "@closedform/diffusion";
  * import assert from "node:assert/strict";
  *
- * const distance = frechetDistance([0, 1, 2], [3, 4, 5], 1);
+ * const distance = frechetDistance([0, 1, 2], [3, 4, 5], { dimension: 1 });
  * assert.ok(Math.abs(distance - 9) < 1e-12);
  * ```
  */
 export function frechetDistance(
-  a: ArrayLike<number>,
-  b: ArrayLike<number>,
-  dimension: number,
+  a: Samples,
+  b: Samples,
+  options: RowsOptions = {},
 ): number {
-  for (const rows of [a, b]) {
+  checkOptionNames(ACTION, options, ROWS_OPTIONS);
+  const { first, second, dimension } = pairOf(a, b, ACTION, options.dimension);
+  for (const rows of [first, second]) {
     if (checkRows(rows, dimension, ACTION) < 2) {
       throw new RangeError(`Cannot ${ACTION}: received 1 row, wanted at least 2`);
     }
   }
-  const unit = unitOf(dimension, a, b), inverse = 1 / unit;
+  const unit = unitOf(dimension, first, second), inverse = 1 / unit;
   // About the first row, so that a common offset costs no digits.
   const scaled = (rows: ArrayLike<number>) =>
-    Float64Array.from(rows, (v, at) => differenceIn(inverse, v, a[at % dimension]));
+    Float64Array.from(rows, (v, at) => differenceIn(inverse, v, first[at % dimension]));
   const distance = wasserstein2OfGaussians(
-    moments(scaled(a), dimension),
-    moments(scaled(b), dimension),
+    moments(scaled(first), dimension),
+    moments(scaled(second), dimension),
   );
   return fromUnit(distance ** 2, unit, 2, ACTION);
 }

@@ -10,10 +10,11 @@ import { checkOptionNames, type OptionTable } from "../base/_options.ts";
 import { medianOf } from "../base/_quantile.ts";
 import { squaredDistance } from "./_distances.ts";
 import { checkRows } from "./_rows.ts";
+import { pairOf } from "./samples.ts";
+import type { RowsOptions, SampleRows, Samples } from "./samples.ts";
 import { differenceIn, fromUnit, powerOfTwo } from "../base/_unit.ts";
 
-/** Samples as numbers, rows one after the other. */
-export type SampleRows = Float32Array | Float64Array;
+export type { SampleRows };
 
 /** One score per pair, their mean and their median. */
 export interface PairScores {
@@ -26,7 +27,7 @@ export interface PairScores {
 }
 
 /** Options of the measures of pairs. */
-export interface PairOptions {
+export interface PairOptions extends RowsOptions {
   /**
    * Map numbers from [-1, 1] to [0, 1] and clamp them there, as most published
    * numbers do. Default `false`: numbers are taken as they are.
@@ -34,7 +35,7 @@ export interface PairOptions {
   readonly toUnit?: boolean;
 }
 
-const OPTIONS = { toUnit: undefined } satisfies OptionTable<PairOptions>;
+const OPTIONS = { dimension: undefined, toUnit: undefined } satisfies OptionTable<PairOptions>;
 
 /**
  * The mean squared error of each sample, and its mean over the samples.
@@ -47,10 +48,9 @@ const OPTIONS = { toUnit: undefined } satisfies OptionTable<PairOptions>;
  * {@linkcode PairOptions.toUnit} in [0, 1] and clamped. Where nothing is clamped, the first is 4
  * times the second.
  *
- * @param a Samples, `B` rows of `d` numbers.
- * @param b Samples, `B` rows of `d` numbers.
- * @param dimension Numbers per sample, `d`.
- * @param options The range convention.
+ * @param a Samples, `B` rows of `d` numbers; or a run, a data set, a tensor, rows with a shape.
+ * @param b Samples, `B` rows of `d` numbers; or a run, a data set, a tensor, rows with a shape.
+ * @param options The dimension of plain numbers. The range convention.
  * @returns `B` errors, in squared data units, and their mean.
  * @throws {TypeError} If the lengths differ or are no positive, whole number of rows.
  * @throws {RangeError} If a number is not finite, or a squared error exceeds float64.
@@ -61,20 +61,20 @@ const OPTIONS = { toUnit: undefined } satisfies OptionTable<PairOptions>;
  * import assert from "node:assert/strict";
  *
  * const a = Float32Array.of(0, 0.5), b = Float32Array.of(0.5, 0.5);
- * assert.equal(mse(a, b, 2).mean, 0.125);
- * assert.equal(mse(a, b, 2, { toUnit: true }).mean, 0.125 / 4);
+ * assert.equal(mse(a, b, { dimension: 2 }).mean, 0.125);
+ * assert.equal(mse(a, b, { dimension: 2, toUnit: true }).mean, 0.125 / 4);
  * ```
  */
 export function mse(
-  a: SampleRows,
-  b: SampleRows,
-  dimension: number,
+  a: Samples,
+  b: Samples,
   options: PairOptions = {},
 ): PairScores {
   const action = "compute the mean squared error";
   checkOptionNames(action, options, OPTIONS);
-  checkPairs(a, b, dimension, action);
-  return score(a, b, dimension, options, (x, y) => {
+  const { first, second, dimension } = pairOf(a, b, action, options.dimension);
+  checkPairs(first, second, dimension, action);
+  return score(first, second, dimension, options, (x, y) => {
     const { square, unit } = squaredDistance(x, y);
     return fromUnit(square / dimension, unit, 2, action);
   });
@@ -94,10 +94,9 @@ export function mse(
  *
  * Reference: A. Lukoianov et al. (2025), arXiv:2509.09672, as computed by the code of arXiv:2602.16498.
  *
- * @param predicted Samples `p` to judge, `B` rows of `d` numbers.
- * @param reference Samples `q` to judge them by, `B` rows of `d` numbers.
- * @param dimension Numbers per sample, `d ≥ 2`.
- * @param options The range convention.
+ * @param predicted Samples `p` to judge, `B` rows of `d` numbers; or a run, a data set, a tensor, rows with a shape.
+ * @param reference Samples `q` to judge them by, `B` rows of `d` numbers; or a run, a data set, a tensor, rows with a shape.
+ * @param options The dimension of plain numbers. The range convention.
  * @returns `B` scores, at most 1, and their mean.
  * @throws {TypeError} If the lengths differ or are no positive, whole number of rows of at least 2 numbers.
  * @throws {RangeError} If a number is not finite.
@@ -108,25 +107,25 @@ export function mse(
  * import assert from "node:assert/strict";
  *
  * const reference = Float64Array.of(1, 2, 3, 6);
- * assert.equal(rSquared(reference, reference, 4).mean, 1);
- * assert.equal(rSquared(Float64Array.of(3, 3, 3, 3), reference, 4).mean, 0.25);
+ * assert.equal(rSquared(reference, reference, { dimension: 4 }).mean, 1);
+ * assert.equal(rSquared(Float64Array.of(3, 3, 3, 3), reference, { dimension: 4 }).mean, 0.25);
  * ```
  */
 export function rSquared(
-  predicted: SampleRows,
-  reference: SampleRows,
-  dimension: number,
+  predicted: Samples,
+  reference: Samples,
   options: PairOptions = {},
 ): PairScores {
   const action = "compute r²";
   checkOptionNames(action, options, OPTIONS);
-  checkPairs(predicted, reference, dimension, action);
+  const { first, second, dimension } = pairOf(predicted, reference, action, options.dimension);
+  checkPairs(first, second, dimension, action);
   if (dimension < 2) {
     throw new TypeError(
       `Cannot ${action}: dimension is ${dimension}, wanted at least 2 numbers per sample, since one has no variance`,
     );
   }
-  return score(predicted, reference, dimension, options, (p, q) => {
+  return score(first, second, dimension, options, (p, q) => {
     const error = squaredDistance(p, q), away = centred(q);
     const variance = dot(away.row, away.row) / (dimension - 1);
     // Units come last: their squares may be beyond float64 where their ratio is not.
@@ -149,10 +148,9 @@ export function rSquared(
  *
  * Reference: M. Kamb, S. Ganguli (2024), arXiv:2412.20292.
  *
- * @param a Samples, `B` rows of `d` numbers.
- * @param b Samples, `B` rows of `d` numbers.
- * @param dimension Numbers per sample, `d`.
- * @param options The range convention.
+ * @param a Samples, `B` rows of `d` numbers; or a run, a data set, a tensor, rows with a shape.
+ * @param b Samples, `B` rows of `d` numbers; or a run, a data set, a tensor, rows with a shape.
+ * @param options The dimension of plain numbers. The range convention.
  * @returns `B` correlations in [-1, 1], their mean and their median.
  * @throws {TypeError} If the lengths differ or are no positive, whole number of rows.
  * @throws {RangeError} If a number is not finite, or a sample is constant.
@@ -163,20 +161,20 @@ export function rSquared(
  * import assert from "node:assert/strict";
  *
  * const reference = Float64Array.of(0, 0, 1, 1, 0, 0, 1, 1);
- * const { perSample } = pearson(Float64Array.of(5, 5, 7, 7, 1, 1, 0, 0), reference, 4);
+ * const { perSample } = pearson(Float64Array.of(5, 5, 7, 7, 1, 1, 0, 0), reference, { dimension: 4 });
  * assert.deepEqual([...perSample], [1, -1]);
  * ```
  */
 export function pearson(
-  a: SampleRows,
-  b: SampleRows,
-  dimension: number,
+  a: Samples,
+  b: Samples,
   options: PairOptions = {},
 ): PairScores {
   const action = "compute the correlation";
   checkOptionNames(action, options, OPTIONS);
-  checkPairs(a, b, dimension, action);
-  return score(a, b, dimension, options, (x, y, i) => {
+  const { first, second, dimension } = pairOf(a, b, action, options.dimension);
+  checkPairs(first, second, dimension, action);
+  return score(first, second, dimension, options, (x, y, i) => {
     const u = centred(x).row, v = centred(y).row;
     const squares = dot(u, u) * dot(v, v);
     if (squares === 0) {

@@ -4,8 +4,12 @@
  * @module
  */
 import { received } from "../base/_kinds.ts";
+import type { OptionTable } from "../base/_options.ts";
 import { sizeOf } from "../base/_shape.ts";
 import type { AnyTensor } from "../states/linear_space.ts";
+
+/** Samples as numbers, rows one after the other. */
+export type SampleRows = Float32Array | Float64Array;
 
 /** Rows of numbers with their dimension, or the shape of one: a `Dataset` is such. */
 export interface ShapedRows {
@@ -56,7 +60,7 @@ export function rowsOf(samples: Samples, action: string, dimension?: number): Ro
   if (!("length" in samples)) throw wrong(samples, action);
   if (dimension === undefined) {
     throw new TypeError(
-      `Cannot ${action}: received ${samples.length} numbers without a shape, wanted a data set, a run, or rows { data, shape }`,
+      `Cannot ${action}: received ${samples.length} numbers without a shape, wanted a data set, a run, rows { data, shape }, or the option dimension`,
     );
   }
   return { values: samples, dimension };
@@ -105,4 +109,53 @@ function wrong(samples: unknown, action: string): TypeError {
       received(samples)
     }, wanted a run, a data set, a tensor, or an array of numbers`,
   );
+}
+
+/** Options of what compares samples. */
+export interface RowsOptions {
+  /** Numbers per sample, where neither set tells: of plain numbers. Default: that of the sets. */
+  readonly dimension?: number;
+}
+
+/** The options of {@linkcode RowsOptions}. */
+export const ROWS_OPTIONS = { dimension: undefined } satisfies OptionTable<RowsOptions>;
+
+/** Two sets of samples as rows of numbers of one dimension, in data units. */
+export interface Pair {
+  /** The first set. */
+  readonly first: SampleRows;
+  /** The second one. */
+  readonly second: SampleRows;
+  /** Numbers per row. */
+  readonly dimension: number;
+}
+
+/**
+ * Two sets of samples as rows of numbers.
+ *
+ * @param a The first set.
+ * @param b The second one.
+ * @param action What is attempted, for the message.
+ * @param dimension Numbers per row, if given.
+ * @returns The numbers of both, not copied where they are floats.
+ * @throws {TypeError} If one is nothing of the kind, or no dimension or more than one is known.
+ */
+export function pairOf(a: Samples, b: Samples, action: string, dimension?: number): Pair {
+  const known = dimension ?? dimensionOf(a) ?? dimensionOf(b);
+  const first = rowsOf(a, action, known), second = rowsOf(b, action, known);
+  return { first: floats(first), second: floats(second), dimension: first.dimension };
+}
+
+/** The dimension that samples tell. */
+function dimensionOf(samples: Samples): number | undefined {
+  if (typeof samples !== "object" || samples === null) return;
+  if ("samples" in samples) return dimensionOf(samples.samples);
+  if ("dataSync" in samples) return sizeOf(samples.shape.slice(1));
+  if ("data" in samples) return samples.dimension ?? (samples.shape && sizeOf(samples.shape));
+}
+
+function floats({ values }: Rows): SampleRows {
+  return values instanceof Float32Array || values instanceof Float64Array
+    ? values
+    : Float64Array.from(values);
 }

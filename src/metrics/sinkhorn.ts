@@ -6,6 +6,8 @@
 import { checkOptionNames, type OptionTable, readOptions } from "../base/_options.ts";
 import { eachRowOfSquares } from "./_distances.ts";
 import { checkRows } from "./_rows.ts";
+import { pairOf } from "./samples.ts";
+import type { RowsOptions, Samples } from "./samples.ts";
 import { fromUnit, unitOf } from "../base/_unit.ts";
 
 const ACTION = "compute the Sinkhorn cost";
@@ -13,7 +15,7 @@ const ACTION = "compute the Sinkhorn cost";
 const MOST_SMOOTHING = 1e9;
 
 /** Options of {@linkcode sinkhorn} and {@linkcode sinkhornDivergence}. */
-export interface SinkhornOptions {
+export interface SinkhornOptions extends RowsOptions {
   /** The entropic regularisation `ε`, in squared data units. */
   readonly epsilon: number;
   /** Stop when the plan's marginal is off by less than this, in total variation. Default 1e-6. */
@@ -44,7 +46,12 @@ export interface Sinkhorn {
   readonly history: Float64Array;
 }
 
-const OPTIONS = { epsilon: undefined, tolerance: 1e-6, iterations: 10_000 } satisfies OptionTable<
+const OPTIONS = {
+  dimension: undefined,
+  epsilon: undefined,
+  tolerance: 1e-6,
+  iterations: 10_000,
+} satisfies OptionTable<
   SinkhornOptions
 >;
 
@@ -63,10 +70,9 @@ const OPTIONS = { epsilon: undefined, tolerance: 1e-6, iterations: 10_000 } sati
  * J. Altschuler, J. Weed, P. Rigollet (2017), Near-linear time approximation algorithms for optimal transport via
  * Sinkhorn iteration, arXiv:1705.09634, for the rounding of the plan.
  *
- * @param a Points, `n` rows of `d` numbers.
- * @param b Points, `m` rows of `d` numbers.
- * @param dimension Numbers per point, `d`.
- * @param options The regularisation; when to stop.
+ * @param a Points, `n` rows of `d` numbers; or a run, a data set, a tensor, rows with a shape.
+ * @param b Points, `m` rows of `d` numbers; or a run, a data set, a tensor, rows with a shape.
+ * @param options The dimension of plain numbers. The regularisation; when to stop.
  * @returns The cost, and whether the iterations converged.
  * @throws {TypeError} If a set is no positive, whole number of rows.
  * @throws {RangeError} If a number is not finite, an option is not positive, epsilon is 1e9 times larger than any cost, or
@@ -77,26 +83,26 @@ const OPTIONS = { epsilon: undefined, tolerance: 1e-6, iterations: 10_000 } sati
  * import { sinkhorn } from "@closedform/diffusion";
  * import assert from "node:assert/strict";
  *
- * const { transport, converged } = sinkhorn([0, 1], [3, 4], 1, { epsilon: 0.5 });
+ * const { transport, converged } = sinkhorn([0, 1], [3, 4], { dimension: 1, epsilon: 0.5 });
  * assert.ok(converged && transport > 9 && transport < 9.2);
  * ```
  */
 export function sinkhorn(
-  a: ArrayLike<number>,
-  b: ArrayLike<number>,
-  dimension: number,
+  a: Samples,
+  b: Samples,
   options: SinkhornOptions,
 ): Sinkhorn {
   const { tolerance, iterations } = readOptions(ACTION, options, OPTIONS);
-  const n = checkRows(a, dimension, ACTION), m = checkRows(b, dimension, ACTION);
+  const { first, second, dimension } = pairOf(a, b, ACTION, options.dimension);
+  const n = checkRows(first, dimension, ACTION), m = checkRows(second, dimension, ACTION);
   for (const [name, value] of Object.entries({ epsilon: options.epsilon, tolerance, iterations })) {
     if (!(value > 0 && value < Infinity)) {
       throw new RangeError(`Cannot ${ACTION}: ${name} is ${value}, wanted a finite number > 0`);
     }
   }
   const costs = new Float64Array(n * m);
-  const unit = unitOf(dimension, a, b);
-  eachRowOfSquares(a, b, dimension, unit, (row, squares) => costs.set(squares, row * m));
+  const unit = unitOf(dimension, first, second);
+  eachRowOfSquares(first, second, dimension, unit, (row, squares) => costs.set(squares, row * m));
   const epsilon = options.epsilon / unit / unit;
   const largest = costs.reduce((most, cost) => Math.max(most, cost), 0);
   // The potentials are of the size of epsilon, and differ by costs.
@@ -152,10 +158,9 @@ export interface SinkhornDivergence {
  * Reference: J. Feydy, T. Séjourné, F.-X. Vialard, S. Amari, A. Trouvé, G. Peyré (2018),
  * Interpolating between optimal transport and MMD using Sinkhorn divergences, arXiv:1810.08278.
  *
- * @param a Points, `n` rows of `d` numbers.
- * @param b Points, `m` rows of `d` numbers.
- * @param dimension Numbers per point, `d`.
- * @param options The regularisation; when to stop.
+ * @param a Points, `n` rows of `d` numbers; or a run, a data set, a tensor, rows with a shape.
+ * @param b Points, `m` rows of `d` numbers; or a run, a data set, a tensor, rows with a shape.
+ * @param options The dimension of plain numbers. The regularisation; when to stop.
  * @returns The divergence, and whether the iterations converged.
  * @throws {TypeError} If a set is no positive, whole number of rows.
  * @throws {RangeError} If a number is not finite, or an option is not positive.
@@ -165,18 +170,20 @@ export interface SinkhornDivergence {
  * import { sinkhornDivergence } from "@closedform/diffusion";
  * import assert from "node:assert/strict";
  *
- * const { divergence } = sinkhornDivergence([0, 1], [0, 1], 1, { epsilon: 1 });
+ * const { divergence } = sinkhornDivergence([0, 1], [0, 1], { dimension: 1, epsilon: 1 });
  * assert.ok(Math.abs(divergence) < 1e-5);
  * ```
  */
 export function sinkhornDivergence(
-  a: ArrayLike<number>,
-  b: ArrayLike<number>,
-  dimension: number,
+  a: Samples,
+  b: Samples,
   options: SinkhornOptions,
 ): SinkhornDivergence {
   checkOptionNames(ACTION, options, OPTIONS);
-  const [ab, aa, bb] = [[a, b], [a, a], [b, b]].map(([x, y]) => sinkhorn(x, y, dimension, options));
+  const { first, second, dimension } = pairOf(a, b, ACTION, options.dimension);
+  const [ab, aa, bb] = [[first, second], [first, first], [second, second]].map(([x, y]) =>
+    sinkhorn(x, y, { ...options, dimension })
+  );
   return {
     divergence: ab.cost - (aa.cost + bb.cost) / 2,
     converged: ab.converged && aa.converged && bb.converged,

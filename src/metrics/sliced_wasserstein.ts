@@ -6,6 +6,8 @@
 import { type OptionTable, readOptions } from "../base/_options.ts";
 import { RandomStream } from "../base/random.ts";
 import { checkRows } from "./_rows.ts";
+import { pairOf } from "./samples.ts";
+import type { RowsOptions, Samples } from "./samples.ts";
 import { differenceIn, fromUnit, unitOf } from "../base/_unit.ts";
 import { sortedSquare } from "./wasserstein.ts";
 
@@ -20,14 +22,16 @@ export interface SlicedWasserstein2 {
 }
 
 /** Options of {@linkcode slicedWasserstein2}. */
-export interface SlicedOptions {
+export interface SlicedOptions extends RowsOptions {
   /** Number of directions. Default 256. */
   readonly directions?: number;
   /** Seed of the directions. Default 0. */
   readonly seed?: number;
 }
 
-const OPTIONS = { directions: 256, seed: 0 } satisfies OptionTable<SlicedOptions>;
+const OPTIONS = { dimension: undefined, directions: 256, seed: 0 } satisfies OptionTable<
+  SlicedOptions
+>;
 
 /**
  * The sliced 2-Wasserstein distance between two sets of points, of any sizes.
@@ -41,10 +45,9 @@ const OPTIONS = { directions: 256, seed: 0 } satisfies OptionTable<SlicedOptions
  * Reference: N. Bonneel, J. Rabin, G. Peyré, H. Pfister (2015), Sliced and Radon Wasserstein
  * barycenters of measures, J. Mathematical Imaging and Vision 51, 22-45.
  *
- * @param a Points, `n` rows of `d` numbers.
- * @param b Points, `m` rows of `d` numbers.
- * @param dimension Numbers per point, `d`.
- * @param options How many directions, their seed.
+ * @param a Points, `n` rows of `d` numbers; or a run, a data set, a tensor, rows with a shape.
+ * @param b Points, `m` rows of `d` numbers; or a run, a data set, a tensor, rows with a shape.
+ * @param options The dimension of plain numbers. How many directions, their seed.
  * @returns The distance and its standard error, in data units.
  * @throws {TypeError} If a set is no positive, whole number of rows.
  * @throws {RangeError} If a number is not finite, or the number of directions is not a whole number from 1 to 1,000,000.
@@ -54,28 +57,28 @@ const OPTIONS = { directions: 256, seed: 0 } satisfies OptionTable<SlicedOptions
  * import { slicedWasserstein2 } from "@closedform/diffusion";
  * import assert from "node:assert/strict";
  *
- * assert.equal(slicedWasserstein2([0, 1], [3, 4], 1).distance, 3);
+ * assert.equal(slicedWasserstein2([0, 1], [3, 4], { dimension: 1 }).distance, 3);
  * ```
  */
 export function slicedWasserstein2(
-  a: ArrayLike<number>,
-  b: ArrayLike<number>,
-  dimension: number,
+  a: Samples,
+  b: Samples,
   options: SlicedOptions = {},
 ): SlicedWasserstein2 {
   const { directions, seed } = readOptions(ACTION, options, OPTIONS);
-  const n = checkRows(a, dimension, ACTION), m = checkRows(b, dimension, ACTION);
+  const { first, second, dimension } = pairOf(a, b, ACTION, options.dimension);
+  const n = checkRows(first, dimension, ACTION), m = checkRows(second, dimension, ACTION);
   if (!Number.isInteger(directions) || directions < 1 || directions > 1e6) {
     throw new RangeError(
       `Cannot ${ACTION}: directions is ${directions}, wanted a whole number from 1 to 1000000`,
     );
   }
   const x = new Float64Array(n), y = new Float64Array(m);
-  const unit = unitOf(dimension, a, b), inverse = 1 / unit;
+  const unit = unitOf(dimension, first, second), inverse = 1 / unit;
   // About the first row, so that a common offset costs no digits.
   const scaled = (rows: ArrayLike<number>) =>
-    Float64Array.from(rows, (v, at) => differenceIn(inverse, v, a[at % dimension]));
-  const ours = scaled(a), theirs = scaled(b);
+    Float64Array.from(rows, (v, at) => differenceIn(inverse, v, first[at % dimension]));
+  const ours = scaled(first), theirs = scaled(second);
   const squares = Float64Array.from({ length: directions }, (_, k) => {
     const theta = direction(seed, k, dimension);
     project(ours, theta, x);

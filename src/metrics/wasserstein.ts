@@ -8,6 +8,8 @@ import { checkSymmetric } from "../linalg/_symmetric.ts";
 import { referenceEigen } from "../compute/eigen_decomposition.ts";
 import { eachRowOfSquares } from "./_distances.ts";
 import { checkRows } from "./_rows.ts";
+import { pairOf } from "./samples.ts";
+import type { RowsOptions, Samples } from "./samples.ts";
 import { differenceIn, fromUnit, powerOfTwo, spreadOf, unitOf } from "../base/_unit.ts";
 import { assignment } from "./assignment.ts";
 
@@ -26,12 +28,14 @@ export interface Wasserstein2 {
 }
 
 /** Options of {@linkcode wasserstein2}. */
-export interface Wasserstein2Options {
+export interface Wasserstein2Options extends RowsOptions {
   /** Cancels the computation, which then rejects with `signal.reason`. */
   readonly signal?: AbortSignal;
 }
 
-const OPTIONS = { signal: undefined } satisfies OptionTable<Wasserstein2Options>;
+const OPTIONS = { dimension: undefined, signal: undefined } satisfies OptionTable<
+  Wasserstein2Options
+>;
 
 /**
  * The exact 2-Wasserstein distance between two sets of equally many, equally weighted points.
@@ -47,10 +51,9 @@ const OPTIONS = { signal: undefined } satisfies OptionTable<Wasserstein2Options>
  *
  * Reference: G. Peyré, M. Cuturi (2019), Computational optimal transport, sections 2.2 and 3.
  *
- * @param a Points, `n` rows of `d` numbers.
- * @param b Points, `n` rows of `d` numbers.
- * @param dimension Numbers per point, `d`.
- * @param options A signal that cancels.
+ * @param a Points, `n` rows of `d` numbers; or a run, a data set, a tensor, rows with a shape.
+ * @param b Points, `n` rows of `d` numbers; or a run, a data set, a tensor, rows with a shape.
+ * @param options The dimension of plain numbers. A signal that cancels.
  * @returns The distance in data units and the plan.
  * @throws {TypeError} If the sets are not of the same number of points.
  * @throws {RangeError} If there are more than 8,192 points, or a number is not finite.
@@ -60,18 +63,18 @@ const OPTIONS = { signal: undefined } satisfies OptionTable<Wasserstein2Options>
  * import { wasserstein2 } from "@closedform/diffusion";
  * import assert from "node:assert/strict";
  *
- * const { distance } = await wasserstein2([0, 0, 1, 0], [4, 4, 3, 4], 2);
+ * const { distance } = await wasserstein2([0, 0, 1, 0], [4, 4, 3, 4], { dimension: 2 });
  * assert.equal(distance, 5);
  * ```
  */
 export async function wasserstein2(
-  a: ArrayLike<number>,
-  b: ArrayLike<number>,
-  dimension: number,
+  a: Samples,
+  b: Samples,
   options: Wasserstein2Options = {},
 ): Promise<Wasserstein2> {
   checkOptionNames(ACTION, options, OPTIONS);
-  const n = checkRows(a, dimension, ACTION), m = checkRows(b, dimension, ACTION);
+  const { first, second, dimension } = pairOf(a, b, ACTION, options.dimension);
+  const n = checkRows(first, dimension, ACTION), m = checkRows(second, dimension, ACTION);
   if (n !== m) {
     throw new TypeError(
       `Cannot ${ACTION}: received ${n} and ${m} points, wanted equally many`,
@@ -83,9 +86,9 @@ export async function wasserstein2(
     );
   }
   const costs = new Float64Array(n * n);
-  const unit = unitOf(dimension, a, b);
-  eachRowOfSquares(a, b, dimension, unit, (row, squares) => costs.set(squares, row * n));
-  const { columns, cost, suboptimality } = await assignment(costs, options);
+  const unit = unitOf(dimension, first, second);
+  eachRowOfSquares(first, second, dimension, unit, (row, squares) => costs.set(squares, row * n));
+  const { columns, cost, suboptimality } = await assignment(costs, { signal: options.signal });
   return {
     distance: fromUnit(Math.sqrt(cost / n), unit, 1, ACTION),
     plan: columns,

@@ -174,7 +174,7 @@ export async function bandwidthRule(): Promise<Report> {
     let sum = 0;
     for (const seed of [1, 2]) {
       const x = await endsOf(ring, { bandwidth: factor * rule, draws: 4, seed }, 100, 400, seed);
-      sum += (await wasserstein2(x, dense, 2)).distance;
+      sum += (await wasserstein2(x, dense, { dimension: 2 })).distance;
     }
     return sum;
   }));

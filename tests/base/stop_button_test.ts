@@ -90,7 +90,7 @@ Deno.test({
       // Pressed again, and with a signal of its own.
       `await sample(denoiser, { ...${ENDLESS}, signal: new AbortController().signal })`,
       // 3,000 points each: seconds without a report of progress.
-      `console.log("running"); await wasserstein2(startNoise(1, 0, 3000, 2), startNoise(2, 0, 3000, 2), 2)`,
+      `console.log("running"); await wasserstein2(startNoise(1, 0, 3000, 2), startNoise(2, 0, 3000, 2), { dimension: 2 })`,
       `await trainDenoiser(moons(100), { network: mlp({ shape: [2], width: 8 }), steps: 1_000_000,
         onStep: ({ step }) => running({ done: step }) })`,
     ];

@@ -123,7 +123,7 @@ async function sweep({ name, set, held }: Split, device: Device): Promise<void> 
       beta.toPrecision(3),
       among.toFixed(2),
       same?.toFixed(2) ?? "",
-      (energyDistance(samples, others, d, { unbiased: true }) / gap).toFixed(4),
+      (energyDistance(samples, others, { dimension: d, unbiased: true }) / gap).toFixed(4),
       medianOf(near).toFixed(2),
       (near.filter((v) => v < 0.1).length / count).toFixed(2),
     ];

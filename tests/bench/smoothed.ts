@@ -148,8 +148,8 @@ async function measure(set: Dataset, device: Device): Promise<void> {
       perSecond.toFixed(1),
       perCpuSecond.toFixed(1),
       (medianOf(rowDistances(x, reference, d)) / gap).toPrecision(2),
-      (await wasserstein2(x, reference, d)).distance.toPrecision(3),
-      energyDistance(x, reference, d).toPrecision(3),
+      (await wasserstein2(x, reference, { dimension: d })).distance.toPrecision(3),
+      energyDistance(x, reference, { dimension: d }).toPrecision(3),
       (near.filter((v) => v < threshold).length / count).toFixed(3),
     ];
     console.log(`| ${cells.join(" | ")} |`);

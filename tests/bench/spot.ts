@@ -89,7 +89,8 @@ async function problem(points: number, method: "area" | "farthest", seed: number
   const set = await readMesh(options.mesh, { count: points, method, seed: 3 * seed });
   const fresh = await readMesh(options.mesh, { count, seed: 3 * seed + 1 });
   const other = await readMesh(options.mesh, { count, seed: 3 * seed + 2 });
-  const distance = async (a: ArrayLike<number>) => (await wasserstein2(a, fresh.data, 3)).distance;
+  const distance = async (a: ArrayLike<number>) =>
+    (await wasserstein2(a, fresh.data, { dimension: 3 })).distance;
   const { bandwidth: auto, gap } = await smoothingDefaults(set, { device });
   return {
     set,

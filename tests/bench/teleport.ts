@@ -136,7 +136,11 @@ function judge(end: ArrayLike<number>): [number, number, number] {
   const errors = rowDistances(Float64Array.from(end), Float64Array.from(exact), d)
     .map((distance) => distance / Math.sqrt(d));
   const same = errors.filter((error) => error < 1e-2).length / count;
-  return [errors.toSorted()[count >> 1], same, energyDistance(end, items, d, { unbiased: true })];
+  return [
+    errors.toSorted()[count >> 1],
+    same,
+    energyDistance(end, items, { dimension: d, unbiased: true }),
+  ];
 }
 
 /** Steps of a grid that ends at 0 for a number of evaluations. */

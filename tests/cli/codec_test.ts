@@ -96,7 +96,7 @@ Deno.test("sample --codec pca of all components draws what the data's own space 
     // The optimal denoiser ends at items, in either space; three steps of it are at most 1/200 wide.
     const found = latent.record.topItem as number[];
     const items = Float32Array.from(found.flatMap((i) => [...data.values(i)]));
-    const { distance } = await wasserstein2(latent.samples, items, 2);
+    const { distance } = await wasserstein2(latent.samples, items, { dimension: 2 });
     assert.ok(distance < 0.02, `${distance}`);
   }));
 

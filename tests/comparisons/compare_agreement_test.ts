@@ -39,8 +39,8 @@ Deno.test("compareAgreement() judges the ends of runs from the same noise by the
       assert.ok(Math.abs(a - b) < 1e-12 * Math.max(1, Math.abs(b)));
     near(rows[i].mse, average(each.map(({ mse }) => mse)));
     near(rows[i].rSquared, average(each.map(({ rSquared }) => rSquared)));
-    near(rows[i].rawRSquared, rSquared(ends, truth, d).mean);
-    near(rows[i].pearson, pearson(ends, truth, d).median);
+    near(rows[i].rawRSquared, rSquared(ends, truth, { dimension: d }).mean);
+    near(rows[i].pearson, pearson(ends, truth, { dimension: d }).median);
     scores.push(each.map(({ rSquared }) => rSquared));
   }
   // Of the paired differences: their mean, and its standard error.

@@ -81,7 +81,9 @@ const CIRCLE: [
 ];
 for (const [name, wanted, of] of CIRCLE) {
   Deno.test(`baselines of the circle: ${name}`, async () => {
-    const { distance } = await wasserstein2(await draw(await of(1), 800), ring(800), 2);
+    const { distance } = await wasserstein2(await draw(await of(1), 800), ring(800), {
+      dimension: 2,
+    });
     assert.ok(Math.abs(distance - wanted) < .022, `${distance}, wanted ${wanted}`);
   });
 }

@@ -38,13 +38,16 @@ Deno.test("without smoothing the flow has the law that a late start draws from; 
     let floor = 0, found = 0;
     const seeds = [1, 2, 3, 4, 5, 6];
     for (const seed of seeds) {
-      floor += (await wasserstein2(law(T, 10 * seed), law(T, 10 * seed + 1), 2)).distance;
-      found += (await wasserstein2(await states(0, T, seed), law(T, 10 * seed), 2)).distance;
+      floor +=
+        (await wasserstein2(law(T, 10 * seed), law(T, 10 * seed + 1), { dimension: 2 })).distance;
+      found += (await wasserstein2(await states(0, T, seed), law(T, 10 * seed), { dimension: 2 }))
+        .distance;
     }
     [floor, found] = [floor / seeds.length, found / seeds.length];
     // The distance of two samples spreads by a sixth from seed to seed: means of six differ by a fifth at two deviations.
     assert.ok(found < 1.2 * floor, `${T}: ${found}, floor ${floor}`);
-    const other = (await wasserstein2(await states(2, T, 1), law(T, 10), 2)).distance;
+    const other =
+      (await wasserstein2(await states(2, T, 1), law(T, 10), { dimension: 2 })).distance;
     if (T === .9) assert.ok(other > 1.5 * floor, `${other}, floor ${floor}`);
   }
 });

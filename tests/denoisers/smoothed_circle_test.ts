@@ -29,7 +29,9 @@ async function measured(options: Parameters<typeof draw>[0], seeds: readonly num
   const found = { w2: 0, share: 0, radius: 0 };
   for (const seed of seeds) {
     const rows = await draw({ ...options, seed });
-    const { distance } = await wasserstein2(rows.flat(), circlePoints(rows.length), 2);
+    const { distance } = await wasserstein2(rows.flat(), circlePoints(rows.length), {
+      dimension: 2,
+    });
     found.w2 += distance / seeds.length;
     found.share += shareOf(rows, memorised) / seeds.length;
     found.radius += rows.reduce((sum, [x, y]) => sum + Math.hypot(x, y), 0) / rows.length /

@@ -301,7 +301,7 @@ Deno.test("smoothed() of the circle: the distance falls by half near the rule's 
   for (const [beta, w2, memorised] of TABLE) {
     const x = await draw(dataset, { bandwidth: beta, draws: 4 }, 200, 800);
     const at = {
-      w2: (await wasserstein2(x, dense, 2)).distance,
+      w2: (await wasserstein2(x, dense, { dimension: 2 })).distance,
       memorised: share(x, 2, isNear(barycenters(dataset, 1), 1e-3)),
     };
     // Three standard errors of a share of 800, and of a distance whose seeds spread by .01.

@@ -176,8 +176,8 @@ Deno.test({
         { length: 3000 },
         (_, at) => sparse.data[at % sparse.data.length],
       );
-      const before = (await wasserstein2(repeated, dense.data, 3)).distance;
-      const after = (await wasserstein2(samples, dense.data, 3)).distance;
+      const before = (await wasserstein2(repeated, dense.data, { dimension: 3 })).distance;
+      const after = (await wasserstein2(samples, dense.data, { dimension: 3 })).distance;
       assert.ok(1 - after / before > least, `${method}: ${before} to ${after}`);
     }
   },

@@ -288,22 +288,31 @@ const CALLS: readonly [name: string, call: () => unknown, error?: RegExp][] = [
   // Metrics.
   [
     "slicedWasserstein2() along 1e12",
-    () => m.slicedWasserstein2(floats(8), floats(8), 2, { directions: 1e12 }),
+    () => m.slicedWasserstein2(floats(8), floats(8), { dimension: 2, directions: 1e12 }),
     /directions is 1000000000000, wanted/,
   ],
-  ["sinkhorn() of 1e-300", () => m.sinkhorn(floats(8), floats(8), 2, { epsilon: 1e-300 })],
+  [
+    "sinkhorn() of 1e-300",
+    () => m.sinkhorn(floats(8), floats(8), { dimension: 2, epsilon: 1e-300 }),
+  ],
   [
     "sinkhorn() of 1e300",
-    () => m.sinkhorn(floats(8), floats(8), 2, { epsilon: 1e300 }),
+    () => m.sinkhorn(floats(8), floats(8), { dimension: 2, epsilon: 1e300 }),
     /epsilon is 1e\+300, wanted at most 1000000000 times the largest cost/,
   ],
-  ["wasserstein2() of 1e30", () => m.wasserstein2(floats(8, 1e30), floats(8), 2)],
-  ["mmd() of 1e30", () => m.mmd(floats(8, 1e30), floats(8), 2)],
-  ["energyDistance() of 1e30", () => m.energyDistance(floats(8, 1e30), floats(8), 2)],
-  ["frechetDistance() of 1e30", () => m.frechetDistance(floats(12, 1e30), floats(12), 2)],
+  ["wasserstein2() of 1e30", () => m.wasserstein2(floats(8, 1e30), floats(8), { dimension: 2 })],
+  ["mmd() of 1e30", () => m.mmd(floats(8, 1e30), floats(8), { dimension: 2 })],
+  [
+    "energyDistance() of 1e30",
+    () => m.energyDistance(floats(8, 1e30), floats(8), { dimension: 2 }),
+  ],
+  [
+    "frechetDistance() of 1e30",
+    () => m.frechetDistance(floats(12, 1e30), floats(12), { dimension: 2 }),
+  ],
   [
     "precisionRecall() of 1e9",
-    () => m.precisionRecall(floats(20), floats(20), 2, { k: 1e9 }),
+    () => m.precisionRecall(floats(20), floats(20), { dimension: 2, k: 1e9 }),
     /k is 1000000000, wanted/,
   ],
   [

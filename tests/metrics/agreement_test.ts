@@ -30,7 +30,7 @@ Deno.test("agreement() gives the numbers of NumPy in both conventions", () => {
     0.2458, 0.4979, -0.9858, -0.154, -0.5884, -0.1039,
     -0.7737, 0.0124, -0.0227, -0.1826, -0.6288, -0.2377,
   );
-  const { unit, raw, pearson } = agreement(p, q, 6);
+  const { unit, raw, pearson } = agreement(p, q, { dimension: 6 });
   // The pinned values have 15 to 17 digits; six numbers per row are summed.
   const close = (a: number, b: number) =>
     assert.ok(Math.abs(a - b) <= 32 * EPSILON * Math.max(1, Math.abs(b)), `${a} ${b}`);
@@ -53,7 +53,9 @@ Deno.test("denoiserAgreement() compares outputs on one input, and leaves no tens
   await withoutLeaks(async () => {
     const found = await denoiserAgreement(ours, theirs, x, 2);
     const [a, b] = [(await ours.denoise(x, 2)).mean, (await theirs.denoise(x, 2)).mean];
-    const wanted = agreement(await tensorSpace.values(a), await tensorSpace.values(b), 192);
+    const wanted = agreement(await tensorSpace.values(a), await tensorSpace.values(b), {
+      dimension: 192,
+    });
     assert.deepEqual(found.unit.mse.perSample, wanted.unit.mse.perSample);
     assert.deepEqual(found.pearson.perSample, wanted.pearson.perSample);
     assert.ok(found.raw.mse.mean > 0);

@@ -18,11 +18,17 @@ const DISTANCES: Record<
   string,
   { of: (a: Points, b: Points, d: number) => number | Promise<number>; power: number }
 > = {
-  wasserstein2: { of: async (a, b, d) => (await wasserstein2(a, b, d)).distance, power: 1 },
-  slicedWasserstein2: { of: (a, b, d) => slicedWasserstein2(a, b, d).distance, power: 1 },
-  energyDistance: { of: energyDistance, power: 1 },
-  mmd: { of: (a, b, d) => mmd(a, b, d).squared, power: 0 },
-  frechetDistance: { of: frechetDistance, power: 2 },
+  wasserstein2: {
+    of: async (a, b, d) => (await wasserstein2(a, b, { dimension: d })).distance,
+    power: 1,
+  },
+  slicedWasserstein2: {
+    of: (a, b, d) => slicedWasserstein2(a, b, { dimension: d }).distance,
+    power: 1,
+  },
+  energyDistance: { of: (a, b, d) => energyDistance(a, b, { dimension: d }), power: 1 },
+  mmd: { of: (a, b, d) => mmd(a, b, { dimension: d }).squared, power: 0 },
+  frechetDistance: { of: (a, b, d) => frechetDistance(a, b, { dimension: d }), power: 2 },
 };
 
 const n = 60;
@@ -65,7 +71,7 @@ for (const [name, { of, power }] of Object.entries(DISTANCES)) {
 Deno.test("wasserstein2() of shifted sets is the shift, and its plan is the identity", async () => {
   const a = startNoise(3, 0, 300, 3);
   const b = a.map((v, at) => v + [0.3, -0.4, 1.2][at % 3]);
-  const { distance, plan, suboptimality } = await wasserstein2(a, b, 3);
+  const { distance, plan, suboptimality } = await wasserstein2(a, b, { dimension: 3 });
   assert.ok(Math.abs(distance - 1.3) < ROUNDING);
   assert.ok(plan.every((j, i) => i === j));
   assert.ok(suboptimality < ROUNDING);
@@ -73,7 +79,7 @@ Deno.test("wasserstein2() of shifted sets is the shift, and its plan is the iden
 
 Deno.test("wasserstein2() in one dimension is that of sorted values", async () => {
   const a = startNoise(4, 0, 200, 1), b = startNoise(5, 0, 200, 1).map(Math.exp);
-  const { distance } = await wasserstein2(a, b, 1);
+  const { distance } = await wasserstein2(a, b, { dimension: 1 });
   assert.ok(Math.abs(distance - wasserstein2OnLine(a, b)) < ROUNDING);
 });
 
@@ -113,19 +119,20 @@ Deno.test("wasserstein2OfGaussians() is the length of the optimal map between la
 
 Deno.test("slicedWasserstein2() of a shift is its length over the root of the dimension", () => {
   const d = 4, a = startNoise(8, 0, 50, d), b = a.map((v) => v + 1);
-  const { distance, standardError } = slicedWasserstein2(a, b, d, { directions: 4000 });
+  const { distance, standardError } = slicedWasserstein2(a, b, { dimension: d, directions: 4000 });
   // ‖shift‖ = 2, over √4. Five standard errors.
   assert.ok(Math.abs(distance - 1) < 5 * standardError);
   assert.ok(standardError < 0.02);
-  assert.throws(() => slicedWasserstein2(a, b, d, { directions: 0 }), RangeError);
+  assert.throws(() => slicedWasserstein2(a, b, { dimension: d, directions: 0 }), RangeError);
 });
 
 Deno.test("sinkhorn() tends to the squared Wasserstein distance from above as epsilon falls", async () => {
   const a = startNoise(9, 0, 40, 2), b = startNoise(10, 0, 40, 2);
-  const exact = (await wasserstein2(a, b, 2)).distance ** 2;
+  const exact = (await wasserstein2(a, b, { dimension: 2 })).distance ** 2;
   let last = Infinity;
   for (const epsilon of [1, 0.3, 0.1]) {
-    const { transport, cost, converged, residual, history } = sinkhorn(a, b, 2, {
+    const { transport, cost, converged, residual, history } = sinkhorn(a, b, {
+      dimension: 2,
       epsilon,
       tolerance: 1e-7,
     });
@@ -140,16 +147,16 @@ Deno.test("sinkhorn() tends to the squared Wasserstein distance from above as ep
 
 Deno.test("sinkhorn() says that it did not converge", () => {
   const a = startNoise(9, 0, 40, 2), b = startNoise(10, 0, 40, 2);
-  const { converged, iterations } = sinkhorn(a, b, 2, { epsilon: 0.01, iterations: 3 });
+  const { converged, iterations } = sinkhorn(a, b, { dimension: 2, epsilon: 0.01, iterations: 3 });
   assert.deepEqual([converged, iterations], [false, 3]);
-  assert.throws(() => sinkhorn(a, b, 2, { epsilon: 0 }), RangeError);
+  assert.throws(() => sinkhorn(a, b, { dimension: 2, epsilon: 0 }), RangeError);
 });
 
 Deno.test("sinkhornDivergence() is zero on equal sets, positive else, and the squared shift of a shifted set", () => {
   const a = startNoise(11, 0, 30, 2), b = a.map((v) => v + 0.6);
   const options = { epsilon: 0.5, tolerance: 1e-12 };
-  assert.ok(Math.abs(sinkhornDivergence(a, a, 2, options).divergence) < 1e-10);
-  const { divergence, converged } = sinkhornDivergence(a, b, 2, options);
+  assert.ok(Math.abs(sinkhornDivergence(a, a, { dimension: 2, ...options }).divergence) < 1e-10);
+  const { divergence, converged } = sinkhornDivergence(a, b, { dimension: 2, ...options });
   assert.ok(converged);
   // The entropic cost of a translate is that of the set itself plus the squared shift.
   assert.ok(Math.abs(divergence - 2 * 0.36) < 1e-9);
@@ -160,20 +167,20 @@ Deno.test("sinkhornDivergence() has converged where all three of its costs have"
   const [point, spread] = [[0, 0], startNoise(2, 0, 20, 2)];
   const options = { epsilon: 0.01, tolerance: 1e-9 };
   const few = { ...options, iterations: 2 };
-  assert.equal(sinkhornDivergence(point, point, 2, few).converged, true);
-  assert.equal(sinkhorn(point, spread, 2, few).converged, true);
-  assert.equal(sinkhorn(spread, spread, 2, few).converged, false);
-  assert.equal(sinkhornDivergence(point, spread, 2, few).converged, false);
-  assert.equal(sinkhornDivergence(spread, point, 2, few).converged, false);
+  assert.equal(sinkhornDivergence(point, point, { dimension: 2, ...few }).converged, true);
+  assert.equal(sinkhorn(point, spread, { dimension: 2, ...few }).converged, true);
+  assert.equal(sinkhorn(spread, spread, { dimension: 2, ...few }).converged, false);
+  assert.equal(sinkhornDivergence(point, spread, { dimension: 2, ...few }).converged, false);
+  assert.equal(sinkhornDivergence(spread, point, { dimension: 2, ...few }).converged, false);
   // Two sets that are far apart, each a point: only the cost between them is left.
-  assert.equal(sinkhornDivergence(point, [3, 4], 2, few).converged, true);
+  assert.equal(sinkhornDivergence(point, [3, 4], { dimension: 2, ...few }).converged, true);
 });
 
 Deno.test("mmd() takes the median distance of all points, also of many that are sorted", () => {
   // Evenly spread over [0, 1]: half of all pairs are closer than 1 − √½.
   const n = 3001;
   const line = Float64Array.from({ length: n }, (_, i) => i / (n - 1));
-  const { bandwidth } = mmd(line, line, 1);
+  const { bandwidth } = mmd(line, line, { dimension: 1 });
   assert.ok(Math.abs(bandwidth - (1 - Math.SQRT1_2)) < 2e-3, `${bandwidth}`);
 });
 
@@ -186,28 +193,31 @@ Deno.test("energyDistance() and mmd() of one-dimensional Gaussians are the close
     4 / Math.sqrt(Math.PI);
   // The error of a two-sample statistic of order one is about 2/√n; three of those.
   const allowed = 6 / Math.sqrt(count);
-  assert.ok(Math.abs(energyDistance(a, b, 1, { unbiased: true }) - expected) < allowed);
+  assert.ok(Math.abs(energyDistance(a, b, { dimension: 1, unbiased: true }) - expected) < allowed);
   // E k(X, Y) for h = 1 and X − Y ~ N(s, 2): exp(−s²/6)/√3.
   const kernel = 2 / Math.sqrt(3) * (1 - Math.exp(-1 / 6));
-  const { squared } = mmd(a, b, 1, { bandwidth: 1, unbiased: true });
+  const { squared } = mmd(a, b, { dimension: 1, bandwidth: 1, unbiased: true });
   assert.ok(Math.abs(squared - kernel) < allowed / 2);
 });
 
 Deno.test("unbiased estimates refuse a single point", () => {
-  assert.throws(() => energyDistance([1], [2, 3], 1, { unbiased: true }), RangeError);
-  assert.throws(() => mmd([1], [2], 1, { unbiased: true }), RangeError);
+  assert.throws(() => energyDistance([1], [2, 3], { dimension: 1, unbiased: true }), RangeError);
+  assert.throws(() => mmd([1], [2], { dimension: 1, unbiased: true }), RangeError);
 });
 
 Deno.test("wasserstein2() refuses sets of unlike or enormous sizes", async () => {
-  await assert.rejects(() => wasserstein2([1, 2], [1], 1), TypeError);
+  await assert.rejects(() => wasserstein2([1, 2], [1], { dimension: 1 }), TypeError);
   const many = new Float64Array(8193);
-  await assert.rejects(() => wasserstein2(many, many, 1), /slicedWasserstein2 takes any number/);
+  await assert.rejects(
+    () => wasserstein2(many, many, { dimension: 1 }),
+    /slicedWasserstein2 takes any number/,
+  );
 });
 
 Deno.test("wasserstein2() can be cancelled", async () => {
   const a = startNoise(1, 0, 2000, 8), b = startNoise(2, 0, 2000, 8);
   const controller = new AbortController();
-  const running = wasserstein2(a, b, 8, { signal: controller.signal });
+  const running = wasserstein2(a, b, { dimension: 8, signal: controller.signal });
   controller.abort(new DOMException("enough", "AbortError"));
   await assert.rejects(running, { name: "AbortError" });
 });

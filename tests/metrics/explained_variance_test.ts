@@ -28,9 +28,12 @@ import { gaussianFloat64, mixtureOfFloat64, optimalFloat64 } from "../_helpers/f
 Deno.test("explainedVariance() of vectors by themselves is 1, by their centre 0", () => {
   const r = startNoise(1, 0, 20, 5), centre = startNoise(2, 0, 1, 5);
   for (const c of [undefined, centre, r.map((v) => v + 1)]) {
-    const self = explainedVariance(r, r, 5, c);
+    const self = explainedVariance(r, r, { dimension: 5, centre: c });
     assert.deepEqual([self.meanOfRatios, self.ratioOfMeans], [1, 1]);
-    const nothing = explainedVariance(r, r.map((_, i) => c ? c[i % c.length] : 0), 5, c);
+    const nothing = explainedVariance(r, r.map((_, i) => c ? c[i % c.length] : 0), {
+      dimension: 5,
+      centre: c,
+    });
     assert.ok(Math.abs(nothing.meanOfRatios) < 1e-14 && Math.abs(nothing.ratioOfMeans) < 1e-14);
   }
 });
@@ -42,9 +45,9 @@ Deno.test("explainedVariance() does not depend on the order of rows and of numbe
       fc.double({ min: 0.1, max: 10, noNaN: true }),
       (seed, scale) => {
         const [r, a] = [startNoise(seed, 0, 6, 4), startNoise(seed, 9, 6, 4)];
-        const { meanOfRatios, ratioOfMeans, residuals } = explainedVariance(r, a, 4);
+        const { meanOfRatios, ratioOfMeans, residuals } = explainedVariance(r, a, { dimension: 4 });
         const moved = (x: Float64Array) => x.map((_, i) => scale * x[23 - i]);
-        const again = explainedVariance(moved(r), moved(a), 4);
+        const again = explainedVariance(moved(r), moved(a), { dimension: 4 });
         assert.ok(
           Math.abs(again.meanOfRatios - meanOfRatios) < 1e-12 * (1 + Math.abs(meanOfRatios)),
         );
@@ -59,19 +62,24 @@ Deno.test("explainedVariance() does not depend on the order of rows and of numbe
 });
 
 Deno.test("explainedVariance() averages in two ways that differ", () => {
-  const { meanOfRatios, ratioOfMeans, residuals } = explainedVariance([1, 10], [0, 10], 1);
+  const { meanOfRatios, ratioOfMeans, residuals } = explainedVariance([1, 10], [0, 10], {
+    dimension: 1,
+  });
   assert.deepEqual([...residuals], [1, 0]);
   assert.deepEqual([meanOfRatios, ratioOfMeans], [0.5, 1 - 1 / 101]);
-  const met = explainedVariance([2, 5], [2, 4], 1, [2]);
+  const met = explainedVariance([2, 5], [2, 4], { dimension: 1, centre: [2] });
   assert.deepEqual([...met.residuals], [0, 1 / 9]);
 });
 
 Deno.test("explainedVariance() refuses rows that do not fit", () => {
-  assert.throws(() => explainedVariance([1, 2], [1], 1), TypeError);
-  assert.throws(() => explainedVariance([1, 2, 3], [1, 2, 3], 2), TypeError);
-  assert.throws(() => explainedVariance([1, 2], [1, 2], 1, [1, 2, 3]), TypeError);
-  assert.throws(() => explainedVariance([], [], 1), TypeError);
-  assert.throws(() => explainedVariance([NaN], [1], 1), RangeError);
+  assert.throws(() => explainedVariance([1, 2], [1], { dimension: 1 }), TypeError);
+  assert.throws(() => explainedVariance([1, 2, 3], [1, 2, 3], { dimension: 2 }), TypeError);
+  assert.throws(
+    () => explainedVariance([1, 2], [1, 2], { dimension: 1, centre: [1, 2, 3] }),
+    TypeError,
+  );
+  assert.throws(() => explainedVariance([], [], { dimension: 1 }), TypeError);
+  assert.throws(() => explainedVariance([NaN], [1], { dimension: 1 }), RangeError);
 });
 
 Deno.test("explainedScore() of the optimal denoiser: a Gaussian explains all but ‖κ₃‖²/2dσ⁶ at large noise", async () => {
@@ -130,9 +138,10 @@ Deno.test("the metric trap: the Fréchet distance of pixels prefers a plain Gaus
   });
   const images = Float64Array.from(await x.data());
   tensorSpace.dispose(x, denoised);
-  const frechet = (rows: ArrayLike<number>) => frechetDistance(rows, test.data, 144);
-  const energy = (rows: ArrayLike<number>) => energyDistance(rows, test.data, 144);
-  const kernel = (rows: ArrayLike<number>) => mmd(rows, test.data, 144, { bandwidth: 4 }).squared;
+  const frechet = (rows: ArrayLike<number>) => frechetDistance(rows, test.data, { dimension: 144 });
+  const energy = (rows: ArrayLike<number>) => energyDistance(rows, test.data, { dimension: 144 });
+  const kernel = (rows: ArrayLike<number>) =>
+    mmd(rows, test.data, { dimension: 144, bandwidth: 4 }).squared;
   const fresh = tinyShapes(count, { seed: 77 }).data;
   const table = [blurs, images, fresh].map((rows) => [frechet(rows), energy(rows), kernel(rows)]);
   const [ofBlurs, ofImages, ofFresh] = table, shown = JSON.stringify(table);

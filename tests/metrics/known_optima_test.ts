@@ -23,11 +23,12 @@ const METRICS: Record<
   string,
   (a: Float64Array, b: Float64Array, d: number) => number | Promise<number>
 > = {
-  wasserstein2: async (a, b, d) => (await wasserstein2(a, b, d)).distance,
-  slicedWasserstein2: (a, b, d) => slicedWasserstein2(a, b, d, { directions: 16 }).distance,
-  "√energyDistance": (a, b, d) => Math.sqrt(Math.max(0, energyDistance(a, b, d))),
-  "√mmd": (a, b, d) => Math.sqrt(Math.max(0, mmd(a, b, d, { bandwidth: 1 }).squared)),
-  "√frechetDistance": (a, b, d) => Math.sqrt(frechetDistance(a, b, d)),
+  wasserstein2: async (a, b, d) => (await wasserstein2(a, b, { dimension: d })).distance,
+  slicedWasserstein2: (a, b, d) =>
+    slicedWasserstein2(a, b, { dimension: d, directions: 16 }).distance,
+  "√energyDistance": (a, b, d) => Math.sqrt(Math.max(0, energyDistance(a, b, { dimension: d }))),
+  "√mmd": (a, b, d) => Math.sqrt(Math.max(0, mmd(a, b, { dimension: d, bandwidth: 1 }).squared)),
+  "√frechetDistance": (a, b, d) => Math.sqrt(frechetDistance(a, b, { dimension: d })),
 };
 
 const problems = fc.record({
@@ -93,12 +94,14 @@ Deno.test("wasserstein2() to the image under the gradient of a convex function i
   await fc.assert(
     fc.asyncProperty(problems, async ({ seed, n, d }) => {
       const a = startNoise(seed, 0, n, d), b = convexImage(a, seed, d);
-      const { distance, plan } = await wasserstein2(a, b, d);
+      const { distance, plan } = await wasserstein2(a, b, { dimension: d });
       assert.ok(Math.abs(distance - rms(a, b, d)) < ROUNDING * (1 + distance));
       assert.ok(d > 1 || plan.every((j, i) => i === j));
       if (d === 1) assert.ok(Math.abs(distance - wasserstein2OnLine(a, b)) < ROUNDING);
       // Slices never exceed the whole.
-      assert.ok(slicedWasserstein2(a, b, d, { directions: 16 }).distance <= distance + ROUNDING);
+      assert.ok(
+        slicedWasserstein2(a, b, { dimension: d, directions: 16 }).distance <= distance + ROUNDING,
+      );
     }),
     SEED,
   );
@@ -128,7 +131,7 @@ Deno.test("wasserstein2() is at least the distance of the Gaussians with the set
       };
       // Gelbrich's bound.
       const bound = wasserstein2OfGaussians(moments(a), moments(b));
-      assert.ok((await wasserstein2(a, b, d)).distance >= bound - 1e-6);
+      assert.ok((await wasserstein2(a, b, { dimension: d })).distance >= bound - 1e-6);
     }),
     SEED,
   );
@@ -141,7 +144,7 @@ Deno.test("wasserstein2() of 1,000 points finds the known optimum", async () => 
     { length: n * d },
     (_, at) => b[(Math.floor(at / d) * 1009 % n) * d + at % d],
   );
-  const { distance, suboptimality } = await wasserstein2(a, shuffled, d);
+  const { distance, suboptimality } = await wasserstein2(a, shuffled, { dimension: d });
   assert.ok(Math.abs(distance - rms(a, b, d)) < ROUNDING * distance && suboptimality < 1e-9);
 });
 
@@ -152,12 +155,16 @@ Deno.test("sinkhornDivergence() is symmetric, never negative, and scales with th
       const a = startNoise(seed, 0, n, d).map((v) => v / 2);
       const b = startNoise(seed, 100, n + 2, d).map((v) => (v + 1) / 2);
       const options = { epsilon: 1, tolerance: 1e-9 };
-      const { divergence, converged } = sinkhornDivergence(a, b, d, options);
+      const { divergence, converged } = sinkhornDivergence(a, b, { dimension: d, ...options });
       assert.ok(converged && divergence > -1e-7);
-      const swapped = sinkhornDivergence(b, a, d, options).divergence;
+      const swapped = sinkhornDivergence(b, a, { dimension: d, ...options }).divergence;
       assert.ok(Math.abs(divergence - swapped) < 1e-6 * (1 + divergence));
       const double = (x: Float64Array) => x.map((v) => 2 * v);
-      const scaled = sinkhornDivergence(double(a), double(b), d, { ...options, epsilon: 4 });
+      const scaled = sinkhornDivergence(double(a), double(b), {
+        dimension: d,
+        ...options,
+        epsilon: 4,
+      });
       assert.ok(Math.abs(scaled.divergence - 4 * divergence) < 1e-6 * (1 + divergence));
     }),
     SEED,
@@ -172,7 +179,7 @@ Deno.test("sinkhorn() with much regularisation moves mass as if sets were indepe
       mean += ((a[2 * i] - b[2 * j]) ** 2 + (a[2 * i + 1] - b[2 * j + 1]) ** 2) / 600;
     }
   }
-  const { transport, converged } = sinkhorn(a, b, 2, { epsilon: 1e5 });
+  const { transport, converged } = sinkhorn(a, b, { dimension: 2, epsilon: 1e5 });
   assert.ok(converged && Math.abs(transport - mean) < 1e-2);
 });
 

@@ -20,8 +20,8 @@ const EXACT = flow.draw(COUNT, SIGMA_MIN, 1);
 /** Sliced Wasserstein distance and squared discrepancy from exact draws. */
 function fromExact(x: Float64Array): [number, number] {
   return [
-    slicedWasserstein2(x, EXACT, 2, { directions: 32 }).distance,
-    mmd(x, EXACT, 2, { bandwidth: 0.5 }).squared,
+    slicedWasserstein2(x, EXACT, { dimension: 2, directions: 32 }).distance,
+    mmd(x, EXACT, { dimension: 2, bandwidth: 0.5 }).squared,
   ];
 }
 

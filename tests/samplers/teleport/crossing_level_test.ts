@@ -144,7 +144,10 @@ Deno.test("of a denoiser that knows a part of the data, both automatic levels li
       grid,
       output: "tensor",
     });
-    energies.push([sigma, energyDistance(await tensorSpace.values(x), test.data, 144)]);
+    energies.push([
+      sigma,
+      energyDistance(await tensorSpace.values(x), test.data, { dimension: 144 }),
+    ]);
     tensorSpace.dispose(x, denoised);
   }
   const knee = kneeOf(energies);

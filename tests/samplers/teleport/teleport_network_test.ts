@@ -77,7 +77,7 @@ Deno.test("both automatic levels lie within a factor two of the knee of a networ
   const curve: [number, number][] = [];
   for (const sigma of KNEE_LEVELS) {
     const ends = await jumped(dpmpp2m(), 12, sigma, 160);
-    curve.push([sigma, energyDistance(ends, others.data, d, { unbiased: true })]);
+    curve.push([sigma, energyDistance(ends, others.data, { dimension: d, unbiased: true })]);
   }
   const knee = kneeOf(curve);
   const crossing = await crossingLevel<AnyTensor>(denoiser, wiener, truth, { count: 64 });
@@ -97,9 +97,9 @@ Deno.test("the metric trap: the Fréchet distance of pixels prefers a plain Gaus
   for (let i = 0; i < count; i++) blurs.set(drawGaussian(law, startNoise(1, i, 1, d), 0), i * d);
   const images = await endsOf(dpmpp2m(), karrasGrid(18), count);
   const table = [blurs, images].map((rows) => [
-    frechetDistance(rows, test.data, d),
-    energyDistance(rows, test.data, d),
-    mmd(rows, test.data, d, { bandwidth: 4 }).squared,
+    frechetDistance(rows, test.data, { dimension: d }),
+    energyDistance(rows, test.data, { dimension: d }),
+    mmd(rows, test.data, { dimension: d, bandwidth: 4 }).squared,
   ]);
   const [ofBlurs, ofImages] = table, shown = JSON.stringify(table);
   assert.ok(ofBlurs[0] < ofImages[0], shown);
