@@ -127,7 +127,7 @@ function functionsOf(file: string): Map<string, string> {
     .matchAll(/^(?:export )?(?:async )?function\*? (\w+)[^]*?^}/gm);
   return new Map(Array.from(found, ([text, name]) => [
     name,
-    text.split(/^ {2}return \{$/m)[0].replaceAll(
+    text.split(/^ {2}return (?:showsItself\()?\{$/m)[0].replaceAll(
       /^ {2}const \w+ = (?:async )?\([^]*?^ {2}};$/gm,
       "",
     ),

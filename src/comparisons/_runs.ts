@@ -17,8 +17,11 @@ import type { ChartSpec } from "../plots/chart.ts";
 import { lineSpec } from "../plots/line_spec.ts";
 import { panelsSpec } from "../plots/panels_spec.ts";
 import { scatterSpec } from "../plots/scatter_spec.ts";
+import { lateProgress } from "../base/progress.ts";
 import { samplerByName } from "../samplers/registry.ts";
+import type { SamplerName } from "../samplers/registry.ts";
 import { sample } from "../samplers/sample.ts";
+import type { SampleOptions } from "../samplers/sample.ts";
 import type { Sampler } from "../samplers/sampler.ts";
 
 /** Where the samples of a run ended, and what it took. */
@@ -33,11 +36,37 @@ export interface Ends {
 
 /** What a run is made with. */
 export interface RunSettings {
-  readonly sampler: Sampler;
+  readonly sampler: SamplerName | Sampler;
   readonly grid: SigmaGrid;
   readonly count: number;
   readonly seed: number;
   readonly signal?: AbortSignal;
+  /** Called after every step. */
+  readonly onProgress?: SampleOptions["onProgress"];
+}
+
+/**
+ * One line that tells how far several runs have come, of work over two seconds.
+ *
+ * @param label What is going on.
+ * @param runs How many there are.
+ * @param wanted Whether it is wanted.
+ * @returns What to call after each step of the run of an index.
+ */
+export function progressOf(
+  label: string,
+  runs: number,
+  wanted: boolean,
+): (index: number) => RunSettings["onProgress"] {
+  const tell = wanted ? lateProgress(label) : undefined;
+  const begin = performance.now();
+  return (index) =>
+    tell && (({ fraction, sigma }) => {
+      const elapsed = (performance.now() - begin) / 1000;
+      const share = (index + fraction) / runs;
+      const remaining = share > 0 ? elapsed / share * (1 - share) : undefined;
+      return tell({ fraction: share, done: index, total: runs, sigma, elapsed, remaining });
+    });
 }
 
 /** Samples of a denoiser; the same noise for the same seed, whatever the denoiser. */
@@ -70,9 +99,11 @@ export async function outputsAt<X>(
   }
 }
 
-/** A sampler by what names it. */
-export function samplerOf(sampler: string | Sampler): Sampler {
-  return typeof sampler === "string" ? samplerByName(sampler) : sampler;
+/** The name of a sampler; fails if there is no such one. */
+export function samplerName(sampler: SamplerName | Sampler): string {
+  // That with tables of the data is made where it runs.
+  if (sampler === "dpm-v3") return sampler;
+  return (typeof sampler === "string" ? samplerByName(sampler) : sampler).name;
 }
 
 /** A grid by its name, or one that is given. */

@@ -19,7 +19,15 @@ import type { Sampler } from "../samplers/sampler.ts";
 import { CREATIVITY, keepReferences, LOCALITY } from "../metrics/_references.ts";
 import { comparison } from "./comparison.ts";
 import type { Comparison } from "./comparison.ts";
-import { checkDenoisers, endsOf, gridOf, samplerOf, samplesOf, samplesShown } from "./_runs.ts";
+import {
+  checkDenoisers,
+  endsOf,
+  gridOf,
+  progressOf,
+  samplerName,
+  samplesOf,
+  samplesShown,
+} from "./_runs.ts";
 
 /** Options of {@linkcode compareAgreement}. */
 export interface CompareAgreementOptions {
@@ -33,6 +41,8 @@ export interface CompareAgreementOptions {
   readonly count?: number;
   /** Seed of the start noise, the same for all. Default 0. */
   readonly seed?: number;
+  /** Whether one line tells how far it has come, of work over two seconds. Default true. */
+  readonly progress?: boolean;
   /** Cancels this. */
   readonly signal?: AbortSignal;
 }
@@ -69,6 +79,7 @@ const OPTIONS = {
   steps: 10,
   count: 16,
   seed: 0,
+  progress: true,
   signal: undefined,
 } satisfies OptionTable<CompareAgreementOptions>;
 
@@ -113,16 +124,21 @@ export async function compareAgreement(
   const { count, seed, steps } = settings;
   checkDenoisers(ACTION, denoisers, 1, reference.shape);
   checkWhole(ACTION, "count", count, 1);
-  const grid = gridOf(settings.grid, steps), sampler = samplerOf(settings.sampler);
+  const grid = gridOf(settings.grid, steps), sampler = settings.sampler;
+  samplerName(sampler);
   using stop = stopButton(settings.signal);
   const run = { sampler, grid, count, seed, signal: stop.signal };
   const dimension = sizeOf(reference.shape);
-  const truth = await endsOf(reference, run);
+  const progress = progressOf(ACTION, 1 + Object.keys(denoisers).length, settings.progress);
+  const truth = await endsOf(reference, { ...run, onProgress: progress(0) });
   const rows: AgreementRow[] = [], curves: Record<string, Float64Array> = {};
   const samples: Record<string, Dataset> = {};
   let above: Float64Array | undefined;
   for (const [name, denoiser] of Object.entries(denoisers)) {
-    const { values, seconds } = await endsOf(denoiser, run);
+    const { values, seconds } = await endsOf(denoiser, {
+      ...run,
+      onProgress: progress(1 + rows.length),
+    });
     const { unit, raw, pearson } = agreement(values, truth.values, { dimension });
     const own = unit.rSquared.perSample;
     rows.push({

@@ -27,7 +27,8 @@ import {
   heldData,
   onLogAxis,
   outputsAt,
-  samplerOf,
+  progressOf,
+  samplerName,
   samplesOf,
   samplesShown,
 } from "./_runs.ts";
@@ -48,6 +49,8 @@ export interface CompareDenoisersOptions {
   readonly grid?: GridName | SigmaGrid;
   /** Steps of a grid that is named. Default 10. */
   readonly steps?: number;
+  /** Whether one line tells how far it has come, of work over two seconds. Default true. */
+  readonly progress?: boolean;
   /** Cancels this. */
   readonly signal?: AbortSignal;
 }
@@ -92,6 +95,7 @@ const OPTIONS = {
   sampler: "ddim",
   grid: "ddpm",
   steps: 10,
+  progress: true,
   signal: undefined,
 } satisfies OptionTable<CompareDenoisersOptions>;
 
@@ -136,8 +140,9 @@ export async function compareDenoisers(
   checkDenoisers(ACTION, denoisers, 2);
   checkWhole(ACTION, "count", count, 1);
   const all = Object.entries(denoisers);
-  const grid = gridOf(settings.grid, steps), sampler = samplerOf(settings.sampler);
+  const grid = gridOf(settings.grid, steps), sampler = settings.sampler;
   const sigmas = settings.sigmas ?? grid.sigmas.filter((sigma) => sigma > 0);
+  samplerName(sampler);
   checkLevels(sigmas);
   using stop = stopButton(settings.signal);
   const { signal } = stop;
@@ -152,10 +157,12 @@ export async function compareDenoisers(
     rows.push(...await atLevel(all, noisyStates(noisy, sigma), sigma, signal));
   }
   const range = (settings.data ?? heldData(all[0][1]))?.range;
+  const progress = progressOf("sample the denoisers", all.length, settings.progress);
   const samples: Record<string, Dataset> = {}, runs: DenoiserRun[] = [];
   let first: Float64Array | undefined;
   for (const [name, denoiser] of all) {
-    const run = await endsOf(denoiser, { sampler, grid, count, seed, signal });
+    const onProgress = progress(runs.length);
+    const run = await endsOf(denoiser, { sampler, grid, count, seed, signal, onProgress });
     const { values, evaluations, seconds } = run;
     samples[name] = samplesOf(name, values, denoiser, range);
     first ??= values;

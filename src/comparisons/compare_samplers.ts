@@ -21,7 +21,8 @@ import {
   errorsOf,
   gridOf,
   heldData,
-  samplerOf,
+  progressOf,
+  samplerName,
   workPrecision,
 } from "./_runs.ts";
 
@@ -43,6 +44,8 @@ export interface CompareSamplersOptions {
   readonly count?: number;
   /** Seed of the start noise, the same for all. Default 0. */
   readonly seed?: number;
+  /** Whether one line tells how far it has come, of work over two seconds. Default true. */
+  readonly progress?: boolean;
   /** Cancels this. */
   readonly signal?: AbortSignal;
 }
@@ -78,6 +81,7 @@ const OPTIONS = {
   measure: "rms",
   count: 16,
   seed: 0,
+  progress: true,
   signal: undefined,
 } satisfies OptionTable<CompareSamplersOptions>;
 
@@ -125,25 +129,30 @@ export async function compareSamplers<X>(
       `Cannot ${ACTION}: received ${samplers.length} samplers and ${steps.length} numbers of steps, wanted at least one each`,
     );
   }
-  const all = samplers.map(samplerOf), truth = samplerOf(settings.reference);
+  const names = samplers.map(samplerName), truth = samplerName(settings.reference);
   const { referenceSteps = Math.max(100, 4 * Math.max(...steps)) } = settings;
   using stop = stopButton(settings.signal);
   const { signal } = stop;
   const shared = { count, seed, signal };
-  const fine = { ...shared, sampler: truth, grid: gridOf(grid, referenceSteps) };
+  const progress = progressOf(ACTION, 1 + samplers.length * steps.length, settings.progress);
+  const fine = {
+    ...{ ...shared, sampler: settings.reference, grid: gridOf(grid, referenceSteps) },
+    onProgress: progress(0),
+  };
   const reference = await endsOf(denoiser, fine);
   const dimension = sizeOf(denoiser.shape), data = heldData(denoiser);
   const itemsOf = async (ends: Float64Array) =>
     data && (await nearestItems(ends, data, { signal })).nearest;
   const items = await itemsOf(reference.values);
   const rows: SamplerRow[] = [];
-  for (const sampler of all) {
+  for (const [i, sampler] of samplers.entries()) {
     for (const n of steps) {
-      const run = await endsOf(denoiser, { ...shared, sampler, grid: gridOf(grid, n) });
+      const onProgress = progress(1 + rows.length);
+      const run = await endsOf(denoiser, { ...shared, sampler, grid: gridOf(grid, n), onProgress });
       const { evaluations, seconds } = run;
       const own = await itemsOf(run.values);
       rows.push({
-        sampler: sampler.name,
+        sampler: names[i],
         steps: n,
         evaluations,
         ...errorsOf(run.values, reference.values, dimension),
@@ -154,5 +163,5 @@ export async function compareSamplers<X>(
     }
   }
   const nameOf = (row: SamplerRow) => row.sampler;
-  return comparison(rows, () => workPrecision(rows, nameOf, settings.measure, truth.name));
+  return comparison(rows, () => workPrecision(rows, nameOf, settings.measure, truth));
 }

@@ -13,6 +13,7 @@ import type { Dataset } from "../datasets/dataset.ts";
 import type { Denoiser } from "../denoisers/denoiser.ts";
 import { dataSpectrum } from "../denoisers/gaussian/spectrum.ts";
 import type { SamplerName } from "../samplers/registry.ts";
+import { samplerOf } from "../samplers/_choices.ts";
 import { respacedGrid } from "../samplers/respaced_grid.ts";
 import type { Sampler } from "../samplers/sampler.ts";
 import { gaussianLeg } from "../samplers/teleport/first_leg.ts";
@@ -27,7 +28,8 @@ import {
   errorsOf,
   gridOf,
   heldData,
-  samplerOf,
+  progressOf,
+  samplerName,
   workPrecision,
 } from "./_runs.ts";
 
@@ -53,6 +55,8 @@ export interface CompareTeleportsOptions {
   readonly count?: number;
   /** Seed of the start noise, the same for all. Default 0. */
   readonly seed?: number;
+  /** Whether one line tells how far it has come, of work over two seconds. Default true. */
+  readonly progress?: boolean;
   /** Cancels this. */
   readonly signal?: AbortSignal;
 }
@@ -95,6 +99,7 @@ const OPTIONS = {
   measure: "rms",
   count: 16,
   seed: 0,
+  progress: true,
   signal: undefined,
 } satisfies OptionTable<CompareTeleportsOptions>;
 
@@ -142,21 +147,28 @@ export async function compareTeleports<X>(
       `Cannot ${ACTION}: ${denoiser.label} holds no data, wanted the option data`,
     );
   }
-  const all = samplers.map(samplerOf), truth = samplerOf(settings.reference);
+  const names = samplers.map(samplerName), truth = samplerName(settings.reference);
   using stop = stopButton(settings.signal);
   const { signal } = stop;
   using leg = gaussianLeg(await dataSpectrum(data, { signal }));
   const shared = { count, seed, signal };
-  const fine = { ...shared, sampler: truth, grid: gridOf(grid, referenceSteps) };
+  const runs = 1 + samplers.length * (1 + skips.length) * steps.length;
+  const progress = progressOf(ACTION, runs, settings.progress);
+  const fine = {
+    ...{ ...shared, sampler: settings.reference, grid: gridOf(grid, referenceSteps) },
+    onProgress: progress(0),
+  };
   const reference = await endsOf(denoiser, fine);
   const rows: TeleportRow[] = [];
-  for (const sampler of all) {
+  for (const [i, choice] of samplers.entries()) {
     const plain: TeleportRow[] = [];
     for (const skip of [undefined, ...skips]) {
       for (const n of steps) {
         const whole = gridOf(grid, n);
+        const sampler = await samplerOf(denoiser, whole, { sampler: choice, signal });
         const run = await endsOf(denoiser, {
           ...shared,
+          onProgress: progress(1 + rows.length),
           sampler: skip === undefined ? sampler : teleport(sampler, leg, { sigma: skip }),
           grid: skip === undefined ? whole : respacedGrid(whole, skip),
         });
@@ -164,7 +176,7 @@ export async function compareTeleports<X>(
         const errors = errorsOf(run.values, reference.values, sizeOf(denoiser.shape));
         const without = skip === undefined ? undefined : needed(plain, errors[measure], measure);
         const row: TeleportRow = {
-          sampler: sampler.name,
+          sampler: names[i],
           skip,
           steps: n,
           evaluations,
@@ -179,7 +191,7 @@ export async function compareTeleports<X>(
   }
   const nameOf = ({ sampler, skip }: TeleportRow) =>
     skip === undefined ? sampler : `${sampler}, teleport to ${skip}`;
-  return comparison(rows, () => workPrecision(rows, nameOf, measure, truth.name));
+  return comparison(rows, () => workPrecision(rows, nameOf, measure, truth));
 }
 
 /** The evaluations at which the error of some runs falls to a value, if it does between two of them. */

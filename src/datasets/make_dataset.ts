@@ -66,6 +66,9 @@ export function dataset(
 ): Dataset {
   const settings = readOptions(ACTION, options, OPTIONS);
   const { name, range, classNames } = settings;
+  if (typeof name !== "string") {
+    throw new TypeError(`Cannot ${ACTION}: name is ${received(name)}, wanted text`);
+  }
   const { data, shape } = isTensor(numbers)
     ? ofTensor(numbers, settings.shape)
     : isTyped(numbers)

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { showsItself } from "../base/_display.ts";
 import { type OptionTable, readOptions } from "../base/_options.ts";
 import { received } from "../base/_kinds.ts";
 import { sizeOf } from "../base/_shape.ts";
@@ -71,7 +72,7 @@ export function functionDenoiser<X>(
   const dimension = sizeOf(shape);
   const of = async (x: Float32Array | Float64Array, sigma: number) =>
     flat(await denoise(x, sigma), x.length, shape);
-  return {
+  return showsItself({
     label: denoise.name ? `the function ${denoise.name}` : "a function",
     references: [],
     shape,
@@ -92,7 +93,7 @@ export function functionDenoiser<X>(
       }
       return { mean: space.from(mean, [rows, ...shape]) };
     },
-  };
+  });
 }
 
 function rowOf(values: Float32Array | Float64Array, row: number, dimension: number) {

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { showsItself } from "../base/_display.ts";
 import { type OptionTable, readOptions } from "../base/_options.ts";
 import * as tf from "@tensorflow/tfjs-core";
 import { sizeOf } from "../base/_shape.ts";
@@ -113,7 +114,7 @@ export function neural(
       `Cannot ${ACTION}: the law is of ${law.mean.length} numbers, wanted ${sizeOf(shape)}`,
     );
   }
-  return {
+  return showsItself({
     label,
     references,
     shape,
@@ -164,7 +165,7 @@ export function neural(
       }
       return { mean: y };
     },
-  };
+  });
 }
 
 function evaluateModel(

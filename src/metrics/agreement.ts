@@ -17,7 +17,7 @@ import { rootMeanSquares } from "./_distances.ts";
 import { pairOf, ROWS_OPTIONS } from "./samples.ts";
 import type { RowsOptions, Samples } from "./samples.ts";
 import { mse, pearson, rSquared } from "./pairs.ts";
-import type { PairScores, SampleRows } from "./pairs.ts";
+import type { PairScores } from "./pairs.ts";
 
 /** The published measures in one range convention. */
 export interface ConventionScores {

@@ -154,6 +154,9 @@ function bundleOf(
   if (typeof thing === "object" && thing !== null) {
     if (isTensor(thing)) return tensorBundle(thing, options);
     if (isBitmap(thing)) return bitmapBundle(thing);
+    if (isShapedTrajectory(thing)) {
+      return trajectoryBundle(thing.trajectory, { ...thing, ...options });
+    }
     if (isLabelled(thing)) return labelledBundle(thing, options);
     if (isDenoiser(thing)) return tableBundle(denoiserFacts(thing));
     if (isChart(thing)) return chartBundle(thing);
@@ -195,6 +198,15 @@ function isTensor(thing: object): thing is AnyTensor {
 function isBitmap(thing: object): thing is Bitmap {
   return "width" in thing && "height" in thing && "data" in thing &&
     thing.data instanceof Uint8Array;
+}
+
+/** A trajectory with the shape of its samples. */
+function isShapedTrajectory(
+  thing: object,
+): thing is Pick<ShowLayout, "shape" | "range"> & {
+  readonly trajectory: readonly TrajectoryPoint[];
+} {
+  return "trajectory" in thing && "shape" in thing && !("denoised" in thing);
 }
 
 function isLabelled(thing: object): thing is LabelledImages {

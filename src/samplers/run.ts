@@ -142,6 +142,15 @@ function tableRow(row: StepFacts): Record<string, number> {
   return { step, sigma, evaluations, ...Object.fromEntries(known) };
 }
 
+/** Lets a trajectory show itself, which knows its shape then. */
+export function showTrajectory(
+  trajectory: readonly TrajectoryPoint[],
+  shape: readonly number[],
+  range: readonly [number, number] | undefined,
+): void {
+  showsItself(trajectory, () => [{ trajectory: [...trajectory], shape, range }]);
+}
+
 /** Samples as a data set. */
 export function samplesOf(
   data: Float32Array | Float64Array,

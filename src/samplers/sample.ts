@@ -26,7 +26,7 @@ import { stopButton } from "../base/stop_button.ts";
 import { Recorder } from "./_recorder.ts";
 import { gridOf, samplerOf } from "./_choices.ts";
 import type { SamplerName } from "./registry.ts";
-import { factsOf, samplesOf } from "./run.ts";
+import { factsOf, samplesOf, showTrajectory } from "./run.ts";
 import type { Run, SampleResult } from "./run.ts";
 import type { Sampler } from "./sampler.ts";
 
@@ -207,6 +207,8 @@ async function run<X>(denoiser: Denoiser<X>, settings: Settings): Promise<Sample
   }
   signal?.throwIfAborted();
   const { steps, ...known } = record.result(), seconds = clock.elapsed;
+  const range = capabilitiesOf(denoiser).data?.dataset.range;
+  if (known.trajectory) showTrajectory(known.trajectory, shape, range);
   if (settings.output === "tensor") {
     return showsItself({
       shape,
@@ -217,7 +219,6 @@ async function run<X>(denoiser: Denoiser<X>, settings: Settings): Promise<Sample
       steps,
     });
   }
-  const range = capabilitiesOf(denoiser).data?.dataset.range;
   const result: Run = {
     samples: samplesOf(record.x, shape, `samples of ${denoiser.label}`, range),
     denoised: samplesOf(record.denoised, shape, `denoised by ${denoiser.label}`, range),

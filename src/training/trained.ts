@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { showsItself } from "../base/_display.ts";
 import { checkOptionNames, type OptionTable } from "../base/_options.ts";
 import * as tf from "@tensorflow/tfjs-core";
 import { sizeOf } from "../base/_shape.ts";
@@ -89,7 +90,7 @@ export function trainedDenoiser(
   const run = options.backend?.run ?? ((body: () => AnyTensor) => body());
   const tensors = weightTensors(weights);
   const dispose = () => tf.dispose(Object.values(tensors));
-  return {
+  return showsItself({
     ...neural((x, noise) => run(() => network.apply(tensors, x, noise)), {
       shape: network.shape,
       preconditioning,
@@ -98,7 +99,7 @@ export function trainedDenoiser(
     }),
     dispose,
     [Symbol.dispose]: dispose,
-  };
+  });
 }
 
 const FORMAT = "closedform-diffusion network";

@@ -123,3 +123,9 @@ Deno.test("compareSamplers() refuses what it cannot compare, and can be stopped"
   await assert.rejects(compareSamplers(denoiser, { signal }), reason);
   await assert.rejects(compareSamplers(5 as never), /denoiser is 5, wanted a denoiser/);
 });
+
+Deno.test("compareSamplers() makes the tables of dpm-v3, of data that the denoiser holds", async () => {
+  const exact = optimalFloat64(tinyShapes(20));
+  const [row] = await compareSamplers(exact, { samplers: ["dpm-v3"], steps: [6], count: 2 });
+  assert.deepEqual([row.sampler, row.evaluations], ["dpm-v3", 6]);
+});

@@ -64,6 +64,7 @@ Deno.test("dataset says what it found where it cannot make one", () => {
     [[], {}, /received a flat array of 0 numbers/],
     [new Float32Array(5), { shape: [2] }, /received 5 numbers, wanted a multiple of 2/],
     [new BigInt64Array(2), { shape: [1] }, /of type BigInt64Array, wanted rows/],
+    [[[1]], { name: 5 }, /name is 5, wanted text/],
     [[[1]], { shpae: [1] }, /there is no option shpae, wanted shape/],
   ];
   for (const [numbers, options, message] of refused) {

@@ -177,9 +177,15 @@ Deno.test("show sends a run as its summary, its samples and, if it was kept, its
     [summary, samples, way].map(({ options }) => options.display_id),
     ["run-summary", "run", "run-trajectory"],
   );
-  const [alone] = await shown(run.trajectory!, { shape: images.shape });
+  // The trajectory of a run knows its shape, other ones do not.
+  const [alone] = await shown(run.trajectory!);
   assert.deepEqual(alone.bundle, way.bundle);
-  await assert.rejects(shown(run.trajectory!), /wanted the option shape/);
+  const part = run.trajectory!.slice();
+  const [again] = await shown(part, { shape: images.shape });
+  assert.deepEqual(again.bundle, way.bundle);
+  await assert.rejects(shown(part), /wanted the option shape/);
+  const { trajectory } = await sample(optimalFloat64(images), options);
+  assert.deepEqual((await shown(trajectory!))[0].bundle, way.bundle);
   const points = await sample(optimalFloat64(moons(40)), {
     count: 16,
     sampler: collocation(),
@@ -283,13 +289,15 @@ Deno.test("show tells what a device and a denoiser are", async () => {
 const python = await pythonOfJupyter();
 
 Deno.test({
-  name: `tensors, data sets, runs and reports show themselves at the end of a cell${
-    python ? "" : ", skipped: no Python with jupyter_client"
-  }`,
+  name:
+    `tensors, data sets, runs, denoisers, comparisons and the like show themselves at the end of a cell${
+      python ? "" : ", skipped: no Python with jupyter_client"
+    }`,
   ignore: python === undefined,
   fn: async () => {
     const cells = [
-      `import { moons, openDevice, optimal, report, sample, tensorSpace, tinyShapes } from "@closedform/diffusion";
+      `import { compareSamplers, moons, nearestItems, openDevice, optimal, sample, tensorSpace, tinyShapes } from "@closedform/diffusion";
+       import { report } from "@closedform/diffusion/theory";
        const device = await openDevice("wasm");`,
       `tensorSpace.from(new Float32Array(2 * 64), [2, 8, 8, 1])`,
       `tensorSpace.from([1, 2, NaN, 4], [2, 2])`,
@@ -298,6 +306,11 @@ Deno.test({
       `const one = await sample(await optimal(moons(50), { device }), { count: 4, output: "tensor" });
        tensorSpace.dispose(one.x); one`,
       `report("one is at most two", 1, 2)`,
+      `device`,
+      `const exact = await optimal(moons(50), { device }); exact`,
+      `await compareSamplers(exact, { samplers: ["ddim"], steps: [5, 10], count: 2 })`,
+      `await nearestItems(tinyShapes(3), tinyShapes(20))`,
+      `(await sample(exact, { count: 2, steps: 3, trajectory: true })).trajectory`,
     ].map((code) => ({ code }));
     const results = await runCells(python!, cells);
     assert.deepEqual(
@@ -307,13 +320,29 @@ Deno.test({
     const shapes = results.map(({ shown }) => shown.map((bundle) => Object.keys(bundle).sort()));
     const html = ["text/html", "text/plain"];
     const picture = ["image/png", "text/plain"], text = ["text/markdown", "text/plain"];
-    assert.deepEqual(shapes, [[], [picture], [text], [html], [html], [text], [html]]);
+    assert.deepEqual(shapes, [
+      [],
+      [picture],
+      [text],
+      [html],
+      [html],
+      [text],
+      ...Array(5).fill([html]),
+      [picture],
+    ]);
     const plain = results.map(({ shown }) => shown[0]?.["text/plain"]);
     assert.equal(plain[2], "float32 tensor of shape [2,2]: 1, 2, NaN, 4");
     assert.match(String(plain[4]), /^4 samples of 2, 10 steps, 10 evaluations each, .*\n\[chart/);
     assert.match(String(results[3].shown[0]["text/html"]), /<p>.*20 items.*\n<img src="data:image/);
     assert.match(String(results[4].shown[0]["text/html"]), /<p>4 samples.*\n<svg/);
     assert.match(String(plain[5]), /released$/);
+    assert.match(String(plain[7]), /^name +value\n.*\ndevice +wasm\n/);
+    assert.match(String(plain[8]), /\ndenoiser +optimal denoiser of moons\n.*\nitems +50\n/);
+    assert.match(
+      String(plain[9]),
+      /^sampler [^]*\n\[chart: Distance from the end of collocation\]$/,
+    );
+    assert.match(String(results[10].shown[0]["text/html"]), /<svg[^]*sample<[^]*nearest item</);
   },
 });
 

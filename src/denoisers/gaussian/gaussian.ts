@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { showsItself } from "../../base/_display.ts";
 import { type OptionTable, readOptions } from "../../base/_options.ts";
 import { sizeOf } from "../../base/_shape.ts";
 import { batchOf } from "../../compute/batch.ts";
@@ -93,7 +94,7 @@ export function gaussianOver(
       `Cannot ${ACTION}: the shape is [${shape}], wanted one of ${dimension} numbers`,
     );
   }
-  return {
+  return showsItself({
     label: `Wiener filter of ${name}`,
     references: REFERENCES,
     shape,
@@ -108,7 +109,7 @@ export function gaussianOver(
     },
     dispose: () => axes.dispose(),
     [Symbol.dispose]: () => axes.dispose(),
-  };
+  });
 }
 
 /** The share of a direction's variance that is signal, `λ/(λ+σ²)`. */

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { showsItself } from "../../base/_display.ts";
 import { type OptionTable, readOptions } from "../../base/_options.ts";
 import { sizeOf } from "../../base/_shape.ts";
 import { batchOf } from "../../compute/batch.ts";
@@ -122,7 +123,7 @@ export function mixtureOver(
     if (open) stacked?.[Symbol.dispose]();
     open = false;
   };
-  return {
+  return showsItself({
     label: `denoiser of ${name}`,
     references: REFERENCES,
     shape,
@@ -147,7 +148,7 @@ export function mixtureOver(
     },
     dispose,
     [Symbol.dispose]: dispose,
-  };
+  });
 }
 
 /** By plain float64 loops, row by row. */
