@@ -222,6 +222,11 @@ export type {
   TrajectoryPoint,
 } from "./samplers/run.ts";
 export type { Progress } from "./base/progress.ts";
+export type {
+  TeleportChoice,
+  TeleportFacts,
+  TeleportPlanOptions,
+} from "./samplers/teleport/plan.ts";
 export type { Convergence, Sampler, SamplerOptions, SamplerStep } from "./samplers/sampler.ts";
 export { skipEstimate, skipLevel } from "./samplers/teleport/skip_level.ts";
 export type { SkipEstimate } from "./samplers/teleport/skip_level.ts";

@@ -139,12 +139,7 @@ async function draw(
     tell,
     signal,
   );
-  using jump = await planTeleport(space.data, options, method, {
-    denoiser,
-    device,
-    say: tell,
-    signal,
-  });
+  using jump = await planTeleport(space.data, options, method, denoiser, tell, signal);
   if (jump) tell(jump.summary);
   const { sampler, grid } = jump ?? { sampler: method, grid: options.grid };
   const { tolerance } = options.subset;

@@ -1,25 +1,20 @@
 /**
- * The teleport of a run: where it lands, what it is predicted to cost, what it saves.
+ * The teleport of a run, in the words of the command line.
  *
  * @module
  */
-import type { SigmaGrid } from "../base/noise.ts";
-import { respacedGrid } from "../samplers/respaced_grid.ts";
 import type { SampleResult } from "../samplers/run.ts";
 import type { Sampler } from "../samplers/sampler.ts";
-import { landingLevel, teleport } from "../samplers/teleport/teleport.ts";
+import { planTeleport as plan } from "../samplers/teleport/plan.ts";
+import type { PlannedTeleport as Plan } from "../samplers/teleport/plan.ts";
+import type { Denoiser } from "../denoisers/denoiser.ts";
+import type { AnyTensor } from "../states/linear_space.ts";
 import type { RunData } from "./data.ts";
-import { planLeg } from "./first_leg.ts";
-import type { LegParts, PlannedLeg } from "./first_leg.ts";
 import type { RunOptions } from "./options.ts";
 import { detailOf, rounded, UsageError } from "./values.ts";
 
 /** A run whose first part is in closed form. */
-export interface PlannedTeleport extends Disposable {
-  /** The sampler of the run. */
-  readonly sampler: Sampler;
-  /** The grid of the run. */
-  readonly grid: SigmaGrid;
+export interface PlannedTeleport extends Plan {
   /** What there is to say about it before the run, one line. */
   readonly summary: string;
   /** What the record of the run says about it. */
@@ -30,7 +25,8 @@ export interface PlannedTeleport extends Disposable {
  * Plans the teleport that the options ask for.
  *
  * @param sampler The sampler of what is left.
- * @param parts The denoiser of the run, the device, and who is told what takes long.
+ * @param denoiser The denoiser of the run.
+ * @param say Tells what takes long.
  * @returns The plan; nothing if none is asked for.
  * @throws {UsageError} If the data are not in memory, or the level is too low for the tolerance or the grid.
  */
@@ -38,10 +34,12 @@ export async function planTeleport(
   { dataset, rows }: RunData,
   options: RunOptions,
   sampler: Sampler,
-  parts: LegParts,
+  denoiser: Denoiser<AnyTensor>,
+  say: (line: string) => void,
+  signal?: AbortSignal,
 ): Promise<PlannedTeleport | undefined> {
-  const { teleport: level, grid } = options;
-  if (level === undefined) return undefined;
+  const { teleport: sigma, teleportLaw: law, mixture, respace, grid, seed } = options;
+  if (sigma === undefined) return undefined;
   if (rows) {
     throw new UsageError(
       "Cannot use --teleport with data that stay on disk: wanted data in memory",
@@ -50,86 +48,56 @@ export async function planTeleport(
   if (dataset.count === 1) {
     throw new UsageError("Cannot use --teleport with a single item: wanted at least 2");
   }
-  using resources = new DisposableStack();
-  const way = resources.use(await planLeg(dataset, options, parts));
-  const planned = respaced(grid, way.wanted, options.respace);
-  const landing = landingOf(planned, way.wanted);
-  const sigma = planned.sigmas[landing];
-  const error = landing === 0 ? 0 : await way.error(sigma);
-  const displacement = way.displacement(sigma) + error;
-  const perNumber = displacement / Math.sqrt(dataset.dimension);
-  if (perNumber > options.teleportTolerance) {
+  if (sigma === "crossing" && options.denoiser === "optimal") {
     throw new UsageError(
-      `Cannot use --teleport ${level}: the displacement at ${rounded(sigma)} is predicted to be ${
-        rounded(perNumber)
-      } per number, wanted at most ${options.teleportTolerance}: a level of at least ${
-        rounded(way.least)
-      }, or a larger --teleport-tolerance`,
+      "Cannot use --teleport crossing with --denoiser optimal: it is exact at every level, wanted auto",
     );
   }
-  const held = resources.move();
-  return {
-    ...plan(way, { sampler, grid: planned, landing, displacement, error, perNumber }, options),
-    [Symbol.dispose]: () => held.dispose(),
+  const choice = {
+    ...{ sigma, law, respace, data: dataset, tolerance: options.teleportTolerance },
+    ...(law === "mixture" && mixture),
   };
-}
-
-/** The grid of the run: with the steps that are saved spent below the level, if that is asked for. */
-function respaced(grid: SigmaGrid, level: number, respace: boolean): SigmaGrid {
-  if (!respace || level >= grid.sigmas[0]) return grid;
   try {
-    return respacedGrid(grid, level);
+    const planned = await plan(denoiser, choice, {
+      ...{ sampler, grid, seed, between: options.trajectory, say, signal },
+    });
+    return { ...planned, ...described(planned, grid.sigmas[0]) };
   } catch (error) {
-    throw new UsageError(`Cannot use --respace: ${detailOf(error as RangeError)}`);
+    if (!(error instanceof RangeError) || signal?.aborted) throw error;
+    throw new UsageError(
+      `Cannot use --teleport ${sigma}: ${
+        detailOf(error).replace("a larger tolerance", "a larger --teleport-tolerance")
+      }`,
+    );
   }
 }
 
-function landingOf({ sigmas }: SigmaGrid, level: number): number {
-  try {
-    return landingLevel(sigmas, level);
-  } catch (error) {
-    throw new UsageError((error as RangeError).message);
-  }
-}
-
-interface Landing {
-  readonly sampler: Sampler;
-  readonly grid: SigmaGrid;
-  readonly landing: number;
-  readonly displacement: number;
-  readonly error: number;
-  readonly perNumber: number;
-}
-
-function plan(
-  { leg, way }: PlannedLeg,
-  { sampler, grid, landing, displacement, error, perNumber }: Landing,
-  options: RunOptions,
-): Pick<PlannedTeleport, "sampler" | "grid" | "summary" | "record"> {
-  const { sigmas } = grid, sigma = sigmas[landing];
-  const between = options.trajectory;
-  const saved = options.respace ? 0 : landing;
+/** The same for people and for the record. */
+function described(
+  { grid, way, facts }: Plan,
+  start: number,
+): Pick<PlannedTeleport, "summary" | "record"> {
+  const { sigma, tolerance, stepsSaved, respaced, ...known } = facts;
+  const { sigmas } = grid, landing = sigmas.indexOf(sigma), steps = sigmas.length - 1;
   return {
-    sampler: landing === 0 ? sampler : teleport(sampler, leg, { sigma, between }),
-    grid,
     summary: landing === 0
       ? `teleport: nothing to leave out, the grid starts at ${rounded(sigmas[0])}`
-      : `teleport: sigma ${rounded(sigmas[0])} to ${
-        rounded(sigma)
-      } ${way}, predicted displacement ${rounded(perNumber)} per number, ${
-        saved === 0 ? "steps spent below" : `${saved} of ${sigmas.length - 1} steps saved`
+      : `teleport: sigma ${rounded(start)} to ${rounded(sigma)} ${way}, predicted displacement ${
+        rounded(known.displacementPerNumber)
+      } per number, ${
+        stepsSaved === 0 ? "steps spent below" : `${stepsSaved} of ${steps} steps saved`
       }`,
     record: ({ evaluations }) => ({
-      law: leg.label,
+      law: known.law,
       sigmaSkip: sigma,
-      displacement,
-      displacementPerNumber: perNumber,
-      integrationError: error,
-      tolerancePerNumber: options.teleportTolerance,
-      respaced: options.respace,
-      stepsSaved: saved,
+      displacement: known.displacement,
+      displacementPerNumber: known.displacementPerNumber,
+      integrationError: known.integrationError,
+      tolerancePerNumber: tolerance,
+      respaced,
+      stepsSaved,
       // Two per step for Heun, whose last one takes one.
-      evaluationsSaved: saved * Math.ceil(evaluations / (sigmas.length - 1 - landing)),
+      evaluationsSaved: stepsSaved * Math.ceil(evaluations / (steps - landing)),
     }),
   };
 }

@@ -35,6 +35,7 @@ const OPTIONS = {
   batchSize: undefined,
   signal: undefined,
   shape: undefined,
+  teleport: undefined,
 } satisfies OptionTable<EndEstimateOptions>;
 
 /** An estimate, no bound, of how far the ends of a run are from those of the exact one. */

@@ -8,6 +8,7 @@ import { medianOf } from "../base/_quantile.ts";
 import type { PosteriorFacts } from "../compute/posterior.ts";
 import { Dataset } from "../datasets/dataset.ts";
 import type { Convergence } from "./sampler.ts";
+import type { TeleportFacts } from "./teleport/plan.ts";
 
 /** What is known of one step of a run, over all samples. */
 export interface StepRecord {
@@ -91,6 +92,8 @@ export interface Run {
   readonly calls: number;
   /** How well it converged, one value per sample, of a method that iterates or adapts its steps. */
   readonly convergence?: Convergence;
+  /** What is known of its teleport, if it had one. */
+  readonly teleport?: TeleportFacts;
   /** Wall-clock seconds. */
   readonly seconds: number;
   /** The start state and the state after each step, if asked for. */

@@ -29,6 +29,8 @@ import type { SamplerName } from "./registry.ts";
 import { factsOf, samplesOf, showTrajectory } from "./run.ts";
 import type { Run, SampleResult } from "./run.ts";
 import type { Sampler } from "./sampler.ts";
+import { planTeleport } from "./teleport/plan.ts";
+import type { TeleportChoice } from "./teleport/plan.ts";
 
 /** Options of {@linkcode sample}. */
 export interface SampleOptions<O extends Output = Output> {
@@ -59,6 +61,11 @@ export interface SampleOptions<O extends Output = Output> {
   /** Cancels the run, which then rejects with `signal.reason`. So does the Stop button of a notebook. */
   readonly signal?: AbortSignal;
   /**
+   * A first leg in closed form, which leaves out evaluations at large noise: the level it goes to, `"auto"` for the lowest within
+   * a tolerance of 0.02 per number, `"crossing"`, or an object with more to say. Default: none.
+   */
+  readonly teleport?: TeleportChoice;
+  /**
    * Whether one line tells how far it has come, of work over two seconds, in a notebook or on a terminal. Default: unless
    * `onProgress` is given.
    */
@@ -87,6 +94,7 @@ const OPTIONS = {
   init: undefined,
   batchSize: 64,
   trajectory: false,
+  teleport: undefined,
   signal: undefined,
   progress: undefined,
   onProgress: undefined,
@@ -165,12 +173,21 @@ export async function denoiserOf<X>(
 async function run<X>(denoiser: Denoiser<X>, settings: Settings): Promise<SampleResult<X> | Run> {
   const { init, batchSize } = settings;
   const { count = init ? Math.ceil(init.length / sizeOf(denoiser.shape)) : COUNT } = settings;
-  const grid = gridOf(denoiser, settings);
+  const whole = gridOf(denoiser, settings);
+  checkSigmas(whole.sigmas);
+  using stop = stopButton(settings.signal);
+  const { signal } = stop;
+  const method = await samplerOf(denoiser, whole, { ...settings, signal });
+  const { seed, trajectory: between } = settings;
+  using jump = settings.teleport === undefined ? undefined : await planTeleport(
+    denoiser,
+    settings.teleport,
+    { sampler: method, grid: whole, seed, between, signal },
+  );
+  const { sampler, grid } = jump ?? { sampler: method, grid: whole };
   checkStart(denoiser, count, grid, settings);
-  checkSigmas(grid.sigmas);
   const { space, shape } = denoiser;
   const bytes = count * bytesOf(denoiser, grid, settings);
-  const sampler = await samplerOf(denoiser, grid, settings);
   const { onProgress = settings.progress ?? true ? lateProgress("sampling") : undefined } =
     settings;
   const record = roomFor(
@@ -181,8 +198,6 @@ async function run<X>(denoiser: Denoiser<X>, settings: Settings): Promise<Sample
   );
   const watched = record.watch(denoiser);
   const clock = new ProgressClock(grid.sigmas, Math.ceil(count / batchSize));
-  using stop = stopButton(settings.signal);
-  const { signal } = stop;
   let turn = performance.now();
   for (let first = 0; first < count; first += batchSize) {
     signal?.throwIfAborted();
@@ -224,6 +239,7 @@ async function run<X>(denoiser: Denoiser<X>, settings: Settings): Promise<Sample
     denoised: samplesOf(record.denoised, shape, `denoised by ${denoiser.label}`, range),
     shape,
     facts: factsOf(steps),
+    ...(jump && { teleport: jump.facts }),
     seconds,
     ...known,
   };

@@ -36,7 +36,9 @@ const OTHERS = [
   "multistep",
   "registry",
   "respaced_grid",
+  "run",
   "sample",
+  "sample_steps",
   "sampler",
 ];
 

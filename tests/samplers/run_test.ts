@@ -1,7 +1,9 @@
 import {
   arraySpace,
+  dataSpectrum,
   ddpmGrid,
   functionDenoiser,
+  gaussianLeg,
   goldenSubset,
   heun,
   karrasGrid,
@@ -13,6 +15,7 @@ import {
   shapes,
   smoothed,
   smoothingDefaults,
+  teleport,
   uniformTGrid,
 } from "@closedform/diffusion";
 import type { SampleOptions } from "@closedform/diffusion";
@@ -141,4 +144,47 @@ Deno.test("sampleSteps() yields the states of sample(), which stay valid, and ma
   const own = sampleSteps((x) => x.map(() => 1), { shape: [2], count: 1, steps: 2 });
   assert.deepEqual([...(await own.next()).value!.denoised], [1, 1]);
   await assert.rejects(sampleSteps((x) => x, {}).next(), /wanted the shape of one sample/);
+});
+
+Deno.test("sample({ teleport }) is the sampler around a leg, and says where it landed", async () => {
+  const exact = await optimal(set, { device: "wasm" });
+  const shared = { count: 4, seed: 5, grid: "karras", steps: 12, sampler: "heun" } as const;
+  const run = await sample(exact, { ...shared, teleport: "auto" });
+  const { sigma, stepsSaved, displacementPerNumber, tolerance, law } = run.teleport!;
+  assert.ok(stepsSaved > 0 && displacementPerNumber <= tolerance && /Gaussian/i.test(law));
+  using leg = gaussianLeg(await dataSpectrum(set));
+  const made = await sample(exact, {
+    ...{ count: 4, seed: 5, grid: karrasGrid(12), sampler: teleport(heun(), leg, { sigma }) },
+  });
+  assert.deepEqual(run.samples.data, made.samples.data);
+  assert.equal(run.evaluations, made.evaluations);
+  const deeper = await sample(exact, {
+    ...shared,
+    teleport: { sigma: "auto", law: "mixture", components: 4, tolerance: 0.02, respace: true },
+  });
+  assert.ok(deeper.teleport!.sigma < sigma && deeper.teleport!.stepsSaved === 0);
+  const none = await sample(exact, { ...shared, teleport: 1e5 });
+  assert.equal(none.teleport!.stepsSaved, 0);
+});
+
+Deno.test("sample({ teleport }) takes the data of the denoiser or those that are given", async () => {
+  const own = (x: Float32Array | Float64Array, sigma: number) => x.map((v) => v / (1 + sigma ** 2));
+  const options = { shape: [2], count: 2, grid: "karras" } as const;
+  await assert.rejects(
+    sample(own, { ...options, teleport: "auto" }),
+    /wanted teleport: \{ data \}/,
+  );
+  const { teleport: facts } = await sample(own, { ...options, teleport: { data: set } });
+  assert.ok(facts!.sigma > 0);
+  const exact = optimalFloat64(set);
+  const wrong: [unknown, RegExp][] = [
+    [0.01, /is predicted to be .* wanted at most 0.02: a level of at least/],
+    ["soon", /sigma is "soon", wanted auto, crossing or a number/],
+    [{ law: "delta" }, /law is "delta", wanted gaussian or mixture/],
+    [{ tolerence: 1 }, /there is no option tolerence, wanted tolerance/],
+  ];
+  for (const [teleport, message] of wrong) {
+    const asked = { count: 1, teleport: teleport as "auto" };
+    await assert.rejects(sample(exact, asked), message);
+  }
 });

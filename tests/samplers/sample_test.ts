@@ -11,7 +11,6 @@ import {
   optimal,
   sample,
   startNoise,
-  tensorSpace,
   uniformTGrid,
   unipc,
 } from "@closedform/diffusion";
