@@ -11,123 +11,78 @@
  * assert.deepEqual([samples.count, samples.shape], [16, [2]]);
  * ```
  *
- * Three things make samples: a data set, a denoiser of it on a device, and a sampler on a grid of noise levels. This
- * is what there is of each, layer by layer; the page of a function links to the types of its options and its result.
+ * Data, a denoiser of them and a sampler on a grid of noise levels make samples. Pages of functions link to their options.
  *
  * ## Data
  *
- * - By one text, as on the command line: {@linkcode loadDataset}, {@linkcode DATASET_SPECS}
- * - Images: {@linkcode readImages}, {@linkcode readMnist}, {@linkcode readIdx}, {@linkcode readCifar10},
- *   {@linkcode readCifar100}
- * - Arrays: {@linkcode readNpy}, {@linkcode readNpz}, {@linkcode readCsv}, {@linkcode encodeNpy},
- *   {@linkcode decodeNpy}, {@linkcode encodeNpz}; larger than memory: {@linkcode openRows}
- * - Meshes and clouds: {@linkcode readMesh}, {@linkcode parseMesh}, {@linkcode sampleMesh}, {@linkcode encodePly}
- * - Shipped or generated: {@linkcode builtinShapes}, {@linkcode shapes}, {@linkcode SHAPE_CLASSES},
- *   {@linkcode tinyShapes}, {@linkcode moons}, {@linkcode circle}, {@linkcode checkerboard}, {@linkcode spirals},
- *   {@linkcode gaussianMixture}
- * - From numbers of your own: {@linkcode dataset}, {@linkcode Dataset}
+ * By one text: {@linkcode loadDataset}, {@linkcode DATASET_SPECS}; your numbers: {@linkcode dataset},
+ * {@linkcode Dataset}; files: {@linkcode readImages}, {@linkcode readMnist}, {@linkcode readIdx},
+ * {@linkcode readCifar10}, {@linkcode readCifar100}, {@linkcode readNpy}, {@linkcode readNpz}, {@linkcode readCsv},
+ * {@linkcode openRows}, {@linkcode readMesh}, {@linkcode parseMesh}, {@linkcode sampleMesh}; written:
+ * {@linkcode encodeNpy}, {@linkcode decodeNpy}, {@linkcode encodeNpz}, {@linkcode encodePly}; shipped or generated:
+ * {@linkcode builtinShapes}, {@linkcode shapes}, {@linkcode tinyShapes}, {@linkcode moons}, {@linkcode circle},
+ * {@linkcode checkerboard}, {@linkcode spirals}, {@linkcode gaussianMixture}.
  *
  * ## Devices
  *
- * - {@linkcode useDevice}, {@linkcode openDevice}
- * - Arithmetic on states, as tensors or arrays: {@linkcode tensorSpace}, {@linkcode arraySpace}
+ * Chosen once: {@linkcode useDevice}; opened: {@linkcode openDevice}.
  *
  * ## Denoisers
  *
- * - Exact, over all data: {@linkcode optimal}
- * - Smoothed, which makes something new: {@linkcode smoothed}, {@linkcode smoothingDefaults},
- *   {@linkcode smoothingSteps}, {@linkcode neighbourEstimator}; what it is compared with:
- *   {@linkcode randomAverage}, {@linkcode localAverage}, {@linkcode dirichletAverage}, {@linkcode kernelDensity}
- * - Of the covariance: {@linkcode wiener}, {@linkcode dataSpectrum}, {@linkcode lowRank}
- * - Local score machines: {@linkcode local}, {@linkcode equivariant}; their windows: {@linkcode patchSchedule}, {@linkcode patchTable},
- *   {@linkcode DEFAULT_WINDOWS}, {@linkcode PATCH_TABLES}, {@linkcode calibratePatches}
- * - PCA locality: {@linkcode pcaLocality}, {@linkcode localityMask},
- *   {@linkcode publishedTheta}, {@linkcode DEFAULT_THETA}
- * - Around one of these, over a subset: {@linkcode goldenSubset}, {@linkcode tiledGoldenSubset},
- *   {@linkcode GOLDEN_REFERENCE}
- * - Gaussians: {@linkcode gaussian}, {@linkcode gaussianLaw},
- *   {@linkcode readGaussianLaw}, {@linkcode gaussianTrajectory}, {@linkcode gaussianEndpoint},
- *   {@linkcode denoiseGaussian},
- *   {@linkcode transportGaussian}, {@linkcode flowFactor}, {@linkcode logDensityGaussian},
- *   {@linkcode drawGaussian}, {@linkcode alongAxes}, {@linkcode gaussianAxes}, {@linkcode rowAxes},
- *   {@linkcode scaleRows}
- * - Mixtures: {@linkcode mixture}, {@linkcode fitMixture},
- *   {@linkcode mixtureOf}, {@linkcode mixtureLaw}, {@linkcode denoiseMixture},
- *   {@linkcode mixturePosterior}, {@linkcode mixtureLogits}, {@linkcode meanOfMixture},
- *   {@linkcode gaussianOfMixture}, {@linkcode drawMixture}
- * - Of your own: {@linkcode functionDenoiser}; `sample()` takes a plain function as it is
- * - Networks: {@linkcode neural}, {@linkcode edmPreconditioning}, {@linkcode plainPreconditioning},
- *   {@linkcode noisePreconditioning}, {@linkcode preconditioningOf}; that learn what a Gaussian leaves:
- *   {@linkcode controlVariate}
- * - How far the optimal denoiser is from the Gaussian one: {@linkcode cumulantNorms}
- * - By schedule: {@linkcode subsetSchedule}, {@linkcode publishedSizes}, {@linkcode pcaProxy},
- *   {@linkcode pooledProxy}
- * - Certified: {@linkcode CertifiedSearch}, {@linkcode smallestCertified}, {@linkcode discardedMass},
- *   {@linkcode transportMass}, {@linkcode extentOf}
+ * Exact: {@linkcode optimal}; over subsets: {@linkcode goldenSubset}, {@linkcode tiledGoldenSubset},
+ * {@linkcode subsetSchedule}, {@linkcode pcaProxy}, {@linkcode pooledProxy}; smoothed: {@linkcode smoothed},
+ * {@linkcode smoothingDefaults}, {@linkcode neighbourEstimator}; its baselines: {@linkcode randomAverage},
+ * {@linkcode localAverage}, {@linkcode dirichletAverage}, {@linkcode kernelDensity}; of the covariance:
+ * {@linkcode wiener}, {@linkcode dataSpectrum}, {@linkcode lowRank}; local: {@linkcode local}, {@linkcode equivariant},
+ * {@linkcode patchSchedule}, {@linkcode calibratePatches}, {@linkcode pcaLocality}, {@linkcode localityMask}; Gaussians
+ * and mixtures: {@linkcode gaussian}, {@linkcode gaussianLaw}, {@linkcode readGaussianLaw}, {@linkcode mixture},
+ * {@linkcode fitMixture}, {@linkcode mixtureOf}, {@linkcode mixtureLaw}; yours: {@linkcode functionDenoiser}.
  *
  * ## Samplers
  *
- * - {@linkcode sample}, {@linkcode sampleSteps} runs one; {@linkcode endEstimate} of a certified one; by name: {@linkcode samplerByName}, {@linkcode SAMPLER_NAMES},
- *   {@linkcode takesTolerance}
- * - One step at a time: {@linkcode ddim}, {@linkcode euler}, {@linkcode heun}, {@linkcode rk4}
- * - From earlier steps: {@linkcode dpmpp1}, {@linkcode dpmpp2m}, {@linkcode dpmpp3m}, {@linkcode exponentialAdams},
- *   {@linkcode unipc}, {@linkcode multistep}
- * - Adaptive: {@linkcode dopri5}, {@linkcode dop853}
- * - Fitted to the data: {@linkcode dpmV3}, {@linkcode dpmV3Statistics}, {@linkcode gaussianStatistics}
- * - All steps at once: {@linkcode collocation}, {@linkcode picard}
- * - A first leg in one step: {@linkcode teleport}, {@linkcode gaussianLeg}, {@linkcode integratedLeg}; how far it
- *   may go: {@linkcode landingLevel}, {@linkcode skipLevel}, {@linkcode skipEstimate}, {@linkcode crossingLevel},
- *   {@linkcode legDeviation}
- * - Grids of noise levels: {@linkcode ddpmGrid}, {@linkcode karrasGrid}, {@linkcode logSnrGrid},
- *   {@linkcode uniformTGrid}, {@linkcode gridByName}, {@linkcode respacedGrid}, {@linkcode checkSigmas}
- * - Between conventions: {@linkcode sigmaOfAlphaBar}, {@linkcode alphaBarOfSigma}, {@linkcode sigmaOfFlowTime},
- *   {@linkcode flowTimeOfSigma}
- * - Random numbers: {@linkcode startNoise}, {@linkcode RandomStream}
+ * Run: {@linkcode sample}, {@linkcode sampleSteps}, {@linkcode SAMPLER_NAMES}; by steps: {@linkcode ddim},
+ * {@linkcode euler}, {@linkcode heun}, {@linkcode rk4}, {@linkcode dpmpp1}, {@linkcode dpmpp2m}, {@linkcode dpmpp3m},
+ * {@linkcode exponentialAdams}, {@linkcode unipc}, {@linkcode multistep}; adaptive: {@linkcode dopri5},
+ * {@linkcode dop853}; fitted to data: {@linkcode dpmV3}, {@linkcode dpmV3Statistics}; all steps at once:
+ * {@linkcode collocation}, {@linkcode picard}; a first leg: {@linkcode teleport}, {@linkcode gaussianLeg},
+ * {@linkcode integratedLeg}; grids: {@linkcode ddpmGrid}, {@linkcode karrasGrid}, {@linkcode logSnrGrid},
+ * {@linkcode uniformTGrid}, {@linkcode respacedGrid}; random numbers: {@linkcode startNoise}, {@linkcode RandomStream}.
  *
  * ## Metrics
  *
- * - Pairs of samples: {@linkcode mse}, {@linkcode rSquared}, {@linkcode pearson}, {@linkcode agreement},
- *   {@linkcode denoiserAgreement}, {@linkcode errorToFullScan}
- * - Memorisation: {@linkcode nearestItems}, {@linkcode memorisedShare}, {@linkcode MEMORISED_RATIO},
- *   {@linkcode memorisedDistance}, {@linkcode shareWithin}
- * - Distances of distributions: {@linkcode wasserstein2}, {@linkcode wasserstein2OfGaussians},
- *   {@linkcode wasserstein2OnLine}, {@linkcode assignment}, {@linkcode slicedWasserstein2}, {@linkcode sinkhorn},
- *   {@linkcode sinkhornDivergence}, {@linkcode energyDistance}, {@linkcode mmd}, {@linkcode frechetDistance}
- * - Coverage: {@linkcode precisionRecall}
- * - Scores: {@linkcode explainedScore}, {@linkcode explainedVariance}
+ * Pairs: {@linkcode mse}, {@linkcode rSquared}, {@linkcode pearson}, {@linkcode agreement},
+ * {@linkcode denoiserAgreement}, {@linkcode errorToFullScan}; copies: {@linkcode nearestItems},
+ * {@linkcode memorisedShare}, {@linkcode memorisedDistance}, {@linkcode shareWithin}; distributions:
+ * {@linkcode wasserstein2}, {@linkcode wasserstein2OnLine}, {@linkcode assignment}, {@linkcode slicedWasserstein2},
+ * {@linkcode sinkhorn}, {@linkcode sinkhornDivergence}, {@linkcode energyDistance}, {@linkcode mmd},
+ * {@linkcode frechetDistance}, {@linkcode precisionRecall}; scores: {@linkcode explainedScore},
+ * {@linkcode explainedVariance}.
  *
  * ## Comparisons
  *
- * - Each a table with a chart: {@linkcode compareSamplers}, {@linkcode compareDenoisers}, {@linkcode compareScores},
- *   {@linkcode compareAgreement}, {@linkcode compareTeleports}
+ * Each a table with a chart: {@linkcode compareSamplers}, {@linkcode compareDenoisers}, {@linkcode compareScores},
+ * {@linkcode compareAgreement}, {@linkcode compareTeleports}.
  *
  * ## Codecs
  *
- * - Latents: {@linkcode pcaCodec}, {@linkcode encodeDataset}; nonlinear:
- *   {@linkcode autoencoderCodec}, {@linkcode loadAutoencoder}
+ * Latents: {@linkcode pcaCodec}, {@linkcode encodeDataset}, {@linkcode autoencoderCodec}, {@linkcode loadAutoencoder}.
  *
  * ## Plots and notebooks
  *
- * - {@linkcode show} shows anything, {@linkcode notebookProgress} tells how far a run is
- * - Charts: {@linkcode lineSpec}, {@linkcode scatterSpec}, {@linkcode cloudSpec}, {@linkcode fieldSpec},
- *   {@linkcode heatmapSpec}, {@linkcode posteriorSpec}, {@linkcode panelsSpec}, {@linkcode projection},
- *   {@linkcode chartSvg}, {@linkcode CHART_SCHEMA}
- * - Papers of what was used: {@linkcode cite}
- * - Pictures: {@linkcode imageGrid}, {@linkcode scatterImage}, {@linkcode trajectoryImage}, {@linkcode encodePng},
- *   {@linkcode joinBitmaps}, {@linkcode blankBitmap}
+ * Anything: {@linkcode show}; how far a run is: {@linkcode notebookProgress}; papers: {@linkcode cite}; charts:
+ * {@linkcode lineSpec}, {@linkcode scatterSpec}, {@linkcode cloudSpec}, {@linkcode fieldSpec}, {@linkcode heatmapSpec},
+ * {@linkcode posteriorSpec}, {@linkcode panelsSpec}, {@linkcode projection}, {@linkcode chartSvg}; pictures:
+ * {@linkcode imageGrid}, {@linkcode scatterImage}, {@linkcode trajectoryImage}, {@linkcode encodePng}.
  *
  * ## Everything else
  *
- * - What the Stop button of a notebook cancels: {@linkcode stopButton}
- * - Errors: {@linkcode DatasetError}, {@linkcode DeviceError}, {@linkcode WriteError}
+ * Errors: {@linkcode DatasetError}, {@linkcode DeviceError}, {@linkcode WriteError}; the Stop button:
+ * {@linkcode stopButton}.
  *
  * ## Other entries
  *
- * - `@closedform/diffusion/theory`: every statement measured, exact flows, bounds
- * - `@closedform/diffusion/training`: networks and autoencoders
- * - `@closedform/diffusion/compute`: stores, posteriors in float64, masks, states
- * - `@closedform/diffusion/browser`: what of this needs no files, for pages
- * - `@closedform/diffusion/cli`: the command
+ * `@closedform/diffusion/theory`: statements, exact flows, bounds; `/training`: networks; `/compute`: stores, states,
+ * posteriors in float64; `/browser`: for pages, what of this needs no files; `/cli`: the command.
  *
  * @module
  */
@@ -155,7 +110,8 @@ export type { Display, MediaBundle } from "./src/base/front_end.ts";
 export { notebookProgress } from "./src/base/progress.ts";
 export type { NotebookProgressOptions } from "./src/base/progress.ts";
 export * from "./src/notebook/show.ts";
-export * from "./src/plots/chart.ts";
+export { chartSvg } from "./src/plots/chart.ts";
+export type { ChartOptions, ChartSpec, Json } from "./src/plots/chart.ts";
 export * from "./src/plots/cloud_spec.ts";
 export * from "./src/plots/encode_png.ts";
 export * from "./src/plots/field_spec.ts";

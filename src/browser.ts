@@ -63,14 +63,12 @@ export * from "./datasets/npy.ts";
 export * from "./datasets/parse_mesh.ts";
 export * from "./datasets/ply.ts";
 export type { ReadOptions } from "./datasets/read_options.ts";
-export { SHAPE_CLASSES, shapes } from "./datasets/shapes.ts";
+export { shapes } from "./datasets/shapes.ts";
 export type { ShapesOptions } from "./datasets/shapes.ts";
 export { tinyShapes } from "./datasets/tiny_shapes.ts";
 export type { TinyShapesOptions } from "./datasets/tiny_shapes.ts";
 export * from "./denoisers/baselines.ts";
 export * from "./denoisers/local/calibrate_patches.ts";
-export { cumulantNorms } from "./denoisers/gaussian/cumulants.ts";
-export type { CumulantNorms, CumulantOptions } from "./denoisers/gaussian/cumulants.ts";
 export * from "./denoisers/denoiser.ts";
 export { equivariant } from "./denoisers/local/equivariant.ts";
 export type { EquivariantOptions } from "./denoisers/local/equivariant.ts";
@@ -80,41 +78,40 @@ export type {
   FunctionDenoiserOptions,
   RowsOfNumbers,
 } from "./denoisers/function_denoiser.ts";
-export * from "./denoisers/golden/golden_subset.ts";
+export { goldenSubset } from "./denoisers/golden/golden_subset.ts";
+export type { GoldenSubset, GoldenSubsetOptions } from "./denoisers/golden/golden_subset.ts";
 export { gaussian } from "./denoisers/gaussian/gaussian.ts";
 export type { GaussianOptions } from "./denoisers/gaussian/gaussian.ts";
-export { gaussianAxes, rowAxes, scaleRows } from "./denoisers/gaussian/gaussian_axes.ts";
-export type { AxisFactor, GaussianAxes, RowAxes } from "./denoisers/gaussian/gaussian_axes.ts";
-export {
-  alongAxes,
-  denoiseGaussian,
-  drawGaussian,
-  flowFactor,
-  gaussianLaw,
-  logDensityGaussian,
-  transportGaussian,
-} from "./denoisers/gaussian/gaussian_law.ts";
+export { gaussianLaw } from "./denoisers/gaussian/gaussian_law.ts";
 export type { GaussianLaw } from "./denoisers/gaussian/gaussian_law.ts";
-export { gaussianEndpoint, gaussianTrajectory } from "./denoisers/gaussian/gaussian_trajectory.ts";
-export type { FlowState, TrajectoryOptions } from "./denoisers/gaussian/gaussian_trajectory.ts";
 export { local } from "./denoisers/local/local.ts";
 export type { LocalOptions } from "./denoisers/local/local.ts";
 export { localityMask } from "./denoisers/local/locality_mask.ts";
 export type { MaskRule } from "./denoisers/local/locality_mask.ts";
 export * from "./denoisers/gaussian/mixture.ts";
-export * from "./denoisers/gaussian/mixture_law.ts";
+export { mixtureLaw } from "./denoisers/gaussian/mixture_law.ts";
+export type { MixtureLaw } from "./denoisers/gaussian/mixture_law.ts";
 export { mixtureOf } from "./denoisers/gaussian/mixture_of.ts";
 export type { MixtureDenoiser } from "./denoisers/gaussian/mixture_of.ts";
 export * from "./denoisers/neighbour_estimator.ts";
-export * from "./denoisers/neural.ts";
 export { optimal } from "./denoisers/optimal.ts";
 export type { OptimalDenoiser, OptimalOptions, StoredDenoiser } from "./denoisers/optimal.ts";
-export * from "./denoisers/local/patch_schedule.ts";
-export * from "./denoisers/local/pca_locality.ts";
-export * from "./denoisers/preconditioning.ts";
+export { patchSchedule } from "./denoisers/local/patch_schedule.ts";
+export type {
+  Patch,
+  PatchSchedule,
+  PatchTable,
+  PatchTableName,
+} from "./denoisers/local/patch_schedule.ts";
+export { pcaLocality } from "./denoisers/local/pca_locality.ts";
+export type { PcaLocality, PcaLocalityOptions, ThetaName } from "./denoisers/local/pca_locality.ts";
 export { smoothed } from "./denoisers/smoothed.ts";
 export type { DrawKind, SmoothedOptions } from "./denoisers/smoothed.ts";
-export * from "./denoisers/smoothing_defaults.ts";
+export { smoothingDefaults } from "./denoisers/smoothing_defaults.ts";
+export type {
+  SmoothingDefaults,
+  SmoothingDefaultsOptions,
+} from "./denoisers/smoothing_defaults.ts";
 export { dataSpectrum, lowRank } from "./denoisers/gaussian/spectrum.ts";
 export type { Spectrum, SpectrumOptions } from "./denoisers/gaussian/spectrum.ts";
 export { tiledGoldenSubset } from "./denoisers/golden/tiled_golden_subset.ts";
@@ -126,7 +123,13 @@ export type {
   WindowDenoiser,
 } from "./denoisers/local/windowed.ts";
 export * from "./base/errors.ts";
-export * from "./states/linear_space.ts";
+export type {
+  AnyTensor,
+  CoordinateCoefficient,
+  CoordinateSpace,
+  LinearSpace,
+  StateSpace,
+} from "./states/linear_space.ts";
 export * from "./metrics/agreement.ts";
 export * from "./metrics/assignment.ts";
 export * from "./metrics/discrepancy.ts";
@@ -137,20 +140,18 @@ export type {
   ScoreComparison,
 } from "./metrics/explained_variance.ts";
 export * from "./metrics/frechet.ts";
-export * from "./metrics/nearest.ts";
+export { nearestItems, memorisedShare, shareWithin, memorisedDistance } from "./metrics/nearest.ts";
+export type { NearestItems, NearestOptions, MemorisedDistanceOptions } from "./metrics/nearest.ts";
 export type { RowsOptions, Samples, ShapedRows } from "./metrics/samples.ts";
 export * from "./metrics/pairs.ts";
 export * from "./metrics/precision_recall.ts";
 export * from "./metrics/sinkhorn.ts";
 export * from "./metrics/sliced_wasserstein.ts";
-export {
-  wasserstein2,
-  wasserstein2OfGaussians,
-  wasserstein2OnLine,
-} from "./metrics/wasserstein.ts";
-export type { GaussianMoments, Wasserstein2, Wasserstein2Options } from "./metrics/wasserstein.ts";
-export * from "./base/noise.ts";
-export * from "./plots/bitmap.ts";
+export { wasserstein2, wasserstein2OnLine } from "./metrics/wasserstein.ts";
+export type { Wasserstein2, Wasserstein2Options } from "./metrics/wasserstein.ts";
+export { ddpmGrid, karrasGrid, logSnrGrid, uniformTGrid } from "./base/noise.ts";
+export type { GridName, GridRange, SigmaGrid, UniformTOptions } from "./base/noise.ts";
+export type { Bitmap, Colour } from "./plots/bitmap.ts";
 export * from "./plots/image_grid.ts";
 export { projection } from "./plots/projection.ts";
 export type { SpaceView } from "./plots/projection.ts";
@@ -158,30 +159,26 @@ export * from "./plots/scatter_image.ts";
 export * from "./plots/trajectory_image.ts";
 export { RandomStream, startNoise } from "./base/random.ts";
 export type { Purpose, StreamKey } from "./base/random.ts";
-export { discardedMass, smallestCertified } from "./denoisers/golden/certificate.ts";
-export type { CertifiedSize, MeasuredLogits } from "./denoisers/golden/certificate.ts";
-export * from "./denoisers/golden/certified_search.ts";
-export { extentOf } from "./denoisers/golden/extent.ts";
 export type { Extent } from "./denoisers/golden/extent.ts";
 export { pcaProxy } from "./denoisers/golden/pca_proxy.ts";
 export { pooledProxy } from "./denoisers/golden/pooled_proxy.ts";
 export type { PooledProxyOptions } from "./denoisers/golden/pooled_proxy.ts";
 export type { ProxyDistances, RetrievalProxy } from "./denoisers/golden/proxy.ts";
-export * from "./denoisers/golden/schedule.ts";
-export * from "./denoisers/golden/transported_mass.ts";
-export * from "./samplers/collocation.ts";
-export { crossingLevel } from "./samplers/teleport/crossing_level.ts";
+export { subsetSchedule } from "./denoisers/golden/schedule.ts";
 export type {
-  CrossingLevel,
-  CrossingOptions,
-  DeviationsAtLevel,
-} from "./samplers/teleport/crossing_level.ts";
+  ScheduleName,
+  ScheduleOptions,
+  ScheduleSizes,
+  SizeRange,
+  SizesName,
+  SubsetSchedule,
+} from "./denoisers/golden/schedule.ts";
+export * from "./samplers/collocation.ts";
 export * from "./samplers/ddim.ts";
 export * from "./samplers/dopri5.ts";
 export * from "./samplers/dop853.ts";
 export * from "./samplers/dpm_v3.ts";
 export * from "./samplers/dpm_v3/estimate.ts";
-export { gaussianStatistics } from "./samplers/dpm_v3/statistics.ts";
 export type { DpmV3Facts, DpmV3Statistics, TableRange } from "./samplers/dpm_v3/statistics.ts";
 export { dpmpp1 } from "./samplers/dpmpp_1.ts";
 export { dpmpp2m } from "./samplers/dpmpp_2m.ts";
@@ -196,19 +193,13 @@ export type {
   LegState,
 } from "./samplers/teleport/first_leg.ts";
 export * from "./samplers/heun.ts";
-export { legDeviation } from "./samplers/teleport/leg_deviation.ts";
-export type {
-  DeviationAtLevel,
-  LegDeviation,
-  LegDeviationOptions,
-} from "./samplers/teleport/leg_deviation.ts";
 export * from "./samplers/multistep.ts";
 export * from "./samplers/picard.ts";
-export * from "./samplers/registry.ts";
+export { SAMPLER_NAMES } from "./samplers/registry.ts";
+export type { SamplerName } from "./samplers/registry.ts";
 export * from "./samplers/rk4.ts";
 export type { EmbeddedOptions } from "./samplers/runge_kutta/embedded.ts";
 export { respacedGrid } from "./samplers/respaced_grid.ts";
-export * from "./samplers/end_estimate.ts";
 export { sample } from "./samplers/sample.ts";
 export { sampleSteps } from "./samplers/sample_steps.ts";
 export type { SampleState, SampleStepsOptions } from "./samplers/sample_steps.ts";
@@ -228,8 +219,6 @@ export type {
   TeleportPlanOptions,
 } from "./samplers/teleport/plan.ts";
 export type { Convergence, Sampler, SamplerOptions, SamplerStep } from "./samplers/sampler.ts";
-export { skipEstimate, skipLevel } from "./samplers/teleport/skip_level.ts";
-export type { SkipEstimate } from "./samplers/teleport/skip_level.ts";
-export { landingLevel, teleport } from "./samplers/teleport/teleport.ts";
-export type { TeleportLimit, TeleportOptions } from "./samplers/teleport/teleport.ts";
+export { teleport } from "./samplers/teleport/teleport.ts";
+export type { TeleportOptions } from "./samplers/teleport/teleport.ts";
 export * from "./samplers/unipc.ts";

@@ -173,7 +173,6 @@ async function denoiseTiny(
     optimal,
     pcaLocality,
     startNoise,
-    tensorSpace,
     tinyShapes,
     wiener,
   }: typeof library,
@@ -188,18 +187,18 @@ async function denoiseTiny(
     local: await local(set, { device }),
     goldenSubset: await goldenSubset(base),
   };
-  const x = tensorSpace.from(
+  const x = base.space.from(
     startNoise(1, 0, 1, set.dimension).map((e, i) => set.data[i] + sigma * e),
     [1, ...set.shape],
   );
   const means: Record<string, number[]> = {};
   for (const [name, denoiser] of Object.entries(denoisers)) {
     const mean = (await denoiser.denoise(x, sigma)).mean;
-    means[name] = Array.from(await tensorSpace.values(mean));
-    tensorSpace.dispose(mean);
+    means[name] = Array.from(await base.space.values(mean));
+    base.space.dispose(mean);
     denoiser.dispose();
   }
-  tensorSpace.dispose(x);
+  base.space.dispose(x);
   base.dispose();
   return means;
 }

@@ -1,5 +1,4 @@
 import {
-  blankBitmap,
   ddpmGrid,
   decodeNpy,
   encodeNpy,
@@ -11,6 +10,7 @@ import {
   sample,
   startNoise,
 } from "@closedform/diffusion";
+import { blankBitmap } from "../src/plots/bitmap.ts";
 import { main } from "@closedform/diffusion/cli";
 import { fromFileUrl, join } from "@std/path";
 import assert from "node:assert/strict";

@@ -1,5 +1,5 @@
 /** What the README promises: names that exist, links that lead somewhere, a picture that the command makes. */
-import { samplerByName } from "@closedform/diffusion";
+import { samplerByName } from "../src/samplers/registry.ts";
 import { Jimp } from "jimp";
 import { fromFileUrl, join } from "@std/path";
 import assert from "node:assert/strict";

@@ -9,7 +9,6 @@ import {
   encodePly,
   encodePng,
   gaussianLaw,
-  gaussianStatistics,
   imageGrid,
   karrasGrid,
   logSnrGrid,
@@ -24,13 +23,14 @@ import {
   readNpz,
   sample,
   SAMPLER_NAMES,
-  samplerByName,
   shapes,
   startNoise,
-  tensorSpace,
   tinyShapes,
   uniformTGrid,
 } from "@closedform/diffusion";
+import { tensorSpace } from "@closedform/diffusion/compute";
+import { gaussianStatistics } from "@closedform/diffusion/theory";
+import { samplerByName } from "../src/samplers/registry.ts";
 import { join } from "@std/path";
 import assert from "node:assert/strict";
 import { testDevices, testOnDevices } from "./_helpers/devices.ts";

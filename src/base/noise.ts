@@ -21,7 +21,7 @@ import { STEPS } from "./_defaults.ts";
  *
  * @example
  * ```ts
- * import { alphaBarOfSigma, sigmaOfAlphaBar } from "@closedform/diffusion";
+ * import { alphaBarOfSigma, sigmaOfAlphaBar } from "@closedform/diffusion/theory";
  * import assert from "node:assert/strict";
  *
  * assert.equal(sigmaOfAlphaBar(0.2), 2);
@@ -46,7 +46,7 @@ export function sigmaOfAlphaBar(alphaBar: number): number {
  *
  * @example
  * ```ts
- * import { alphaBarOfSigma } from "@closedform/diffusion";
+ * import { alphaBarOfSigma } from "@closedform/diffusion/theory";
  * import assert from "node:assert/strict";
  *
  * assert.equal(alphaBarOfSigma(1), 0.5);
@@ -66,7 +66,7 @@ export function alphaBarOfSigma(sigma: number): number {
  *
  * @example
  * ```ts
- * import { flowTimeOfSigma, sigmaOfFlowTime } from "@closedform/diffusion";
+ * import { flowTimeOfSigma, sigmaOfFlowTime } from "@closedform/diffusion/theory";
  * import assert from "node:assert/strict";
  *
  * assert.equal(sigmaOfFlowTime(0.25), 3);
@@ -91,7 +91,7 @@ export function sigmaOfFlowTime(t: number): number {
  *
  * @example
  * ```ts
- * import { flowTimeOfSigma } from "@closedform/diffusion";
+ * import { flowTimeOfSigma } from "@closedform/diffusion/theory";
  * import assert from "node:assert/strict";
  *
  * assert.equal(flowTimeOfSigma(0), 1);
@@ -367,7 +367,7 @@ function lateGrid(steps: number, start: number): SigmaGrid {
  *
  * @example
  * ```ts
- * import { gridByName } from "@closedform/diffusion";
+ * import { gridByName } from "./noise.ts";
  * import assert from "node:assert/strict";
  *
  * assert.equal(gridByName("karras", 50).sigmas.length, 51);
@@ -397,7 +397,7 @@ const GRIDS: Record<GridName, (steps?: number) => SigmaGrid> = {
  *
  * @example
  * ```ts
- * import { checkSigmas } from "@closedform/diffusion";
+ * import { checkSigmas } from "./noise.ts";
  * import assert from "node:assert/strict";
  *
  * assert.throws(() => checkSigmas([1, 2]), RangeError);

@@ -119,7 +119,8 @@ const ACTION = "compare denoisers";
  *
  * @example The data's Gaussian denoises as well as the data where the noise is large
  * ```ts
- * import { compareDenoisers, functionDenoiser, arraySpace, gaussianLaw, moons } from "@closedform/diffusion";
+ * import { compareDenoisers, functionDenoiser, gaussianLaw, moons } from "@closedform/diffusion";
+ * import { arraySpace } from "@closedform/diffusion/compute";
  * import { gaussianFlow } from "@closedform/diffusion/theory";
  * import assert from "node:assert/strict";
  *

@@ -24,7 +24,8 @@ import type { PointSource } from "./streamed/store.ts";
  *
  * @example
  * ```ts
- * import { encodeNpy, openDevice, openRows, tensorSpace } from "@closedform/diffusion";
+ * import { encodeNpy, openDevice, openRows } from "@closedform/diffusion";
+ * import { tensorSpace } from "@closedform/diffusion/compute";
  * import { loadStore } from "@closedform/diffusion/compute";
  * import assert from "node:assert/strict";
  *

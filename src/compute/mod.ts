@@ -29,7 +29,8 @@
  *
  * ## States and their algebra
  *
- * - Linear combinations of tensors or arrays, of parts of their rows: {@linkcode rowSpace}
+ * - Linear combinations of tensors or arrays: {@linkcode tensorSpace}, {@linkcode arraySpace}; of parts of their
+ *   rows: {@linkcode rowSpace}
  * - {@linkcode symmetricEigen}, {@linkcode solveLinear}, {@linkcode kMeans}
  * - Random numbers by position: {@linkcode levelKey}, {@linkcode philox4x32}
  *
@@ -40,13 +41,7 @@ export { kMeans } from "../linalg/k_means.ts";
 export type { Clusters, KMeansOptions } from "../linalg/k_means.ts";
 export { solveLinear } from "../linalg/solve_linear.ts";
 export * from "../states/row_space.ts";
-export type {
-  AnyTensor,
-  CoordinateCoefficient,
-  CoordinateSpace,
-  LinearSpace,
-  StateSpace,
-} from "../states/linear_space.ts";
+export * from "../states/linear_space.ts";
 export type { State, StateNumbers } from "./batch.ts";
 export type { DataStore, Device, DeviceKind, DeviceName, Float64Device } from "./device.ts";
 export type { EigenDecomposition } from "./eigen_decomposition.ts";

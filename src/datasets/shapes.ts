@@ -53,7 +53,8 @@ const CLASSES: Record<string, (r: number, random: RandomStream) => Distance> = {
  *
  * @example
  * ```ts
- * import { SHAPE_CLASSES, shapes } from "@closedform/diffusion";
+ * import { shapes } from "@closedform/diffusion";
+ * import { SHAPE_CLASSES } from "./shapes.ts";
  * import assert from "node:assert/strict";
  *
  * assert.deepEqual(shapes(6).classNames, SHAPE_CLASSES);

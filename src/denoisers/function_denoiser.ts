@@ -52,7 +52,8 @@ const OPTIONS = { shape: undefined, space: undefined } satisfies OptionTable<
  *
  * @example The denoiser of one point
  * ```ts
- * import { arraySpace, functionDenoiser, sample } from "@closedform/diffusion";
+ * import { functionDenoiser, sample } from "@closedform/diffusion";
+ * import { arraySpace } from "@closedform/diffusion/compute";
  * import assert from "node:assert/strict";
  *
  * const point = functionDenoiser((x) => x.map((_, i) => 3 - 4 * (i % 2)), { shape: [2], space: arraySpace });

@@ -82,7 +82,8 @@ const OPTIONS = {
  *
  * @example All items are near enough: the estimate is exact
  * ```ts
- * import { moons, neighbourEstimator, optimal, tensorSpace } from "@closedform/diffusion";
+ * import { moons, neighbourEstimator, optimal } from "@closedform/diffusion";
+ * import { tensorSpace } from "@closedform/diffusion/compute";
  * import assert from "node:assert/strict";
  *
  * using base = await optimal(moons(100), { device: "wasm" });

@@ -75,7 +75,9 @@ const OPTIONS = {
  *
  * @example A network that has learned nothing lets EDM's preconditioning shrink the state
  * ```ts
- * import { neural, openDevice, tensorSpace } from "@closedform/diffusion";
+ * import { openDevice } from "@closedform/diffusion";
+ * import { tensorSpace } from "@closedform/diffusion/compute";
+ * import { neural } from "@closedform/diffusion/training";
  * import * as tf from "@tensorflow/tfjs-core";
  * import assert from "node:assert/strict";
  *

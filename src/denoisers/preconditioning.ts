@@ -69,7 +69,7 @@ function quarterLog(sigma: number): number {
  *
  * @example At the noise level of the data, half of the state is signal
  * ```ts
- * import { edmPreconditioning } from "@closedform/diffusion";
+ * import { edmPreconditioning } from "@closedform/diffusion/training";
  * import assert from "node:assert/strict";
  *
  * assert.equal(edmPreconditioning(0.5).scales(0.5).skip, 0.5);
@@ -113,7 +113,7 @@ const PLAIN_OPTIONS = { sigmaMin: 0.002, sigmaMax: 80 } satisfies OptionTable<Pl
  *
  * @example
  * ```ts
- * import { plainPreconditioning } from "@closedform/diffusion";
+ * import { plainPreconditioning } from "@closedform/diffusion/training";
  * import assert from "node:assert/strict";
  *
  * const { noise, ...others } = plainPreconditioning({ sigmaMax: 1 }).scales(50);
@@ -154,7 +154,7 @@ export function plainPreconditioning(options: PlainOptions = {}): Preconditionin
  *
  * @example
  * ```ts
- * import { noisePreconditioning } from "@closedform/diffusion";
+ * import { noisePreconditioning } from "@closedform/diffusion/training";
  * import assert from "node:assert/strict";
  *
  * const { skip, out } = noisePreconditioning().scales(3);
@@ -197,7 +197,9 @@ export function noisePreconditioning(): Preconditioning {
  *
  * @example Untrained, it is the denoiser of the Gaussian
  * ```ts
- * import { controlVariate, gaussianLaw, neural, openDevice, tensorSpace } from "@closedform/diffusion";
+ * import { gaussianLaw, openDevice } from "@closedform/diffusion";
+ * import { tensorSpace } from "@closedform/diffusion/compute";
+ * import { controlVariate, neural } from "@closedform/diffusion/training";
  * import * as tf from "@tensorflow/tfjs-core";
  * import assert from "node:assert/strict";
  *
@@ -251,7 +253,7 @@ export function controlVariate(
  *
  * @example
  * ```ts
- * import { preconditioningOf } from "@closedform/diffusion";
+ * import { preconditioningOf } from "./preconditioning.ts";
  * import assert from "node:assert/strict";
  *
  * assert.equal(preconditioningOf({ kind: "edm", sigmaData: 1 }).scales(1).skip, 0.5);

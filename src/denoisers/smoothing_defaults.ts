@@ -196,7 +196,7 @@ async function largest(
  *
  * @example
  * ```ts
- * import { smoothingSteps } from "@closedform/diffusion";
+ * import { smoothingSteps } from "./smoothing_defaults.ts";
  * import assert from "node:assert/strict";
  *
  * assert.deepEqual([smoothingSteps(0.1), smoothingSteps(0.1, 0.9)], [200, 20]);

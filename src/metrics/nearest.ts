@@ -290,7 +290,7 @@ function squareBelow(
  *
  * @example A sample three times closer to one item than to any other is at the limit
  * ```ts
- * import { MEMORISED_RATIO } from "@closedform/diffusion";
+ * import { MEMORISED_RATIO } from "./nearest.ts";
  * import assert from "node:assert/strict";
  *
  * assert.equal(MEMORISED_RATIO, 1 / 3);

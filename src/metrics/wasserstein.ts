@@ -171,7 +171,7 @@ export interface GaussianMoments {
  *
  * @example
  * ```ts
- * import { wasserstein2OfGaussians } from "@closedform/diffusion";
+ * import { wasserstein2OfGaussians } from "@closedform/diffusion/theory";
  * import assert from "node:assert/strict";
  *
  * const p = { mean: [0], covariance: [1] }, q = { mean: [3], covariance: [25] };

@@ -29,7 +29,7 @@ export type Colour = readonly [number, number, number];
  *
  * @example
  * ```ts
- * import { blankBitmap } from "@closedform/diffusion";
+ * import { blankBitmap } from "./bitmap.ts";
  * import assert from "node:assert/strict";
  *
  * assert.deepEqual([...blankBitmap(1, 1, [1, 2, 3]).data], [1, 2, 3, 255]);
@@ -69,7 +69,7 @@ export function blankBitmap(
  *
  * @example
  * ```ts
- * import { blankBitmap, joinBitmaps } from "@closedform/diffusion";
+ * import { blankBitmap, joinBitmaps } from "./bitmap.ts";
  * import assert from "node:assert/strict";
  *
  * const { width, data } = joinBitmaps([blankBitmap(1, 1, [1, 2, 3]), blankBitmap(1, 1, [4, 5, 6])]);

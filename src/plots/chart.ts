@@ -32,7 +32,8 @@ export interface ChartSpec {
  *
  * @example
  * ```ts
- * import { CHART_SCHEMA, lineSpec } from "@closedform/diffusion";
+ * import { lineSpec } from "@closedform/diffusion";
+ * import { CHART_SCHEMA } from "./chart.ts";
  * import assert from "node:assert/strict";
  *
  * const chart = lineSpec([{ label: "a line", x: [0, 1], y: [0, 1] }]);

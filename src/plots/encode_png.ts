@@ -15,7 +15,8 @@ import type { Bitmap } from "./bitmap.ts";
  *
  * @example
  * ```ts
- * import { blankBitmap, encodePng } from "@closedform/diffusion";
+ * import { encodePng } from "@closedform/diffusion";
+ * import { blankBitmap } from "./bitmap.ts";
  * import assert from "node:assert/strict";
  *
  * const png = await encodePng(blankBitmap(2, 2));

@@ -59,7 +59,8 @@ const OPTIONS = {
  *
  * @example Gaussian data in one step
  * ```ts
- * import { dpmV3, gaussianLaw, gaussianStatistics } from "@closedform/diffusion";
+ * import { dpmV3, gaussianLaw } from "@closedform/diffusion";
+ * import { gaussianStatistics } from "@closedform/diffusion/theory";
  * import { gaussianFlow } from "@closedform/diffusion/theory";
  * import assert from "node:assert/strict";
  *

@@ -76,7 +76,8 @@ const PROBES = 16;
  *
  * @example Far from any choice, an error of each step is nearly all there is at the end
  * ```ts
- * import { endEstimate, goldenSubset, sample, shapes } from "@closedform/diffusion";
+ * import { goldenSubset, sample, shapes } from "@closedform/diffusion";
+ * import { endEstimate } from "@closedform/diffusion/theory";
  * import assert from "node:assert/strict";
  *
  * const set = shapes(50);

@@ -103,7 +103,8 @@ function dpmV3WithStatistics({ statistics }: SamplerRequest): Sampler {
  *
  * @example
  * ```ts
- * import { SAMPLER_NAMES, samplerByName } from "@closedform/diffusion";
+ * import { SAMPLER_NAMES } from "@closedform/diffusion";
+ * import { samplerByName } from "./registry.ts";
  * import assert from "node:assert/strict";
  *
  * assert.ok(SAMPLER_NAMES.includes("heun"));
@@ -120,7 +121,7 @@ export const SAMPLER_NAMES: readonly SamplerName[] = Object.keys(SAMPLERS) as Sa
  *
  * @example
  * ```ts
- * import { takesTolerance } from "@closedform/diffusion";
+ * import { takesTolerance } from "./registry.ts";
  * import assert from "node:assert/strict";
  *
  * assert.ok(takesTolerance("dop853") && !takesTolerance("heun"));
@@ -145,7 +146,7 @@ const OPTIONS = { tolerance: undefined, statistics: undefined } satisfies Option
  *
  * @example
  * ```ts
- * import { samplerByName } from "@closedform/diffusion";
+ * import { samplerByName } from "./registry.ts";
  * import assert from "node:assert/strict";
  *
  * assert.equal(samplerByName("unipc").order, 4);

@@ -87,7 +87,7 @@ function checkCoordinates(coefficient: Float64Array, numbers: number): void {
  *
  * @example
  * ```ts
- * import { arraySpace } from "@closedform/diffusion";
+ * import { arraySpace } from "@closedform/diffusion/compute";
  * import assert from "node:assert/strict";
  *
  * const y = arraySpace.combine([2, -1], [Float64Array.of(1, 2), Float64Array.of(0, 1)]);
@@ -142,7 +142,8 @@ export const arraySpace: StateSpace<Float64Array> = {
  *
  * @example
  * ```ts
- * import { openDevice, tensorSpace } from "@closedform/diffusion";
+ * import { openDevice } from "@closedform/diffusion";
+ * import { tensorSpace } from "@closedform/diffusion/compute";
  * import assert from "node:assert/strict";
  *
  * using device = await openDevice("wasm");

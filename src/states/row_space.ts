@@ -48,7 +48,7 @@ export interface RowSpace<X> {
  *
  * @example Each block of two rows has its own coefficients
  * ```ts
- * import { arraySpace } from "@closedform/diffusion";
+ * import { arraySpace } from "@closedform/diffusion/compute";
  * import { rowSpace } from "@closedform/diffusion/compute";
  * import assert from "node:assert/strict";
  *

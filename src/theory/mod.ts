@@ -25,18 +25,89 @@
  *   {@linkcode ambientTarget}
  * - Orders of samplers against them: {@linkcode measuredOrders}, {@linkcode straightened}
  *
+ * ## Gaussians and mixtures in closed form
+ *
+ * - {@linkcode gaussianTrajectory}, {@linkcode gaussianEndpoint}, {@linkcode denoiseGaussian},
+ *   {@linkcode transportGaussian}, {@linkcode flowFactor}, {@linkcode logDensityGaussian},
+ *   {@linkcode drawGaussian}, {@linkcode gaussianStatistics},
+ *   {@linkcode wasserstein2OfGaussians}; along their axes: {@linkcode alongAxes},
+ *   {@linkcode gaussianAxes}, {@linkcode rowAxes}, {@linkcode scaleRows}
+ * - {@linkcode denoiseMixture}, {@linkcode mixturePosterior}, {@linkcode mixtureLogits},
+ *   {@linkcode meanOfMixture}, {@linkcode gaussianOfMixture}, {@linkcode drawMixture}
+ * - How far data are from a Gaussian: {@linkcode cumulantNorms}; how far a teleport may go:
+ *   {@linkcode landingLevel}, {@linkcode skipLevel}, {@linkcode skipEstimate}, {@linkcode crossingLevel},
+ *   {@linkcode legDeviation}
+ * - Levels between conventions: {@linkcode sigmaOfAlphaBar}, {@linkcode alphaBarOfSigma},
+ *   {@linkcode sigmaOfFlowTime}, {@linkcode flowTimeOfSigma}
+ *
  * ## Posteriors and their bounds
  *
  * - Posteriors: {@linkcode posteriorLogits}, {@linkcode restrictedMean}, {@linkcode rowsByLogit},
  *   {@linkcode logSumExp}, {@linkcode concentration}
  * - Subsets: {@linkcode truncation}, {@linkcode subsetSizes}, {@linkcode localTruncation},
  *   {@linkcode transportedSteps}, {@linkcode sampledTail}, {@linkcode tailMassBound}
+ * - Certificates: {@linkcode CertifiedSearch}, {@linkcode smallestCertified}, {@linkcode discardedMass},
+ *   {@linkcode transportMass}, {@linkcode extentOf}; of ends: {@linkcode endEstimate}
  * - Biased estimates: {@linkcode averagedSoftmax}, {@linkcode averagedSoftmaxErrors}, {@linkcode knnProposal},
  *   {@linkcode knnImportance}
  * - Replacements: {@linkcode gaussianDeviationBound}, {@linkcode lateStartBound}
  *
  * @module
  */
+export {
+  alphaBarOfSigma,
+  flowTimeOfSigma,
+  sigmaOfAlphaBar,
+  sigmaOfFlowTime,
+} from "../base/noise.ts";
+export { cumulantNorms } from "../denoisers/gaussian/cumulants.ts";
+export type { CumulantNorms, CumulantOptions } from "../denoisers/gaussian/cumulants.ts";
+export { gaussianAxes, rowAxes, scaleRows } from "../denoisers/gaussian/gaussian_axes.ts";
+export type { AxisFactor, GaussianAxes, RowAxes } from "../denoisers/gaussian/gaussian_axes.ts";
+export {
+  alongAxes,
+  denoiseGaussian,
+  drawGaussian,
+  flowFactor,
+  logDensityGaussian,
+  transportGaussian,
+} from "../denoisers/gaussian/gaussian_law.ts";
+export { gaussianEndpoint, gaussianTrajectory } from "../denoisers/gaussian/gaussian_trajectory.ts";
+export type { FlowState, TrajectoryOptions } from "../denoisers/gaussian/gaussian_trajectory.ts";
+export {
+  denoiseMixture,
+  drawMixture,
+  gaussianOfMixture,
+  meanOfMixture,
+  mixtureLogits,
+  mixturePosterior,
+} from "../denoisers/gaussian/mixture_law.ts";
+export { discardedMass, smallestCertified } from "../denoisers/golden/certificate.ts";
+export type { CertifiedSize, MeasuredLogits } from "../denoisers/golden/certificate.ts";
+export * from "../denoisers/golden/certified_search.ts";
+export { extentOf } from "../denoisers/golden/extent.ts";
+export type { Extent } from "../denoisers/golden/extent.ts";
+export * from "../denoisers/golden/transported_mass.ts";
+export { wasserstein2OfGaussians } from "../metrics/wasserstein.ts";
+export type { GaussianMoments } from "../metrics/wasserstein.ts";
+export * from "../samplers/end_estimate.ts";
+export { gaussianStatistics } from "../samplers/dpm_v3/statistics.ts";
+export { crossingLevel } from "../samplers/teleport/crossing_level.ts";
+export type {
+  CrossingLevel,
+  CrossingOptions,
+  DeviationsAtLevel,
+} from "../samplers/teleport/crossing_level.ts";
+export { legDeviation } from "../samplers/teleport/leg_deviation.ts";
+export type {
+  DeviationAtLevel,
+  LegDeviation,
+  LegDeviationOptions,
+} from "../samplers/teleport/leg_deviation.ts";
+export { skipEstimate, skipLevel } from "../samplers/teleport/skip_level.ts";
+export type { SkipEstimate } from "../samplers/teleport/skip_level.ts";
+export { landingLevel } from "../samplers/teleport/teleport.ts";
+export type { TeleportLimit } from "../samplers/teleport/teleport.ts";
 export { averagedSoftmax, averagedSoftmaxErrors } from "./averaged_softmax.ts";
 export type { AveragedSoftmax, AveragedSoftmaxError } from "./averaged_softmax.ts";
 export { gaussianDeviationBound } from "./deviation_bound.ts";

@@ -58,7 +58,8 @@ export interface TrainingBatch {
  *
  * @example The target has unit variance, whatever the noise
  * ```ts
- * import { edmPreconditioning, tinyShapes } from "@closedform/diffusion";
+ * import { tinyShapes } from "@closedform/diffusion";
+ * import { edmPreconditioning } from "@closedform/diffusion/training";
  * import { trainingBatch } from "@closedform/diffusion/training";
  * import assert from "node:assert/strict";
  *
@@ -125,7 +126,8 @@ export interface DenoisingLossOptions {
  *
  * @example
  * ```ts
- * import { edmPreconditioning, moons } from "@closedform/diffusion";
+ * import { moons } from "@closedform/diffusion";
+ * import { edmPreconditioning } from "@closedform/diffusion/training";
  * import { denoisingLoss, mlp } from "@closedform/diffusion/training";
  * import assert from "node:assert/strict";
  *

@@ -18,6 +18,8 @@
  *
  * - {@linkcode trainDenoiser} trains one, {@linkcode trainedDenoiser} denoises with it; networks: {@linkcode mlp},
  *   {@linkcode unet}, {@linkcode networkOf}
+ * - Networks of your own: {@linkcode neural}; what they see and mean: {@linkcode edmPreconditioning},
+ *   {@linkcode plainPreconditioning}, {@linkcode noisePreconditioning}, {@linkcode controlVariate}
  *
  * ## Autoencoders
  *
@@ -40,6 +42,19 @@
  */
 export * from "../codecs/autoencoder.ts";
 export { decodeAutoencoder, encodeAutoencoder } from "../codecs/autoencoder_codec.ts";
+export * from "../denoisers/neural.ts";
+export {
+  controlVariate,
+  edmPreconditioning,
+  noisePreconditioning,
+  plainPreconditioning,
+} from "../denoisers/preconditioning.ts";
+export type {
+  PlainOptions,
+  Preconditioning,
+  PreconditioningConfig,
+  Scales,
+} from "../denoisers/preconditioning.ts";
 export * from "./adam.ts";
 export * from "./backend.ts";
 export { decodeCheckpoint, encodeCheckpoint, writeWhole } from "./checkpoint.ts";

@@ -70,7 +70,8 @@ const TRAINED_OPTIONS = { backend: undefined } satisfies OptionTable<TrainedDeno
  *
  * @example
  * ```ts
- * import { moons, sample, tensorSpace } from "@closedform/diffusion";
+ * import { moons, sample } from "@closedform/diffusion";
+ * import { tensorSpace } from "@closedform/diffusion/compute";
  * import { mlp, trainDenoiser, trainedDenoiser } from "@closedform/diffusion/training";
  * import assert from "node:assert/strict";
  *

@@ -31,7 +31,8 @@ export type WeightTensors = Readonly<Record<string, AnyTensor>>;
  *
  * @example
  * ```ts
- * import { openDevice, tensorSpace } from "@closedform/diffusion";
+ * import { openDevice } from "@closedform/diffusion";
+ * import { tensorSpace } from "@closedform/diffusion/compute";
  * import { weightTensors } from "@closedform/diffusion/training";
  * import assert from "node:assert/strict";
  *

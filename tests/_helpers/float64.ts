@@ -1,5 +1,7 @@
 /** Denoisers in float64 by names of their own, those that need not wait without a promise. */
-import { arraySpace, DEFAULT_WINDOWS, mixture, pcaLocality, wiener } from "@closedform/diffusion";
+import { mixture, pcaLocality, wiener } from "@closedform/diffusion";
+import { arraySpace } from "@closedform/diffusion/compute";
+import { DEFAULT_WINDOWS } from "../../src/denoisers/local/patch_schedule.ts";
 import type {
   Dataset,
   Denoiser,

@@ -1,5 +1,6 @@
 /** Smoothed closed-form diffusion as published, in flow coordinates, with given noise and draws: plain float64. */
-import { flowTimeOfSigma, RandomStream } from "@closedform/diffusion";
+import { RandomStream } from "@closedform/diffusion";
+import { flowTimeOfSigma } from "@closedform/diffusion/theory";
 import type { Dataset } from "@closedform/diffusion";
 
 /** The data, the bandwidth and the draws of one trajectory. */

@@ -201,7 +201,6 @@ export const CALLS: Readonly<Record<string, (parts: Parts) => readonly unknown[]
   rk4: () => [],
   sample: ({ exact64 }) => [exact64],
   sampleMesh: ({ mesh }) => [mesh],
-  samplerByName: () => ["dopri5"],
   scatterImage: () => [floats(4), { dimension: 2 }],
   scatterSpec: () => [[{ label: "a", points: floats(4) }]],
   shapes: () => [1],

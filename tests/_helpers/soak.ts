@@ -1,6 +1,7 @@
 /** Long series of short runs, to see what piles up. */
 import type { AnyTensor, Denoiser } from "@closedform/diffusion";
-import { ddpmGrid, dpmpp2m, sample, tensorSpace } from "@closedform/diffusion";
+import { ddpmGrid, dpmpp2m, sample } from "@closedform/diffusion";
+import { tensorSpace } from "@closedform/diffusion/compute";
 import * as tf from "@tensorflow/tfjs-core";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";

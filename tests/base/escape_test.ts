@@ -1,7 +1,5 @@
 /** Names are data, wherever they are written out. */
 import {
-  arraySpace,
-  CHART_SCHEMA,
   chartSvg,
   cite,
   Dataset,
@@ -11,6 +9,8 @@ import {
   scatterSpec,
   WriteError,
 } from "@closedform/diffusion";
+import { arraySpace } from "@closedform/diffusion/compute";
+import { CHART_SCHEMA } from "../../src/plots/chart.ts";
 import { show } from "@closedform/diffusion";
 import type { MediaBundle, Showable } from "@closedform/diffusion";
 import fc from "fast-check";

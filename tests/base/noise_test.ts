@@ -1,17 +1,12 @@
+import { ddpmGrid, karrasGrid, logSnrGrid, startNoise, uniformTGrid } from "@closedform/diffusion";
+import { arraySpace } from "@closedform/diffusion/compute";
 import {
   alphaBarOfSigma,
-  arraySpace,
-  checkSigmas,
-  ddpmGrid,
   flowTimeOfSigma,
-  gridByName,
-  karrasGrid,
-  logSnrGrid,
   sigmaOfAlphaBar,
   sigmaOfFlowTime,
-  startNoise,
-  uniformTGrid,
-} from "@closedform/diffusion";
+} from "@closedform/diffusion/theory";
+import { checkSigmas, gridByName } from "../../src/base/noise.ts";
 import type { SigmaGrid } from "@closedform/diffusion";
 import fc from "fast-check";
 import assert from "node:assert/strict";

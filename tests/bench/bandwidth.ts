@@ -22,9 +22,9 @@ import {
   smoothed,
   smoothingDefaults,
   startNoise,
-  tensorSpace,
   uniformTGrid,
 } from "@closedform/diffusion";
+import { tensorSpace } from "@closedform/diffusion/compute";
 import type { Dataset, Device } from "@closedform/diffusion";
 import { parseArgs } from "node:util";
 import { medianOf } from "../../src/base/_quantile.ts";

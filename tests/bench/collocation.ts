@@ -12,7 +12,6 @@
  */
 import type { AnyTensor, Denoiser, Device, DeviceKind, Sampler } from "@closedform/diffusion";
 import {
-  arraySpace,
   collocation,
   dop853,
   heun,
@@ -21,8 +20,8 @@ import {
   optimal,
   readCifar10,
   startNoise,
-  tensorSpace,
 } from "@closedform/diffusion";
+import { arraySpace, tensorSpace } from "@closedform/diffusion/compute";
 import { parseArgs } from "node:util";
 import { quantile } from "../../src/base/_quantile.ts";
 import { rowDistances } from "../../src/theory/_flow_runs.ts";

@@ -15,15 +15,10 @@
  *
  * Shown: the mean squared error per number on 512 other images, in units of the Gaussian's, by noise level.
  */
-import {
-  controlVariate,
-  dataSpectrum,
-  edmPreconditioning,
-  RandomStream,
-  scaleRows,
-  tensorSpace,
-  tinyShapes,
-} from "@closedform/diffusion";
+import { dataSpectrum, RandomStream, tinyShapes } from "@closedform/diffusion";
+import { tensorSpace } from "@closedform/diffusion/compute";
+import { scaleRows } from "@closedform/diffusion/theory";
+import { controlVariate, edmPreconditioning } from "@closedform/diffusion/training";
 import {
   beginOptimising,
   mlp,

@@ -14,15 +14,15 @@ import {
   dpmpp2m,
   dpmV3,
   dpmV3Statistics,
-  gridByName,
   heun,
   loadDataset,
   openDevice,
   optimal,
   sample,
-  tensorSpace,
   unipc,
 } from "@closedform/diffusion";
+import { tensorSpace } from "@closedform/diffusion/compute";
+import { gridByName } from "../../src/base/noise.ts";
 import { parseArgs } from "node:util";
 
 const { values: options } = parseArgs({

@@ -20,8 +20,8 @@ import {
   optimal,
   sample,
   startNoise,
-  tensorSpace,
 } from "@closedform/diffusion";
+import { tensorSpace } from "@closedform/diffusion/compute";
 import type {
   AnyTensor,
   DeviceKind,

@@ -1,6 +1,7 @@
 /** Answers jobs with this package: `deno run -A ours.ts wasm|webgpu`. */
 import type { DataStore, DeviceKind, PointSource } from "@closedform/diffusion";
-import { openDevice, tensorSpace } from "@closedform/diffusion";
+import { openDevice } from "@closedform/diffusion";
+import { tensorSpace } from "@closedform/diffusion/compute";
 import { loadStore } from "@closedform/diffusion/compute";
 import { answerJobs, median } from "./_jobs.ts";
 

@@ -17,12 +17,12 @@ import {
   localityMask,
   openDevice,
   pcaLocality,
-  publishedTheta,
   RandomStream,
   readCifar10,
   startNoise,
-  tensorSpace,
 } from "@closedform/diffusion";
+import { tensorSpace } from "@closedform/diffusion/compute";
+import { publishedTheta } from "../../src/denoisers/local/pca_locality.ts";
 import type { Subset } from "@closedform/diffusion";
 import process from "node:process";
 import { parseArgs } from "node:util";

@@ -10,7 +10,8 @@
  * distance (subtract, multiply, add), 2 for the weighted sum of rows that are kept.
  */
 import type { Device, DeviceKind } from "@closedform/diffusion";
-import { openDevice, RandomStream, startNoise, tensorSpace } from "@closedform/diffusion";
+import { openDevice, RandomStream, startNoise } from "@closedform/diffusion";
+import { tensorSpace } from "@closedform/diffusion/compute";
 import { parseArgs } from "node:util";
 import { cpuCeilings } from "./_cpu_ceilings.ts";
 import { gpuCeilings } from "./_gpu_ceilings.ts";

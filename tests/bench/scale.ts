@@ -19,8 +19,8 @@ import {
   openDevice,
   optimal,
   startNoise,
-  tensorSpace,
 } from "@closedform/diffusion";
+import { tensorSpace } from "@closedform/diffusion/compute";
 import type { AnyTensor, DeviceKind, GoldenSubset, OptimalDenoiser } from "@closedform/diffusion";
 
 const { values: options } = parseArgs({

@@ -23,10 +23,10 @@ import {
   sample,
   smoothed,
   smoothingDefaults,
-  tensorSpace,
   uniformTGrid,
   wasserstein2,
 } from "@closedform/diffusion";
+import { tensorSpace } from "@closedform/diffusion/compute";
 import type { AnyTensor, Dataset, Denoiser, Device } from "@closedform/diffusion";
 import process from "node:process";
 import { parseArgs } from "node:util";

@@ -12,9 +12,9 @@ import {
   readCifar10,
   readMnist,
   startNoise,
-  tensorSpace,
   wiener,
 } from "@closedform/diffusion";
+import { tensorSpace } from "@closedform/diffusion/compute";
 import type { Dataset } from "@closedform/diffusion";
 import { parseArgs } from "node:util";
 import { referenceMoments, sampleMoments } from "../../src/compute/covariance.ts";

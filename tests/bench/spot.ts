@@ -17,10 +17,10 @@ import {
   sample,
   smoothed,
   smoothingDefaults,
-  tensorSpace,
   uniformTGrid,
   wasserstein2,
 } from "@closedform/diffusion";
+import { tensorSpace } from "@closedform/diffusion/compute";
 import type { Dataset, Device } from "@closedform/diffusion";
 import { parseArgs } from "node:util";
 import { dataPath } from "../_helpers/data.ts";

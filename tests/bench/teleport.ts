@@ -31,8 +31,6 @@ import type {
   Sampler,
 } from "@closedform/diffusion";
 import {
-  crossingLevel,
-  cumulantNorms,
   dataSpectrum,
   dpmpp2m,
   dpmpp3m,
@@ -48,14 +46,18 @@ import {
   optimal,
   respacedGrid,
   sample,
-  samplerByName,
-  skipEstimate,
-  skipLevel,
   startNoise,
   teleport,
-  tensorSpace,
   unipc,
 } from "@closedform/diffusion";
+import { tensorSpace } from "@closedform/diffusion/compute";
+import {
+  crossingLevel,
+  cumulantNorms,
+  skipEstimate,
+  skipLevel,
+} from "@closedform/diffusion/theory";
+import { samplerByName } from "../../src/samplers/registry.ts";
 import { readNetwork, trainedDenoiser } from "@closedform/diffusion/training";
 import { parseArgs } from "node:util";
 import { rowDistances } from "../../src/theory/_flow_runs.ts";

@@ -8,7 +8,8 @@
  * the process and tfjs's tensors and bytes are printed ten times on the way.
  */
 import type { Network, TrainingBackendKind } from "@closedform/diffusion/training";
-import { edmPreconditioning, shapes, tinyShapes } from "@closedform/diffusion";
+import { shapes, tinyShapes } from "@closedform/diffusion";
+import { edmPreconditioning } from "@closedform/diffusion/training";
 import {
   beginOptimising,
   denoisingLoss,

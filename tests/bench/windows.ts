@@ -14,8 +14,8 @@ import {
   readCifar10,
   readMnist,
   startNoise,
-  tensorSpace,
 } from "@closedform/diffusion";
+import { tensorSpace } from "@closedform/diffusion/compute";
 import type { Dataset, DataStore, Translations } from "@closedform/diffusion";
 import process from "node:process";
 import { parseArgs } from "node:util";

@@ -5,8 +5,8 @@ import {
   openDevice,
   randomAverage,
   smoothingDefaults,
-  tensorSpace,
 } from "@closedform/diffusion";
+import { tensorSpace } from "@closedform/diffusion/compute";
 import { join } from "@std/path";
 import assert from "node:assert/strict";
 import { parseOptions, UsageError } from "../../src/cli/options.ts";

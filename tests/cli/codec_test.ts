@@ -9,9 +9,9 @@ import {
   readNpz,
   sample,
   startNoise,
-  tensorSpace,
   wasserstein2,
 } from "@closedform/diffusion";
+import { tensorSpace } from "@closedform/diffusion/compute";
 import { encodeAutoencoder, trainAutoencoder, writeWhole } from "@closedform/diffusion/training";
 import { join } from "@std/path";
 import assert from "node:assert/strict";

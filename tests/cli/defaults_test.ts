@@ -1,7 +1,6 @@
 /** What `--help` tells of defaults is what the library documents of the option that it sets. */
 import {
   ddpmGrid,
-  gridByName,
   karrasGrid,
   logSnrGrid,
   moons,
@@ -9,6 +8,7 @@ import {
   smoothed,
   uniformTGrid,
 } from "@closedform/diffusion";
+import { gridByName } from "../../src/base/noise.ts";
 import { fromFileUrl, join } from "@std/path";
 import assert from "node:assert/strict";
 import { COUNT, DRAWS, STEPS } from "../../src/base/_defaults.ts";

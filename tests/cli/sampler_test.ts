@@ -5,8 +5,8 @@ import {
   moons,
   sample,
   SAMPLER_NAMES,
-  samplerByName,
 } from "@closedform/diffusion";
+import { samplerByName } from "../../src/samplers/registry.ts";
 import { main } from "@closedform/diffusion/cli";
 import { join } from "@std/path";
 import assert from "node:assert/strict";

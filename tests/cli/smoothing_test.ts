@@ -9,10 +9,10 @@ import {
   sample,
   smoothed,
   smoothingDefaults,
-  smoothingSteps,
-  tensorSpace,
   uniformTGrid,
 } from "@closedform/diffusion";
+import { tensorSpace } from "@closedform/diffusion/compute";
+import { smoothingSteps } from "../../src/denoisers/smoothing_defaults.ts";
 import type { SmoothedOptions } from "@closedform/diffusion";
 import { join } from "@std/path";
 import assert from "node:assert/strict";

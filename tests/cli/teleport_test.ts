@@ -1,10 +1,5 @@
-import {
-  cumulantNorms,
-  dataSpectrum,
-  karrasGrid,
-  skipEstimate,
-  tinyShapes,
-} from "@closedform/diffusion";
+import { dataSpectrum, karrasGrid, tinyShapes } from "@closedform/diffusion";
+import { cumulantNorms, skipEstimate } from "@closedform/diffusion/theory";
 import { main } from "@closedform/diffusion/cli";
 import { join } from "@std/path";
 import assert from "node:assert/strict";

@@ -1,5 +1,6 @@
 /** What stands for large data where options are compared with their size. */
-import { Dataset, extentOf } from "@closedform/diffusion";
+import { Dataset } from "@closedform/diffusion";
+import { extentOf } from "@closedform/diffusion/theory";
 import assert from "node:assert/strict";
 import { someOf, warningsAfter } from "../../src/cli/warnings.ts";
 

@@ -15,9 +15,9 @@ import {
   pcaCodec,
   RandomStream,
   sample,
-  tensorSpace,
   tinyShapes,
 } from "@closedform/diffusion";
+import { tensorSpace } from "@closedform/diffusion/compute";
 import {
   decodeAutoencoder,
   encodeAutoencoder,

@@ -1,5 +1,4 @@
 import {
-  arraySpace,
   compareDenoisers,
   ddpmGrid,
   functionDenoiser,
@@ -9,6 +8,7 @@ import {
   tinyShapes,
   wiener,
 } from "@closedform/diffusion";
+import { arraySpace } from "@closedform/diffusion/compute";
 import type { Dataset } from "@closedform/diffusion";
 import assert from "node:assert/strict";
 import { optimalFloat64, wienerFloat64 } from "../_helpers/float64.ts";

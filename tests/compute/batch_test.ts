@@ -1,4 +1,4 @@
-import { tensorSpace } from "@closedform/diffusion";
+import { tensorSpace } from "@closedform/diffusion/compute";
 import assert from "node:assert/strict";
 import { batchOf } from "../../src/compute/batch.ts";
 import type { State } from "../../src/compute/batch.ts";

@@ -1,5 +1,6 @@
 import type { PointSet, PointSource } from "@closedform/diffusion";
-import { startNoise, tensorSpace } from "@closedform/diffusion";
+import { startNoise } from "@closedform/diffusion";
+import { tensorSpace } from "@closedform/diffusion/compute";
 import { loadStore } from "@closedform/diffusion/compute";
 import assert from "node:assert/strict";
 import { testDevices, testOnDevices } from "../_helpers/devices.ts";

@@ -1,5 +1,6 @@
 import type { Device, PointSet } from "@closedform/diffusion";
-import { moons, shapes, startNoise, tensorSpace } from "@closedform/diffusion";
+import { moons, shapes, startNoise } from "@closedform/diffusion";
+import { tensorSpace } from "@closedform/diffusion/compute";
 import { referenceNeighbours } from "@closedform/diffusion/compute";
 import fc from "fast-check";
 import assert from "node:assert/strict";

@@ -1,11 +1,6 @@
 import type { Device, PointSet } from "@closedform/diffusion";
-import {
-  DeviceError,
-  RandomStream,
-  readCifar10,
-  startNoise,
-  tensorSpace,
-} from "@closedform/diffusion";
+import { DeviceError, RandomStream, readCifar10, startNoise } from "@closedform/diffusion";
+import { tensorSpace } from "@closedform/diffusion/compute";
 import { referencePosterior } from "@closedform/diffusion/compute";
 import assert from "node:assert/strict";
 import { dataPath, hasData } from "../_helpers/data.ts";

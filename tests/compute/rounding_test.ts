@@ -1,5 +1,7 @@
 import type { PointSet } from "@closedform/diffusion";
-import { Dataset, extentOf, RandomStream, tensorSpace } from "@closedform/diffusion";
+import { Dataset, RandomStream } from "@closedform/diffusion";
+import { tensorSpace } from "@closedform/diffusion/compute";
+import { extentOf } from "@closedform/diffusion/theory";
 import { referencePosterior } from "@closedform/diffusion/compute";
 import assert from "node:assert/strict";
 import { boxOf, squareFrom } from "../../src/compute/data_box.ts";

@@ -1,5 +1,6 @@
 import type { DataStore, Device, PointSet, Subset } from "@closedform/diffusion";
-import { DeviceError, moons, shapes, startNoise, tensorSpace } from "@closedform/diffusion";
+import { DeviceError, moons, shapes, startNoise } from "@closedform/diffusion";
+import { tensorSpace } from "@closedform/diffusion/compute";
 import { referencePosterior, streamStore } from "@closedform/diffusion/compute";
 import assert from "node:assert/strict";
 import { affineOf } from "../../src/compute/posterior.ts";

@@ -4,10 +4,10 @@ import {
   openDevice,
   optimal,
   RandomStream,
-  tensorSpace,
   tinyShapes,
   wiener,
 } from "@closedform/diffusion";
+import { tensorSpace } from "@closedform/diffusion/compute";
 import { readNetwork, trainedDenoiser } from "@closedform/diffusion/training";
 import { fromFileUrl } from "@std/path";
 import assert from "node:assert/strict";

@@ -1,4 +1,5 @@
-import { builtinShapes, SHAPE_CLASSES, shapes } from "@closedform/diffusion";
+import { builtinShapes, shapes } from "@closedform/diffusion";
+import { SHAPE_CLASSES } from "../../src/datasets/shapes.ts";
 import assert from "node:assert/strict";
 
 Deno.test("shapes() items depend on the seed and their index only", () => {

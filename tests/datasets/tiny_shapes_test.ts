@@ -1,4 +1,5 @@
-import { cumulantNorms, dataSpectrum, loadDataset, tinyShapes } from "@closedform/diffusion";
+import { dataSpectrum, loadDataset, tinyShapes } from "@closedform/diffusion";
+import { cumulantNorms } from "@closedform/diffusion/theory";
 import assert from "node:assert/strict";
 
 Deno.test("tinyShapes() has the statistics of its recipe", async () => {

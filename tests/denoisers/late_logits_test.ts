@@ -1,5 +1,6 @@
 /** Logits at the end of sampling, where an expanded square loses them in float32. */
-import { Dataset, optimal, startNoise, tensorSpace } from "@closedform/diffusion";
+import { Dataset, optimal, startNoise } from "@closedform/diffusion";
+import { tensorSpace } from "@closedform/diffusion/compute";
 import { referencePosterior } from "@closedform/diffusion/compute";
 import assert from "node:assert/strict";
 import { testDevices, testOnDevices } from "../_helpers/devices.ts";

@@ -14,11 +14,11 @@ import {
   randomAverage,
   smoothed,
   smoothingDefaults,
-  tensorSpace,
   tiledGoldenSubset,
   tinyShapes,
   wiener,
 } from "@closedform/diffusion";
+import { tensorSpace } from "@closedform/diffusion/compute";
 import type { AnyTensor, Denoiser, Device } from "@closedform/diffusion";
 import assert from "node:assert/strict";
 

@@ -7,9 +7,9 @@ import {
   sample,
   smoothed,
   startNoise,
-  tensorSpace,
   uniformTGrid,
 } from "@closedform/diffusion";
+import { tensorSpace } from "@closedform/diffusion/compute";
 import { posteriorLogits, sampledTail } from "@closedform/diffusion/theory";
 import type { OptimalDenoiser, Subset } from "@closedform/diffusion";
 import assert from "node:assert/strict";

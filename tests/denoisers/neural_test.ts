@@ -1,19 +1,21 @@
 import type { AnyTensor } from "@closedform/diffusion";
 import {
-  edmPreconditioning,
   gaussian,
   gaussianLaw,
-  gaussianStatistics,
   karrasGrid,
-  neural,
-  noisePreconditioning,
   openDevice,
-  plainPreconditioning,
   sample,
   SAMPLER_NAMES,
-  samplerByName,
-  tensorSpace,
 } from "@closedform/diffusion";
+import { tensorSpace } from "@closedform/diffusion/compute";
+import { gaussianStatistics } from "@closedform/diffusion/theory";
+import {
+  edmPreconditioning,
+  neural,
+  noisePreconditioning,
+  plainPreconditioning,
+} from "@closedform/diffusion/training";
+import { samplerByName } from "../../src/samplers/registry.ts";
 import * as tfFull from "@tensorflow/tfjs";
 import * as tf from "@tensorflow/tfjs-core";
 import assert from "node:assert/strict";

@@ -1,4 +1,5 @@
-import { Dataset, moons, optimal, shapes, startNoise, tensorSpace } from "@closedform/diffusion";
+import { Dataset, moons, optimal, shapes, startNoise } from "@closedform/diffusion";
+import { tensorSpace } from "@closedform/diffusion/compute";
 import { referencePosterior } from "@closedform/diffusion/compute";
 import * as tf from "@tensorflow/tfjs-core";
 import assert from "node:assert/strict";

@@ -1,10 +1,10 @@
-import type { PreconditioningConfig } from "@closedform/diffusion";
+import type { PreconditioningConfig } from "@closedform/diffusion/training";
 import {
   edmPreconditioning,
   noisePreconditioning,
   plainPreconditioning,
-  preconditioningOf,
-} from "@closedform/diffusion";
+} from "@closedform/diffusion/training";
+import { preconditioningOf } from "../../src/denoisers/preconditioning.ts";
 import fc from "fast-check";
 import assert from "node:assert/strict";
 

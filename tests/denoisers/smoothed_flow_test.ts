@@ -1,12 +1,6 @@
 /** The smoothed denoiser against the published form, and mistakes that these tests must see. */
-import {
-  Dataset,
-  sample,
-  sigmaOfFlowTime,
-  smoothed,
-  startNoise,
-  uniformTGrid,
-} from "@closedform/diffusion";
+import { Dataset, sample, smoothed, startNoise, uniformTGrid } from "@closedform/diffusion";
+import { sigmaOfFlowTime } from "@closedform/diffusion/theory";
 import type { Denoiser, SmoothedOptions } from "@closedform/diffusion";
 import assert from "node:assert/strict";
 import {

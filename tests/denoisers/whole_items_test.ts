@@ -4,9 +4,9 @@ import {
   neighbourEstimator,
   openDevice,
   optimal,
-  tensorSpace,
   tinyShapes,
 } from "@closedform/diffusion";
+import { tensorSpace } from "@closedform/diffusion/compute";
 import type { AnyTensor, Dataset, Denoiser, Device } from "@closedform/diffusion";
 import assert from "node:assert/strict";
 import { optimalFloat64 } from "../_helpers/float64.ts";

@@ -1,5 +1,5 @@
 /** Public functions with right arguments of each. */
-import * as m from "../_helpers/all_entries.ts";
+import * as m from "../_helpers/inner_parts.ts";
 import type { PublicCall } from "../_helpers/wrong_calls.ts";
 import { optimalFloat64 } from "../_helpers/float64.ts";
 

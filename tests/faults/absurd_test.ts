@@ -1,5 +1,5 @@
 /** Options and arguments that are far too large or too small: an error, a warning, or the right answer; no hang. */
-import * as m from "../_helpers/all_entries.ts";
+import * as m from "../_helpers/inner_parts.ts";
 import { join } from "@std/path";
 import assert from "node:assert/strict";
 import { cliRun, failedRun } from "../_helpers/cli_runs.ts";

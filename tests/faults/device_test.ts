@@ -11,8 +11,8 @@ import {
   pcaLocality,
   sample,
   startNoise,
-  tensorSpace,
 } from "@closedform/diffusion";
+import { tensorSpace } from "@closedform/diffusion/compute";
 import type { AnyTensor, Denoiser, Device } from "@closedform/diffusion";
 import * as tf from "@tensorflow/tfjs-core";
 import type { WebGPUBackend } from "@tensorflow/tfjs-backend-webgpu";

@@ -1,5 +1,6 @@
 /** Files made to do harm; damage by chance is in tests/datasets/fuzz_test.ts. */
-import { blankBitmap, encodeNpy, encodePng, readImages } from "@closedform/diffusion";
+import { encodeNpy, encodePng, readImages } from "@closedform/diffusion";
+import { blankBitmap } from "../../src/plots/bitmap.ts";
 import { join } from "@std/path";
 import { zipSync } from "fflate";
 import assert from "node:assert/strict";

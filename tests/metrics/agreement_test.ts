@@ -7,8 +7,8 @@ import {
   optimal,
   shapes,
   startNoise,
-  tensorSpace,
 } from "@closedform/diffusion";
+import { tensorSpace } from "@closedform/diffusion/compute";
 import assert from "node:assert/strict";
 import { withoutLeaks } from "../_helpers/leaks.ts";
 import { optimalFloat64 } from "../_helpers/float64.ts";

@@ -1,8 +1,6 @@
 import {
-  cumulantNorms,
   dataSpectrum,
   dpmpp2m,
-  drawGaussian,
   energyDistance,
   explainedScore,
   explainedVariance,
@@ -17,9 +15,10 @@ import {
   RandomStream,
   sample,
   startNoise,
-  tensorSpace,
   tinyShapes,
 } from "@closedform/diffusion";
+import { tensorSpace } from "@closedform/diffusion/compute";
+import { cumulantNorms, drawGaussian } from "@closedform/diffusion/theory";
 import fc from "fast-check";
 import assert from "node:assert/strict";
 import { normals } from "../../src/theory/flows/gaussian_flow.ts";

@@ -14,9 +14,9 @@ import {
   slicedWasserstein2,
   startNoise,
   wasserstein2,
-  wasserstein2OfGaussians,
   wasserstein2OnLine,
 } from "@closedform/diffusion";
+import { wasserstein2OfGaussians } from "@closedform/diffusion/theory";
 import assert from "node:assert/strict";
 import { rootMeanSquares } from "../../src/metrics/_distances.ts";
 

@@ -8,9 +8,9 @@ import {
   slicedWasserstein2,
   startNoise,
   wasserstein2,
-  wasserstein2OfGaussians,
   wasserstein2OnLine,
 } from "@closedform/diffusion";
+import { wasserstein2OfGaussians } from "@closedform/diffusion/theory";
 import assert from "node:assert/strict";
 import fc from "fast-check";
 

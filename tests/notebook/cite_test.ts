@@ -1,13 +1,6 @@
 import * as toolkit from "../_helpers/all_entries.ts";
-import {
-  cite,
-  collocation,
-  moons,
-  SAMPLER_NAMES,
-  samplerByName,
-  show,
-  smoothed,
-} from "@closedform/diffusion";
+import { cite, collocation, moons, SAMPLER_NAMES, show, smoothed } from "@closedform/diffusion";
+import { samplerByName } from "../../src/samplers/registry.ts";
 import type { MediaBundle } from "@closedform/diffusion";
 import assert from "node:assert/strict";
 import { optimalFloat64 } from "../_helpers/float64.ts";

@@ -1,6 +1,4 @@
 import {
-  arraySpace,
-  blankBitmap,
   collocation,
   compareScores,
   Dataset,
@@ -13,9 +11,10 @@ import {
   openDevice,
   sample,
   show,
-  tensorSpace,
   tinyShapes,
 } from "@closedform/diffusion";
+import { arraySpace, tensorSpace } from "@closedform/diffusion/compute";
+import { blankBitmap } from "../../src/plots/bitmap.ts";
 import { report } from "@closedform/diffusion/theory";
 import type { Display, MediaBundle, Progress, Showable, ShowOptions } from "@closedform/diffusion";
 import * as tf from "@tensorflow/tfjs-core";

@@ -1,4 +1,4 @@
-import { blankBitmap } from "@closedform/diffusion";
+import { blankBitmap } from "../../src/plots/bitmap.ts";
 import assert from "node:assert/strict";
 
 Deno.test("blankBitmap refuses impossible sizes", () => {

@@ -2,7 +2,6 @@ import type { AnyTensor, Denoiser, PosteriorFacts, SamplerName } from "@closedfo
 import {
   Dataset,
   gaussianLaw,
-  gaussianStatistics,
   goldenSubset,
   karrasGrid,
   moons,
@@ -10,12 +9,12 @@ import {
   optimal,
   sample,
   SAMPLER_NAMES,
-  samplerByName,
   shapes,
   startNoise,
-  takesTolerance,
-  tensorSpace,
 } from "@closedform/diffusion";
+import { tensorSpace } from "@closedform/diffusion/compute";
+import { gaussianStatistics } from "@closedform/diffusion/theory";
+import { samplerByName, takesTolerance } from "../../src/samplers/registry.ts";
 import { referencePosterior } from "@closedform/diffusion/compute";
 import assert from "node:assert/strict";
 

@@ -1,12 +1,6 @@
 /** Collocation in float32 on CIFAR-10, against the flow of its 50,000 images in float64. */
-import {
-  collocation,
-  decodeNpy,
-  openDevice,
-  optimal,
-  readCifar10,
-  tensorSpace,
-} from "@closedform/diffusion";
+import { collocation, decodeNpy, openDevice, optimal, readCifar10 } from "@closedform/diffusion";
+import { tensorSpace } from "@closedform/diffusion/compute";
 import type { CollocationStep } from "@closedform/diffusion";
 import type { AnyTensor } from "@closedform/diffusion";
 import assert from "node:assert/strict";

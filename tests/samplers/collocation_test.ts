@@ -5,7 +5,6 @@ import type {
   Denoiser,
 } from "@closedform/diffusion";
 import {
-  arraySpace,
   collocation,
   Dataset,
   gaussianLaw,
@@ -13,8 +12,8 @@ import {
   openDevice,
   optimal,
   sample,
-  tensorSpace,
 } from "@closedform/diffusion";
+import { arraySpace, tensorSpace } from "@closedform/diffusion/compute";
 import { gaussianFlow, pointFlow, ringTarget, sphereTarget } from "@closedform/diffusion/theory";
 import * as tf from "@tensorflow/tfjs-core";
 import assert from "node:assert/strict";

@@ -1,15 +1,7 @@
 import type { Denoiser } from "@closedform/diffusion";
-import {
-  arraySpace,
-  Dataset,
-  ddim,
-  ddpmGrid,
-  gridByName,
-  logSnrGrid,
-  openDevice,
-  optimal,
-  tensorSpace,
-} from "@closedform/diffusion";
+import { Dataset, ddim, ddpmGrid, logSnrGrid, openDevice, optimal } from "@closedform/diffusion";
+import { arraySpace, tensorSpace } from "@closedform/diffusion/compute";
+import { gridByName } from "../../src/base/noise.ts";
 import assert from "node:assert/strict";
 import { withoutLeaks } from "../_helpers/leaks.ts";
 import { assertClose } from "../_helpers/tolerance.ts";

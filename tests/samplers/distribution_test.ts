@@ -1,13 +1,13 @@
 import {
   ddim,
   gaussianLaw,
-  gaussianStatistics,
   logSnrGrid,
   mmd,
   SAMPLER_NAMES,
-  samplerByName,
   slicedWasserstein2,
 } from "@closedform/diffusion";
+import { gaussianStatistics } from "@closedform/diffusion/theory";
+import { samplerByName } from "../../src/samplers/registry.ts";
 import type { Sampler } from "@closedform/diffusion";
 import assert from "node:assert/strict";
 import { endOf, MIXTURE } from "../_helpers/toys.ts";

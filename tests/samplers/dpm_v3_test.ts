@@ -5,7 +5,6 @@ import {
   dpmV3Statistics,
   exponentialAdams,
   gaussianLaw,
-  gaussianStatistics,
   heun,
   karrasGrid,
   logSnrGrid,
@@ -14,6 +13,7 @@ import {
   optimal,
   sample,
 } from "@closedform/diffusion";
+import { gaussianStatistics } from "@closedform/diffusion/theory";
 import assert from "node:assert/strict";
 import { Draws } from "../../src/samplers/dpm_v3/probe.ts";
 import { studentLimit } from "../../src/samplers/dpm_v3/regression.ts";

@@ -1,13 +1,13 @@
 import {
   Dataset,
-  endEstimate,
   goldenSubset,
   openDevice,
   optimal,
   sample,
   startNoise,
-  tensorSpace,
 } from "@closedform/diffusion";
+import { endEstimate } from "@closedform/diffusion/theory";
+import { tensorSpace } from "@closedform/diffusion/compute";
 import assert from "node:assert/strict";
 
 /** Blobs that many trajectories choose between. */

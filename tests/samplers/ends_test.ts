@@ -6,7 +6,6 @@ import {
   encodeNpy,
   equivariant,
   gaussianLaw,
-  gaussianStatistics,
   goldenSubset,
   karrasGrid,
   kernelDensity,
@@ -22,12 +21,13 @@ import {
   randomAverage,
   sample,
   SAMPLER_NAMES,
-  samplerByName,
   smoothed,
   tiledGoldenSubset,
   tinyShapes,
   wiener,
 } from "@closedform/diffusion";
+import { gaussianStatistics } from "@closedform/diffusion/theory";
+import { samplerByName } from "../../src/samplers/registry.ts";
 import assert from "node:assert/strict";
 import { gaussianFloat64, optimalFloat64 } from "../_helpers/float64.ts";
 

@@ -1,4 +1,5 @@
-import { logSnrGrid, SAMPLER_NAMES, samplerByName } from "@closedform/diffusion";
+import { logSnrGrid, SAMPLER_NAMES } from "@closedform/diffusion";
+import { samplerByName } from "../../src/samplers/registry.ts";
 import { measuredOrders } from "@closedform/diffusion/theory";
 import assert from "node:assert/strict";
 import { endOf, GAUSSIAN } from "../_helpers/toys.ts";

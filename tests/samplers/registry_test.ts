@@ -2,18 +2,17 @@ import type { Denoiser, SamplerName, Sigma } from "@closedform/diffusion";
 import {
   ddpmGrid,
   gaussianLaw,
-  gaussianStatistics,
   karrasGrid,
   logSnrGrid,
   moons,
   openDevice,
   optimal,
   SAMPLER_NAMES,
-  samplerByName,
-  takesTolerance,
-  tensorSpace,
   uniformTGrid,
 } from "@closedform/diffusion";
+import { tensorSpace } from "@closedform/diffusion/compute";
+import { gaussianStatistics } from "@closedform/diffusion/theory";
+import { samplerByName, takesTolerance } from "../../src/samplers/registry.ts";
 import { pointFlow } from "@closedform/diffusion/theory";
 import assert from "node:assert/strict";
 import { withoutLeaks } from "../_helpers/leaks.ts";

@@ -1,11 +1,6 @@
-import {
-  ddpmGrid,
-  flowTimeOfSigma,
-  gridByName,
-  karrasGrid,
-  respacedGrid,
-  uniformTGrid,
-} from "@closedform/diffusion";
+import { ddpmGrid, karrasGrid, respacedGrid, uniformTGrid } from "@closedform/diffusion";
+import { flowTimeOfSigma } from "@closedform/diffusion/theory";
+import { gridByName } from "../../src/base/noise.ts";
 import type { GridName } from "@closedform/diffusion";
 import assert from "node:assert/strict";
 import { checkSigmas } from "../../src/base/noise.ts";

@@ -1,23 +1,5 @@
-import {
-  arraySpace,
-  dataSpectrum,
-  ddpmGrid,
-  functionDenoiser,
-  gaussianLeg,
-  goldenSubset,
-  heun,
-  karrasGrid,
-  moons,
-  nearestItems,
-  optimal,
-  sample,
-  sampleSteps,
-  shapes,
-  smoothed,
-  smoothingDefaults,
-  teleport,
-  uniformTGrid,
-} from "@closedform/diffusion";
+import { dataSpectrum, ddpmGrid, functionDenoiser, gaussianLeg, goldenSubset, heun, karrasGrid, moons, nearestItems, optimal, sample, sampleSteps, shapes, smoothed, smoothingDefaults, teleport, uniformTGrid } from "@closedform/diffusion";
+import { arraySpace } from "@closedform/diffusion/compute";
 import type { SampleOptions } from "@closedform/diffusion";
 import assert from "node:assert/strict";
 import { shownFor } from "../../src/base/_display.ts";

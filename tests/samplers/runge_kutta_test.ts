@@ -1,6 +1,5 @@
 import type { Denoiser } from "@closedform/diffusion";
 import {
-  arraySpace,
   dop853,
   dopri5,
   gaussianLaw,
@@ -10,6 +9,7 @@ import {
   RandomStream,
   rk4,
 } from "@closedform/diffusion";
+import { arraySpace } from "@closedform/diffusion/compute";
 import { mixtureFlow } from "@closedform/diffusion/theory";
 import assert from "node:assert/strict";
 import { DOP853, DOPRI5, nodeOf, RK4 } from "../../src/samplers/runge_kutta/tableaus.ts";

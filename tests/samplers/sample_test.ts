@@ -3,7 +3,6 @@ import {
   collocation,
   Dataset,
   ddpmGrid,
-  gridByName,
   heun,
   karrasGrid,
   logSnrGrid,
@@ -14,6 +13,8 @@ import {
   uniformTGrid,
   unipc,
 } from "@closedform/diffusion";
+import { tensorSpace } from "@closedform/diffusion/compute";
+import { gridByName } from "../../src/base/noise.ts";
 import { referencePosterior } from "@closedform/diffusion/compute";
 import assert from "node:assert/strict";
 import { testDevices, testOnDevices } from "../_helpers/devices.ts";

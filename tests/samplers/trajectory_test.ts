@@ -1,7 +1,6 @@
 import type { SamplerName } from "@closedform/diffusion";
 import {
   gaussianLaw,
-  gaussianStatistics,
   karrasGrid,
   logSnrGrid,
   moons,
@@ -9,11 +8,12 @@ import {
   optimal,
   sample,
   SAMPLER_NAMES,
-  samplerByName,
   smoothed,
-  tensorSpace,
   uniformTGrid,
 } from "@closedform/diffusion";
+import { tensorSpace } from "@closedform/diffusion/compute";
+import { gaussianStatistics } from "@closedform/diffusion/theory";
+import { samplerByName } from "../../src/samplers/registry.ts";
 import assert from "node:assert/strict";
 import { withoutLeaks } from "../_helpers/leaks.ts";
 import { optimalFloat64 } from "../_helpers/float64.ts";

@@ -1,5 +1,6 @@
 import type { AnyTensor, StateSpace } from "@closedform/diffusion";
-import { arraySpace, openDevice, tensorSpace } from "@closedform/diffusion";
+import { openDevice } from "@closedform/diffusion";
+import { arraySpace, tensorSpace } from "@closedform/diffusion/compute";
 import * as tf from "@tensorflow/tfjs";
 import assert from "node:assert/strict";
 import { withoutLeaks } from "../_helpers/leaks.ts";

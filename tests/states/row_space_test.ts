@@ -1,5 +1,6 @@
 import type { StateSpace } from "@closedform/diffusion";
-import { arraySpace, openDevice, startNoise, tensorSpace } from "@closedform/diffusion";
+import { openDevice, startNoise } from "@closedform/diffusion";
+import { arraySpace, tensorSpace } from "@closedform/diffusion/compute";
 import { rowSpace } from "@closedform/diffusion/compute";
 import assert from "node:assert/strict";
 import { withoutLeaks } from "../_helpers/leaks.ts";

@@ -1,4 +1,5 @@
-import { ddim, dpmpp2m, gaussianLaw, gaussianOfMixture, karrasGrid } from "@closedform/diffusion";
+import { ddim, dpmpp2m, gaussianLaw, karrasGrid } from "@closedform/diffusion";
+import { gaussianOfMixture } from "@closedform/diffusion/theory";
 import { straightened } from "@closedform/diffusion/theory";
 import assert from "node:assert/strict";
 import { THREE_MODES } from "../../src/theory/_toy_mixtures.ts";

@@ -1,7 +1,8 @@
 /** A3 and A4 of the specification at its size: 50,000 rows, streamed in chunks and in any order. */
 import type { PointSet } from "@closedform/diffusion";
 import type { PartialPosterior } from "@closedform/diffusion/compute";
-import { RandomStream, startNoise, tensorSpace } from "@closedform/diffusion";
+import { RandomStream, startNoise } from "@closedform/diffusion";
+import { tensorSpace } from "@closedform/diffusion/compute";
 import { mergePosteriors, referencePosterior } from "@closedform/diffusion/compute";
 import assert from "node:assert/strict";
 import { testDevices, testOnDevices } from "../_helpers/devices.ts";

@@ -1,23 +1,25 @@
 import type { GaussianLaw } from "@closedform/diffusion";
 import type { TrainOptions, Weights } from "@closedform/diffusion/training";
 import {
-  controlVariate,
   DatasetError,
   dataSpectrum,
-  edmPreconditioning,
   gaussian,
   gaussianLaw,
   lowRank,
   moons,
-  neural,
-  noisePreconditioning,
   openDevice,
-  preconditioningOf,
   RandomStream,
-  scaleRows,
-  tensorSpace,
   tinyShapes,
 } from "@closedform/diffusion";
+import { tensorSpace } from "@closedform/diffusion/compute";
+import { scaleRows } from "@closedform/diffusion/theory";
+import {
+  controlVariate,
+  edmPreconditioning,
+  neural,
+  noisePreconditioning,
+} from "@closedform/diffusion/training";
+import { preconditioningOf } from "../../src/denoisers/preconditioning.ts";
 import {
   decodeNetwork,
   encodeNetwork,

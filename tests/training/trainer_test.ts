@@ -2,16 +2,16 @@ import type { TrainOptions, Weights } from "@closedform/diffusion/training";
 import {
   Dataset,
   DatasetError,
-  edmPreconditioning,
   moons,
   openDevice,
   optimal,
   RandomStream,
   sample,
-  tensorSpace,
   tinyShapes,
   wiener,
 } from "@closedform/diffusion";
+import { tensorSpace } from "@closedform/diffusion/compute";
+import { edmPreconditioning } from "@closedform/diffusion/training";
 import {
   decodeCheckpoint,
   decodeNetwork,

@@ -84,7 +84,8 @@ export const STREAMED_MEAN_OPTIONS = {
  *
  * @example
  * ```ts
- * import { moons, openDevice, tensorSpace } from "@closedform/diffusion";
+ * import { moons, openDevice } from "@closedform/diffusion";
+ * import { tensorSpace } from "@closedform/diffusion/compute";
  * import { streamStore } from "@closedform/diffusion/compute";
  * import assert from "node:assert/strict";
  *

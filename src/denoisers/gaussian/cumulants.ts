@@ -72,7 +72,8 @@ const OPTIONS = { ...WORK_OPTIONS, rows: undefined, seed: 0 } satisfies OptionTa
  *
  * @example Three points on a line: κ₃ = mean δ³
  * ```ts
- * import { cumulantNorms, Dataset, dataSpectrum } from "@closedform/diffusion";
+ * import { Dataset, dataSpectrum } from "@closedform/diffusion";
+ * import { cumulantNorms } from "@closedform/diffusion/theory";
  * import assert from "node:assert/strict";
  *
  * const set = new Dataset({ data: Float32Array.of(-1, -1, 2), shape: [1], name: "three points" });

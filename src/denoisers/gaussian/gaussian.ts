@@ -50,7 +50,8 @@ const REFERENCES = [
  *
  * @example Variance 3 and noise 1: three quarters of the deviation are signal
  * ```ts
- * import { gaussian, gaussianLaw, tensorSpace } from "@closedform/diffusion";
+ * import { gaussian, gaussianLaw } from "@closedform/diffusion";
+ * import { tensorSpace } from "@closedform/diffusion/compute";
  * import assert from "node:assert/strict";
  *
  * using denoiser = await gaussian(gaussianLaw([1, 1], 3), { device: "wasm" });

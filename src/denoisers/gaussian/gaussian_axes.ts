@@ -65,7 +65,9 @@ const ACTION = "scale along the axes of a Gaussian";
  *
  * @example The flow of a Gaussian of variance 3 from noise 1 to none
  * ```ts
- * import { gaussianAxes, gaussianLaw, tensorSpace } from "@closedform/diffusion";
+ * import { gaussianLaw } from "@closedform/diffusion";
+ * import { tensorSpace } from "@closedform/diffusion/compute";
+ * import { gaussianAxes } from "@closedform/diffusion/theory";
  * import assert from "node:assert/strict";
  *
  * using axes = await gaussianAxes(gaussianLaw([1, 1], 3), { device: "wasm" });
@@ -142,7 +144,8 @@ export interface RowAxes extends Disposable {
  *
  * @example
  * ```ts
- * import { gaussianLaw, rowAxes } from "@closedform/diffusion";
+ * import { gaussianLaw } from "@closedform/diffusion";
+ * import { rowAxes } from "@closedform/diffusion/theory";
  * import assert from "node:assert/strict";
  *
  * using axes = await rowAxes(gaussianLaw([1], 4));
@@ -169,7 +172,8 @@ export async function rowAxes(law: GaussianLaw): Promise<RowAxes> {
  *
  * @example
  * ```ts
- * import { gaussianLaw, scaleRows } from "@closedform/diffusion";
+ * import { gaussianLaw } from "@closedform/diffusion";
+ * import { scaleRows } from "@closedform/diffusion/theory";
  * import assert from "node:assert/strict";
  *
  * assert.deepEqual([...scaleRows(gaussianLaw([1], 4), [3], (_, v) => Math.sqrt(v))], [5]);

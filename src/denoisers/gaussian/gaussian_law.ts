@@ -98,7 +98,8 @@ function checkVariance(value: number): void {
  *
  * @example
  * ```ts
- * import { alongAxes, gaussianLaw } from "@closedform/diffusion";
+ * import { gaussianLaw } from "@closedform/diffusion";
+ * import { alongAxes } from "@closedform/diffusion/theory";
  * import assert from "node:assert/strict";
  *
  * const law = gaussianLaw([0, 0], [4, 9]);
@@ -145,7 +146,8 @@ export function alongAxes(
  *
  * @example As much variance as noise: halfway to the mean
  * ```ts
- * import { denoiseGaussian, gaussianLaw } from "@closedform/diffusion";
+ * import { gaussianLaw } from "@closedform/diffusion";
+ * import { denoiseGaussian } from "@closedform/diffusion/theory";
  * import assert from "node:assert/strict";
  *
  * const law = gaussianLaw([1, 1], 4);
@@ -180,7 +182,8 @@ export function denoiseGaussian(law: GaussianLaw, x: Float64Array, sigma: number
  *
  * @example From noise 4 to none, variance 9: deviations shrink to three fifths
  * ```ts
- * import { gaussianLaw, transportGaussian } from "@closedform/diffusion";
+ * import { gaussianLaw } from "@closedform/diffusion";
+ * import { transportGaussian } from "@closedform/diffusion/theory";
  * import assert from "node:assert/strict";
  *
  * assert.deepEqual([...transportGaussian(gaussianLaw([1], 9), Float64Array.of(6), 4, 0)], [4]);
@@ -211,7 +214,7 @@ export function transportGaussian(
  *
  * @example
  * ```ts
- * import { flowFactor } from "@closedform/diffusion";
+ * import { flowFactor } from "@closedform/diffusion/theory";
  * import assert from "node:assert/strict";
  *
  * assert.deepEqual([flowFactor(3, 1, 0), flowFactor(0, 4, 1)], [Math.sqrt(3 / 4), 1 / 4]);
@@ -243,7 +246,8 @@ export function flowFactor(variance: number, from: number, to: number): number {
  *
  * @example One standard deviation from the mean the logarithm has fallen by one half
  * ```ts
- * import { gaussianLaw, logDensityGaussian } from "@closedform/diffusion";
+ * import { gaussianLaw } from "@closedform/diffusion";
+ * import { logDensityGaussian } from "@closedform/diffusion/theory";
  * import assert from "node:assert/strict";
  *
  * const at = (x: number) => logDensityGaussian(gaussianLaw([0], 9), Float64Array.of(x), 4);
@@ -282,7 +286,8 @@ export function logDensityGaussian(law: GaussianLaw, x: Float64Array, sigma: num
  *
  * @example
  * ```ts
- * import { drawGaussian, gaussianLaw } from "@closedform/diffusion";
+ * import { gaussianLaw } from "@closedform/diffusion";
+ * import { drawGaussian } from "@closedform/diffusion/theory";
  * import assert from "node:assert/strict";
  *
  * assert.deepEqual([...drawGaussian(gaussianLaw([1], 9), Float64Array.of(2), 4)], [11]);

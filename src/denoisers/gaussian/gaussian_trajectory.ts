@@ -51,7 +51,8 @@ const OPTIONS = { coordinates: undefined } satisfies OptionTable<TrajectoryOptio
  *
  * @example Variance 3: half of the way in the state, three quarters in what is seen of the data
  * ```ts
- * import { gaussianLaw, gaussianTrajectory } from "@closedform/diffusion";
+ * import { gaussianLaw } from "@closedform/diffusion";
+ * import { gaussianTrajectory } from "@closedform/diffusion/theory";
  * import assert from "node:assert/strict";
  *
  * const [, { x, denoised }] = gaussianTrajectory(gaussianLaw([0], 3), [2 * Math.sqrt(3)], [3, 1]);
@@ -100,7 +101,8 @@ export function gaussianTrajectory(
  *
  * @example
  * ```ts
- * import { gaussianEndpoint, gaussianLaw } from "@closedform/diffusion";
+ * import { gaussianLaw } from "@closedform/diffusion";
+ * import { gaussianEndpoint } from "@closedform/diffusion/theory";
  * import assert from "node:assert/strict";
  *
  * const [end] = gaussianEndpoint(gaussianLaw([0], 3), [2], 1, 0);

@@ -180,7 +180,8 @@ const ACTION = "make the denoiser of a mixture";
  *
  * @example
  * ```ts
- * import { mixture, moons, tensorSpace } from "@closedform/diffusion";
+ * import { mixture, moons } from "@closedform/diffusion";
+ * import { tensorSpace } from "@closedform/diffusion/compute";
  * import assert from "node:assert/strict";
  *
  * using denoiser = await mixture(moons(400), { components: 6, device: "wasm" });

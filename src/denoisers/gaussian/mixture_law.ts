@@ -78,7 +78,8 @@ export function mixtureLaw(
  *
  * @example Halfway between two equal components
  * ```ts
- * import { gaussianLaw, mixtureLaw, mixturePosterior } from "@closedform/diffusion";
+ * import { gaussianLaw, mixtureLaw } from "@closedform/diffusion";
+ * import { mixturePosterior } from "@closedform/diffusion/theory";
  * import assert from "node:assert/strict";
  *
  * const law = mixtureLaw([1, 1], [gaussianLaw([-1], 0), gaussianLaw([1], 0)]);
@@ -154,7 +155,8 @@ function logitsOfCentres({ weights, components }: MixtureLaw, x: Float64Array, s
  *
  * @example The standard normal density at 0
  * ```ts
- * import { gaussianLaw, mixtureLaw, mixtureLogits } from "@closedform/diffusion";
+ * import { gaussianLaw, mixtureLaw } from "@closedform/diffusion";
+ * import { mixtureLogits } from "@closedform/diffusion/theory";
  * import assert from "node:assert/strict";
  *
  * const [logit] = mixtureLogits(mixtureLaw([1], [gaussianLaw([0], 0)]), Float64Array.of(0), 1);
@@ -183,7 +185,8 @@ export function mixtureLogits(law: MixtureLaw, x: Float64Array, sigma: number): 
  *
  * @example Two points at ±1: the hyperbolic tangent
  * ```ts
- * import { denoiseMixture, gaussianLaw, mixtureLaw } from "@closedform/diffusion";
+ * import { gaussianLaw, mixtureLaw } from "@closedform/diffusion";
+ * import { denoiseMixture } from "@closedform/diffusion/theory";
  * import assert from "node:assert/strict";
  *
  * const law = mixtureLaw([1, 1], [gaussianLaw([-1], 0), gaussianLaw([1], 0)]);
@@ -212,7 +215,8 @@ export function denoiseMixture(law: MixtureLaw, x: Float64Array, sigma: number):
  *
  * @example
  * ```ts
- * import { gaussianLaw, meanOfMixture, mixtureLaw } from "@closedform/diffusion";
+ * import { gaussianLaw, mixtureLaw } from "@closedform/diffusion";
+ * import { meanOfMixture } from "@closedform/diffusion/theory";
  * import assert from "node:assert/strict";
  *
  * const law = mixtureLaw([1, 3], [gaussianLaw([-1], 1), gaussianLaw([1], 4)]);
@@ -243,7 +247,8 @@ export function meanOfMixture({ weights, components }: MixtureLaw): Float64Array
  *
  * @example
  * ```ts
- * import { gaussianLaw, gaussianOfMixture, mixtureLaw } from "@closedform/diffusion";
+ * import { gaussianLaw, mixtureLaw } from "@closedform/diffusion";
+ * import { gaussianOfMixture } from "@closedform/diffusion/theory";
  * import assert from "node:assert/strict";
  *
  * const law = mixtureLaw([1, 1], [gaussianLaw([-1], 1), gaussianLaw([1], 3)]);
@@ -285,7 +290,8 @@ export function gaussianOfMixture(law: MixtureLaw): GaussianLaw {
  *
  * @example The first number picks the component
  * ```ts
- * import { drawMixture, gaussianLaw, mixtureLaw } from "@closedform/diffusion";
+ * import { gaussianLaw, mixtureLaw } from "@closedform/diffusion";
+ * import { drawMixture } from "@closedform/diffusion/theory";
  * import assert from "node:assert/strict";
  *
  * const law = mixtureLaw([1, 1], [gaussianLaw([-1], 0), gaussianLaw([1], 0)]);

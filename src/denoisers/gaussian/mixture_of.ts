@@ -67,7 +67,8 @@ const REFERENCES = [
  *
  * @example Between two equal modes
  * ```ts
- * import { gaussianLaw, mixtureLaw, mixtureOf, tensorSpace } from "@closedform/diffusion";
+ * import { gaussianLaw, mixtureLaw, mixtureOf } from "@closedform/diffusion";
+ * import { tensorSpace } from "@closedform/diffusion/compute";
  * import assert from "node:assert/strict";
  *
  * const law = mixtureLaw([1, 1], [gaussianLaw([-1], 0), gaussianLaw([1], 0)]);

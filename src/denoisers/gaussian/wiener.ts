@@ -47,7 +47,8 @@ const ACTION = "make the Wiener denoiser";
  *
  * @example
  * ```ts
- * import { Dataset, tensorSpace, wiener } from "@closedform/diffusion";
+ * import { Dataset, wiener } from "@closedform/diffusion";
+ * import { tensorSpace } from "@closedform/diffusion/compute";
  * import assert from "node:assert/strict";
  *
  * const set = new Dataset({ data: Float32Array.of(-1, 0, 1), shape: [1], name: "three numbers" });

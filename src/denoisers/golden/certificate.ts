@@ -41,7 +41,7 @@ export interface CertifiedSize {
  *
  * @example
  * ```ts
- * import { smallestCertified } from "@closedform/diffusion";
+ * import { smallestCertified } from "@closedform/diffusion/theory";
  * import assert from "node:assert/strict";
  *
  * const measured = { logits: Float64Array.of(0, -10, -20), logUnseen: -30 };
@@ -89,7 +89,7 @@ export function smallestCertified(
  *
  * @example
  * ```ts
- * import { discardedMass } from "@closedform/diffusion";
+ * import { discardedMass } from "@closedform/diffusion/theory";
  * import assert from "node:assert/strict";
  *
  * const measured = { logits: Float64Array.of(0, 0), logUnseen: Math.log(2) };

@@ -108,7 +108,8 @@ const SEARCH_OPTIONS = { run: undefined, signal: undefined } satisfies OptionTab
  *
  * @example The nearest of two items is enough far below their distance
  * ```ts
- * import { CertifiedSearch, openDevice } from "@closedform/diffusion";
+ * import { openDevice } from "@closedform/diffusion";
+ * import { CertifiedSearch } from "@closedform/diffusion/theory";
  * import assert from "node:assert/strict";
  *
  * using device = await openDevice("wasm");

@@ -29,7 +29,8 @@ export interface Extent {
  *
  * @example
  * ```ts
- * import { Dataset, extentOf } from "@closedform/diffusion";
+ * import { Dataset } from "@closedform/diffusion";
+ * import { extentOf } from "@closedform/diffusion/theory";
  * import assert from "node:assert/strict";
  *
  * const set = new Dataset({ data: Float32Array.of(-1, 0, 2, 0), shape: [2], name: "two points" });

@@ -58,7 +58,7 @@ import { dataSpectrum } from "../gaussian/spectrum.ts";
  *
  * @example
  * ```ts
- * import { GOLDEN_REFERENCE } from "@closedform/diffusion";
+ * import { GOLDEN_REFERENCE } from "./golden_subset.ts";
  * import assert from "node:assert/strict";
  *
  * assert.match(GOLDEN_REFERENCE, /arXiv:2602\.16498/);
@@ -166,7 +166,8 @@ const OPTIONS = {
  *
  * @example A certificate: never further from the exact denoiser than allowed
  * ```ts
- * import { goldenSubset, shapes, tensorSpace } from "@closedform/diffusion";
+ * import { goldenSubset, shapes } from "@closedform/diffusion";
+ * import { tensorSpace } from "@closedform/diffusion/compute";
  * import assert from "node:assert/strict";
  *
  * const set = shapes(500);

@@ -33,7 +33,8 @@ import type { Projection, RetrievalProxy } from "./proxy.ts";
  *
  * @example Along the one direction in which points differ, nothing is lost
  * ```ts
- * import { openDevice, pcaProxy, tensorSpace } from "@closedform/diffusion";
+ * import { openDevice, pcaProxy } from "@closedform/diffusion";
+ * import { tensorSpace } from "@closedform/diffusion/compute";
  * import assert from "node:assert/strict";
  *
  * using device = await openDevice("wasm");

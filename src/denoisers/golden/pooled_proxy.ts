@@ -39,7 +39,8 @@ export interface PooledProxyOptions {
  *
  * @example An item is nearest to itself
  * ```ts
- * import { openDevice, pooledProxy, shapes, tensorSpace } from "@closedform/diffusion";
+ * import { openDevice, pooledProxy, shapes } from "@closedform/diffusion";
+ * import { tensorSpace } from "@closedform/diffusion/compute";
  * import assert from "node:assert/strict";
  *
  * const set = shapes(20);

@@ -161,7 +161,7 @@ const DIVISORS: Readonly<Record<SizesName, readonly [number, number]>> = {
  *
  * @example
  * ```ts
- * import { publishedSizes } from "@closedform/diffusion";
+ * import { publishedSizes } from "./schedule.ts";
  * import assert from "node:assert/strict";
  *
  * assert.deepEqual(publishedSizes(50_000), [2500, 5000]);

@@ -69,7 +69,8 @@ const OPTIONS = {
  *
  * @example Each tile finds its own item, and the whole is none of them
  * ```ts
- * import { Dataset, local, tensorSpace, tiledGoldenSubset } from "@closedform/diffusion";
+ * import { Dataset, local, tiledGoldenSubset } from "@closedform/diffusion";
+ * import { tensorSpace } from "@closedform/diffusion/compute";
  * import assert from "node:assert/strict";
  *
  * // White below black, and black below white.

@@ -70,7 +70,7 @@ export interface Move {
  *
  * @example One unseen item: the bound is the triangle inequality, here an equality
  * ```ts
- * import { transportMass } from "@closedform/diffusion";
+ * import { transportMass } from "@closedform/diffusion/theory";
  * import assert from "node:assert/strict";
  *
  * // The item at 0; the query moves from 4 to 3 as the noise level falls from 2 to 1.

@@ -78,7 +78,8 @@ export interface EquivariantOptions<D extends DeviceChoice = DeviceChoice> exten
  *
  * @example It commutes with translations
  * ```ts
- * import { equivariant, shapes, tensorSpace } from "@closedform/diffusion";
+ * import { equivariant, shapes } from "@closedform/diffusion";
+ * import { tensorSpace } from "@closedform/diffusion/compute";
  * import assert from "node:assert/strict";
  *
  * const set = shapes(8);

@@ -58,7 +58,8 @@ export interface LocalOptions<D extends DeviceChoice = DeviceChoice> extends Dev
  *
  * @example With windows of one pixel, each pixel is denoised by itself
  * ```ts
- * import { Dataset, local, tensorSpace } from "@closedform/diffusion";
+ * import { Dataset, local } from "@closedform/diffusion";
+ * import { tensorSpace } from "@closedform/diffusion/compute";
  * import assert from "node:assert/strict";
  *
  * const data = Uint8Array.of(0, 0, 255, 255);

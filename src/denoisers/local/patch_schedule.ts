@@ -57,7 +57,7 @@ const PATCHES: Readonly<Record<PatchTableName, readonly number[]>> = {
  *
  * @example
  * ```ts
- * import { PATCH_TABLES, patchTable } from "@closedform/diffusion";
+ * import { PATCH_TABLES, patchTable } from "./patch_schedule.ts";
  * import assert from "node:assert/strict";
  *
  * for (const name of PATCH_TABLES) assert.equal(patchTable(name).patches.length, 20);
@@ -78,7 +78,7 @@ export const PATCH_TABLES: readonly PatchTableName[] = Object.keys(PATCHES) as P
  *
  * @example
  * ```ts
- * import { patchTable } from "@closedform/diffusion";
+ * import { patchTable } from "./patch_schedule.ts";
  * import assert from "node:assert/strict";
  *
  * const { sigmas, patches } = patchTable("cifar-unet");
@@ -102,7 +102,8 @@ export function patchTable(name: PatchTableName): PatchTable {
  *
  * @example
  * ```ts
- * import { DEFAULT_WINDOWS, patchSchedule } from "@closedform/diffusion";
+ * import { patchSchedule } from "@closedform/diffusion";
+ * import { DEFAULT_WINDOWS } from "./patch_schedule.ts";
  * import assert from "node:assert/strict";
  *
  * assert.equal(patchSchedule(DEFAULT_WINDOWS, 32)(0.5), 5);

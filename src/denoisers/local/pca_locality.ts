@@ -97,7 +97,7 @@ const THETAS: Readonly<Record<ThetaName, number>> = {
  *
  * @example
  * ```ts
- * import { DEFAULT_THETA, publishedTheta } from "@closedform/diffusion";
+ * import { DEFAULT_THETA, publishedTheta } from "./pca_locality.ts";
  * import assert from "node:assert/strict";
  *
  * assert.equal(DEFAULT_THETA, publishedTheta("imagenet-golden"));
@@ -124,7 +124,7 @@ export const DEFAULT_THETA: number = 0.02;
  *
  * @example
  * ```ts
- * import { publishedTheta } from "@closedform/diffusion";
+ * import { publishedTheta } from "./pca_locality.ts";
  * import assert from "node:assert/strict";
  *
  * assert.equal(publishedTheta("cifar10-golden"), 0.03);
@@ -164,7 +164,8 @@ export function publishedTheta(name: ThetaName): number {
  *
  * @example Coordinates without correlation are denoised each by itself
  * ```ts
- * import { Dataset, pcaLocality, tensorSpace } from "@closedform/diffusion";
+ * import { Dataset, pcaLocality } from "@closedform/diffusion";
+ * import { tensorSpace } from "@closedform/diffusion/compute";
  * import assert from "node:assert/strict";
  *
  * const corners = Float32Array.of(-1, -1, -1, 1, 1, -1, 1, 1);

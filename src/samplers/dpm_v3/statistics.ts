@@ -114,7 +114,8 @@ const OPTIONS = { sigmaMax: 80, sigmaMin: 0.002, intervals: 120 } satisfies Opti
  *
  * @example
  * ```ts
- * import { dpmV3, gaussianLaw, gaussianStatistics, logSnrGrid, sample } from "@closedform/diffusion";
+ * import { dpmV3, gaussianLaw, logSnrGrid, sample } from "@closedform/diffusion";
+ * import { gaussianStatistics } from "@closedform/diffusion/theory";
  * import { gaussianFlow } from "@closedform/diffusion/theory";
  * import assert from "node:assert/strict";
  *

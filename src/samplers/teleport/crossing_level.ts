@@ -74,7 +74,8 @@ const OPTIONS = {
  *
  * @example A denoiser that is off by 0.01 everywhere is beaten where the Gaussian is off by less
  * ```ts
- * import { crossingLevel, Dataset, gaussian, gaussianLaw, optimal } from "@closedform/diffusion";
+ * import { Dataset, gaussian, gaussianLaw, optimal } from "@closedform/diffusion";
+ * import { crossingLevel } from "@closedform/diffusion/theory";
  * import assert from "node:assert/strict";
  *
  * const set = new Dataset({ data: Float32Array.of(-1, -1, 2), shape: [1], name: "three points" });

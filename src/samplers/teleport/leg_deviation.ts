@@ -81,7 +81,8 @@ const OPTIONS = {
  *
  * @example The data themselves land where they should
  * ```ts
- * import { legDeviation, moons, optimal, wiener } from "@closedform/diffusion";
+ * import { moons, optimal, wiener } from "@closedform/diffusion";
+ * import { legDeviation } from "@closedform/diffusion/theory";
  * import assert from "node:assert/strict";
  *
  * const exact = await optimal(moons(50), { device: "float64" });

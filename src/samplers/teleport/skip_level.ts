@@ -40,7 +40,7 @@ export interface SkipEstimate {
  *
  * @example
  * ```ts
- * import { skipEstimate } from "@closedform/diffusion";
+ * import { skipEstimate } from "@closedform/diffusion/theory";
  * import assert from "node:assert/strict";
  *
  * const norms = { covariance: 1, third: 3 * Math.SQRT2, fourth: 0, variance: 1, rows: 100 };
@@ -82,7 +82,7 @@ export function skipEstimate(
  *
  * @example
  * ```ts
- * import { skipLevel } from "@closedform/diffusion";
+ * import { skipLevel } from "@closedform/diffusion/theory";
  * import assert from "node:assert/strict";
  *
  * const norms = { covariance: 1, third: 3 * Math.SQRT2, fourth: 0, variance: 1, rows: 100 };

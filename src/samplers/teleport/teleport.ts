@@ -113,7 +113,8 @@ export function teleport(sampler: Sampler, leg: FirstLeg, options: TeleportOptio
  *
  * @example
  * ```ts
- * import { karrasGrid, landingLevel } from "@closedform/diffusion";
+ * import { karrasGrid } from "@closedform/diffusion";
+ * import { landingLevel } from "@closedform/diffusion/theory";
  * import assert from "node:assert/strict";
  *
  * const { sigmas } = karrasGrid(18);

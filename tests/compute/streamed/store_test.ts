@@ -11,9 +11,9 @@ import {
   sample,
   shapes,
   startNoise,
-  tensorSpace,
   uniformTGrid,
 } from "@closedform/diffusion";
+import { tensorSpace } from "@closedform/diffusion/compute";
 import {
   referenceNeighbours,
   referencePosterior,

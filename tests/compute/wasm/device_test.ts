@@ -1,4 +1,5 @@
-import { startNoise, tensorSpace } from "@closedform/diffusion";
+import { startNoise } from "@closedform/diffusion";
+import { tensorSpace } from "@closedform/diffusion/compute";
 import { referenceNeighbours } from "@closedform/diffusion/compute";
 import assert from "node:assert/strict";
 import { buildModules, kernelNames, moduleFile } from "../../../src/compute/wasm/build.ts";

@@ -1,5 +1,6 @@
 /** Threads of the process, shared by its devices. */
-import { moons, openDevice, optimal, tensorSpace } from "@closedform/diffusion";
+import { moons, openDevice, optimal } from "@closedform/diffusion";
+import { tensorSpace } from "@closedform/diffusion/compute";
 import type { Device, OptimalDenoiser } from "@closedform/diffusion";
 import assert from "node:assert/strict";
 import { Worker } from "node:worker_threads";

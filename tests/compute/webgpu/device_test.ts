@@ -1,12 +1,7 @@
 /** What is special to the WebGPU device; tests that hold on every device are in posterior_test.ts. */
 import type { DataStore, Device, PointSet, PosteriorFacts } from "@closedform/diffusion";
-import {
-  DeviceError,
-  openDevice,
-  RandomStream,
-  startNoise,
-  tensorSpace,
-} from "@closedform/diffusion";
+import { DeviceError, openDevice, RandomStream, startNoise } from "@closedform/diffusion";
+import { tensorSpace } from "@closedform/diffusion/compute";
 import { referencePosterior } from "@closedform/diffusion/compute";
 import * as tf from "@tensorflow/tfjs-core";
 import assert from "node:assert/strict";

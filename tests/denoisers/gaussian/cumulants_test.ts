@@ -1,5 +1,4 @@
 import {
-  cumulantNorms,
   Dataset,
   dataSpectrum,
   gaussianLaw,
@@ -8,6 +7,7 @@ import {
   moons,
   startNoise,
 } from "@closedform/diffusion";
+import { cumulantNorms } from "@closedform/diffusion/theory";
 import assert from "node:assert/strict";
 import { leadingCumulants } from "../../../src/denoisers/gaussian/_leading_cumulants.ts";
 import {

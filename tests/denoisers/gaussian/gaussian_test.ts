@@ -1,12 +1,12 @@
 import {
   DeviceError,
   gaussian,
-  gaussianAxes,
   gaussianLaw,
   RandomStream,
   startNoise,
-  tensorSpace,
 } from "@closedform/diffusion";
+import { tensorSpace } from "@closedform/diffusion/compute";
+import { gaussianAxes } from "@closedform/diffusion/theory";
 import type { GaussianLaw, Sigma } from "@closedform/diffusion";
 import assert from "node:assert/strict";
 import { solveLinear } from "../../../src/linalg/solve_linear.ts";

@@ -1,13 +1,11 @@
+import { gaussianLaw, lowRank, startNoise } from "@closedform/diffusion";
 import {
   denoiseGaussian,
   flowFactor,
   gaussianEndpoint,
-  gaussianLaw,
   gaussianTrajectory,
-  lowRank,
-  startNoise,
   transportGaussian,
-} from "@closedform/diffusion";
+} from "@closedform/diffusion/theory";
 import { extrapolateFlow } from "@closedform/diffusion/theory";
 import type { GaussianLaw, Spectrum } from "@closedform/diffusion";
 import assert from "node:assert/strict";

@@ -7,8 +7,8 @@ import {
   openDevice,
   RandomStream,
   startNoise,
-  tensorSpace,
 } from "@closedform/diffusion";
+import { tensorSpace } from "@closedform/diffusion/compute";
 import { solveLinear } from "@closedform/diffusion/compute";
 import type { GaussianLaw, MixtureLaw } from "@closedform/diffusion";
 // All of tfjs: its core alone knows no gradients.

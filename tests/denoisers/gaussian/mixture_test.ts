@@ -2,12 +2,12 @@ import {
   Dataset,
   fitMixture,
   gaussianLaw,
-  gaussianOfMixture,
   mixture,
   moons,
   startNoise,
   tinyShapes,
 } from "@closedform/diffusion";
+import { gaussianOfMixture } from "@closedform/diffusion/theory";
 import * as tf from "@tensorflow/tfjs-core";
 import assert from "node:assert/strict";
 import {

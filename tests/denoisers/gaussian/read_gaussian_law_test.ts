@@ -1,13 +1,13 @@
 import type { GaussianLaw, NpyArray, ReadGaussianLawOptions } from "@closedform/diffusion";
 import {
   DatasetError,
-  denoiseGaussian,
   encodeNpz,
   gaussianLaw,
   lowRank,
   RandomStream,
   readGaussianLaw,
 } from "@closedform/diffusion";
+import { denoiseGaussian } from "@closedform/diffusion/theory";
 import { fromFileUrl } from "@std/path";
 import { unzipSync, zipSync } from "fflate";
 import assert from "node:assert/strict";

@@ -7,9 +7,9 @@ import {
   optimal,
   readMnist,
   startNoise,
-  tensorSpace,
   wiener,
 } from "@closedform/diffusion";
+import { tensorSpace } from "@closedform/diffusion/compute";
 import assert from "node:assert/strict";
 import { dataPath, hasData } from "../../_helpers/data.ts";
 import { testDevices, testOnDevices } from "../../_helpers/devices.ts";

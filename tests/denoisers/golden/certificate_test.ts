@@ -1,4 +1,4 @@
-import { discardedMass, smallestCertified } from "@closedform/diffusion";
+import { discardedMass, smallestCertified } from "@closedform/diffusion/theory";
 import fc from "fast-check";
 import assert from "node:assert/strict";
 import { logAdd } from "../../../src/denoisers/golden/certificate.ts";

@@ -1,18 +1,7 @@
-import type {
-  CertifiedSubset,
-  DataStore,
-  Device,
-  PointSet,
-  SearchQuery,
-} from "@closedform/diffusion";
-import {
-  CertifiedSearch,
-  Dataset,
-  openDevice,
-  RandomStream,
-  shapes,
-  startNoise,
-} from "@closedform/diffusion";
+import type { DataStore, Device, PointSet } from "@closedform/diffusion";
+import type { CertifiedSubset, SearchQuery } from "@closedform/diffusion/theory";
+import { Dataset, openDevice, RandomStream, shapes, startNoise } from "@closedform/diffusion";
+import { CertifiedSearch } from "@closedform/diffusion/theory";
 import { referencePosterior } from "@closedform/diffusion/compute";
 import assert from "node:assert/strict";
 import { affineOf } from "../../../src/compute/posterior.ts";

@@ -1,4 +1,4 @@
-import { tensorSpace } from "@closedform/diffusion";
+import { tensorSpace } from "@closedform/diffusion/compute";
 import assert from "node:assert/strict";
 import { scheduledChooser } from "../../../src/denoisers/golden/chooser.ts";
 import type { ScheduledSearch, Selection } from "../../../src/denoisers/golden/scheduled_search.ts";

@@ -1,4 +1,5 @@
-import { Dataset, extentOf, moons, shapes, startNoise } from "@closedform/diffusion";
+import { Dataset, moons, shapes, startNoise } from "@closedform/diffusion";
+import { extentOf } from "@closedform/diffusion/theory";
 import assert from "node:assert/strict";
 import { assertClose } from "../../_helpers/tolerance.ts";
 

@@ -15,8 +15,8 @@ import {
   optimal,
   readCifar10,
   startNoise,
-  tensorSpace,
 } from "@closedform/diffusion";
+import { tensorSpace } from "@closedform/diffusion/compute";
 import { referencePosterior } from "@closedform/diffusion/compute";
 import assert from "node:assert/strict";
 import { dataPath, hasData } from "../../_helpers/data.ts";

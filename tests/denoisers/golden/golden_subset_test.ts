@@ -18,8 +18,8 @@ import {
   sample,
   shapes,
   startNoise,
-  tensorSpace,
 } from "@closedform/diffusion";
+import { tensorSpace } from "@closedform/diffusion/compute";
 import assert from "node:assert/strict";
 import { dataOf, keepCapabilities, subsetOf } from "../../../src/denoisers/_capabilities.ts";
 import { testDevices, testOnDevices } from "../../_helpers/devices.ts";

@@ -6,8 +6,8 @@ import {
   optimal,
   pcaProxy,
   startNoise,
-  tensorSpace,
 } from "@closedform/diffusion";
+import { tensorSpace } from "@closedform/diffusion/compute";
 import assert from "node:assert/strict";
 import { affineOf } from "../../../src/compute/posterior.ts";
 import { testDevices, testOnDevices } from "../../_helpers/devices.ts";

@@ -1,13 +1,7 @@
 import { atOnce } from "../../../src/base/_turns.ts";
 import type { Device } from "@closedform/diffusion";
-import {
-  Dataset,
-  openDevice,
-  pooledProxy,
-  shapes,
-  startNoise,
-  tensorSpace,
-} from "@closedform/diffusion";
+import { Dataset, openDevice, pooledProxy, shapes, startNoise } from "@closedform/diffusion";
+import { tensorSpace } from "@closedform/diffusion/compute";
 import assert from "node:assert/strict";
 import { affineOf } from "../../../src/compute/posterior.ts";
 import { pooledProjection } from "../../../src/denoisers/golden/pooled_proxy.ts";

@@ -1,5 +1,7 @@
 import type { DataStore } from "@closedform/diffusion";
-import { Dataset, extentOf, startNoise, tensorSpace } from "@closedform/diffusion";
+import { Dataset, startNoise } from "@closedform/diffusion";
+import { tensorSpace } from "@closedform/diffusion/compute";
+import { extentOf } from "@closedform/diffusion/theory";
 import { referencePosterior } from "@closedform/diffusion/compute";
 import fc from "fast-check";
 import assert from "node:assert/strict";

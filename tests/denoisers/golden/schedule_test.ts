@@ -1,4 +1,5 @@
-import { ddpmGrid, publishedSizes, subsetSchedule } from "@closedform/diffusion";
+import { ddpmGrid, subsetSchedule } from "@closedform/diffusion";
+import { publishedSizes } from "../../../src/denoisers/golden/schedule.ts";
 import assert from "node:assert/strict";
 
 // The published sizes for CIFAR-10: k_t, m_t/N as described, pool/N as in the code, at t = 900 … 0.

@@ -1,5 +1,6 @@
 import * as m from "../../_helpers/all_entries.ts";
-import { openDevice, tensorSpace } from "@closedform/diffusion";
+import { openDevice } from "@closedform/diffusion";
+import { tensorSpace } from "@closedform/diffusion/compute";
 import assert from "node:assert/strict";
 import { exactProxy } from "../../../src/denoisers/golden/proxy.ts";
 import type { AnyTensor } from "@closedform/diffusion";

@@ -5,9 +5,9 @@ import {
   optimal,
   pcaLocality,
   startNoise,
-  tensorSpace,
   tiledGoldenSubset,
 } from "@closedform/diffusion";
+import { tensorSpace } from "@closedform/diffusion/compute";
 import assert from "node:assert/strict";
 import { testDevices, testOnDevices } from "../../_helpers/devices.ts";
 import { withoutLeaks } from "../../_helpers/leaks.ts";

@@ -1,5 +1,6 @@
-import { RandomStream, transportMass } from "@closedform/diffusion";
-import type { Move, UnseenMass } from "@closedform/diffusion";
+import { RandomStream } from "@closedform/diffusion";
+import { transportMass } from "@closedform/diffusion/theory";
+import type { Move, UnseenMass } from "@closedform/diffusion/theory";
 import assert from "node:assert/strict";
 
 const EPSILON = 2 ** -52;

@@ -1,12 +1,6 @@
 import type { CalibrationOptions } from "@closedform/diffusion";
-import {
-  calibratePatches,
-  local,
-  moons,
-  patchSchedule,
-  patchTable,
-  shapes,
-} from "@closedform/diffusion";
+import { calibratePatches, local, moons, patchSchedule, shapes } from "@closedform/diffusion";
+import { patchTable } from "../../../src/denoisers/local/patch_schedule.ts";
 import assert from "node:assert/strict";
 import { testDevices, testOnDevices } from "../../_helpers/devices.ts";
 import { withoutLeaks } from "../../_helpers/leaks.ts";

@@ -1,12 +1,5 @@
-import {
-  Dataset,
-  equivariant,
-  local,
-  moons,
-  RandomStream,
-  readMnist,
-  tensorSpace,
-} from "@closedform/diffusion";
+import { Dataset, equivariant, local, moons, RandomStream, readMnist } from "@closedform/diffusion";
+import { tensorSpace } from "@closedform/diffusion/compute";
 import assert from "node:assert/strict";
 import { dataPath, hasData } from "../../_helpers/data.ts";
 import { testDevices, testOnDevices } from "../../_helpers/devices.ts";

@@ -2,15 +2,15 @@ import type { AnyTensor } from "@closedform/diffusion";
 import {
   Dataset,
   ddpmGrid,
-  DEFAULT_WINDOWS,
   local,
   moons,
   patchSchedule,
   RandomStream,
   sample,
   shapes,
-  tensorSpace,
 } from "@closedform/diffusion";
+import { tensorSpace } from "@closedform/diffusion/compute";
+import { DEFAULT_WINDOWS } from "../../../src/denoisers/local/patch_schedule.ts";
 import assert from "node:assert/strict";
 import { testDevices, testOnDevices } from "../../_helpers/devices.ts";
 import { withoutLeaks } from "../../_helpers/leaks.ts";

@@ -1,4 +1,5 @@
-import { ddpmGrid, PATCH_TABLES, patchSchedule, patchTable } from "@closedform/diffusion";
+import { ddpmGrid, patchSchedule } from "@closedform/diffusion";
+import { PATCH_TABLES, patchTable } from "../../../src/denoisers/local/patch_schedule.ts";
 import type { PatchTableName } from "@closedform/diffusion";
 import assert from "node:assert/strict";
 

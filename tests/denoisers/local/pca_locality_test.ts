@@ -5,12 +5,12 @@ import {
   openDevice,
   optimal,
   pcaLocality,
-  publishedTheta,
   readMnist,
   shapes,
   startNoise,
-  tensorSpace,
 } from "@closedform/diffusion";
+import { tensorSpace } from "@closedform/diffusion/compute";
+import { publishedTheta } from "../../../src/denoisers/local/pca_locality.ts";
 import { referenceMasked } from "@closedform/diffusion/compute";
 import type { MaskRule, PcaLocalityOptions, Spectrum, ThetaName } from "@closedform/diffusion";
 import * as tf from "@tensorflow/tfjs-core";

@@ -1,6 +1,4 @@
 import {
-  crossingLevel,
-  cumulantNorms,
   dataSpectrum,
   dpmpp2m,
   energyDistance,
@@ -11,12 +9,16 @@ import {
   openDevice,
   optimal as optimalOf,
   sample,
-  skipEstimate,
-  skipLevel,
   teleport,
-  tensorSpace,
   tinyShapes,
 } from "@closedform/diffusion";
+import { tensorSpace } from "@closedform/diffusion/compute";
+import {
+  crossingLevel,
+  cumulantNorms,
+  skipEstimate,
+  skipLevel,
+} from "@closedform/diffusion/theory";
 import type { Denoiser } from "@closedform/diffusion";
 import assert from "node:assert/strict";
 import { KNEE_LEVELS, kneeOf } from "../../_helpers/knee.ts";

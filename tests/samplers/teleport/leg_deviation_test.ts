@@ -1,14 +1,12 @@
 import {
-  cumulantNorms,
   dataSpectrum,
   fitMixture,
   integratedLeg,
-  legDeviation,
   logSnrGrid,
-  skipEstimate,
   startNoise,
   tinyShapes,
 } from "@closedform/diffusion";
+import { cumulantNorms, legDeviation, skipEstimate } from "@closedform/diffusion/theory";
 import type { Denoiser } from "@closedform/diffusion";
 import assert from "node:assert/strict";
 import { SKEWED as skewed } from "../../_helpers/toys.ts";

@@ -1,14 +1,13 @@
+import { Dataset, dataSpectrum, gaussianLeg } from "@closedform/diffusion";
 import {
   cumulantNorms,
-  Dataset,
-  dataSpectrum,
-  gaussianLeg,
   gaussianOfMixture,
   skipEstimate,
   skipLevel,
-} from "@closedform/diffusion";
+} from "@closedform/diffusion/theory";
 import { mixtureFlow } from "@closedform/diffusion/theory";
-import type { CumulantNorms, MixtureLaw } from "@closedform/diffusion";
+import type { MixtureLaw } from "@closedform/diffusion";
+import type { CumulantNorms } from "@closedform/diffusion/theory";
 import assert from "node:assert/strict";
 import { meanOfMixture } from "../../../src/denoisers/gaussian/mixture_law.ts";
 import {

@@ -1,10 +1,7 @@
 /** Teleports on the shipped network, which was trained on 4,096 tiny shapes. */
 import {
-  crossingLevel,
-  cumulantNorms,
   dataSpectrum,
   dpmpp2m,
-  drawGaussian,
   energyDistance,
   fitMixture,
   frechetDistance,
@@ -17,13 +14,18 @@ import {
   optimal,
   respacedGrid,
   sample,
-  skipLevel,
   startNoise,
   teleport,
-  tensorSpace,
   tinyShapes,
   unipc,
 } from "@closedform/diffusion";
+import { tensorSpace } from "@closedform/diffusion/compute";
+import {
+  crossingLevel,
+  cumulantNorms,
+  drawGaussian,
+  skipLevel,
+} from "@closedform/diffusion/theory";
 import { readNetwork, trainedDenoiser } from "@closedform/diffusion/training";
 import type { AnyTensor, Sampler, SigmaGrid } from "@closedform/diffusion";
 import assert from "node:assert/strict";

@@ -1,31 +1,32 @@
 import {
-  cumulantNorms,
   dataSpectrum,
   ddim,
   dpmpp2m,
   dpmpp3m,
-  drawGaussian,
   fitMixture,
   gaussian,
   gaussianLaw,
   gaussianLeg,
-  gaussianOfMixture,
-  gridByName,
   heun,
   integratedLeg,
   karrasGrid,
-  landingLevel,
   sample,
   SAMPLER_NAMES,
-  samplerByName,
-  skipEstimate,
   startNoise,
-  takesTolerance,
   teleport,
-  tensorSpace,
   tinyShapes,
   unipc,
 } from "@closedform/diffusion";
+import { tensorSpace } from "@closedform/diffusion/compute";
+import {
+  cumulantNorms,
+  drawGaussian,
+  gaussianOfMixture,
+  landingLevel,
+  skipEstimate,
+} from "@closedform/diffusion/theory";
+import { gridByName } from "../../../src/base/noise.ts";
+import { samplerByName, takesTolerance } from "../../../src/samplers/registry.ts";
 import { extrapolateFlow, gaussianFlow, mixtureFlow } from "@closedform/diffusion/theory";
 import type { Denoiser, FirstLeg, Sampler, Spectrum } from "@closedform/diffusion";
 import assert from "node:assert/strict";
