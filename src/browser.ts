@@ -140,8 +140,8 @@ export type {
   ScoreComparison,
 } from "./metrics/explained_variance.ts";
 export * from "./metrics/frechet.ts";
-export { nearestItems, memorisedShare, shareWithin, memorisedDistance } from "./metrics/nearest.ts";
-export type { NearestItems, NearestOptions, MemorisedDistanceOptions } from "./metrics/nearest.ts";
+export { memorisedDistance, memorisedShare, nearestItems, shareWithin } from "./metrics/nearest.ts";
+export type { MemorisedDistanceOptions, NearestItems, NearestOptions } from "./metrics/nearest.ts";
 export type { RowsOptions, Samples, ShapedRows } from "./metrics/samples.ts";
 export * from "./metrics/pairs.ts";
 export * from "./metrics/precision_recall.ts";

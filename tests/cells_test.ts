@@ -1,5 +1,5 @@
 /** The nine cells of the README run as they stand. */
-import * as library from "./_helpers/all_entries.ts";
+import * as library from "@closedform/diffusion";
 import { fromFileUrl } from "@std/path";
 import assert from "node:assert/strict";
 import { dataPath, hasData } from "./_helpers/data.ts";

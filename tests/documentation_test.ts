@@ -1,8 +1,18 @@
 /** What `deno doc` shows of each entry: nothing lacks its description, parameters, result, errors or example. */
-import { fromFileUrl } from "@std/path";
+import { fromFileUrl, join } from "@std/path";
 import assert from "node:assert/strict";
 import { documentation, ENTRIES } from "./_helpers/documentation.ts";
 import type { JsDoc, Parameter, Signature, Tag } from "./_helpers/documentation.ts";
+
+const ROOT = fromFileUrl(new URL("..", import.meta.url));
+const { exports: EXPORTED } = JSON.parse(Deno.readTextFileSync(join(ROOT, "deno.json"))) as {
+  exports: Record<string, string>;
+};
+
+const notebooks = () =>
+  Array.from(Deno.readDirSync(join(ROOT, "notebooks")), ({ name }) => `notebooks/${name}`)
+    .filter((name) => name.endsWith(".ipynb"));
+const wordsOf = (text: string) => new Set(text.match(/[A-Za-z_]\w*/g));
 
 const entries = await documentation();
 // A reference repeats what is documented where it comes from.
@@ -207,3 +217,40 @@ for (const entry of ["src/theory/mod.ts", "src/training/mod.ts", "src/compute/mo
     assert.deepEqual(linked.sort(), [...new Set(valuesOf(entry).map(({ name }) => name))].sort());
   });
 }
+
+/** How many functions, classes and constants an entry has at most. */
+const MOST: Readonly<Record<string, number>> = {
+  "mod.ts": 145,
+  "src/theory/mod.ts": 70,
+  "src/training/mod.ts": 35,
+  "src/compute/mod.ts": 22,
+  "src/browser.ts": 120,
+  "src/cli.ts": 1,
+};
+
+Deno.test("no entry has more than fits in one's head", async () => {
+  for (const [name, path] of Object.entries(EXPORTED)) {
+    const entry = path.replace("./", "");
+    const { length } = Object.keys(await import(name.replace(".", "@closedform/diffusion")));
+    console.log(`${entry}: ${length} functions, classes and constants`);
+    assert.ok(length <= MOST[entry], `${length} in ${entry}`);
+  }
+});
+
+Deno.test("what is exported is mentioned by a guide, a notebook, the README, or the documentation or types of another export", () => {
+  const pages = ["README.md", ...notebooks()].map((file) =>
+    Deno.readTextFileSync(join(ROOT, file))
+  );
+  const guides = entries.map(({ module_doc }) => JSON.stringify(module_doc));
+  const outside = wordsOf([...pages, ...guides].join("\n"));
+  // Where each word occurs in comments and examples: in those of which exports.
+  const places = new Map<string, Set<string>>();
+  for (const { name, jsDoc, def } of EXPORTS) {
+    const text = JSON.stringify([jsDoc, def]);
+    for (const word of wordsOf(text)) places.set(word, (places.get(word) ?? new Set()).add(name));
+  }
+  const unmentioned = [...new Set(EXPORTS.map(({ name }) => name))].filter((name) =>
+    !outside.has(name) && [...places.get(name) ?? []].every((place) => place === name)
+  );
+  assert.deepEqual(unmentioned, []);
+});

@@ -1,6 +1,6 @@
 import type { EvaluateOptions, Sigma } from "../compute/posterior.ts";
 import type { Denoiser } from "../denoisers/denoiser.ts";
-import type { SampleRows } from "./pairs.ts";
+import type { SampleRows } from "./samples.ts";
 
 /** What two denoisers make of the same states, as numbers. */
 export async function outputsOf<X>(

@@ -14,8 +14,6 @@ import { pairOf } from "./samples.ts";
 import type { RowsOptions, SampleRows, Samples } from "./samples.ts";
 import { differenceIn, fromUnit, powerOfTwo } from "../base/_unit.ts";
 
-export type { SampleRows };
-
 /** One score per pair, their mean and their median. */
 export interface PairScores {
   /** One score per pair. */

@@ -1,4 +1,22 @@
-import { dataSpectrum, ddpmGrid, functionDenoiser, gaussianLeg, goldenSubset, heun, karrasGrid, moons, nearestItems, optimal, sample, sampleSteps, shapes, smoothed, smoothingDefaults, teleport, uniformTGrid } from "@closedform/diffusion";
+import {
+  dataSpectrum,
+  ddpmGrid,
+  functionDenoiser,
+  gaussianLeg,
+  goldenSubset,
+  heun,
+  karrasGrid,
+  moons,
+  nearestItems,
+  optimal,
+  sample,
+  sampleSteps,
+  shapes,
+  smoothed,
+  smoothingDefaults,
+  teleport,
+  uniformTGrid,
+} from "@closedform/diffusion";
 import { arraySpace } from "@closedform/diffusion/compute";
 import type { SampleOptions } from "@closedform/diffusion";
 import assert from "node:assert/strict";

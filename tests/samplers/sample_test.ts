@@ -13,7 +13,6 @@ import {
   uniformTGrid,
   unipc,
 } from "@closedform/diffusion";
-import { tensorSpace } from "@closedform/diffusion/compute";
 import { gridByName } from "../../src/base/noise.ts";
 import { referencePosterior } from "@closedform/diffusion/compute";
 import assert from "node:assert/strict";
