@@ -171,7 +171,7 @@ export function workPrecision<Row extends EndErrors & { readonly evaluations: nu
     {
       title: `Distance from the end of ${reference}`,
       xTitle: "denoiser evaluations per sample",
-      yTitle: `per number, ${measure === "rms" ? "root mean square" : "median"} of the samples${
+      yTitle: `${measure === "rms" ? "rms" : "median rms"} per number${
         errors.includes(0) ? " (0: lowest)" : ""
       }`,
       xLog: true,
