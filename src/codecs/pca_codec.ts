@@ -4,6 +4,7 @@
  * @module
  */
 import { checkOptionNames, type OptionTable, readOptions } from "../base/_options.ts";
+import { openBasis } from "../compute/basis.ts";
 import { WORK_OPTIONS, type WorkOptions } from "../compute/work_options.ts";
 import type { Dataset } from "../datasets/dataset.ts";
 import { directionsOf } from "../denoisers/gaussian/_spectrum_rounding.ts";
@@ -74,8 +75,7 @@ export async function pcaCodec(dataset: Dataset, options: PcaCodecOptions = {}):
     );
   }
   const { mean, variances, basis } = lowRank(spectrum, rank);
-  const { ThreadedBasis } = await import("../compute/wasm/basis.ts");
-  const threads = await ThreadedBasis.open(basis, mean.length);
+  const threads = await openBasis(basis, mean.length);
   const scale = variances.map((v) => whiten ? Math.sqrt(v) : 1);
   const d = mean.length;
   return {

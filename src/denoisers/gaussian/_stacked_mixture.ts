@@ -4,6 +4,7 @@
  * @module
  */
 import * as tf from "@tensorflow/tfjs-core";
+import { openBasis } from "../../compute/basis.ts";
 import { emptyFacts } from "../../compute/posterior.ts";
 import type { PosteriorFacts } from "../../compute/posterior.ts";
 import { logitFacts } from "../../compute/subset_posterior.ts";
@@ -97,8 +98,7 @@ function dot(a: Float64Array, from: number, b: Float64Array): number {
 }
 
 async function inThreads({ rows, mean }: Stack): Promise<StackProducts> {
-  const { ThreadedBasis } = await import("../../compute/wasm/basis.ts");
-  const basis = await ThreadedBasis.open(rows, mean.length);
+  const basis = await openBasis(rows, mean.length);
   return {
     project: (e) => basis.coordinates(e),
     combine: (coefficients) => basis.combinations(coefficients),

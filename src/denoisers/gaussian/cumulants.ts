@@ -5,6 +5,7 @@
  */
 import { optionsFor, type OptionTable, readOptions } from "../../base/_options.ts";
 import { powerOfTwo } from "../../base/_unit.ts";
+import { columnProducts } from "../../compute/column_products.ts";
 import { affineOf } from "../../compute/posterior.ts";
 import { WORK_OPTIONS } from "../../compute/work_options.ts";
 import type { WorkOptions } from "../../compute/work_options.ts";
@@ -215,7 +216,6 @@ async function gramMatrix(
   options: WorkOptions,
 ): Promise<Float64Array> {
   if (columns.length * n < LEAST_THREADED) return plainGram(columns, n);
-  const { columnProducts } = await import("../../compute/wasm/column_products.ts");
   const points = { data: Float32Array.from(columns), dimension: n };
   return await columnProducts(points, new Float64Array(n), options);
 }

@@ -5,6 +5,7 @@
  */
 import * as tf from "@tensorflow/tfjs-core";
 import { checkOptionNames } from "../../base/_options.ts";
+import { openBasis } from "../../compute/basis.ts";
 import { batchOf } from "../../compute/batch.ts";
 import type { State } from "../../compute/batch.ts";
 import { DEVICE_OPTION, deviceOf } from "../../compute/use_device.ts";
@@ -198,8 +199,7 @@ export function scaleRows(
 }
 
 async function inThreads(law: GaussianLaw): Promise<RowAxes> {
-  const { ThreadedBasis } = await import("../../compute/wasm/basis.ts");
-  const threads = await ThreadedBasis.open(law.basis!, law.mean.length);
+  const threads = await openBasis(law.basis!, law.mean.length);
   return {
     async scale(x, factor) {
       const { base, e, g } = terms(law, x, factor);
