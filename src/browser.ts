@@ -23,7 +23,7 @@ export * from "./notebook/cite.ts";
 export * from "./codecs/codec.ts";
 export * from "./codecs/pca_codec.ts";
 export * from "./compute/device.ts";
-export type { EigenDecomposition } from "./compute/eigen_decomposition.ts";
+export type { EigenDecomposition } from "./compute/reference_eigen.ts";
 export { openDevice } from "./compute/open_device.ts";
 export { useDevice } from "./compute/use_device.ts";
 export type { DeviceChoice, DeviceOption, StateOf } from "./compute/use_device.ts";
@@ -39,7 +39,7 @@ export type {
 } from "./compute/posterior.ts";
 export type { PixelRegion } from "./compute/pixel_region.ts";
 export type { PosteriorRounding, RoundedQuery, StoreRounding } from "./compute/rounding.ts";
-export type { PointSource } from "./compute/streamed/store.ts";
+export type { PointSource } from "./compute/point_source.ts";
 export type { Subset } from "./compute/subset.ts";
 export type { Distances } from "./compute/subset_posterior.ts";
 export type { State, StateNumbers } from "./compute/batch.ts";

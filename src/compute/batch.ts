@@ -6,8 +6,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { received } from "../base/_kinds.ts";
 import { arraySpace } from "../states/linear_space.ts";
-import type { AnyTensor } from "../states/linear_space.ts";
-import type { Device } from "./device.ts";
+import type { AnyTensor, StateSpace } from "../states/linear_space.ts";
 import { checkQueryShape } from "./posterior.ts";
 
 /** Numbers, rows one after the other. */
@@ -73,7 +72,7 @@ export function disposeState(state: State): void {
 
 /** The numbers of a batch as a device takes them: on the device `float64` as they are, else in float32. */
 export async function queriesOn(
-  { space }: Pick<Device, "space">,
+  { space }: { readonly space: StateSpace<AnyTensor> | StateSpace<Float64Array> },
   batch: Batch<unknown>,
 ): Promise<StateNumbers> {
   return space === arraySpace as unknown ? await batch.values() : await batch.float32();

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { PointSource, StreamOptions } from "./store.ts";
+import type { PointSource, StreamOptions } from "./point_source.ts";
 
 const CHUNK_BYTES = 2 ** 25;
 

@@ -6,7 +6,7 @@
 import { ThreadedBasis } from "./wasm/basis.ts";
 import type { WorkOptions } from "./work_options.ts";
 import { eigenDecomposition } from "./eigen_decomposition.ts";
-import type { EigenDecomposition } from "./eigen_decomposition.ts";
+import type { EigenDecomposition } from "./reference_eigen.ts";
 
 // Rows that are multiplied between two looks at the signal.
 const ROWS = 64;

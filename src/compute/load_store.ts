@@ -3,10 +3,10 @@
  *
  * @module
  */
-import { chunkRows } from "./streamed/chunk_rows.ts";
+import { chunkRows } from "./chunk_rows.ts";
 import type { DataStore, Device } from "./device.ts";
 import { checkEvaluateOptions, type EvaluateOptions } from "./posterior.ts";
-import type { PointSource } from "./streamed/store.ts";
+import type { PointSource } from "./point_source.ts";
 
 /**
  * Stores rows of a file on a device. The CPU device reads them piece by piece into the memory that its

@@ -3,8 +3,8 @@
  *
  * @module
  */
-import type { EigenDecomposition } from "./eigen_decomposition.ts";
-import { referenceEigen } from "./eigen_decomposition.ts";
+import type { EigenDecomposition } from "./reference_eigen.ts";
+import { referenceEigen } from "./reference_eigen.ts";
 import { checkSymmetric } from "../linalg/_symmetric.ts";
 
 const ACTION = "decompose the matrix";

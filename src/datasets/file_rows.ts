@@ -8,7 +8,7 @@ import { note } from "../base/_note.ts";
 import { checkOptionNames, type OptionTable } from "../base/_options.ts";
 import { sha256 } from "../base/_sha256.ts";
 import { isImage, sizeOf } from "../base/_shape.ts";
-import type { PointSource } from "../compute/streamed/store.ts";
+import type { PointSource } from "../compute/point_source.ts";
 import { DatasetError } from "../base/errors.ts";
 import { checkLimit } from "./_checks.ts";
 import { ContentGuard } from "./_content_guard.ts";

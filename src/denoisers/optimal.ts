@@ -17,7 +17,7 @@ import {
   streamedRms,
   streamStore,
 } from "../compute/streamed/store.ts";
-import type { StreamOptions } from "../compute/streamed/store.ts";
+import type { StreamOptions } from "../compute/point_source.ts";
 import { DEVICE_OPTION, deviceOf } from "../compute/use_device.ts";
 import type { DeviceChoice, DeviceOption, StateOf } from "../compute/use_device.ts";
 import type { Dataset } from "../datasets/dataset.ts";

@@ -5,7 +5,7 @@
  */
 import { checkOptionNames, type OptionTable } from "../base/_options.ts";
 import { checkSymmetric } from "../linalg/_symmetric.ts";
-import { referenceEigen } from "../compute/eigen_decomposition.ts";
+import { referenceEigen } from "../compute/reference_eigen.ts";
 import { eachRowOfSquares } from "./_distances.ts";
 import { checkRows } from "./_rows.ts";
 import { pairOf } from "./samples.ts";

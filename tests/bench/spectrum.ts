@@ -18,7 +18,8 @@ import { tensorSpace } from "@closedform/diffusion/compute";
 import type { Dataset } from "@closedform/diffusion";
 import { parseArgs } from "node:util";
 import { referenceMoments, sampleMoments } from "../../src/compute/covariance.ts";
-import { eigenDecomposition, referenceEigen } from "../../src/compute/eigen_decomposition.ts";
+import { eigenDecomposition } from "../../src/compute/eigen_decomposition.ts";
+import { referenceEigen } from "../../src/compute/reference_eigen.ts";
 
 const { values: options } = parseArgs({
   options: {

@@ -1,7 +1,8 @@
 import type { EigenDecomposition } from "@closedform/diffusion";
 import fc from "fast-check";
 import assert from "node:assert/strict";
-import { eigenDecomposition, referenceEigen } from "../../src/compute/eigen_decomposition.ts";
+import { eigenDecomposition } from "../../src/compute/eigen_decomposition.ts";
+import { referenceEigen } from "../../src/compute/reference_eigen.ts";
 import { threadedEigen } from "../../src/compute/wasm/threaded_eigen.ts";
 import {
   assertDecomposes,

@@ -6,8 +6,8 @@
  */
 import { squaredDistance } from "../neighbours.ts";
 import type { StateNumbers } from "../batch.ts";
+import type { PointSource } from "../point_source.ts";
 import type { Affine } from "../posterior.ts";
-import type { PointSource } from "./store.ts";
 import type { Distances, WeightedRows } from "../subset_posterior.ts";
 
 /** A gap of so many bytes between two rows is read as well: one read is cheaper than two. */

@@ -7,12 +7,13 @@ import { checkOptionNames, optionsFor, type OptionTable } from "../../base/_opti
 import { DeviceError } from "../../base/errors.ts";
 import { batchOf } from "../batch.ts";
 import type { State } from "../batch.ts";
-import { chunkRows } from "./chunk_rows.ts";
+import { chunkRows } from "../chunk_rows.ts";
 import type { DataStore, Device } from "../device.ts";
 import { largestRms } from "../largest_rms.ts";
 import { mergePosteriors } from "../merge_posteriors.ts";
 import { checkNeighbours } from "../neighbours.ts";
 import type { Neighbours } from "../neighbours.ts";
+import type { PointSource, StreamOptions } from "../point_source.ts";
 import {
   checkEvaluateOptions,
   checkQueries,
@@ -27,38 +28,6 @@ import { StreamedRows } from "./rows.ts";
 import type { Subset } from "../subset.ts";
 import { checkRows, MEASURE_ACTION, subsetPosterior } from "../subset_posterior.ts";
 import type { Distances } from "../subset_posterior.ts";
-
-/** Rows of data that can be read piece by piece. */
-export interface PointSource {
-  /** Number of rows, `N`. */
-  readonly count: number;
-  /** Numbers per row, `d`. */
-  readonly dimension: number;
-  /** Whether the numbers are bytes; else they are float32. */
-  readonly bytes: boolean;
-  /** For bytes: the values that 0 and 255 stand for. Default `[-1, 1]`. Floats are taken as they are. */
-  readonly range?: readonly [number, number];
-  /**
-   * Reads some rows.
-   *
-   * @param firstRow The first one, from 0.
-   * @param rows How many.
-   * @param target Takes `rows · dimension` numbers; a `Uint8Array` if the numbers are bytes, else a `Float32Array`.
-   * @param signal Cancels the reading.
-   */
-  read(
-    firstRow: number,
-    rows: number,
-    target: Uint8Array | Float32Array,
-    signal?: AbortSignal,
-  ): Promise<void>;
-}
-
-/** How data are streamed. */
-export interface StreamOptions {
-  /** Bytes read at a time, at least one row. Up to four times as many are in memory. Default 32 MiB. */
-  readonly chunkBytes?: number;
-}
 
 /** The options of {@linkcode StreamOptions}, none with a default. */
 export const STREAM_OPTIONS = { chunkBytes: undefined } satisfies OptionTable<StreamOptions>;

@@ -14,7 +14,7 @@ import type { MaskedQuery } from "./masked_integers.ts";
 import { Arena, grow, roundUp } from "./memory.ts";
 import * as masked from "./modules/masked.ts";
 import { rangesOf } from "./ranges.ts";
-import type { StoreView } from "./store.ts";
+import type { StoreView } from "./store_view.ts";
 
 /** Bytes of a job and of a column's state; the kernel agrees. */
 const JOB = 24, STATE = 32;

@@ -7,7 +7,7 @@ import { columnSums } from "../mask_tree.ts";
 import type { TreeProgram } from "../mask_tree.ts";
 import { MASKED_ACTION } from "../masked_posterior.ts";
 import type { Ranges } from "./ranges.ts";
-import type { StoreView } from "./store.ts";
+import type { StoreView } from "./store_view.ts";
 
 /** Column sums are at most so many units, so that differences of two fit 32 bits. */
 const UNITS = 2 ** 30 - 2 ** 20;

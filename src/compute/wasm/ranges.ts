@@ -4,7 +4,7 @@
  * @module
  */
 import { Arena, grow, roundUp } from "./memory.ts";
-import type { StoredRows } from "./store.ts";
+import type { StoredRows } from "./store_view.ts";
 
 /** The least and the greatest stored number of each coordinate. */
 export interface Ranges {

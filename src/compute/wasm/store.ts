@@ -6,7 +6,7 @@
 import { DeviceError } from "../../base/errors.ts";
 import { batchOf } from "../batch.ts";
 import type { State } from "../batch.ts";
-import { chunkRows } from "../streamed/chunk_rows.ts";
+import { chunkRows } from "../chunk_rows.ts";
 import type { DataStore } from "../device.ts";
 import type { Mask } from "../mask.ts";
 import { checkMasked, MASKED_ACTION } from "../masked_posterior.ts";
@@ -15,6 +15,7 @@ import { boxOfBytes, boxOfRanges, isFromMiddle } from "../data_box.ts";
 import type { DataBox } from "../data_box.ts";
 import { exactNeighbours } from "../neighbours.ts";
 import type { Candidates, Neighbours } from "../neighbours.ts";
+import type { PointSource } from "../point_source.ts";
 import {
   affineOf,
   checkEvaluateOptions,
@@ -29,7 +30,6 @@ import {
 import type { Affine, EvaluateOptions, PointSet, Posterior, Sigma } from "../posterior.ts";
 import { wasmRounding } from "../rounding.ts";
 import type { StoreRounding } from "../rounding.ts";
-import type { PointSource } from "../streamed/store.ts";
 import type { Subset } from "../subset.ts";
 import { checkRows, MEASURE_ACTION, subsetPosterior } from "../subset_posterior.ts";
 import type { Distances } from "../subset_posterior.ts";
@@ -44,6 +44,7 @@ import type { Partials } from "./merge.ts";
 import { Calls } from "../_calls.ts";
 import type { Argument, ThreadPool } from "./pool.ts";
 import { rangesOf } from "./ranges.ts";
+import type { StoredRows, StoreView } from "./store_view.ts";
 import { measureRows, weightedMeans } from "./subset.ts";
 import { TiltSlots } from "./tilt_slots.ts";
 import { windowedPosterior } from "./windowed.ts";
@@ -96,40 +97,6 @@ interface ScanMemory {
   readonly scratch: number;
   readonly scratchBytes: number;
   readonly end: number;
-}
-
-/** Where rows are. It holds during one turn. */
-export interface StoredRows {
-  /** The memory. Rows are in it; what lies behind {@linkcode StoreView.free} may be used. */
-  readonly memory: WebAssembly.Memory;
-  /** The threads. */
-  readonly pool: ThreadPool;
-  /** Number of rows. */
-  readonly count: number;
-  /** Numbers per row. */
-  readonly dimension: number;
-  /** Address of the first row. */
-  readonly data: number;
-  /** Bytes from one row to the next. */
-  readonly rowBytes: number;
-  /** Whether rows hold signed bytes; else float32. */
-  readonly bytes: boolean;
-  /** Data units per stored unit. */
-  readonly scale: number;
-  /** The value that a stored 0 stands for. */
-  readonly offset: number;
-  /** Address of the first byte that may be used, a multiple of 64. Grow the memory first. */
-  readonly free: number;
-  /** How often the rows were replaced. */
-  readonly generation: number;
-}
-
-/** What kernels in other files need to know of a store. It holds during one turn. */
-export interface StoreView extends StoredRows {
-  /** The box of the rows, stored units. */
-  readonly box: DataBox;
-  /** For floats: address of its middle, `dimension` float32 and zeros up to a multiple of 8. */
-  readonly centre: number;
 }
 
 /** Data in shared WebAssembly memory. */

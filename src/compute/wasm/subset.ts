@@ -6,7 +6,7 @@
 import type { Distances, WeightedRows } from "../subset_posterior.ts";
 import { Arena, grow, roundUp } from "./memory.ts";
 import * as subset from "./modules/subset.ts";
-import type { StoreView } from "./store.ts";
+import type { StoreView } from "./store_view.ts";
 
 /** Rows of one job: enough to hide the cost of handing it out. */
 const JOB_ROWS = 256;

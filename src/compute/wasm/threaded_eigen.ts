@@ -5,8 +5,8 @@
  */
 import { divideAndConquer } from "../../linalg/eigen/divide_and_conquer.ts";
 import type { PanelProduct } from "../../linalg/eigen/divide_and_conquer.ts";
-import { fallingOrder, largest } from "../eigen_decomposition.ts";
-import type { EigenDecomposition } from "../eigen_decomposition.ts";
+import { fallingOrder, largest } from "../reference_eigen.ts";
+import type { EigenDecomposition } from "../reference_eigen.ts";
 import { reflect, tridiagonalise } from "../../linalg/eigen/householder.ts";
 import type { WorkOptions } from "../work_options.ts";
 import { roundUp } from "./memory.ts";

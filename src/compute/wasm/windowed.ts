@@ -16,7 +16,7 @@ import {
 import type { AxisShift, WindowJob, WindowOptions, WindowPosterior } from "../windowed.ts";
 import { grow, roundUp } from "./memory.ts";
 import * as module from "./modules/windowed.ts";
-import type { StoreView } from "./store.ts";
+import type { StoreView } from "./store_view.ts";
 
 // All rows that are left out weigh less than a quarter of float32 rounding together.
 const LOG_LEFT_OUT = 26 * Math.LN2;

@@ -15,7 +15,7 @@ import {
 } from "../../base/_cache_file.ts";
 import { sampleMoments } from "../../compute/covariance.ts";
 import { eigenDecomposition } from "../../compute/eigen_decomposition.ts";
-import type { EigenDecomposition } from "../../compute/eigen_decomposition.ts";
+import type { EigenDecomposition } from "../../compute/reference_eigen.ts";
 import { affineOf, checkPoints } from "../../compute/posterior.ts";
 import { WORK_OPTIONS } from "../../compute/work_options.ts";
 import type { WorkOptions } from "../../compute/work_options.ts";

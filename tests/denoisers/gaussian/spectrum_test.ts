@@ -4,7 +4,7 @@ import { fromFileUrl } from "@std/path";
 import assert from "node:assert/strict";
 import { writeCacheFile } from "../../../src/base/_cache_file.ts";
 import { referenceMoments } from "../../../src/compute/covariance.ts";
-import { referenceEigen } from "../../../src/compute/eigen_decomposition.ts";
+import { referenceEigen } from "../../../src/compute/reference_eigen.ts";
 import { withFolder, write } from "../../_helpers/files.ts";
 import { assertDecomposes } from "../../_helpers/symmetric.ts";
 import { assertClose } from "../../_helpers/tolerance.ts";
