@@ -11,7 +11,7 @@ const hasTerminal = await new Deno.Command("script", { args: ["--version"], stde
   .output().then(({ stdout }) => /util-linux/.test(new TextDecoder().decode(stdout)), () => false);
 
 const PROGRAM = `
-import * as m from "${new URL("../mod.ts", import.meta.url)}";
+import * as m from "${new URL("_helpers/all_entries.ts", import.meta.url)}";
 const set = m.shapes(20), points = m.moons(50);
 await m.dataSpectrum(set);
 for (const device of ["wasm", "float64", "auto"] as const) {
