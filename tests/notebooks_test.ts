@@ -72,7 +72,7 @@ for (const name of names) {
   Deno.test(`${name} imports by package name`, () => {
     const code = moduleOf(name);
     for (const [, from] of code.matchAll(/from "([^"]+)"/g)) {
-      assert.match(from, /^@closedform\/diffusion(\/notebook)?$/);
+      assert.match(from, /^@closedform\/diffusion(\/theory|\/training|\/compute)?$/);
     }
     assert.doesNotMatch(code, /^(?:let|var) /m);
   });
