@@ -4,9 +4,9 @@
  * @module
  */
 import { checkOptionNames, type OptionTable } from "../../base/_options.ts";
+import { filterMatrix } from "../../compute/filter_matrix.ts";
 import { emptyMask } from "../../compute/mask.ts";
 import type { Mask } from "../../compute/mask.ts";
-import { filterMatrix } from "../../compute/wasm/filter_matrix.ts";
 import type { WorkOptions } from "../../compute/work_options.ts";
 import type { Spectrum } from "../gaussian/spectrum.ts";
 

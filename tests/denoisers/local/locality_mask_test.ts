@@ -4,7 +4,7 @@ import type { MaskRule, Spectrum } from "@closedform/diffusion";
 import type { Mask } from "@closedform/diffusion/compute";
 import assert from "node:assert/strict";
 import { columnSizes } from "../../../src/compute/mask.ts";
-import { filterMatrix } from "../../../src/compute/wasm/filter_matrix.ts";
+import { filterMatrix } from "../../../src/compute/filter_matrix.ts";
 import { assertClose } from "../../_helpers/tolerance.ts";
 
 /** Rows whose neighbours are correlated and whose coordinates have different spreads; coordinate 3 is dead. */

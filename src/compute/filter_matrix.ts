@@ -3,9 +3,9 @@
  *
  * @module
  */
-import type { WorkOptions } from "../work_options.ts";
-import { roundUp } from "./memory.ts";
-import { Workspace } from "./spectral.ts";
+import { roundUp } from "./wasm/memory.ts";
+import { Workspace } from "./wasm/spectral.ts";
+import type { WorkOptions } from "./work_options.ts";
 
 /** Panels of 4 rows per shard: with the columns they meet, they fit the cache. */
 const PANELS = 8;
