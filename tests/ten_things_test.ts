@@ -48,8 +48,9 @@ async function ends(
 ) {
   using denoiser = await optimal(data, { device });
   const { x, denoised } = await sample(denoiser, { ...options, output: "tensor" });
-  const values = [await tensorSpace.values(x), await tensorSpace.values(denoised)];
-  tensorSpace.dispose(x, denoised);
+  const { space } = denoiser;
+  const values = [await space.values(x), await space.values(denoised)];
+  space.dispose(x, denoised);
   return values;
 }
 
@@ -97,8 +98,9 @@ async function endsBadly(
         grid,
         output: "tensor",
       });
-      const [end, guess] = [await tensorSpace.values(x), await tensorSpace.values(denoised)];
-      tensorSpace.dispose(x, denoised);
+      const { space } = denoiser;
+      const [end, guess] = [await space.values(x), await space.values(denoised)];
+      space.dispose(x, denoised);
       const { nearestDistance } = await nearestItems(end, points);
       // Where the last level before 0 is far below the distances of points, a sample is one of them: a rest of the
       // noise, or of an extrapolation, would be of the size of that level.
@@ -130,20 +132,21 @@ testOnDevices(
     await withoutLeaks(async () => {
       using denoiser = await optimal(set, { device });
       const { sigmas, startScale } = karrasGrid(10);
-      const x = tensorSpace.from(startNoise(1, 0, 3, 2).map((e) => startScale * e), [3, 2]);
+      const { space } = denoiser;
+      const x = space.from(startNoise(1, 0, 3, 2).map((e) => startScale * e), [3, 2]);
       const levels: number[] = [];
       for await (const { sigma, denoised } of ddim().run(denoiser, x, sigmas)) {
         levels.push(sigma);
         if (levels.length === 1) {
           const clean = (await denoiser.denoise(x, sigmas[0])).mean;
-          assert.deepEqual(await tensorSpace.values(denoised), await tensorSpace.values(clean));
-          clean.dispose();
+          assert.deepEqual(await space.values(denoised), await space.values(clean));
+          space.dispose(clean);
         }
         if (sigma < 10) break;
       }
       assert.deepEqual(levels, sigmas.slice(1, levels.length + 1));
       assert.ok(levels.length < 10 && levels.at(-1)! < 10);
-      x.dispose();
+      space.dispose(x);
     });
   },
 );
@@ -182,7 +185,7 @@ testOnDevices(devices, "data that were released do not pile up", async (device) 
       grid: karrasGrid(2),
       output: "tensor",
     });
-    tensorSpace.dispose(x, denoised);
+    denoiser.space.dispose(x, denoised);
     const { rss } = Deno.memoryUsage();
     before ||= rss;
     most = Math.max(most, rss - before);

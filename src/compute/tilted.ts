@@ -121,6 +121,11 @@ export function tiltedRows(sigma: Sigma, rows: number, options: TiltOptions): Ti
   return { sigmas, strengths, samples };
 }
 
+/** For how many samples of so many draws the products with all items are kept. */
+export function tiltCapacity(draws: number, count: number): number {
+  return Math.floor(TILT_BYTES / (8 * draws * count));
+}
+
 /**
  * Tilted posteriors of a finite data set in float64, with logits from direct differences.
  *
@@ -152,7 +157,7 @@ export function float64Tilted(points: PointSet): TiltedStore {
     return products;
   };
   return {
-    capacity: (draws) => Math.floor(TILT_BYTES / (8 * draws * count)),
+    capacity: (draws) => tiltCapacity(draws, count),
     async mean(x, sigma, options) {
       const batch = batchOf(x, dimension, ACTION);
       const { sigmas, strengths, samples } = tiltedRows(sigma, batch.rows, options);

@@ -136,7 +136,7 @@ Deno.test("Dataset refuses parts that do not fit together", () => {
     message: "Cannot make the data set x: there is no option lables, wanted labels",
   });
   refuse({ data: [1, 2] }, TypeError);
-  refuse({ data: new Float64Array(4) }, TypeError);
+  refuse({ data: new Int16Array(4) }, TypeError);
   refuse({ data: new Uint8Array(5) }, TypeError);
   refuse({ data: new Uint8Array(0) }, RangeError);
   for (const shape of [[], [0], [1.5], [-2], "2"]) refuse({ shape }, TypeError);

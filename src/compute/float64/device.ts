@@ -27,7 +27,8 @@ import { posteriorInParts } from "./posterior.ts";
 import { float64Rounding } from "../rounding.ts";
 import { checkRows, MEASURE_ACTION, subsetPosterior } from "../subset_posterior.ts";
 import type { Distances, WeightedRows } from "../subset_posterior.ts";
-import { float64Tilted } from "../tilted.ts";
+import { float64Tilted, tiltCapacity } from "../tilted.ts";
+import type { TiltedStore } from "../tilted.ts";
 import { WINDOW_ACTION } from "../windowed.ts";
 import { referenceWindowedInTurns } from "./windowed.ts";
 
@@ -80,7 +81,8 @@ export function float64Store(points: PointSet, isOpen: () => boolean = () => tru
     ...(range && { range }),
   };
   const calls = new Calls();
-  const tilted = float64Tilted(data);
+  // Made when it is needed, and released with the data.
+  let tilted: TiltedStore | undefined;
   /** The data, as long as they are there. */
   const held = (action: string): PointSet => {
     if (!data || !isOpen()) throw new DeviceError(`Cannot ${action}: the data were disposed`);
@@ -91,10 +93,10 @@ export function float64Store(points: PointSet, isOpen: () => boolean = () => tru
     dimension,
     rounding: float64Rounding(count, dimension),
     tilted: {
-      capacity: tilted.capacity,
+      capacity: (draws) => tiltCapacity(draws, count),
       async mean(x, sigma, options) {
         using _call = calls.begin();
-        held(POSTERIOR_ACTION);
+        tilted ??= float64Tilted(held(POSTERIOR_ACTION));
         return await tilted.mean(x, sigma, options);
       },
     },
@@ -156,7 +158,7 @@ export function float64Store(points: PointSet, isOpen: () => boolean = () => tru
         held("replace the data").data.set(rows);
       }),
     dispose() {
-      data = undefined;
+      data = tilted = undefined;
     },
   };
 }

@@ -17,7 +17,6 @@ import {
   tinyShapes,
   unipc,
 } from "@closedform/diffusion";
-import { tensorSpace } from "@closedform/diffusion/compute";
 import {
   cumulantNorms,
   drawGaussian,
@@ -414,13 +413,13 @@ testOnDevices(devices, "teleport() on tensors is the run on numbers", async (dev
   await withoutLeaks(async () => {
     const ours = await sample(denoiser, { ...options, output: "tensor" });
     const theirs = await sample(flow.denoiser, { ...options, output: "tensor" });
-    const [a, b] = await Promise.all([ours.x.data(), theirs.x]);
+    const [a, b] = await Promise.all([denoiser.space.values(ours.x), theirs.x]);
     // States of size 240 are rounded a few times per step to float32.
     assertClose(a, b, 64 * 240 * EPS32, "ends");
     assert.equal(ours.evaluations, 2 * (18 - 7) - 1);
     assert.deepEqual(ours.trajectory!.map(({ sigma }) => sigma), [...sigmas]);
     // Leaving a run early leaves nothing behind.
     for await (const _ of options.sampler.run(denoiser, ours.x, sigmas)) break;
-    tensorSpace.dispose(ours.x, ours.denoised);
+    denoiser.space.dispose(ours.x, ours.denoised);
   });
 });
