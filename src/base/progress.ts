@@ -119,6 +119,12 @@ function progressLine(label: string, progress: Progress): string {
     `${total} · σ ${Number(sigma.toPrecision(3))} · ${seconds(elapsed)}${left}`;
 }
 
+/** A line about long work, which ends with it, however that ends. */
+export interface LateProgress extends Disposable {
+  /** Brings the line up to date. */
+  tell(progress: Progress): Promise<void>;
+}
+
 /** Seconds after which work tells how far it has come. */
 const LONG = 2;
 
@@ -126,16 +132,23 @@ const LONG = 2;
  * A progress callback that is silent for two seconds, and then keeps one line up to date, in a notebook or on a terminal.
  *
  * @param label What is going on, in a word or two.
- * @returns The callback; nothing where nobody looks.
+ * @returns The line; nothing where nobody looks. Dispose it at the end of the work.
  */
-export function lateProgress(label: string): ((progress: Progress) => Promise<void>) | undefined {
+export function lateProgress(label: string): LateProgress | undefined {
   const display = typeof Deno === "object" ? kernelDisplay() : undefined;
   if (!display && !(typeof Deno === "object" && Deno.stderr.isTerminal())) return undefined;
   const tell = display ? updatingProgress(label, display) : redrawnProgress(label);
-  let told = false;
-  return async (progress) => {
-    if (!told && (progress.elapsed < LONG || progress.fraction >= 1)) return;
-    told = true;
-    await tell(progress);
+  let open = false;
+  return {
+    async tell(progress) {
+      if (!open && (progress.elapsed < LONG || progress.fraction >= 1)) return;
+      open = progress.fraction < 1;
+      await tell(progress);
+    },
+    [Symbol.dispose]() {
+      // What comes next begins a line of its own.
+      if (open && !display) Deno.stderr.writeSync(new TextEncoder().encode("\n"));
+      open = false;
+    },
   };
 }

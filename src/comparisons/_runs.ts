@@ -58,14 +58,14 @@ export function progressOf(
   runs: number,
   wanted: boolean,
 ): (index: number) => RunSettings["onProgress"] {
-  const tell = wanted ? lateProgress(label) : undefined;
+  const line = wanted ? lateProgress(label) : undefined;
   const begin = performance.now();
   return (index) =>
-    tell && (({ fraction, sigma }) => {
+    line && (({ fraction, sigma }) => {
       const elapsed = (performance.now() - begin) / 1000;
       const share = (index + fraction) / runs;
       const remaining = share > 0 ? elapsed / share * (1 - share) : undefined;
-      return tell({ fraction: share, done: index, total: runs, sigma, elapsed, remaining });
+      return line.tell({ fraction: share, done: index, total: runs, sigma, elapsed, remaining });
     });
 }
 

@@ -55,6 +55,8 @@ export interface SampleResult<X> {
   readonly seconds: number;
   /** One record per step. */
   readonly steps: readonly StepRecord[];
+  /** What is known of its teleport, if it had one. */
+  readonly teleport?: TeleportFacts;
   /** The start state and the state after each step, if asked for. */
   readonly trajectory?: readonly TrajectoryPoint[];
 }

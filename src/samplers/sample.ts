@@ -152,6 +152,11 @@ export async function sample<X = AnyTensor, O extends Output = "run">(
   type Result = O extends "tensor" ? SampleResult<X> : Run;
   if (typeof denoiser !== "function") checkKind("sample", "denoiser", denoiser, "denoiser");
   const settings = readOptions("sample", options as SampleOptions, OPTIONS);
+  if (settings.progress !== undefined && typeof settings.progress !== "boolean") {
+    throw new TypeError(
+      `Cannot sample: progress is ${received(settings.progress)}, wanted true or false`,
+    );
+  }
   if (!["run", "tensor"].includes(settings.output)) {
     throw new RangeError(
       `Cannot sample: output is ${received(settings.output)}, wanted "run" or "tensor"`,
@@ -188,8 +193,7 @@ async function run<X>(denoiser: Denoiser<X>, settings: Settings): Promise<Sample
   checkStart(denoiser, count, grid, settings);
   const { space, shape } = denoiser;
   const bytes = count * bytesOf(denoiser, grid, settings);
-  const { onProgress = settings.progress ?? true ? lateProgress("sampling") : undefined } =
-    settings;
+  using line = settings.progress ?? !settings.onProgress ? lateProgress("sampling") : undefined;
   const record = roomFor(
     "sample",
     `${count} samples`,
@@ -208,7 +212,9 @@ async function run<X>(denoiser: Denoiser<X>, settings: Settings): Promise<Sample
       await record.start(start, first, rows, { signal, samples });
       for await (const at of sampler.run(watched, start, grid.sigmas, { signal, samples })) {
         await record.step(at);
-        await onProgress?.(clock.at(first / batchSize, at.sigma));
+        const progress = clock.at(first / batchSize, at.sigma);
+        await settings.onProgress?.(progress);
+        await line?.tell(progress);
         if (performance.now() - turn > TURN_MS) {
           await new Promise((resolve) => setTimeout(resolve));
           turn = performance.now();
@@ -232,6 +238,7 @@ async function run<X>(denoiser: Denoiser<X>, settings: Settings): Promise<Sample
       seconds,
       ...known,
       steps,
+      ...(jump && { teleport: jump.facts }),
     });
   }
   const result: Run = {

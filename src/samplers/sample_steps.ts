@@ -17,10 +17,11 @@ import { checkStart, denoiserOf, sampleIndices, startState } from "./sample.ts";
 import type { SampleOptions } from "./sample.ts";
 
 /** Options of {@linkcode sampleSteps}: those of `sample()` that make sense of a single batch. */
-export type SampleStepsOptions = Pick<
-  SampleOptions,
-  "count" | "sampler" | "grid" | "steps" | "seed" | "first" | "init" | "signal" | "shape"
->;
+export interface SampleStepsOptions extends
+  Pick<
+    SampleOptions,
+    "count" | "sampler" | "grid" | "steps" | "seed" | "first" | "init" | "signal" | "shape"
+  > {}
 
 const OPTIONS = {
   count: undefined,

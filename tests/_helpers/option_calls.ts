@@ -200,6 +200,7 @@ export const CALLS: Readonly<Record<string, (parts: Parts) => readonly unknown[]
   ringTarget: () => [],
   rk4: () => [],
   sample: ({ exact64 }) => [exact64],
+  sampleSteps: ({ exact64 }) => [exact64],
   sampleMesh: ({ mesh }) => [mesh],
   scatterImage: () => [floats(4), { dimension: 2 }],
   scatterSpec: () => [[{ label: "a", points: floats(4) }]],

@@ -54,18 +54,13 @@ Deno.test("sample() lets a timer cancel it, though it computes on the main threa
 
 const SETUP = `
 import * as tf from "@tensorflow/tfjs-core";
-import { karrasGrid, mlp, moons, openDevice, optimal, sample, startNoise, tensorSpace,
-  trainDenoiser, wasserstein2 }
+import { karrasGrid, moons, openDevice, optimal, sample, startNoise, wasserstein2 }
   from "@closedform/diffusion";
+import { mlp, trainDenoiser } from "@closedform/diffusion/training";
 const device = await openDevice("wasm");
 const denoiser = await optimal(moons(2000), { device });
 const few = { count: 8, grid: karrasGrid(18), seed: 3 };
-const draw = async () => {
-  const { x, denoised } = await sample(denoiser, few);
-  const values = [...await tensorSpace.values(x)];
-  tensorSpace.dispose(x, denoised);
-  return values.join();
-};
+const draw = async () => (await sample(denoiser, few)).samples.data.join();
 const before = await draw();
 const tensors = tf.memory().numTensors;
 const running = ({ done }) => { if (done === 3) console.log("running"); };

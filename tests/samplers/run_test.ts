@@ -103,6 +103,7 @@ Deno.test("sample() refuses steps beside a grid of its own, and other words", as
     [{ steps: 0 }, /wanted a whole number/],
     [{ sampler: "hoin" as "heun" }, /Cannot make the sampler hoin: wanted one of/],
     [{ grid: "karas" as "karras" }, /karas/],
+    [{ progress: "no" as unknown as boolean }, /progress is "no", wanted true or false/],
     [{ output: "tensors" as "tensor" }, /output is "tensors", wanted "run" or "tensor"/],
   ];
   for (const [options, message] of wrong) {
@@ -182,6 +183,8 @@ Deno.test("sample({ teleport }) takes the data of the denoiser or those that are
     ["soon", /sigma is "soon", wanted auto, crossing or a number/],
     [{ law: "delta" }, /law is "delta", wanted gaussian or mixture/],
     [{ tolerence: 1 }, /there is no option tolerence, wanted tolerance/],
+    [{ components: 4 }, /received components with the law gaussian, wanted them with law/],
+    [{ law: "mixture", rank: -3 }, /rank is -3, wanted/],
   ];
   for (const [teleport, message] of wrong) {
     const asked = { count: 1, teleport: teleport as "auto" };

@@ -175,10 +175,7 @@ export async function planTeleport<X>(
 }
 
 function checkSettings(
-  { sigma, law, tolerance, components }: Pick<
-    TeleportPlanOptions,
-    "sigma" | "law" | "tolerance" | "components"
-  >,
+  { sigma, law, tolerance, components, rank }: Omit<TeleportPlanOptions, "data" | "respace">,
 ): void {
   const isLevel = sigma === "auto" || sigma === "crossing" ||
     (typeof sigma === "number" && sigma > 0 && sigma < Infinity);
@@ -195,7 +192,14 @@ function checkSettings(
       `Cannot ${ACTION}: tolerance is ${received(tolerance)}, wanted a finite number > 0`,
     );
   }
+  for (const [name, value] of Object.entries({ components, rank })) {
+    if (value === undefined || law === "mixture") continue;
+    throw new RangeError(
+      `Cannot ${ACTION}: received ${name} with the law gaussian, wanted them with law: "mixture" only`,
+    );
+  }
   if (typeof components === "number") checkWhole(ACTION, "components", components, 1, 1e9);
+  if (rank !== undefined) checkWhole(ACTION, "rank", rank, 0, 1e9);
 }
 
 function rounded(value: number): string {
