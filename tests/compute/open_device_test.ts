@@ -42,9 +42,9 @@ Deno.test("openDevice(webgpu) without an adapter is a DeviceError that says what
 Deno.test("a program that never disposes its CPU device ends all the same", async () => {
   const { code, stdout } = await run(
     `import { moons, openDevice, optimal, sample } from "@closedform/diffusion";
-     const denoiser = await optimal(moons(100), await openDevice("wasm"));
-     const { x } = await sample(denoiser, { count: 2 });
-     console.log(x.shape.join());`,
+     const denoiser = await optimal(moons(100), { device: await openDevice("wasm") });
+     const { samples } = await sample(denoiser, { count: 2 });
+     console.log(samples.count, samples.shape.join());`,
   );
-  assert.deepEqual([code, stdout], [0, "2,2\n"]);
+  assert.deepEqual([code, stdout], [0, "2 2\n"]);
 });
