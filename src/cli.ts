@@ -16,7 +16,7 @@ import { openSpace } from "./cli/codec.ts";
 import { complain } from "./cli/complain.ts";
 import { runCommand } from "./cli/interrupt.ts";
 import { openData } from "./cli/data.ts";
-import type { RunData } from "./cli/data.ts";
+import type { RunData } from "./cli/run_data.ts";
 import { denoiserOf } from "./cli/denoisers.ts";
 import { helpOf } from "./cli/help.ts";
 import { Inputs } from "./cli/inputs.ts";

@@ -8,7 +8,7 @@ import { encodeDataset } from "../codecs/codec.ts";
 import type { Codec } from "../codecs/codec.ts";
 import { pcaCodec } from "../codecs/pca_codec.ts";
 import type { Dataset } from "../datasets/dataset.ts";
-import type { RunData } from "./data.ts";
+import type { RunData } from "./run_data.ts";
 import { detailOf, UsageError } from "./values.ts";
 
 /** Which codec, and what it is made of. */

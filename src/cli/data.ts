@@ -12,6 +12,7 @@ import type { LoadOptions } from "../datasets/load.ts";
 import { DatasetError } from "../base/errors.ts";
 import type { RunRequest } from "./options.ts";
 import { UsageError } from "./values.ts";
+import type { RunData } from "./run_data.ts";
 
 /** Arrays beyond this many bytes are not loaded. */
 const MOST_LOADED = 2 ** 30;
@@ -23,14 +24,6 @@ const LARGE = 2 ** 18;
 const PREVIEW = 5000;
 /** But no more bytes of them than this. */
 const PREVIEW_BYTES = 2 ** 24;
-
-/** The data of a run. */
-export interface RunData extends Disposable {
-  /** The data set; of one that stays on disk, its first items. */
-  readonly dataset: Dataset;
-  /** The rows, if they stay on disk. */
-  readonly rows?: FileRows;
-}
 
 /**
  * Opens the data that the options name.

@@ -24,7 +24,7 @@ import { smoothed } from "../denoisers/smoothed.ts";
 import { tiledGoldenSubset } from "../denoisers/golden/tiled_golden_subset.ts";
 import { wiener } from "../denoisers/gaussian/wiener.ts";
 import type { AnyTensor } from "../states/linear_space.ts";
-import type { RunData } from "./data.ts";
+import type { RunData } from "./run_data.ts";
 import type { RunOptions } from "./options.ts";
 import { detailOf, UsageError } from "./values.ts";
 

@@ -16,7 +16,7 @@ import { parseCodec } from "./codec.ts";
 import type { CodecChoice } from "./codec.ts";
 import { DENOISER_OPTIONS, DENOISERS, parseDenoiser } from "./denoiser_options.ts";
 import type { DenoiserChoice } from "./denoiser_options.ts";
-import type { SmoothingPlan } from "./plan.ts";
+import type { SmoothingPlan } from "./smoothing_options.ts";
 import { detailOf, oneOf, path, positive, UsageError, usageError, whole } from "./values.ts";
 
 export { UsageError } from "./values.ts";

@@ -9,27 +9,12 @@ import type { Device } from "../compute/device.ts";
 import type { DrawKind } from "../denoisers/smoothed.ts";
 import { smoothingDefaults, smoothingSteps } from "../denoisers/smoothing_defaults.ts";
 import type { SmoothingDefaults } from "../denoisers/smoothing_defaults.ts";
-import type { RunData } from "./data.ts";
+import type { RunData } from "./run_data.ts";
 import { gridOf } from "./options.ts";
 import type { RunOptions, RunRequest } from "./options.ts";
 import type { SmoothingChoice } from "./smoothing_options.ts";
 import { rounded, UsageError } from "./values.ts";
-
-/** How a run smooths, and what of the data decided it. */
-export interface SmoothingPlan {
-  /** The bandwidth; of Gumbel draws, the variance. */
-  readonly bandwidth: number;
-  /** The number of draws. */
-  readonly draws: number;
-  /** The kind of the draws. */
-  readonly drawKind: DrawKind;
-  /** Nearest and random items of each query, instead of all items. */
-  readonly neighbours?: SmoothingChoice["neighbours"];
-  /** The flow time that the run starts at. */
-  readonly start: number;
-  /** What was measured on the data, if anything had to be. */
-  readonly measured?: Pick<SmoothingDefaults, "gap" | "spacing" | "dimension" | "neighbourly">;
-}
+import type { SmoothingPlan } from "./smoothing_options.ts";
 
 /**
  * Decides what the options leave to the data.

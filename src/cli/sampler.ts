@@ -9,7 +9,7 @@ import { dpmV3Statistics } from "../samplers/dpm_v3/estimate.ts";
 import type { DpmV3Facts } from "../samplers/dpm_v3/statistics.ts";
 import { samplerByName } from "../samplers/registry.ts";
 import type { Sampler } from "../samplers/sampler.ts";
-import type { RunData } from "./data.ts";
+import type { RunData } from "./run_data.ts";
 import type { RunOptions } from "./options.ts";
 
 /**

@@ -5,6 +5,23 @@
  */
 import type { DrawKind } from "../denoisers/smoothed.ts";
 import { oneOf, UsageError, whole } from "./values.ts";
+import type { SmoothingDefaults } from "../denoisers/smoothing_defaults.ts";
+
+/** How a run smooths, and what of the data decided it. */
+export interface SmoothingPlan {
+  /** The bandwidth; of Gumbel draws, the variance. */
+  readonly bandwidth: number;
+  /** The number of draws. */
+  readonly draws: number;
+  /** The kind of the draws. */
+  readonly drawKind: DrawKind;
+  /** Nearest and random items of each query, instead of all items. */
+  readonly neighbours?: SmoothingChoice["neighbours"];
+  /** The flow time that the run starts at. */
+  readonly start: number;
+  /** What was measured on the data, if anything had to be. */
+  readonly measured?: Pick<SmoothingDefaults, "gap" | "spacing" | "dimension" | "neighbourly">;
+}
 
 /** The kinds of draws. */
 export const DRAW_KINDS: readonly DrawKind[] = ["fixed", "fresh", "antithetic", "gumbel"];

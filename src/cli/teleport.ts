@@ -9,7 +9,7 @@ import { planTeleport as plan } from "../samplers/teleport/plan.ts";
 import type { PlannedTeleport as Plan } from "../samplers/teleport/plan.ts";
 import type { Denoiser } from "../denoisers/denoiser.ts";
 import type { AnyTensor } from "../states/linear_space.ts";
-import type { RunData } from "./data.ts";
+import type { RunData } from "./run_data.ts";
 import type { RunOptions } from "./options.ts";
 import { detailOf, rounded, UsageError } from "./values.ts";
 

@@ -4,7 +4,14 @@ import { DatasetError } from "../base/errors.ts";
 import { parseObj } from "./_obj.ts";
 import { parsePly } from "./_ply.ts";
 import { triangulate } from "./_triangulate.ts";
-import type { TriangleMesh } from "./parse_mesh.ts";
+
+/** Vertices and the triangles between them. */
+export interface TriangleMesh {
+  /** Rows of `x, y, z`. */
+  readonly vertices: Float64Array;
+  /** Rows of three indices of vertices. */
+  readonly triangles: Uint32Array;
+}
 
 /** Does what `parseMesh()` says. */
 export function* meshOf(bytes: Uint8Array, file: string): Interruptible<TriangleMesh> {

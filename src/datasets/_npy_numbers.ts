@@ -3,7 +3,28 @@ import type { Interruptible } from "../base/_turns.ts";
 import { DatasetError } from "../base/errors.ts";
 import type { NpyHeader } from "./_npy_header.ts";
 import { rowMajor } from "./_row_major.ts";
-import type { NpyArray } from "./npy.ts";
+
+/** An array as it was stored, row-major. */
+export interface NpyArray {
+  /** The numbers. 64-bit integers and floats both come as `Float64Array`, truth values as bytes 0 and 1; see `dtype`. */
+  readonly data:
+    | Uint8Array
+    | Int8Array
+    | Uint16Array
+    | Int16Array
+    | Uint32Array
+    | Int32Array
+    | Float16Array
+    | Float32Array
+    | Float64Array;
+  /** The shape; `[]` for a single number. */
+  readonly shape: readonly number[];
+  /**
+   * The stored type without its byte order: `"u1"`, `"u2"`, `"u4"`, `"u8"`, `"i1"`, `"i2"`, `"i4"`, `"i8"`, `"f2"`,
+   * `"f4"`, `"f8"`, or `"b1"` for truth values.
+   */
+  readonly dtype: string;
+}
 
 /** Numbers between two turns of others. */
 const TURN = 2 ** 16;

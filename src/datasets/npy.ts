@@ -8,28 +8,9 @@ import { sizeOf } from "../base/_shape.ts";
 import { atOnce } from "../base/_turns.ts";
 import { NPY_MAGIC, readNpyHeader } from "./_npy_header.ts";
 import { numbersOf } from "./_npy_numbers.ts";
+import type { NpyArray } from "./_npy_numbers.ts";
 
-/** An array as it was stored, row-major. */
-export interface NpyArray {
-  /** The numbers. 64-bit integers and floats both come as `Float64Array`, truth values as bytes 0 and 1; see `dtype`. */
-  readonly data:
-    | Uint8Array
-    | Int8Array
-    | Uint16Array
-    | Int16Array
-    | Uint32Array
-    | Int32Array
-    | Float16Array
-    | Float32Array
-    | Float64Array;
-  /** The shape; `[]` for a single number. */
-  readonly shape: readonly number[];
-  /**
-   * The stored type without its byte order: `"u1"`, `"u2"`, `"u4"`, `"u8"`, `"i1"`, `"i2"`, `"i4"`, `"i8"`, `"f2"`,
-   * `"f4"`, `"f8"`, or `"b1"` for truth values.
-   */
-  readonly dtype: string;
-}
+export type { NpyArray } from "./_npy_numbers.ts";
 
 /** Numbers that {@linkcode encodeNpy} writes: a typed array of any kind. */
 export type NpyNumbers = NpyArray["data"] | Uint8ClampedArray | BigInt64Array | BigUint64Array;

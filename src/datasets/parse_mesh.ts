@@ -5,14 +5,9 @@
  */
 import { atOnce } from "../base/_turns.ts";
 import { meshOf } from "./_mesh.ts";
+import type { TriangleMesh } from "./_mesh.ts";
 
-/** Vertices and the triangles between them. */
-export interface TriangleMesh {
-  /** Rows of `x, y, z`. */
-  readonly vertices: Float64Array;
-  /** Rows of three indices of vertices. */
-  readonly triangles: Uint32Array;
-}
+export type { TriangleMesh } from "./_mesh.ts";
 
 /**
  * Parses a mesh: PLY (text, or binary of either byte order) if it begins so, else OBJ.

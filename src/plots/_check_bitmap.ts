@@ -1,4 +1,12 @@
-import type { Bitmap } from "./bitmap.ts";
+/** A picture: `height` rows of `width` pixels of 4 bytes: red, green, blue, opacity. */
+export interface Bitmap {
+  /** Pixels per row. */
+  readonly width: number;
+  /** Rows. */
+  readonly height: number;
+  /** The bytes, `height · width · 4`, row-major from the top left. */
+  readonly data: Uint8Array;
+}
 
 /** Throws unless a picture holds 4 bytes per pixel. */
 export function checkBitmap({ width, height, data }: Bitmap, action: string): void {

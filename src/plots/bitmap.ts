@@ -4,16 +4,9 @@
  * @module
  */
 import { checkBitmap } from "./_check_bitmap.ts";
+import type { Bitmap } from "./_check_bitmap.ts";
 
-/** A picture: `height` rows of `width` pixels of 4 bytes: red, green, blue, opacity. */
-export interface Bitmap {
-  /** Pixels per row. */
-  readonly width: number;
-  /** Rows. */
-  readonly height: number;
-  /** The bytes, `height · width · 4`, row-major from the top left. */
-  readonly data: Uint8Array;
-}
+export type { Bitmap } from "./_check_bitmap.ts";
 
 /** A colour as red, green and blue, 0 to 255. */
 export type Colour = readonly [number, number, number];

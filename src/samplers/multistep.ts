@@ -10,6 +10,9 @@ import { checkSigmas } from "../base/noise.ts";
 import { Evaluator } from "./_evaluator.ts";
 import { SAMPLER_OPTIONS } from "./sampler.ts";
 import type { Sampler, SamplerOptions, SamplerStep } from "./sampler.ts";
+import type { MultistepOptions } from "./_multistep_options.ts";
+
+export type { MultistepOptions } from "./_multistep_options.ts";
 
 /**
  * The formula of a multistep sampler. A step from `σ` to `σ'` has the length `h = ln(σ/σ')`.
@@ -30,17 +33,6 @@ export interface MultistepFormula {
    * @param nodes Where the other outputs are; 1, the new one, is the last.
    */
   correct?(h: number, nodes: readonly number[]): number[];
-}
-
-/** Options of a multistep sampler. */
-export interface MultistepOptions {
-  /**
-   * Whether the order never exceeds the number of steps that remain, so that the last is of order one. It
-   * costs accuracy on fine grids and cures an instability on coarse ones. Default true.
-   */
-  readonly lowerOrderFinal?: boolean;
-  /** Whether the last step to a positive noise level is corrected too, at the cost of one more call. Default false. */
-  readonly correctLast?: boolean;
 }
 
 /** A denoiser output that is known at a noise level. */

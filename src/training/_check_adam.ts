@@ -1,6 +1,25 @@
 import { checkPositive } from "../base/_checks.ts";
 import { type OptionTable, type Read, readOptions } from "../base/_options.ts";
-import type { AdamOptions } from "./adam.ts";
+
+/** Options of {@linkcode adamStep}. */
+export interface AdamOptions {
+  /** Step size once warmed up, `η`. Default 1e-3. */
+  readonly rate?: number;
+  /** Steps over which the step size rises linearly. Default 0. */
+  readonly warmUp?: number;
+  /** How much of the running mean of the gradients stays, `β₁`. Default 0.9. */
+  readonly beta1?: number;
+  /** How much of the running mean of their squares stays, `β₂`. Default 0.999. */
+  readonly beta2?: number;
+  /** What keeps the division finite, `ε`. Default 1e-8. */
+  readonly epsilon?: number;
+  /** Items per step, which the half-life of the average is counted in. Default 128. */
+  readonly batchSize?: number;
+  /** Items after which an old weight counts half in the average, at most. Default 500,000. */
+  readonly halfLife?: number;
+  /** The half-life is at most this share of the items seen so far. Default 0.05. */
+  readonly rampUp?: number;
+}
 
 /** The options of Adam, with their defaults. */
 export const ADAM_OPTIONS = {

@@ -1,7 +1,12 @@
-import type { TrainingStep } from "./trainer.ts";
-
 /** How fast a training goes, and how long it will. */
-export type Pace = Pick<TrainingStep, "imagesPerSecond" | "elapsed" | "remaining">;
+export interface Pace {
+  /** Images per second since the start. */
+  readonly imagesPerSecond: number;
+  /** Seconds since the start. */
+  readonly elapsed: number;
+  /** Seconds left at this pace. */
+  readonly remaining: number;
+}
 
 /**
  * A clock that starts now.

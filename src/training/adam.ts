@@ -9,6 +9,9 @@
 import { checkAdam } from "./_check_adam.ts";
 import { copyWeights } from "./weights.ts";
 import type { Weights } from "./weights.ts";
+import type { AdamOptions } from "./_check_adam.ts";
+
+export type { AdamOptions } from "./_check_adam.ts";
 
 /** Where an optimisation stands: all that the next step depends on. */
 export interface OptimiserState {
@@ -22,26 +25,6 @@ export interface OptimiserState {
   readonly second: Weights;
   /** The exponential moving average of the weights: what to use. */
   readonly average: Weights;
-}
-
-/** Options of {@linkcode adamStep}. */
-export interface AdamOptions {
-  /** Step size once warmed up, `η`. Default 1e-3. */
-  readonly rate?: number;
-  /** Steps over which the step size rises linearly. Default 0. */
-  readonly warmUp?: number;
-  /** How much of the running mean of the gradients stays, `β₁`. Default 0.9. */
-  readonly beta1?: number;
-  /** How much of the running mean of their squares stays, `β₂`. Default 0.999. */
-  readonly beta2?: number;
-  /** What keeps the division finite, `ε`. Default 1e-8. */
-  readonly epsilon?: number;
-  /** Items per step, which the half-life of the average is counted in. Default 128. */
-  readonly batchSize?: number;
-  /** Items after which an old weight counts half in the average, at most. Default 500,000. */
-  readonly halfLife?: number;
-  /** The half-life is at most this share of the items seen so far. Default 0.05. */
-  readonly rampUp?: number;
 }
 
 /**

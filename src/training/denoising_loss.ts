@@ -13,16 +13,11 @@ import { checkPositive, checkWhole } from "../base/_checks.ts";
 import { LEVEL_OPTIONS, LOSS_OPTIONS } from "./_loss_options.ts";
 import type { Network } from "./network.ts";
 import type { Loss } from "./optimise.ts";
+import type { DenoisingLossOptions } from "./_loss_options.ts";
+
+export type { DenoisingLossOptions, NoiseLevels } from "./_loss_options.ts";
 
 const ACTION = "train a denoiser";
-
-/** The noise levels of training, `ln σ ~ N(mean, deviation²)`. */
-export interface NoiseLevels {
-  /** Mean of `ln σ`. Default -1.2. */
-  readonly mean?: number;
-  /** Standard deviation of `ln σ`. Default 1.2. */
-  readonly deviation?: number;
-}
 
 /** What a step of training sees: rows of `d` numbers. */
 export interface TrainingBatch {
@@ -95,16 +90,6 @@ export function trainingBatch(
     }
   }
   return { inputs, noise, targets, weights, sigmas };
-}
-
-/** Options of {@linkcode denoisingLoss}. */
-export interface DenoisingLossOptions {
-  /** Items per step. Default 128. */
-  readonly batchSize?: number;
-  /** Seed of items, noise levels and noise. Default 0. */
-  readonly seed?: number;
-  /** The noise levels. */
-  readonly levels?: NoiseLevels;
 }
 
 /**

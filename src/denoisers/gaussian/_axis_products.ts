@@ -1,8 +1,10 @@
 /** What scaling along the axes of a Gaussian law computes, and on tensors. */
 import * as tf from "@tensorflow/tfjs-core";
 import type { AnyTensor } from "../../states/linear_space.ts";
-import type { AxisFactor } from "./gaussian_axes.ts";
 import type { GaussianLaw } from "./gaussian_law.ts";
+
+/** A factor for a row of a batch and a variance of the law. */
+export type AxisFactor = (row: number, variance: number) => number;
 
 // Smaller products take less time in plain loops than to start.
 const LEAST = 2 ** 16;

@@ -3,8 +3,17 @@
  *
  * @module
  */
+import type { GaussianLaw } from "./gaussian_law.ts";
 import type { Dataset } from "../../datasets/dataset.ts";
-import type { Spectrum } from "./spectrum.ts";
+
+/**
+ * The Gaussian law `N(μ, U diag(λ) Uᵀ + τ²(I − U Uᵀ))` of a data set, whose variances fall and whose basis is
+ * always there: row `k` of `U` is the direction of `λ[k]`.
+ */
+export interface Spectrum extends GaussianLaw {
+  /** The orthonormal basis `U`, `r` rows of `d` numbers, in the order of the variances. */
+  readonly basis: Float64Array;
+}
 
 /** The variance of rounding a float32 number `x` is at most that of a uniform error of one unit, `(2⁻²³ x)²/12`. */
 const STORED = 2 ** -46 / 12;

@@ -17,9 +17,9 @@ import type { AnyTensor } from "../../states/linear_space.ts";
 import { inTensors, isLarge, shaped, terms } from "./_axis_products.ts";
 import { alongAxes, checkRow, finiteRow } from "./gaussian_law.ts";
 import type { GaussianLaw } from "./gaussian_law.ts";
+import type { AxisFactor } from "./_axis_products.ts";
 
-/** A factor for a row of a batch and a variance of the law. */
-export type AxisFactor = (row: number, variance: number) => number;
+export type { AxisFactor } from "./_axis_products.ts";
 
 /** What computes the products of a scaling. */
 export interface AxisProducts extends Disposable {

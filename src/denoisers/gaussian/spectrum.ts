@@ -23,16 +23,9 @@ import type { Dataset } from "../../datasets/dataset.ts";
 import { stopButton } from "../../base/stop_button.ts";
 import { cutAtRounding } from "./_spectrum_rounding.ts";
 import { checkLaw } from "./gaussian_law.ts";
-import type { GaussianLaw } from "./gaussian_law.ts";
+import type { Spectrum } from "./_spectrum_rounding.ts";
 
-/**
- * The Gaussian law `N(μ, U diag(λ) Uᵀ + τ²(I − U Uᵀ))` of a data set, whose variances fall and whose basis is
- * always there: row `k` of `U` is the direction of `λ[k]`.
- */
-export interface Spectrum extends GaussianLaw {
-  /** The orthonormal basis `U`, `r` rows of `d` numbers, in the order of the variances. */
-  readonly basis: Float64Array;
-}
+export type { Spectrum } from "./_spectrum_rounding.ts";
 
 /** Options of {@linkcode dataSpectrum}. */
 export interface SpectrumOptions extends WorkOptions {

@@ -3,26 +3,12 @@
  *
  * @module
  */
-import type { State, StateNumbers } from "../../compute/batch.ts";
 import type { PosteriorFacts } from "../../compute/posterior.ts";
 import type { Subset } from "../../compute/subset.ts";
 import type { CertifiedSearch } from "./certified_search.ts";
 import type { OffLogits } from "./rounded_mean.ts";
+import type { QueryBatch } from "./query_batch.ts";
 import type { ScheduledSearch } from "./scheduled_search.ts";
-
-/** A batch of queries. */
-export interface QueryBatch {
-  /** The queries, `B` rows in data units. */
-  readonly x: State;
-  /** Their numbers, one row after the other. */
-  readonly values: StateNumbers;
-  /** Their noise levels. */
-  readonly sigmas: Float64Array;
-  /** The sample that each belongs to. */
-  readonly samples: ArrayLike<number>;
-  /** The run that they belong to, if there is one. */
-  readonly run?: object;
-}
 
 /** What was chosen for one query. */
 export interface Choice {

@@ -8,7 +8,7 @@ import { mapInTurns } from "../../base/_turns.ts";
 import type { DataStore } from "../../compute/device.ts";
 import { RandomStream } from "../../base/random.ts";
 import { discardedMass, logAdd } from "./certificate.ts";
-import type { QueryBatch } from "./chooser.ts";
+import type { QueryBatch } from "./query_batch.ts";
 import type { RetrievalProxy } from "./proxy.ts";
 import type { ScheduleSizes, SubsetSchedule } from "./schedule.ts";
 import { drawKey, drawOtherRows, drawRows, smallest } from "./select.ts";

@@ -1,4 +1,3 @@
-import { tensorSpace } from "@closedform/diffusion/compute";
 import assert from "node:assert/strict";
 import { scheduledChooser } from "../../../src/denoisers/golden/chooser.ts";
 import type { ScheduledSearch, Selection } from "../../../src/denoisers/golden/scheduled_search.ts";
@@ -8,15 +7,9 @@ async function choiceOf(selection: Partial<Selection>, unit = 4) {
   const one = { rows: Uint32Array.of(3), logits: Float64Array.of(-1), slack: new Float64Array(1) };
   const found = [{ ...one, gap: 2, ...selection }];
   const search = { find: () => Promise.resolve(found) } as unknown as ScheduledSearch;
-  const x = tensorSpace.from([0], [1, 1]);
-  const batch = {
-    x,
-    values: Float32Array.of(0),
-    sigmas: Float64Array.of(1),
-    samples: [0],
-  };
+  const values = Float32Array.of(0);
+  const batch = { x: values, values, sigmas: Float64Array.of(1), samples: [0] };
   const [choice] = await scheduledChooser(search, "test", unit).choose(batch);
-  x.dispose();
   return choice;
 }
 
