@@ -22,6 +22,9 @@ export interface Neighbours {
   readonly distances: Float64Array;
 }
 
+/** What a search does, for messages. */
+export const NEAREST_ACTION = "find the nearest rows";
+
 /**
  * Checks the number of neighbours.
  *
@@ -32,7 +35,7 @@ export interface Neighbours {
 export function checkNeighbours(k: number, count: number): void {
   if (!Number.isInteger(k) || k < 1 || k > count) {
     throw new RangeError(
-      `Cannot find the nearest rows: k is ${k}, wanted a whole number from 1 to ${count}`,
+      `Cannot ${NEAREST_ACTION}: k is ${k}, wanted a whole number from 1 to ${count}`,
     );
   }
 }
@@ -95,7 +98,7 @@ export async function exactNeighbours(
     for (const [i, { indices }] of found.entries()) {
       if (indices.length < k) {
         throw new RangeError(
-          `Cannot find the nearest rows: query ${
+          `Cannot ${NEAREST_ACTION}: query ${
             first + i
           } is too far from the data for float32, wanted squared distances below 3e38`,
         );
@@ -218,10 +221,10 @@ export function* neighboursInParts(
   const count = checkPoints(points), rows = queries.length / dimension;
   if (!Number.isInteger(rows) || rows < 1) {
     throw new TypeError(
-      `Cannot find the nearest rows: received ${queries.length} numbers, wanted rows of ${dimension}`,
+      `Cannot ${NEAREST_ACTION}: received ${queries.length} numbers, wanted rows of ${dimension}`,
     );
   }
-  checkQueries(queries, "find the nearest rows");
+  checkQueries(queries, NEAREST_ACTION);
   checkNeighbours(k, count);
   const out = { k, indices: new Uint32Array(rows * k), distances: new Float64Array(rows * k) };
   const all = Uint32Array.from({ length: count }, (_, i) => i);

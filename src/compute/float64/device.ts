@@ -7,29 +7,27 @@ import { inTurns, rowsPerPart } from "../../base/_turns.ts";
 import type { Interruptible } from "../../base/_turns.ts";
 import { DeviceError } from "../../base/errors.ts";
 import { arraySpace } from "../../states/linear_space.ts";
-import { Calls } from "../_calls.ts";
+import { Store } from "../_store.ts";
 import { batchOf } from "../batch.ts";
-import type { StateNumbers } from "../batch.ts";
+import type { Batch, State, StateNumbers } from "../batch.ts";
 import { useCpuBackend } from "../cpu_backend.ts";
 import type { DataStore, Float64Device } from "../device.ts";
+import type { Mask } from "../mask.ts";
 import { MASKED_ACTION, maskedInParts } from "../masked_posterior.ts";
-import { neighboursInParts, squaresInParts } from "../neighbours.ts";
-import {
-  affineOf,
-  checkEvaluateOptions,
-  checkPoints,
-  checkQueries,
-  checkRefill,
-  POSTERIOR_ACTION,
-} from "../posterior.ts";
-import type { PointSet } from "../posterior.ts";
+import type { MaskedOptions } from "../masked_posterior.ts";
+import { NEAREST_ACTION, neighboursInParts, squaresInParts } from "../neighbours.ts";
+import type { Neighbours } from "../neighbours.ts";
+import { affineOf, checkPoints, checkRefill, POSTERIOR_ACTION } from "../posterior.ts";
+import type { EvaluateOptions, PointSet, Posterior, Sigma } from "../posterior.ts";
 import { posteriorInParts } from "./posterior.ts";
 import { float64Rounding } from "../rounding.ts";
-import { checkRows, MEASURE_ACTION, subsetPosterior } from "../subset_posterior.ts";
+import type { StoreRounding } from "../rounding.ts";
+import { MEASURE_ACTION } from "../subset_posterior.ts";
 import type { Distances, WeightedRows } from "../subset_posterior.ts";
 import { float64Tilted, tiltCapacity } from "../tilted.ts";
 import type { TiltedStore } from "../tilted.ts";
 import { WINDOW_ACTION } from "../windowed.ts";
+import type { WindowOptions, WindowPosterior } from "../windowed.ts";
 import { referenceWindowedInTurns } from "./windowed.ts";
 
 /**
@@ -62,8 +60,6 @@ export function float64Device(reason: string): Float64Device {
   };
 }
 
-const NEAREST_ACTION = "find the nearest rows";
-
 /**
  * Data laid out in float64.
  *
@@ -72,95 +68,120 @@ const NEAREST_ACTION = "find the nearest rows";
  * @returns The store.
  */
 export function float64Store(points: PointSet, isOpen: () => boolean = () => true): DataStore {
-  const count = checkPoints(points);
-  const { dimension, range } = points;
-  const bytes = points.data instanceof Uint8Array;
-  let data: PointSet | undefined = {
-    data: points.data.slice(),
-    dimension,
-    ...(range && { range }),
+  return new Float64Store(points, isOpen);
+}
+
+class Float64Store extends Store<StateNumbers> {
+  override readonly rounding: StoreRounding;
+  readonly tilted: TiltedStore = {
+    capacity: (draws) => tiltCapacity(draws, this.count),
+    mean: async (x, sigma, options) => {
+      using _call = this.begin(POSTERIOR_ACTION);
+      const tilted = this.#tilted ??= float64Tilted(this.#held(POSTERIOR_ACTION));
+      return await tilted.mean(x, sigma, options);
+    },
   };
-  const calls = new Calls();
-  // Made when it is needed, and released with the data.
-  let tilted: TiltedStore | undefined;
+  readonly #isOpen: () => boolean;
+  #points: PointSet | undefined;
+  /** Computed when it is needed; it keeps products with the rows, and goes with them. */
+  #tilted: TiltedStore | undefined;
+
+  constructor(points: PointSet, isOpen: () => boolean) {
+    const count = checkPoints(points), { data, dimension, range } = points;
+    super({ count, dimension });
+    this.rounding = float64Rounding(count, dimension);
+    this.#isOpen = isOpen;
+    this.#points = { data: data.slice(), dimension, ...(range && { range }) };
+  }
+
+  override async posterior<X extends State>(
+    x: X,
+    sigma: Sigma,
+    options: EvaluateOptions = {},
+  ): Promise<Posterior<X>> {
+    using _call = this.begin(POSTERIOR_ACTION);
+    const batch = this.batch(x, options, POSTERIOR_ACTION);
+    const values = await this.read(batch, options, POSTERIOR_ACTION);
+    const work = posteriorInParts(this.#held(POSTERIOR_ACTION), values, sigma);
+    const { mean, facts } = await inTurns(work, options.signal);
+    return { mean: batch.like(mean), facts };
+  }
+
+  override async nearest(x: State, k: number, options: EvaluateOptions = {}): Promise<Neighbours> {
+    using _call = this.begin(NEAREST_ACTION);
+    const batch = this.batch(x, options, NEAREST_ACTION);
+    const values = await this.read(batch, options, NEAREST_ACTION);
+    return await inTurns(
+      neighboursInParts(this.#held(NEAREST_ACTION), values, k),
+      options.signal,
+    );
+  }
+
+  protected override numbers(batch: Batch<unknown>): Promise<StateNumbers> {
+    return batch.values();
+  }
+
+  protected override distances(
+    queries: StateNumbers,
+    lists: readonly Uint32Array[],
+    signal?: AbortSignal,
+  ): Promise<Distances> {
+    return inTurns(distances(this.#held(MEASURE_ACTION), queries, lists), signal);
+  }
+
+  protected override async means<X extends State>(
+    x: X,
+    weighted: readonly WeightedRows[],
+    signal?: AbortSignal,
+  ): Promise<X> {
+    const means = await inTurns(weightedMeans(this.#held(POSTERIOR_ACTION), weighted), signal);
+    return batchOf(x, this.dimension, POSTERIOR_ACTION).like(means);
+  }
+
+  async masked(
+    queries: StateNumbers,
+    sigma: number,
+    mask: Mask,
+    options: MaskedOptions = {},
+  ): Promise<StateNumbers> {
+    using _call = this.begin(MASKED_ACTION);
+    options.signal?.throwIfAborted();
+    const work = maskedInParts(this.#held(MASKED_ACTION), queries, sigma, mask, options);
+    return await inTurns(work, options.signal);
+  }
+
+  async windowed(
+    queries: StateNumbers,
+    sigma: Sigma,
+    options: WindowOptions,
+  ): Promise<WindowPosterior<StateNumbers>> {
+    using _call = this.begin(WINDOW_ACTION);
+    return await referenceWindowedInTurns(this.#held(WINDOW_ACTION), queries, sigma, options);
+  }
+
+  // deno-lint-ignore require-await -- a failure is a rejection.
+  async refill(rows: Uint8Array | Float32Array): Promise<void> {
+    const { count, dimension } = this, points = this.#held("replace the data");
+    checkRefill(rows, { count, dimension, bytes: points.data instanceof Uint8Array });
+    this.checkNoCalls();
+    points.data.set(rows);
+    this.#tilted = undefined;
+  }
+
+  protected override check(action: string): void {
+    super.check(action);
+    if (!this.#isOpen()) throw new DeviceError(`Cannot ${action}: the data were disposed`);
+  }
+
+  protected override free(): void {
+    this.#points = this.#tilted = undefined;
+  }
+
   /** The data, as long as they are there. */
-  const held = (action: string): PointSet => {
-    if (!data || !isOpen()) throw new DeviceError(`Cannot ${action}: the data were disposed`);
-    return data;
-  };
-  return {
-    count,
-    dimension,
-    rounding: float64Rounding(count, dimension),
-    tilted: {
-      capacity: (draws) => tiltCapacity(draws, count),
-      async mean(x, sigma, options) {
-        using _call = calls.begin();
-        tilted ??= float64Tilted(held(POSTERIOR_ACTION));
-        return await tilted.mean(x, sigma, options);
-      },
-    },
-    async posterior(x, sigma, options) {
-      using _call = calls.begin();
-      checkEvaluateOptions(POSTERIOR_ACTION, options);
-      const batch = batchOf(x, dimension, POSTERIOR_ACTION);
-      const values = await batch.values();
-      options?.signal?.throwIfAborted();
-      const work = posteriorInParts(held(POSTERIOR_ACTION), values, sigma);
-      const { mean, facts } = await inTurns(work, options?.signal);
-      return { mean: batch.like(mean), facts };
-    },
-    async nearest(x, k, options) {
-      using _call = calls.begin();
-      checkEvaluateOptions(NEAREST_ACTION, options);
-      const values = await batchOf(x, dimension, NEAREST_ACTION).values();
-      options?.signal?.throwIfAborted();
-      const points = held(NEAREST_ACTION);
-      checkQueries(values, NEAREST_ACTION);
-      return await inTurns(neighboursInParts(points, values, k), options?.signal);
-    },
-    async posteriorOn(x, sigma, subsets, options) {
-      using _call = calls.begin();
-      return await subsetPosterior(this, x, sigma, subsets, {
-        distances: (lists) => this.distancesTo(x, lists, options),
-        means: async (weighted) => {
-          const work = weightedMeans(held(POSTERIOR_ACTION), weighted);
-          const means = await inTurns(work, options?.signal);
-          return batchOf(x, dimension, POSTERIOR_ACTION).like(means);
-        },
-      }, options);
-    },
-    async distancesTo(x, lists, options) {
-      using _call = calls.begin();
-      checkEvaluateOptions(MEASURE_ACTION, options);
-      const batch = batchOf(x, dimension, MEASURE_ACTION);
-      checkRows(lists, batch.rows, count);
-      const values = await batch.values();
-      options?.signal?.throwIfAborted();
-      const points = held(MEASURE_ACTION);
-      checkQueries(values, MEASURE_ACTION);
-      return await inTurns(distances(points, values, lists), options?.signal);
-    },
-    async masked(queries, sigma, mask, options) {
-      using _call = calls.begin();
-      options?.signal?.throwIfAborted();
-      const work = maskedInParts(held(MASKED_ACTION), queries, sigma, mask, options);
-      return await inTurns(work, options?.signal);
-    },
-    async windowed(queries, sigma, options) {
-      using _call = calls.begin();
-      return await referenceWindowedInTurns(held(WINDOW_ACTION), queries, sigma, options);
-    },
-    refill: (rows) =>
-      Promise.resolve().then(() => {
-        checkRefill(rows, { count, dimension, bytes });
-        calls.checkNone();
-        held("replace the data").data.set(rows);
-      }),
-    dispose() {
-      data = tilted = undefined;
-    },
-  };
+  #held(action: string): PointSet {
+    this.check(action);
+    return this.#points!;
+  }
 }
 
 function* distances(

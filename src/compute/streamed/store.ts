@@ -4,30 +4,25 @@
  * @module
  */
 import { checkOptionNames, optionsFor, type OptionTable } from "../../base/_options.ts";
-import { DeviceError } from "../../base/errors.ts";
+import { Store } from "../_store.ts";
 import { batchOf } from "../batch.ts";
-import type { State } from "../batch.ts";
+import type { Batch, State, StateNumbers } from "../batch.ts";
 import { chunkRows } from "../chunk_rows.ts";
 import type { DataStore, Device } from "../device.ts";
 import { largestRms } from "../largest_rms.ts";
 import { mergePosteriors } from "../merge_posteriors.ts";
-import { checkNeighbours } from "../neighbours.ts";
+import { checkNeighbours, NEAREST_ACTION } from "../neighbours.ts";
 import type { Neighbours } from "../neighbours.ts";
 import type { PointSource, StreamOptions } from "../point_source.ts";
-import {
-  checkEvaluateOptions,
-  checkQueries,
-  EVALUATE_OPTIONS,
-  POSTERIOR_ACTION,
-  sigmaPerRow,
-} from "../posterior.ts";
+import { affineOf, EVALUATE_OPTIONS, POSTERIOR_ACTION, sigmaPerRow } from "../posterior.ts";
 import type { EvaluateOptions, Posterior, Sigma } from "../posterior.ts";
 import { streamedRounding } from "../rounding.ts";
 import type { StoreRounding } from "../rounding.ts";
 import { StreamedRows } from "./rows.ts";
-import type { Subset } from "../subset.ts";
-import { checkRows, MEASURE_ACTION, subsetPosterior } from "../subset_posterior.ts";
-import type { Distances } from "../subset_posterior.ts";
+import type { Distances, WeightedRows } from "../subset_posterior.ts";
+
+/** What a call of the store does, for messages. */
+const STREAM_ACTION = "stream the data";
 
 /** The options of {@linkcode StreamOptions}, none with a default. */
 export const STREAM_OPTIONS = { chunkBytes: undefined } satisfies OptionTable<StreamOptions>;
@@ -170,41 +165,34 @@ async function readChunk(
   return data;
 }
 
-class StreamedStore implements DataStore {
-  readonly count: number;
-  readonly dimension: number;
-  readonly rounding: StoreRounding;
+class StreamedStore extends Store<StateNumbers> {
+  override readonly rounding: StoreRounding;
   readonly #source: PointSource;
   readonly #device: Device;
   readonly #chunkRows: number;
   readonly #rows: StreamedRows;
-  #queue: Promise<unknown> = Promise.resolve();
   #chunks: ChunkStores | undefined;
-  #running = 0;
-  #disposed = false;
 
   constructor(source: PointSource, device: Device, options: StreamOptions) {
-    this.count = source.count;
-    this.dimension = source.dimension;
+    super(source);
     this.rounding = streamedRounding(source.dimension);
     this.#source = source;
     this.#device = device;
     this.#chunkRows = chunkRows(source, options);
-    const [lo, hi] = source.range ?? [-1, 1];
-    const affine = source.bytes ? { scale: (hi - lo) / 255, offset: lo } : { scale: 1, offset: 0 };
-    this.#rows = new StreamedRows(source, affine, this.#chunkRows);
+    const data = chunkBuffer(source, 0), { dimension, range } = source;
+    this.#rows = new StreamedRows(source, affineOf({ data, dimension, range }), this.#chunkRows);
   }
 
-  async posterior<X extends State>(
+  override async posterior<X extends State>(
     x: X,
     sigma: Sigma,
     options: EvaluateOptions = {},
   ): Promise<Posterior<X>> {
-    checkEvaluateOptions(POSTERIOR_ACTION, options);
-    const batch = batchOf(x, this.dimension, POSTERIOR_ACTION);
+    using _call = this.begin(POSTERIOR_ACTION);
+    const batch = this.batch(x, options, POSTERIOR_ACTION);
     const sigmas = sigmaPerRow(sigma, batch.rows, POSTERIOR_ACTION);
     let whole: Posterior<Float64Array> | undefined;
-    await this.#scan(x, options, async (store, firstRow, x) => {
+    await this.#scan(batch, options, async (store, firstRow, x) => {
       const { mean, facts } = await store.posterior(x, sigmas, options);
       try {
         const part = {
@@ -221,73 +209,58 @@ class StreamedStore implements DataStore {
     return { mean: batch.like(mean), facts };
   }
 
-  async nearest(x: State, k: number, options: EvaluateOptions = {}): Promise<Neighbours> {
-    checkEvaluateOptions("find the nearest rows", options);
-    const { rows: queries } = batchOf(x, this.dimension, "find the nearest rows");
+  override async nearest(x: State, k: number, options: EvaluateOptions = {}): Promise<Neighbours> {
+    using _call = this.begin(NEAREST_ACTION);
+    const batch = this.batch(x, options, NEAREST_ACTION);
     checkNeighbours(k, this.count);
     let whole: Neighbours | undefined;
-    await this.#scan(x, options, async (store, firstRow, x) => {
+    await this.#scan(batch, options, async (store, firstRow, x) => {
       const part = await store.nearest(x, Math.min(k, store.count), options);
-      whole = mergeNeighbours(whole, part, firstRow, queries, k);
+      whole = mergeNeighbours(whole, part, firstRow, batch.rows, k);
     });
     return whole!;
   }
 
-  async posteriorOn<X extends State>(
-    x: X,
-    sigma: Sigma,
-    subsets: readonly Subset[],
-    options: EvaluateOptions = {},
-  ): Promise<Posterior<X>> {
-    checkEvaluateOptions(POSTERIOR_ACTION, options);
-    this.#check(options.signal);
-    return await subsetPosterior(this, x, sigma, subsets, {
-      distances: (lists) => this.distancesTo(x, lists, options),
-      means: async (weighted) => {
-        const mean = await this.#rows.means(weighted, options.signal);
-        return batchOf(x, this.dimension, POSTERIOR_ACTION).like(mean);
-      },
-    }, options);
+  protected override numbers(batch: Batch<unknown>): Promise<StateNumbers> {
+    return batch.values();
   }
 
-  async distancesTo(
-    x: State,
+  protected override distances(
+    queries: StateNumbers,
     lists: readonly Uint32Array[],
-    options: EvaluateOptions = {},
+    signal?: AbortSignal,
   ): Promise<Distances> {
-    checkEvaluateOptions(MEASURE_ACTION, options);
-    const { signal } = options;
-    this.#check(signal);
-    const batch = batchOf(x, this.dimension, MEASURE_ACTION);
-    checkRows(lists, batch.rows, this.count);
-    const values = await batch.values();
-    checkQueries(values, MEASURE_ACTION);
-    return await this.#rows.distances(values, lists, signal);
+    return this.#rows.distances(queries, lists, signal);
   }
 
-  dispose(): void {
-    this.#disposed = true;
-    // A call that is under way ends at its next chunk, and releases them itself.
-    if (this.#running === 0) this.#dropChunks();
+  protected override async means<X extends State>(
+    x: X,
+    weighted: readonly WeightedRows[],
+    signal?: AbortSignal,
+  ): Promise<X> {
+    const means = await this.#rows.means(weighted, signal);
+    return batchOf(x, this.dimension, POSTERIOR_ACTION).like(means);
+  }
+
+  protected override free(): void {
+    this.#chunks?.dispose();
+    this.#chunks = undefined;
   }
 
   /** Calls `use` with each chunk in order, while the next one is read and laid out on the device. */
   async #scan<X extends State>(
-    x: X,
+    batch: Batch<X>,
     { signal }: EvaluateOptions,
     use: (store: DataStore, firstRow: number, x: X) => Promise<void>,
   ): Promise<void> {
     // The caller may dispose the queries while this call waits for its turn.
-    const batch = batchOf(x, this.dimension, "stream the data"), queries = batch.copy();
-    this.#running++;
-    const turn = this.#queue.then(() =>
-      this.#walk(signal, (store, first) => use(store, first, queries))
-    );
-    this.#queue = turn.catch(() => {});
+    const queries = batch.copy();
     try {
-      await turn;
+      await this.inTurn(
+        STREAM_ACTION,
+        () => this.#walk(signal, (store, first) => use(store, first, queries)),
+      );
     } finally {
-      this.#running--;
       batch.dispose(queries);
     }
   }
@@ -296,7 +269,7 @@ class StreamedStore implements DataStore {
     signal: AbortSignal | undefined,
     use: (store: DataStore, firstRow: number) => Promise<void>,
   ): Promise<void> {
-    this.#check(signal);
+    signal?.throwIfAborted();
     const chunks = this.#chunks ??= new ChunkStores(this.#source, this.#device, this.#chunkRows);
     const prepare = (first: number) => {
       const chunk = chunks.layOut(first, signal);
@@ -310,7 +283,8 @@ class StreamedStore implements DataStore {
       for (let first = 0; next; first += this.#chunkRows) {
         const store: DataStore = await next;
         next = undefined;
-        this.#check(signal);
+        signal?.throwIfAborted();
+        this.check(STREAM_ACTION);
         const after = first + this.#chunkRows;
         if (after < this.count) next = prepare(after);
         await use(store, first);
@@ -320,18 +294,8 @@ class StreamedStore implements DataStore {
     } finally {
       // One is under way only after another failure, which is the one to report.
       await next?.catch(() => {});
-      if (!done || this.#disposed) this.#dropChunks();
+      if (!done) this.free();
     }
-  }
-
-  #dropChunks(): void {
-    this.#chunks?.dispose();
-    this.#chunks = undefined;
-  }
-
-  #check(signal: AbortSignal | undefined): void {
-    signal?.throwIfAborted();
-    if (this.#disposed) throw new DeviceError("Cannot stream the data: the store was disposed");
   }
 }
 

@@ -3,24 +3,21 @@
  *
  * @module
  */
-import { DeviceError } from "../../base/errors.ts";
+import { Store } from "../_store.ts";
 import { batchOf } from "../batch.ts";
-import type { State } from "../batch.ts";
+import type { Batch, State } from "../batch.ts";
 import { chunkRows } from "../chunk_rows.ts";
-import type { DataStore } from "../device.ts";
 import type { Mask } from "../mask.ts";
 import { checkMasked, MASKED_ACTION } from "../masked_posterior.ts";
 import type { MaskedOptions } from "../masked_posterior.ts";
 import { boxOfBytes, boxOfRanges, isFromMiddle } from "../data_box.ts";
 import type { DataBox } from "../data_box.ts";
-import { exactNeighbours } from "../neighbours.ts";
+import { exactNeighbours, NEAREST_ACTION } from "../neighbours.ts";
 import type { Candidates, Neighbours } from "../neighbours.ts";
 import type { PointSource } from "../point_source.ts";
 import {
   affineOf,
-  checkEvaluateOptions,
   checkPoints,
-  checkQueries,
   checkRefill,
   emptyFacts,
   POSTERIOR_ACTION,
@@ -30,9 +27,8 @@ import {
 import type { Affine, EvaluateOptions, PointSet, Posterior, Sigma } from "../posterior.ts";
 import { wasmRounding } from "../rounding.ts";
 import type { StoreRounding } from "../rounding.ts";
-import type { Subset } from "../subset.ts";
-import { checkRows, MEASURE_ACTION, subsetPosterior } from "../subset_posterior.ts";
-import type { Distances } from "../subset_posterior.ts";
+import { MEASURE_ACTION } from "../subset_posterior.ts";
+import type { Distances, WeightedRows } from "../subset_posterior.ts";
 import { TILT_BYTES, tiltedRows } from "../tilted.ts";
 import type { TiltedRows, TiltedStore, TiltOptions, Tilts } from "../tilted.ts";
 import { maskedMeans } from "./masked.ts";
@@ -41,7 +37,6 @@ import type { WindowOptions, WindowPosterior } from "../windowed.ts";
 import { allocate, grow, roundUp } from "./memory.ts";
 import { mergeShards } from "./merge.ts";
 import type { Partials } from "./merge.ts";
-import { Calls } from "../_calls.ts";
 import type { Argument, ThreadPool } from "./pool.ts";
 import { rangesOf } from "./ranges.ts";
 import type { StoredRows, StoreView } from "./store_view.ts";
@@ -67,7 +62,6 @@ const ROUNDER = 1.5 * 2 ** 52;
 const MOST_QUERIES = 64;
 // Bytes read at a time when data are read into memory.
 const READ_BYTES = 2 ** 23;
-const FIND = "find the nearest rows";
 const PAGE = 65536;
 // The first page belongs to the module's own constants.
 const DATA = PAGE;
@@ -100,12 +94,9 @@ interface ScanMemory {
 }
 
 /** Data in shared WebAssembly memory. */
-export class WasmStore implements DataStore {
-  readonly count: number;
-  readonly dimension: number;
-  readonly rounding: StoreRounding;
+export class WasmStore extends Store<Float32Array> {
+  override readonly rounding: StoreRounding;
   readonly #pool: ThreadPool;
-  readonly #calls = new Calls();
   readonly #bytes: boolean;
   readonly #stride: number;
   readonly #rowBytes: number;
@@ -128,7 +119,6 @@ export class WasmStore implements DataStore {
   #boxed = -1;
   #box: DataBox | undefined;
   #memory: WebAssembly.Memory | undefined;
-  #queue: Promise<unknown> = Promise.resolve();
 
   /**
    * Copies data into shared memory.
@@ -189,8 +179,7 @@ export class WasmStore implements DataStore {
 
   private constructor(shape: StoredShape, pool: ThreadPool, layout: StoreLayout) {
     const { count, dimension, bytes, scale, offset } = shape;
-    this.count = count;
-    this.dimension = dimension;
+    super(shape);
     this.#pool = pool;
     this.#bytes = bytes;
     this.#scale = scale;
@@ -213,27 +202,26 @@ export class WasmStore implements DataStore {
     this.#memory = allocate(this.#dataEnd);
   }
 
-  async posterior<X extends State>(
+  override async posterior<X extends State>(
     x: X,
     sigma: Sigma,
     options: EvaluateOptions = {},
   ): Promise<Posterior<X>> {
-    using _call = this.#calls.begin();
-    checkEvaluateOptions(POSTERIOR_ACTION, options);
-    const batch = batchOf(x, this.dimension, POSTERIOR_ACTION), { rows } = batch;
+    using _call = this.begin(POSTERIOR_ACTION);
+    const batch = this.batch(x, options, POSTERIOR_ACTION), { rows } = batch;
     const sigmas = sigmaPerRow(sigma, rows, POSTERIOR_ACTION);
-    const values = await batch.float32();
-    checkQueries(values);
+    const values = await this.read(batch, options, POSTERIOR_ACTION);
     const mean = new Float32Array(rows * this.dimension);
     const facts = emptyFacts(rows);
     const all = Array.from({ length: rows }, (_, i) => i);
-    const far = await this.#inTurn(() => this.#areFar(values, sigmas));
+    const far = await this.inTurn(POSTERIOR_ACTION, () => this.#areFar(values, sigmas));
     for (const products of [false, true]) {
       const alike = all.filter((row) => far[row] === products);
       for (let first = 0; first < alike.length; first += MOST_QUERIES) {
         const part = alike.slice(first, first + MOST_QUERIES);
-        await this.#inTurn(() =>
-          this.#scan(values, sigmas, part, { mean, facts, products }, options.signal)
+        await this.inTurn(
+          POSTERIOR_ACTION,
+          () => this.#scan(values, sigmas, part, { mean, facts, products }, options.signal),
         );
       }
     }
@@ -246,16 +234,15 @@ export class WasmStore implements DataStore {
   };
 
   async #tiltedMean<X extends State>(x: X, sigma: Sigma, options: TiltOptions): Promise<X> {
-    using _call = this.#calls.begin();
+    using _call = this.begin(POSTERIOR_ACTION);
     const batch = batchOf(x, this.dimension, POSTERIOR_ACTION), { rows } = batch;
     const tilt = { ...tiltedRows(sigma, rows, options), tilts: options.tilts };
-    const values = await batch.float32();
-    checkQueries(values);
+    const values = await this.read(batch, options, POSTERIOR_ACTION);
     const draws = tilt.tilts.count;
     const most = Math.max(4, Math.floor(MOST_QUERIES / draws));
     const mean = new Float32Array(values.length);
     // One turn for all: another call could take the places of the products.
-    await this.#inTurn(async () => {
+    await this.inTurn(POSTERIOR_ACTION, async () => {
       await this.#keepProducts(tilt.tilts, tilt.samples, options.signal);
       for (let first = 0; first < rows; first += most) {
         const part = Array.from({ length: Math.min(most, rows - first) }, (_, k) => first + k);
@@ -272,62 +259,51 @@ export class WasmStore implements DataStore {
     return batch.like(mean);
   }
 
-  async nearest(x: State, k: number, options: EvaluateOptions = {}): Promise<Neighbours> {
-    using _call = this.#calls.begin();
-    checkEvaluateOptions(FIND, options);
-    const batch = batchOf(x, this.dimension, FIND), { rows } = batch;
-    const values = await batch.float32();
-    checkQueries(values, FIND);
+  override async nearest(x: State, k: number, options: EvaluateOptions = {}): Promise<Neighbours> {
+    using _call = this.begin(NEAREST_ACTION);
+    const batch = this.batch(x, options, NEAREST_ACTION);
+    const values = await this.read(batch, options, NEAREST_ACTION);
     const query = (row: number) =>
       values.subarray(row * this.dimension, (row + 1) * this.dimension);
     return await exactNeighbours(
       {
         count: this.count,
         scan: (first, batch, size) =>
-          this.#inTurn(() => this.#search(query, first, batch, size, options.signal)),
+          this.inTurn(
+            NEAREST_ACTION,
+            () => this.#search(query, first, batch, size, options.signal),
+          ),
         measure: (first, found) =>
-          this.#inTurn(() => this.#measure(query, first, found, options.signal)),
+          this.inTurn(NEAREST_ACTION, () => this.#measure(query, first, found, options.signal)),
       },
-      rows,
+      batch.rows,
       k,
       MOST_QUERIES,
     );
   }
 
-  async posteriorOn<X extends State>(
-    x: X,
-    sigma: Sigma,
-    subsets: readonly Subset[],
-    options: EvaluateOptions = {},
-  ): Promise<Posterior<X>> {
-    using _call = this.#calls.begin();
-    return await subsetPosterior(this, x, sigma, subsets, {
-      distances: (lists) => this.distancesTo(x, lists, options),
-      means: async (weighted) => {
-        const mean = await this.exclusively(
-          POSTERIOR_ACTION,
-          (view) => weightedMeans(view, weighted, options.signal),
-        );
-        return batchOf(x, this.dimension, POSTERIOR_ACTION).like(mean);
-      },
-    }, options);
+  protected override numbers(batch: Batch<unknown>): Promise<Float32Array> {
+    return batch.float32();
   }
 
-  async distancesTo(
-    x: State,
+  protected override distances(
+    queries: Float32Array,
     lists: readonly Uint32Array[],
-    options: EvaluateOptions = {},
+    signal?: AbortSignal,
   ): Promise<Distances> {
-    using _call = this.#calls.begin();
-    checkEvaluateOptions(MEASURE_ACTION, options);
-    const batch = batchOf(x, this.dimension, MEASURE_ACTION);
-    checkRows(lists, batch.rows, this.count);
-    const values = await batch.float32();
-    checkQueries(values, MEASURE_ACTION);
-    return await this.exclusively(
-      MEASURE_ACTION,
-      (view) => measureRows(view, values, lists, options.signal),
+    return this.#exclusively(MEASURE_ACTION, (view) => measureRows(view, queries, lists, signal));
+  }
+
+  protected override async means<X extends State>(
+    x: X,
+    weighted: readonly WeightedRows[],
+    signal?: AbortSignal,
+  ): Promise<X> {
+    const means = await this.#exclusively(
+      POSTERIOR_ACTION,
+      (view) => weightedMeans(view, weighted, signal),
     );
+    return batchOf(x, this.dimension, POSTERIOR_ACTION).like(means);
   }
 
   async masked(
@@ -336,9 +312,9 @@ export class WasmStore implements DataStore {
     mask: Mask,
     options: MaskedOptions = {},
   ): Promise<Float32Array> {
-    using _call = this.#calls.begin();
+    using _call = this.begin(MASKED_ACTION);
     checkMasked(this, queries, sigma, mask, options);
-    return await this.exclusively(
+    return await this.#exclusively(
       MASKED_ACTION,
       (view) => maskedMeans(view, queries, sigma, mask, options),
     );
@@ -349,9 +325,9 @@ export class WasmStore implements DataStore {
     sigma: Sigma,
     options: WindowOptions,
   ): Promise<WindowPosterior<Float32Array>> {
-    using _call = this.#calls.begin();
+    using _call = this.begin(WINDOW_ACTION);
     const job = windowJob(this, queries, sigma, options);
-    return await this.exclusively(
+    return await this.#exclusively(
       WINDOW_ACTION,
       (view) => windowedPosterior(view, queries, job, options),
     );
@@ -359,9 +335,8 @@ export class WasmStore implements DataStore {
 
   async refill(data: Uint8Array | Float32Array): Promise<void> {
     checkRefill(data, { count: this.count, dimension: this.dimension, bytes: this.#bytes });
-    this.#calls.checkNone();
-    await this.#inTurn(async () => {
-      if (!this.#memory) throw new DeviceError("Cannot replace the data: they were disposed");
+    this.checkNoCalls();
+    await this.inTurn("replace the data", async () => {
       this.#generation++;
       this.#slots.clear();
       this.#copy(data, 0);
@@ -369,23 +344,13 @@ export class WasmStore implements DataStore {
     });
   }
 
-  dispose(): void {
+  protected override free(): void {
     this.#memory = undefined;
   }
 
-  /**
-   * Lets a kernel of another file work on the rows, when no other work is under way.
-   *
-   * @param action What is attempted, for the message.
-   * @param work What to do with the store.
-   * @throws {DeviceError} If the data were disposed.
-   */
-  async exclusively<T>(action: string, work: (view: StoreView) => Promise<T>): Promise<T> {
-    return await this.#inTurn(() => {
-      const memory = this.#memory;
-      if (!memory) throw new DeviceError(`Cannot ${action}: the data were disposed`);
-      return this.#view(memory).then(work);
-    });
+  /** Lets a kernel of another file work on the rows, when no other work is under way. */
+  #exclusively<T>(action: string, work: (view: StoreView) => Promise<T>): Promise<T> {
+    return this.inTurn(action, async () => await work(await this.#view(this.#memory!)));
   }
 
   async #view(memory: WebAssembly.Memory): Promise<StoreView> {
@@ -410,13 +375,6 @@ export class WasmStore implements DataStore {
       free: roundUp(this.#dataEnd, 64),
       generation: this.#generation,
     };
-  }
-
-  /** Waits for its turn: scans share the memory after the data. */
-  async #inTurn<T>(scan: () => Promise<T>): Promise<T> {
-    const turn = this.#queue.then(scan);
-    this.#queue = turn.catch(() => {});
-    return await turn;
   }
 
   /** Copies rows to their places. */
@@ -458,8 +416,8 @@ export class WasmStore implements DataStore {
 
   /** Whether the distances of each query come from products, see `posterior.as`; for bytes they always do. */
   async #areFar(values: Float32Array, sigmas: Float64Array): Promise<boolean[]> {
-    if (this.#bytes || !this.#memory) return new Array(sigmas.length).fill(false);
-    const box = await this.#knownBox(this.#memory);
+    if (this.#bytes) return new Array(sigmas.length).fill(false);
+    const box = await this.#knownBox(this.#memory!);
     const far = Array.from(sigmas, (sigma, row) => {
       const from = row * this.dimension;
       return isFromMiddle(values.subarray(from, from + this.dimension), sigma, box);
@@ -551,8 +509,7 @@ export class WasmStore implements DataStore {
     signal?: AbortSignal,
     tilt?: TiltedRows & { readonly tilts: Tilts },
   ): Promise<void> {
-    const memory = this.#memory;
-    if (!memory) throw new DeviceError(`Cannot ${POSTERIOR_ACTION}: the data were disposed`);
+    const memory = this.#memory!;
     const batch = rows.length, draws = tilt?.tilts.count ?? 1, all = draws * batch;
     const at = this.#layOut(batch, draws);
     grow(memory, at.end);
@@ -612,8 +569,8 @@ export class WasmStore implements DataStore {
     signal?: AbortSignal,
   ): Promise<void> {
     // Other scans of floats do without norms.
-    if (this.#memory && this.#normed !== this.#generation) {
-      if (!this.#bytes) await this.#knownBox(this.#memory);
+    if (this.#normed !== this.#generation) {
+      if (!this.#bytes) await this.#knownBox(this.#memory!);
       await this.#computeNorms();
     }
     const missing = this.#slots.assign(tilts, samples);
@@ -636,8 +593,7 @@ export class WasmStore implements DataStore {
     samples: readonly number[],
     signal?: AbortSignal,
   ): Promise<void> {
-    const memory = this.#memory;
-    if (!memory) throw new DeviceError(`Cannot ${POSTERIOR_ACTION}: the data were disposed`);
+    const memory = this.#memory!;
     const { count: draws } = tilts, batch = draws * samples.length;
     const { queries, parameters, control, tilts: outs, states: scratch } = this.#layOut(batch);
     const scratchBytes = 64 * roundUp(this.#blockRows, 4);
@@ -673,8 +629,7 @@ export class WasmStore implements DataStore {
     size: number,
     signal?: AbortSignal,
   ): Promise<Candidates[]> {
-    const memory = this.#memory;
-    if (!memory) throw new DeviceError(`Cannot ${FIND}: the data were disposed`);
+    const memory = this.#memory!;
     const { threads } = this.#pool;
     const { queries, parameters, control, states: heaps } = this.#layOut(batch);
     const scratch = heaps + threads * batch * size * 16;
@@ -720,8 +675,7 @@ export class WasmStore implements DataStore {
     found: readonly Candidates[],
     signal?: AbortSignal,
   ): Promise<Float64Array[]> {
-    const memory = this.#memory;
-    if (!memory) throw new DeviceError(`Cannot ${FIND}: the data were disposed`);
+    const memory = this.#memory!;
     const batch = found.length, stride = this.#stride;
     const size = Math.max(...found.map(({ indices }) => indices.length));
     const queries = this.#dataEnd;

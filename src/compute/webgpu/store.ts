@@ -6,25 +6,21 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { DeviceError } from "../../base/errors.ts";
 import type { AnyTensor } from "../../states/linear_space.ts";
-import { tensorSpace } from "../../states/linear_space.ts";
-import type { DataStore } from "../device.ts";
+import { Store } from "../_store.ts";
 import { batchOf } from "../batch.ts";
-import type { State } from "../batch.ts";
+import type { Batch, State } from "../batch.ts";
 import type { Mask } from "../mask.ts";
-import { checkMasked } from "../masked_posterior.ts";
+import { checkMasked, MASKED_ACTION } from "../masked_posterior.ts";
 import type { MaskedOptions } from "../masked_posterior.ts";
 import { NearestHeap } from "../nearest_heap.ts";
-import { checkNeighbours, exactNeighbours, squaredDistance } from "../neighbours.ts";
-import type { Candidates, Neighbours } from "../neighbours.ts";
 import {
-  affineOf,
-  checkEvaluateOptions,
-  checkPoints,
-  checkQueries,
-  POSTERIOR_ACTION,
-  sigmaPerRow,
-  storedData,
-} from "../posterior.ts";
+  checkNeighbours,
+  exactNeighbours,
+  NEAREST_ACTION,
+  squaredDistance,
+} from "../neighbours.ts";
+import type { Candidates, Neighbours } from "../neighbours.ts";
+import { affineOf, checkPoints, POSTERIOR_ACTION, sigmaPerRow, storedData } from "../posterior.ts";
 import type {
   Affine,
   EvaluateOptions,
@@ -42,18 +38,16 @@ import type { StoreRounding } from "../rounding.ts";
 import type { Gpu } from "./context.ts";
 import { concatenateFacts, mergePartials } from "./partials.ts";
 import { type Job, PosteriorScratch } from "./scratch.ts";
-import type { Subset } from "../subset.ts";
-import { checkRows, MEASURE_ACTION, subsetPosterior } from "../subset_posterior.ts";
-import type { Distances } from "../subset_posterior.ts";
+import { MEASURE_ACTION } from "../subset_posterior.ts";
+import type { Distances, WeightedRows } from "../subset_posterior.ts";
 import { maskedMeans } from "./masked.ts";
 import { type GpuRows, measureRows, weightedMeans } from "./subset.ts";
 import { freeMiddle, uploadChunks, uploadMiddle, uploadRows } from "./upload.ts";
 import type { Middle } from "./upload.ts";
 import { windowedPosterior } from "./windowed.ts";
-import { windowJob } from "../windowed.ts";
+import { WINDOW_ACTION, windowJob } from "../windowed.ts";
 import type { WindowOptions, WindowPosterior } from "../windowed.ts";
 
-const FIND = "find the nearest rows";
 /** Bytes of rows that are read back at a time. */
 const READ_BYTES = 2 ** 25;
 
@@ -99,12 +93,8 @@ class Pace {
 }
 
 /** Data on a GPU device. */
-export class GpuStore implements DataStore {
-  /** Rows. */
-  readonly count: number;
-  /** Numbers per row. */
-  readonly dimension: number;
-  readonly rounding: StoreRounding;
+export class GpuStore extends Store<Float32Array> {
+  override readonly rounding: StoreRounding;
   readonly #gpu: Gpu;
   readonly #plan: PosteriorPlan;
   readonly #bindingBytes: number;
@@ -115,9 +105,6 @@ export class GpuStore implements DataStore {
   readonly #shards: GPUBuffer[];
   readonly #chunks: GPUBuffer;
   readonly #scratch = new Map<1 | 4, PosteriorScratch>();
-  #last: Promise<unknown> = Promise.resolve();
-  #running = 0;
-  #disposed = false;
 
   private constructor(
     gpu: Gpu,
@@ -129,6 +116,7 @@ export class GpuStore implements DataStore {
     chunks: GPUBuffer,
     bindingBytes: number,
   ) {
+    super({ count: points.data.length / points.dimension, dimension: points.dimension });
     this.#gpu = gpu;
     this.#plan = plan;
     this.#bindingBytes = bindingBytes;
@@ -138,8 +126,6 @@ export class GpuStore implements DataStore {
     this.#pace = new Pace(gpu);
     this.#shards = shards;
     this.#chunks = chunks;
-    this.dimension = points.dimension;
-    this.count = points.data.length / points.dimension;
     this.rounding = gpuRounding({
       ...{ plan, count: this.count, dimension: this.dimension, box },
       ...this.#affine,
@@ -199,128 +185,88 @@ export class GpuStore implements DataStore {
     }
   }
 
-  /** The posterior mean, see {@linkcode DataStore.posterior}; calls take turns. */
-  async posterior<X extends State>(
+  override async posterior<X extends State>(
     x: X,
     sigma: Sigma,
     options: EvaluateOptions = {},
   ): Promise<Posterior<X>> {
-    checkEvaluateOptions(POSTERIOR_ACTION, options);
-    const queries = batchOf(x, this.dimension, POSTERIOR_ACTION).rows;
-    const sigmas = sigmaPerRow(sigma, queries, POSTERIOR_ACTION);
-    return await this.#onTensor(x, POSTERIOR_ACTION, (x) =>
-      this.#inTurn(
-        x,
-        options.signal,
-        (raw) => this.#evaluate(raw, x.shape, sigmas, options.signal),
-      ));
-  }
-
-  /** A posterior of a tensor; of an array by way of one. */
-  async #onTensor<X extends State>(
-    x: X,
-    action: string,
-    posterior: (x: AnyTensor) => Promise<Posterior<AnyTensor>>,
-  ): Promise<Posterior<X>> {
-    if (x instanceof tf.Tensor) return await posterior(x) as Posterior<State> as Posterior<X>;
-    const batch = batchOf(x, this.dimension, action);
-    const tensor = tensorSpace.from(await batch.float32(), [batch.rows, this.dimension]);
+    using _call = this.begin(POSTERIOR_ACTION);
+    const { rows } = this.batch(x, options, POSTERIOR_ACTION), { signal } = options;
+    const sigmas = sigmaPerRow(sigma, rows, POSTERIOR_ACTION);
+    signal?.throwIfAborted();
+    const taken = this.#take(x), shape = this.#shapeOf(x);
+    // It is awaited later; until then a failure must not count as unhandled.
+    taken.catch(() => {});
     try {
-      const { mean, facts } = await posterior(tensor);
-      try {
-        return { mean: batch.like(await this.#gpu.wait(mean.data<"float32">())), facts };
-      } finally {
-        mean.dispose();
-      }
+      const { mean, facts } = await this.inTurn(
+        POSTERIOR_ACTION,
+        async () => await this.#evaluate((await taken).buffer, shape, sigmas, signal),
+      );
+      return { mean: await this.#like(x, mean), facts };
     } finally {
-      tensor.dispose();
+      await taken.then(({ release }) => release(), () => {});
     }
   }
 
-  /** The nearest rows, see {@linkcode DataStore.nearest}; calls take turns. */
-  async nearest(x: State, k: number, options: EvaluateOptions = {}): Promise<Neighbours> {
-    checkEvaluateOptions(FIND, options);
-    const batch = batchOf(x, this.dimension, FIND), queries = batch.rows;
+  override async nearest(x: State, k: number, options: EvaluateOptions = {}): Promise<Neighbours> {
+    using _call = this.begin(NEAREST_ACTION);
+    const batch = this.batch(x, options, NEAREST_ACTION), { signal } = options;
     checkNeighbours(k, this.count);
-    return await this.#inTurn(x, options.signal, async (raw) => {
-      const values = await this.#gpu.wait(batch.float32());
-      checkQueries(values, FIND);
-      const query = (row: number) =>
-        values.subarray(row * this.dimension, (row + 1) * this.dimension);
-      const { signal } = options;
-      return await exactNeighbours(
-        {
-          count: this.count,
-          scan: (first, batch, size) => this.#search(raw, query, first, batch, size, signal),
-          measure: async (first, found) => {
-            const rows = [...new Set(found.flatMap(({ indices }) => indices))];
-            const measure = await this.#readRows(rows);
-            return found.map(({ indices }, i) =>
-              indices.map((index) => measure(query(first + i), index))
-            );
+    const values = await this.read(batch, options, NEAREST_ACTION);
+    const query = (row: number) =>
+      values.subarray(row * this.dimension, (row + 1) * this.dimension);
+    return await this.inTurn(NEAREST_ACTION, async () => {
+      const { buffer, release } = await this.#take(values);
+      try {
+        return await exactNeighbours(
+          {
+            count: this.count,
+            scan: (first, batch, size) => this.#search(buffer, query, first, batch, size, signal),
+            measure: async (first, found) => {
+              const rows = [...new Set(found.flatMap(({ indices }) => indices))];
+              const measure = await this.#readRows(rows);
+              return found.map(({ indices }, i) =>
+                indices.map((index) => measure(query(first + i), index))
+              );
+            },
           },
-        },
-        queries,
-        k,
-        this.#plan.block,
-      );
+          batch.rows,
+          k,
+          this.#plan.block,
+        );
+      } finally {
+        release();
+      }
     });
   }
 
-  /** The posterior over listed rows, see {@linkcode DataStore.posteriorOn}; calls take turns. */
-  async posteriorOn<X extends State>(
-    x: X,
-    sigma: Sigma,
-    subsets: readonly Subset[],
-    options: EvaluateOptions = {},
-  ): Promise<Posterior<X>> {
-    return await this.#onTensor(
-      x,
-      POSTERIOR_ACTION,
-      (x) => this.#posteriorOn(x, sigma, subsets, options),
-    );
+  protected override numbers(batch: Batch<unknown>): Promise<Float32Array> {
+    return this.#gpu.wait(batch.float32());
   }
 
-  async #posteriorOn(
-    x: AnyTensor,
-    sigma: Sigma,
-    subsets: readonly Subset[],
-    options: EvaluateOptions,
-  ): Promise<Posterior<AnyTensor>> {
-    const queries = x.clone();
-    try {
-      return await subsetPosterior(this, queries, sigma, subsets, {
-        distances: (lists) => this.distancesTo(queries, lists, options),
-        means: (weighted) =>
-          this.#inTurn(queries, options.signal, async () => {
-            const mean = await weightedMeans(this.#rows, weighted, options.signal);
-            const { backend } = this.#gpu;
-            try {
-              return backend.createTensorFromGPUData({ buffer: mean }, x.shape, "float32");
-            } finally {
-              this.#gpu.free(mean);
-            }
-          }),
-      }, options);
-    } finally {
-      queries.dispose();
-    }
-  }
-
-  /** Distances to listed rows, see {@linkcode DataStore.distancesTo}; calls take turns. */
-  async distancesTo(
-    x: State,
+  protected override distances(
+    queries: Float32Array,
     lists: readonly Uint32Array[],
-    options: EvaluateOptions = {},
+    signal?: AbortSignal,
   ): Promise<Distances> {
-    checkEvaluateOptions(MEASURE_ACTION, options);
-    const { signal } = options;
-    const batch = batchOf(x, this.dimension, MEASURE_ACTION);
-    checkRows(lists, batch.rows, this.count);
-    this.#check();
-    const values = await this.#gpu.wait(batch.float32());
-    checkQueries(values, MEASURE_ACTION);
-    return await this.#inTurn(x, signal, () => measureRows(this.#rows, values, lists, signal));
+    return this.inTurn(MEASURE_ACTION, () => measureRows(this.#rows, queries, lists, signal));
+  }
+
+  protected override async means<X extends State>(
+    x: X,
+    weighted: readonly WeightedRows[],
+    signal?: AbortSignal,
+  ): Promise<X> {
+    const mean = await this.inTurn(POSTERIOR_ACTION, async () => {
+      const buffer = await weightedMeans(this.#rows, weighted, signal);
+      try {
+        const shape = this.#shapeOf(x);
+        return this.#gpu.backend.createTensorFromGPUData({ buffer }, shape, "float32");
+      } finally {
+        this.#gpu.free(buffer);
+      }
+    });
+    return await this.#like(x, mean);
   }
 
   /** The masked posterior, see {@linkcode DataStore.masked}; calls take turns. */
@@ -330,17 +276,12 @@ export class GpuStore implements DataStore {
     mask: Mask,
     options: MaskedOptions = {},
   ): Promise<Float32Array> {
-    const count = checkMasked(this, queries, sigma, mask, options);
-    const x = tensorSpace.from(queries, [count, this.dimension]);
-    try {
-      return await this.#inTurn(
-        x,
-        options.signal,
-        () => maskedMeans(this.#rows, queries, sigma, mask, options),
-      );
-    } finally {
-      x.dispose();
-    }
+    using _call = this.begin(MASKED_ACTION);
+    checkMasked(this, queries, sigma, mask, options);
+    return await this.inTurn(
+      MASKED_ACTION,
+      () => maskedMeans(this.#rows, queries, sigma, mask, options),
+    );
   }
 
   /** The posterior per pixel, see {@linkcode DataStore.windowed}; calls take turns. */
@@ -349,16 +290,26 @@ export class GpuStore implements DataStore {
     sigma: Sigma,
     options: WindowOptions,
   ): Promise<WindowPosterior<Float32Array>> {
+    using _call = this.begin(WINDOW_ACTION);
     const job = windowJob(this, queries, sigma, options);
-    const x = tensorSpace.from(queries, [job.queries, this.dimension]);
+    return await this.inTurn(
+      WINDOW_ACTION,
+      () => windowedPosterior(this.#rows, queries, job, options),
+    );
+  }
+
+  #shapeOf(x: State): number[] {
+    return x instanceof tf.Tensor ? x.shape : [x.length / this.dimension, this.dimension];
+  }
+
+  /** A tensor as a state of the kind of `x`. It belongs to the result from now on. */
+  async #like<X extends State>(x: X, tensor: AnyTensor): Promise<X> {
+    if (x instanceof tf.Tensor) return tensor as State as X;
     try {
-      return await this.#inTurn(
-        x,
-        options.signal,
-        () => windowedPosterior(this.#rows, queries, job, options),
-      );
+      const values = await this.#gpu.wait(tensor.data<"float32">());
+      return batchOf(x, this.dimension, POSTERIOR_ACTION).like(values);
     } finally {
-      x.dispose();
+      tensor.dispose();
     }
   }
 
@@ -379,54 +330,15 @@ export class GpuStore implements DataStore {
     };
   }
 
-  /** Takes the queries now, and answers them when earlier calls are done. */
-  async #inTurn<T>(
-    x: State,
-    signal: AbortSignal | undefined,
-    answer: (raw: GPUBuffer) => Promise<T>,
-  ): Promise<T> {
-    signal?.throwIfAborted();
-    this.#check();
-    this.#running++;
-    const taken = this.#take(x);
-    const turn = this.#last;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#last = promise;
-    try {
-      const raw = await taken;
-      try {
-        await turn;
-        return await answer(raw.buffer);
-      } finally {
-        raw.release();
-      }
-    } finally {
-      this.#running--;
-      if (this.#disposed && this.#running === 0) this.#free();
-      // A call waits for all earlier ones, also when its own queries came to nothing.
-      turn.then(() => resolve());
-    }
-  }
-
-  /** Releases the data, at once or when the calls in progress have ended. */
-  dispose(): void {
-    this.#disposed = true;
-    if (this.#running === 0) this.#free();
-  }
-
-  #free(): void {
+  protected override free(): void {
     for (const scratch of this.#scratch.values()) scratch.free();
     this.#scratch.clear();
     freeMiddle(this.#gpu, this.#middle);
     this.#gpu.free(this.#chunks, ...this.#shards.splice(0));
   }
 
-  #check(): void {
-    if (this.#disposed) {
-      throw new DeviceError(
-        "Cannot compute the posterior mean: its data were disposed",
-      );
-    }
+  protected override check(action: string): void {
+    super.check(action);
     this.#gpu.check();
   }
 
@@ -513,7 +425,7 @@ export class GpuStore implements DataStore {
     this.#submit(signal, (encoder) => scratch.finish(encoder, job));
     const { partials, raw: values, shifted: were, bad } = await scratch.read(rates.length);
     signal?.throwIfAborted();
-    this.#check();
+    this.check(POSTERIOR_ACTION);
     if (bad >= 0) {
       throw new RangeError(
         `Cannot compute the posterior mean: query ${
@@ -648,7 +560,7 @@ export class GpuStore implements DataStore {
     record: (encoder: GPUCommandEncoder) => void,
   ): void {
     signal?.throwIfAborted();
-    this.#check();
+    this.check(POSTERIOR_ACTION);
     const encoder = this.#gpu.device.createCommandEncoder();
     record(encoder);
     this.#gpu.device.queue.submit([encoder.finish()]);
