@@ -1,5 +1,6 @@
 import { storedData } from "../../src/compute/posterior.ts";
 import assert from "node:assert/strict";
+import { openDevice } from "../../src/compute/open_device.ts";
 import { openWasm } from "../../src/compute/wasm/device.ts";
 import { capabilitiesOf } from "../../src/denoisers/_capabilities.ts";
 import type { Tilts } from "../../src/compute/tilted.ts";
@@ -189,36 +190,38 @@ Deno.test("tilted posteriors of two denoisers in turn and at once do not take ea
   assert.deepEqual(again, [first, second, first]);
 });
 
-Deno.test("tilted posteriors of a store that was filled anew forget the products of the old rows", async () => {
-  using device = await openWasm("test");
-  for (const bytes of [false, true]) {
-    const [old, set] = [
-      items(300, 6, bytes),
-      items(600, 6, bytes).subset(
-        Array.from({ length: 300 }, (_, i) => 300 + i),
-      ),
-    ];
-    const [refilled, fresh] = [await device.store(old), await device.store(set)];
-    const x = tensorSpace.from(queries(set, 4, .5), [4, 6]);
-    // The same vectors for all: what is kept of them is kept by their identity.
-    const options = {
-      tilts: { count: 2, of: (sample: number) => startNoise(8, sample, 2, 6) } as Tilts,
-      strengths: [.4, .4, .4, .4],
-    };
-    const mean = async (store: typeof fresh) => {
-      const y = await store.tilted!.mean(x, .5, options);
-      const values = await tensorSpace.values(y);
-      y.dispose();
-      return values;
-    };
-    const before = await mean(refilled), wanted = await mean(fresh);
-    assert.notDeepEqual(before, wanted);
-    await refilled.refill!(storedData(set));
-    assert.deepEqual(await mean(refilled), wanted);
-    x.dispose();
-    for (const store of [refilled, fresh]) store.dispose();
-  }
-});
+for (const kind of ["wasm", "float64"] as const) {
+  Deno.test(`tilted posteriors of a store that was filled anew forget the old rows [${kind}]`, async () => {
+    using device = await openDevice(kind);
+    for (const bytes of [false, true]) {
+      const [old, set] = [
+        items(300, 6, bytes),
+        items(600, 6, bytes).subset(
+          Array.from({ length: 300 }, (_, i) => 300 + i),
+        ),
+      ];
+      const [refilled, fresh] = [await device.store(old), await device.store(set)];
+      const x = tensorSpace.from(queries(set, 4, .5), [4, 6]);
+      // The same vectors for all: what is kept of them is kept by their identity.
+      const options = {
+        tilts: { count: 2, of: (sample: number) => startNoise(8, sample, 2, 6) } as Tilts,
+        strengths: [.4, .4, .4, .4],
+      };
+      const mean = async (store: typeof fresh) => {
+        const y = await store.tilted!.mean(x, .5, options);
+        const values = await tensorSpace.values(y);
+        y.dispose();
+        return values;
+      };
+      const before = await mean(refilled), wanted = await mean(fresh);
+      assert.notDeepEqual(before, wanted);
+      await refilled.refill!(storedData(set));
+      assert.deepEqual(await mean(refilled), wanted);
+      x.dispose();
+      for (const store of [refilled, fresh]) store.dispose();
+    }
+  });
+}
 
 Deno.test("samples by tilted posteriors are those by perturbed queries", async () => {
   const set = items(200, 3, false);
