@@ -19,7 +19,7 @@ interface Phase {
 }
 
 /** The device is open, and what comes next has begun. */
-const OPEN = /^wasm: |^reference: /m;
+const OPEN = /^wasm: |^float64: /m;
 
 /**
  * Sizes are such that the phase takes far longer than {@linkcode SOON}, or in one piece would; IMAGES are 12,000 of 28×28
@@ -79,7 +79,7 @@ const PHASES: readonly Phase[] = [
   },
   {
     name: "float64 steps",
-    args: "--data moons:2000000 --device reference --count 200",
+    args: "--data moons:2000000 --device float64 --count 200",
     after: OPEN,
     wait: 1000,
   },
