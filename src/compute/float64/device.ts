@@ -13,7 +13,7 @@ import type { Batch, State, StateNumbers } from "../batch.ts";
 import { useCpuBackend } from "../cpu_backend.ts";
 import type { DataStore, Float64Device } from "../device.ts";
 import type { Mask } from "../mask.ts";
-import { MASKED_ACTION, maskedInParts } from "../masked_posterior.ts";
+import { checkMasked, MASKED_ACTION, maskedInParts } from "../masked_posterior.ts";
 import type { MaskedOptions } from "../masked_posterior.ts";
 import { NEAREST_ACTION, neighboursInParts, squaresInParts } from "../neighbours.ts";
 import type { Neighbours } from "../neighbours.ts";
@@ -145,6 +145,7 @@ class Float64Store extends Store<StateNumbers> {
     options: MaskedOptions = {},
   ): Promise<StateNumbers> {
     using _call = this.begin(MASKED_ACTION);
+    checkMasked(this, queries, sigma, mask, options);
     options.signal?.throwIfAborted();
     const work = maskedInParts(this.#held(MASKED_ACTION), queries, sigma, mask, options);
     return await inTurns(work, options.signal);
