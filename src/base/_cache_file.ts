@@ -114,6 +114,53 @@ export async function writeCacheFile(
   }
 }
 
+/** How values of one kind are kept in caches. */
+export interface CacheFormat<T> {
+  /** Eight letters: what a cache holds and in which format. */
+  readonly magic: string;
+  /** The ending of its name. */
+  readonly suffix: string;
+  /** The value of a payload; nothing if it holds none. */
+  decode(payload: Uint8Array): T | undefined;
+  /** The payload of a value, in parts. */
+  encode(value: T): readonly Uint8Array[];
+}
+
+/** The value that a folder of caches holds for a key; nothing as in {@linkcode readCacheFile}. */
+export async function readCached<T>(
+  folder: string,
+  key: Uint8Array,
+  { magic, suffix, decode }: CacheFormat<T>,
+): Promise<T | undefined> {
+  const payload = await readCacheFile(cacheFileIn(folder, key, suffix), magic, key);
+  return payload && decode(payload);
+}
+
+/** Keeps a value in a folder of caches, which is created where it is missing and may be. */
+export async function writeCached<T>(
+  folder: string,
+  key: Uint8Array,
+  { magic, suffix, encode }: CacheFormat<T>,
+  value: T,
+): Promise<void> {
+  await makeCacheFolder(folder);
+  await writeCacheFile(cacheFileIn(folder, key, suffix), magic, key, encode(value));
+}
+
+/** The value of a key: from the folder of caches, or computed and kept there. */
+export async function throughCache<T>(
+  folder: string,
+  key: Uint8Array,
+  format: CacheFormat<T>,
+  compute: () => Promise<T>,
+): Promise<T> {
+  const kept = await readCached(folder, key, format);
+  if (kept) return kept;
+  const value = await compute();
+  await writeCached(folder, key, format, value);
+  return value;
+}
+
 /** Each write is awaited: of a stream, a short last one on a full disk would fail unseen. */
 async function writeParts(file: string, parts: readonly Uint8Array[]): Promise<void> {
   using open = await Deno.open(file, { write: true, createNew: true });

@@ -29,14 +29,15 @@ export async function inTurns<T>(work: Interruptible<T>, signal?: AbortSignal): 
   for (;;) {
     const { done, value } = work.next();
     if (done) return value;
-    if (isTime()) await turn(signal);
+    if (turnIsDue()) await turn(signal);
   }
 }
 
 /** When others last had theirs: of all work, so that many short pieces one after the other keep nobody waiting either. */
 let lastTurn = 0;
 
-function isTime(): boolean {
+/** Whether others have waited for long; an inner loop looks before it awaits {@linkcode turn}. */
+export function turnIsDue(): boolean {
   return performance.now() - lastTurn > TURN_MS;
 }
 
@@ -46,7 +47,7 @@ function isTime(): boolean {
  * @param signal Cancels; it then rejects with `signal.reason`.
  */
 export async function turn(signal?: AbortSignal): Promise<void> {
-  if (isTime()) {
+  if (turnIsDue()) {
     await new Promise((resolve) => setTimeout(resolve));
     lastTurn = performance.now();
   }
@@ -75,7 +76,7 @@ export async function mapInTurns<A, B>(
 ): Promise<B[]> {
   const made: B[] = [];
   for (const [i, item] of items.entries()) {
-    if (isTime()) await turn(signal);
+    if (turnIsDue()) await turn(signal);
     made.push(of(item, i));
   }
   return made;

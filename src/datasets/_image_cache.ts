@@ -4,13 +4,8 @@
  *
  * The payload of the cache is `height, width, channels (3 × 4, little-endian) | pixels`.
  */
-import {
-  cacheFileIn,
-  cacheKey,
-  makeCacheFolder,
-  readCacheFile,
-  writeCacheFile,
-} from "../base/_cache_file.ts";
+import { cacheKey, readCached, writeCached } from "../base/_cache_file.ts";
+import type { CacheFormat } from "../base/_cache_file.ts";
 import { sha256 } from "../base/_sha256.ts";
 import type { ImageFile } from "./_image_source.ts";
 
@@ -23,7 +18,7 @@ export interface ImageArray {
 
 /** Changes whenever images are decoded otherwise. */
 const MAGIC = "CFIMAGE4";
-const SHAPE_SIZE = 12;
+const SHAPE_BYTES = 12;
 
 /**
  * The images of some files, decoded now or before.
@@ -51,8 +46,8 @@ export async function throughImageCache(
       ...await Promise.all(some.map(async ({ read }) => await digestOf(await read(signal)))),
     );
   }
-  const key = await keyOf(files, digests, options);
-  const kept = await readCache(folder, key, files.length);
+  const format = formatOf(files.length);
+  const kept = await readCached(folder, await keyOf(files, digests, options), format);
   if (kept) return kept;
   // A file may change before it is decoded: the key is that of the bytes which were.
   const decoded: string[] = [];
@@ -64,8 +59,7 @@ export async function throughImageCache(
       return bytes;
     },
   })));
-  await makeCacheFolder(folder);
-  await writeCache(folder, await keyOf(files, decoded, options), images);
+  await writeCached(folder, await keyOf(files, decoded, options), format, images);
   return images;
 }
 
@@ -83,27 +77,22 @@ async function keyOf(
   return await cacheKey(JSON.stringify([options, files.map(({ name }, i) => [name, digests[i]])]));
 }
 
-/** The cached images; nothing if there is no cache, or it is stale or damaged. */
-async function readCache(
-  folder: string,
-  key: Uint8Array,
-  count: number,
-): Promise<ImageArray | undefined> {
-  const payload = await readCacheFile(cacheFileIn(folder, key, "images"), MAGIC, key);
-  if (!payload || payload.length < SHAPE_SIZE) return undefined;
-  const view = new DataView(payload.buffer, payload.byteOffset, SHAPE_SIZE);
-  const shape = [0, 1, 2].map((k) => view.getUint32(4 * k, true));
-  const data = payload.subarray(SHAPE_SIZE);
-  return data.length === count * shape[0] * shape[1] * shape[2] ? { data, shape } : undefined;
-}
-
-/** Writes a cache, whole or not at all; a place that cannot be written to goes without. */
-async function writeCache(
-  folder: string,
-  key: Uint8Array,
-  { data, shape }: ImageArray,
-): Promise<void> {
-  const sizes = new Uint8Array(SHAPE_SIZE);
-  shape.forEach((n, k) => new DataView(sizes.buffer).setUint32(4 * k, n, true));
-  await writeCacheFile(cacheFileIn(folder, key, "images"), MAGIC, key, [sizes, data]);
+/** How the images of `count` files are kept. */
+function formatOf(count: number): CacheFormat<ImageArray> {
+  return {
+    magic: MAGIC,
+    suffix: "images",
+    decode(payload) {
+      if (payload.length < SHAPE_BYTES) return undefined;
+      const view = new DataView(payload.buffer, payload.byteOffset, SHAPE_BYTES);
+      const shape = [0, 1, 2].map((k) => view.getUint32(4 * k, true));
+      const data = payload.subarray(SHAPE_BYTES);
+      return data.length === count * shape[0] * shape[1] * shape[2] ? { data, shape } : undefined;
+    },
+    encode({ data, shape }) {
+      const sizes = new Uint8Array(SHAPE_BYTES);
+      shape.forEach((n, k) => new DataView(sizes.buffer).setUint32(4 * k, n, true));
+      return [sizes, data];
+    },
+  };
 }

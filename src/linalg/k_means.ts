@@ -10,6 +10,8 @@ import { WORK_OPTIONS } from "../compute/work_options.ts";
 import type { WorkOptions } from "../compute/work_options.ts";
 import { RandomStream } from "../base/random.ts";
 import { stopButton } from "../base/stop_button.ts";
+import { turn } from "../base/_turns.ts";
+import { squareBelow } from "./_square_below.ts";
 
 /** Options of {@linkcode kMeans}. */
 export interface KMeansOptions extends WorkOptions {
@@ -107,7 +109,7 @@ export async function kMeans(
   const seen = new Float64Array(k);
   let best = Infinity, mean = NaN, idle = 0, iteration = 0;
   while (iteration < iterations && idle < PATIENCE) {
-    await pause(signal);
+    await turn(signal);
     iteration++;
     if (whole) seen.fill(0);
     const rows = rowsOf(points, batch());
@@ -181,38 +183,6 @@ function nearest(rows: Float64Array, centres: readonly Float64Array[]) {
   return { labels, squares };
 }
 
-/** Numbers between two looks at whether a centre is already too far; a multiple of the lanes. */
-const BLOCK = 64;
-
-/** The squared distance of a row and a centre, in four lanes; some value ≥ `limit` once it cannot be below. */
-function squareBelow(
-  rows: Float64Array,
-  from: number,
-  centre: Float64Array,
-  limit: number,
-): number {
-  const d = centre.length, whole = d - d % 4;
-  let sum = 0;
-  for (let begin = 0; begin < whole; begin += BLOCK) {
-    const end = Math.min(begin + BLOCK, whole);
-    let sum0 = 0, sum1 = 0, sum2 = 0, sum3 = 0;
-    for (let c = begin, at = from + begin; c < end; c += 4, at += 4) {
-      const d0 = rows[at] - centre[c];
-      const d1 = rows[at + 1] - centre[c + 1];
-      const d2 = rows[at + 2] - centre[c + 2];
-      const d3 = rows[at + 3] - centre[c + 3];
-      sum0 += d0 * d0;
-      sum1 += d1 * d1;
-      sum2 += d2 * d2;
-      sum3 += d3 * d3;
-    }
-    sum += sum0 + sum1 + (sum2 + sum3);
-    if (sum >= limit) return sum;
-  }
-  for (let c = whole; c < d; c++) sum += (rows[from + c] - centre[c]) ** 2;
-  return sum;
-}
-
 /** Moves centres towards their rows: each becomes the mean of what it has seen. */
 function move(
   centres: readonly Float64Array[],
@@ -233,7 +203,7 @@ async function assign(points: PointSet, centres: readonly Float64Array[], signal
   const all = new Uint32Array(count);
   let total = 0;
   for (let first = 0; first < count; first += part) {
-    await pause(signal);
+    await turn(signal);
     const chosen = Uint32Array.from({ length: Math.min(part, count - first) }, (_, i) => first + i);
     const { labels, squares } = nearest(rowsOf(points, chosen), centres);
     all.set(labels, first);
@@ -247,12 +217,6 @@ async function assign(points: PointSet, centres: readonly Float64Array[], signal
     labels: all.map((k) => place.get(k)!),
     inertia: total / count,
   };
-}
-
-/** Lets a signal be heard. */
-async function pause(signal?: AbortSignal): Promise<void> {
-  if (signal) await new Promise((resolve) => setTimeout(resolve));
-  signal?.throwIfAborted();
 }
 
 function check(name: string, value: number, most: number): void {

@@ -4,6 +4,7 @@
  * @module
  */
 import { checkOptionNames, type OptionTable } from "../base/_options.ts";
+import { turn, turnIsDue } from "../base/_turns.ts";
 import { stopButton } from "../base/stop_button.ts";
 
 /** What {@linkcode assignment} returns. */
@@ -25,8 +26,6 @@ export interface AssignmentOptions {
   readonly signal?: AbortSignal;
 }
 
-/** Milliseconds of work between two looks at the event loop. */
-const SLICE = 50;
 const NONE = -1;
 
 const OPTIONS = { signal: undefined } satisfies OptionTable<AssignmentOptions>;
@@ -85,13 +84,9 @@ export async function assignment(
   signal?.throwIfAborted();
   solver.reduceColumns();
   solver.reduceRows();
-  let slice = performance.now();
   for (const row of solver.freeRows()) {
     solver.augment(row);
-    if (performance.now() - slice < SLICE) continue;
-    await new Promise((resolve) => setTimeout(resolve));
-    signal?.throwIfAborted();
-    slice = performance.now();
+    if (turnIsDue()) await turn(signal);
   }
   return solver.result();
 }

@@ -11,6 +11,8 @@ import type { PointSet } from "../compute/posterior.ts";
 import { showsItself } from "../base/_display.ts";
 import type { LabelledImages } from "../base/_display.ts";
 import { isImage } from "../base/_shape.ts";
+import { turn, turnIsDue } from "../base/_turns.ts";
+import { LANES, squareBelow } from "../linalg/_square_below.ts";
 import { checkRows } from "./_rows.ts";
 import { rowsOf } from "./samples.ts";
 import type { Rows, Samples } from "./samples.ts";
@@ -43,15 +45,9 @@ export interface NearestOptions {
   readonly signal?: AbortSignal;
 }
 
-/** Coordinates between two looks at whether a row is already too far; a multiple of the lanes. */
-const BLOCK = 64;
-/** Sums that grow side by side, because one sum would wait for every addition. Rows are padded to their multiple. */
-const LANES = 4;
 const ACTION = "find nearest items";
 /** Numbers from one over it to it have squares that float64 holds. */
 const LARGE = 2 ** 400;
-/** Milliseconds of work between two looks at the event loop. */
-const SLICE = 50;
 
 const OPTIONS = { signal: undefined } satisfies OptionTable<NearestOptions>;
 
@@ -110,13 +106,9 @@ export async function nearestItems(
   const rows = checkRows(given.values, points.dimension, ACTION);
   const found = new Search(given.values, rows, points);
   signal?.throwIfAborted();
-  let slice = performance.now();
   for (let item = 0; item < count; item++) {
     found.visit(item);
-    if (performance.now() - slice < SLICE) continue;
-    await new Promise((resolve) => setTimeout(resolve));
-    signal?.throwIfAborted();
-    slice = performance.now();
+    if (turnIsDue()) await turn(signal);
   }
   const result = found.result();
   return showsItself(result, () => shownPairs(given, points, found.nearestRows, result));
@@ -257,32 +249,6 @@ function searchUnit(samples: ArrayLike<number>, { data, range }: PointSet): numb
   let most = bytes ? Math.max(...(range ?? [-1, 1]).map(Math.abs)) : 1;
   for (let i = 0; i < samples.length; i++) most = Math.max(most, Math.abs(samples[i]));
   return most > LARGE || most < 1 / LARGE ? powerOfTwo(most) : 1;
-}
-
-/** The squared distance of a row from the query at `from`; some value ≥ `limit` once it cannot be below. */
-function squareBelow(
-  queries: Float64Array,
-  from: number,
-  row: Float64Array,
-  limit: number,
-): number {
-  let sum = 0;
-  for (let begin = 0; begin < row.length && sum < limit; begin += BLOCK) {
-    const end = Math.min(begin + BLOCK, row.length);
-    let sum0 = 0, sum1 = 0, sum2 = 0, sum3 = 0;
-    for (let c = begin, q = from + begin; c < end; c += LANES, q += LANES) {
-      const d0 = queries[q] - row[c];
-      const d1 = queries[q + 1] - row[c + 1];
-      const d2 = queries[q + 2] - row[c + 2];
-      const d3 = queries[q + 3] - row[c + 3];
-      sum0 += d0 * d0;
-      sum1 += d1 * d1;
-      sum2 += d2 * d2;
-      sum3 += d3 * d3;
-    }
-    sum += sum0 + sum1 + (sum2 + sum3);
-  }
-  return sum;
 }
 
 /**

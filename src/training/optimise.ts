@@ -15,6 +15,7 @@ import { optionsFor, type OptionTable, readOptions } from "../base/_options.ts";
 import * as tf from "@tensorflow/tfjs-core";
 import type { AnyTensor } from "../states/linear_space.ts";
 import { checkWhole } from "../base/_checks.ts";
+import { turn } from "../base/_turns.ts";
 import { ADAM_OPTIONS, checkAdam } from "./_check_adam.ts";
 import { adamStep } from "./adam.ts";
 import type { AdamOptions, OptimiserState } from "./adam.ts";
@@ -51,9 +52,6 @@ export interface OptimiseStep {
   /** The loss, before the step. */
   readonly loss: number;
 }
-
-// Every so often other work gets its turn, timers and signals among it.
-const TURN_MS = 50;
 
 const OPTIONS = {
   ...ADAM_OPTIONS,
@@ -95,7 +93,6 @@ export async function* optimise(
   const adam = optionsFor(ADAM_OPTIONS, options);
   checkWhole("optimise", "steps", steps, 0);
   checkAdam(adam);
-  let turn = performance.now();
   while (state.step < steps) {
     signal?.throwIfAborted();
     const { value, gradients } = await gradientsOf(loss, state, backend);
@@ -106,10 +103,7 @@ export async function* optimise(
     }
     adamStep(state, gradients, adam);
     yield { step: state.step, loss: value };
-    if (performance.now() - turn > TURN_MS) {
-      await new Promise((resolve) => setTimeout(resolve));
-      turn = performance.now();
-    }
+    await turn();
   }
 }
 

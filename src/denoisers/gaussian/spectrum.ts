@@ -6,13 +6,8 @@
 import { type OptionTable, readOptions } from "../../base/_options.ts";
 import { checkKind } from "../../base/_kinds.ts";
 import { cacheFolder } from "../../base/_cache_folder.ts";
-import {
-  cacheFileIn,
-  cacheKey,
-  makeCacheFolder,
-  readCacheFile,
-  writeCacheFile,
-} from "../../base/_cache_file.ts";
+import { cacheKey, throughCache } from "../../base/_cache_file.ts";
+import type { CacheFormat } from "../../base/_cache_file.ts";
 import { sampleMoments } from "../../compute/covariance.ts";
 import { eigenDecomposition } from "../../compute/eigen_decomposition.ts";
 import type { EigenDecomposition } from "../../compute/reference_eigen.ts";
@@ -101,7 +96,7 @@ export async function dataSpectrum(
   checkFloor(floor);
   const data = options.class === undefined ? dataset : dataset.classSubset(options.class);
   using stop = stopButton(options.signal);
-  const decomposed = await throughCache(data, { ...settings, signal: stop.signal });
+  const decomposed = await keptOrDecomposed(data, { ...settings, signal: stop.signal });
   const spectrum = cutAtRounding(decomposed, data);
   return lowRank(spectrum, Math.min(rank, spectrum.variances.length), floor);
 }
@@ -155,18 +150,20 @@ export function lowRank(
   };
 }
 
-async function throughCache(data: Dataset, options: SpectrumOptions): Promise<Spectrum> {
+async function keptOrDecomposed(data: Dataset, options: SpectrumOptions): Promise<Spectrum> {
   const folder = await cacheFolder("take the spectrum", options.cache);
   if (folder === undefined || data.dimension < LEAST_CACHED) return await decompose(data, options);
   const key = await spectrumKey(data);
-  const file = cacheFileIn(folder, key, "spectrum");
-  const cached = await readCacheFile(file, MAGIC, key);
-  const known = cached && decode(cached, data.dimension);
-  if (known && fits(known, data)) return known;
-  const spectrum = await decompose(data, options);
-  await makeCacheFolder(folder);
-  await writeCacheFile(file, MAGIC, key, encode(spectrum));
-  return spectrum;
+  const format: CacheFormat<Spectrum> = {
+    magic: MAGIC,
+    suffix: "spectrum",
+    decode(payload) {
+      const known = decode(payload, data.dimension);
+      return known && fits(known, data) ? known : undefined;
+    },
+    encode,
+  };
+  return await throughCache(folder, key, format, () => decompose(data, options));
 }
 
 /** What a spectrum depends on: the numbers, how many make a row, and what bytes stand for. */

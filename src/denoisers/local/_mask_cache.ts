@@ -4,13 +4,8 @@
  * @module
  */
 import { cacheFolder } from "../../base/_cache_folder.ts";
-import {
-  cacheFileIn,
-  cacheKey,
-  makeCacheFolder,
-  readCacheFile,
-  writeCacheFile,
-} from "../../base/_cache_file.ts";
+import { cacheKey, throughCache } from "../../base/_cache_file.ts";
+import type { CacheFormat } from "../../base/_cache_file.ts";
 import { emptyMask } from "../../compute/mask.ts";
 import type { Mask } from "../../compute/mask.ts";
 import { localityMask } from "./locality_mask.ts";
@@ -65,17 +60,7 @@ export class MaskCache {
     const folder = await cacheFolder("make a mask", this.#cache);
     if (folder === undefined) return await make();
     const key = await this.#key(sigma);
-    const file = cacheFileIn(folder, key, "mask");
-    const cached = await readCacheFile(file, MAGIC, key);
-    const empty = emptyMask(d);
-    if (cached?.length === empty.bits.byteLength) {
-      new Uint8Array(empty.bits.buffer).set(cached);
-      return empty;
-    }
-    const mask = await make();
-    await makeCacheFolder(folder);
-    await writeCacheFile(file, MAGIC, key, [new Uint8Array(mask.bits.buffer)]);
-    return mask;
+    return await throughCache(folder, key, formatOf(d), make);
   }
 
   /** What a mask depends on: the spectrum, the rule and the noise level. */
@@ -90,4 +75,19 @@ export class MaskCache {
       JSON.stringify([sigma, theta, orientation, normalisation]),
     );
   }
+}
+
+/** How masks of `d` coordinates are kept. */
+function formatOf(d: number): CacheFormat<Mask> {
+  return {
+    magic: MAGIC,
+    suffix: "mask",
+    decode(payload) {
+      const mask = emptyMask(d);
+      if (payload.length !== mask.bits.byteLength) return undefined;
+      new Uint8Array(mask.bits.buffer).set(payload);
+      return mask;
+    },
+    encode: ({ bits }) => [new Uint8Array(bits.buffer)],
+  };
 }
