@@ -6,13 +6,8 @@
 import { type OptionTable, readOptions } from "../../base/_options.ts";
 import { sizeOf } from "../../base/_shape.ts";
 import { cacheFolder } from "../../base/_cache_folder.ts";
-import {
-  cacheFileIn,
-  cacheKey,
-  makeCacheFolder,
-  readCacheFile,
-  writeCacheFile,
-} from "../../base/_cache_file.ts";
+import { cacheKey, throughCache } from "../../base/_cache_file.ts";
+import type { CacheFormat } from "../../base/_cache_file.ts";
 import type { Dataset } from "../../datasets/dataset.ts";
 import type { Denoiser } from "../../denoisers/denoiser.ts";
 import { Estimator } from "./estimator.ts";
@@ -142,14 +137,13 @@ export async function dpmV3Statistics<X>(
   const folder = await cacheFolder("estimate the statistics", options.cache);
   if (folder === undefined) return await estimate();
   const key = await keyOf(probe, range, samples, seed);
-  const file = cacheFileIn(folder, key, "statistics");
-  const kept = await readCacheFile(file, MAGIC, key);
-  const known = kept && decode(kept, range, dataset.dimension);
-  if (known) return known;
-  const statistics = await estimate();
-  await makeCacheFolder(folder);
-  await writeCacheFile(file, MAGIC, key, encode(statistics));
-  return statistics;
+  const format: CacheFormat<DpmV3Statistics> = {
+    magic: MAGIC,
+    suffix: "statistics",
+    decode: (payload) => decode(payload, range, dataset.dimension),
+    encode,
+  };
+  return await throughCache(folder, key, format, estimate);
 }
 
 /** The facts that tables are kept with, in this order. */
