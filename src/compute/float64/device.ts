@@ -7,13 +7,13 @@ import { inTurns, rowsPerPart } from "../../base/_turns.ts";
 import type { Interruptible } from "../../base/_turns.ts";
 import { DeviceError } from "../../base/errors.ts";
 import { arraySpace } from "../../states/linear_space.ts";
-import { Store } from "../_store.ts";
+import { HeldStore } from "../_held_store.ts";
 import { batchOf } from "../batch.ts";
 import type { Batch, State, StateNumbers } from "../batch.ts";
 import { useCpuBackend } from "../cpu_backend.ts";
 import type { DataStore, Float64Device } from "../device.ts";
 import type { Mask } from "../mask.ts";
-import { checkMasked, MASKED_ACTION, maskedInParts } from "../masked_posterior.ts";
+import { MASKED_ACTION, maskedInParts } from "../masked_posterior.ts";
 import type { MaskedOptions } from "../masked_posterior.ts";
 import { NEAREST_ACTION, neighboursInParts, squaresInParts } from "../neighbours.ts";
 import type { Neighbours } from "../neighbours.ts";
@@ -27,7 +27,7 @@ import type { Distances, WeightedRows } from "../subset_posterior.ts";
 import { float64Tilted, tiltCapacity } from "../tilted.ts";
 import type { TiltedStore } from "../tilted.ts";
 import { WINDOW_ACTION } from "../windowed.ts";
-import type { WindowOptions, WindowPosterior } from "../windowed.ts";
+import type { WindowJob, WindowOptions, WindowPosterior } from "../windowed.ts";
 import { referenceWindowedInTurns } from "./windowed.ts";
 
 /**
@@ -71,7 +71,7 @@ export function float64Store(points: PointSet, isOpen: () => boolean = () => tru
   return new Float64Store(points, isOpen);
 }
 
-class Float64Store extends Store<StateNumbers> {
+class Float64Store extends HeldStore<StateNumbers> {
   override readonly rounding: StoreRounding;
   readonly tilted: TiltedStore = {
     capacity: (draws) => tiltCapacity(draws, this.count),
@@ -138,26 +138,23 @@ class Float64Store extends Store<StateNumbers> {
     return batchOf(x, this.dimension, POSTERIOR_ACTION).like(means);
   }
 
-  async masked(
+  protected override async maskedMeans(
     queries: StateNumbers,
     sigma: number,
     mask: Mask,
-    options: MaskedOptions = {},
+    options: MaskedOptions,
   ): Promise<StateNumbers> {
-    using _call = this.begin(MASKED_ACTION);
-    checkMasked(this, queries, sigma, mask, options);
     options.signal?.throwIfAborted();
     const work = maskedInParts(this.#held(MASKED_ACTION), queries, sigma, mask, options);
     return await inTurns(work, options.signal);
   }
 
-  async windowed(
+  protected override perPixel(
     queries: StateNumbers,
-    sigma: Sigma,
+    { sigmas }: WindowJob,
     options: WindowOptions,
   ): Promise<WindowPosterior<StateNumbers>> {
-    using _call = this.begin(WINDOW_ACTION);
-    return await referenceWindowedInTurns(this.#held(WINDOW_ACTION), queries, sigma, options);
+    return referenceWindowedInTurns(this.#held(WINDOW_ACTION), queries, sigmas, options);
   }
 
   // deno-lint-ignore require-await -- a failure is a rejection.

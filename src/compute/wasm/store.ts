@@ -3,12 +3,12 @@
  *
  * @module
  */
-import { Store } from "../_store.ts";
+import { HeldStore } from "../_held_store.ts";
 import { batchOf } from "../batch.ts";
 import type { Batch, State } from "../batch.ts";
 import { chunkRows } from "../chunk_rows.ts";
 import type { Mask } from "../mask.ts";
-import { checkMasked, MASKED_ACTION } from "../masked_posterior.ts";
+import { MASKED_ACTION } from "../masked_posterior.ts";
 import type { MaskedOptions } from "../masked_posterior.ts";
 import { boxOfBytes, boxOfRanges, isFromMiddle } from "../data_box.ts";
 import type { DataBox } from "../data_box.ts";
@@ -32,8 +32,8 @@ import type { Distances, WeightedRows } from "../subset_posterior.ts";
 import { TILT_BYTES, tiltedRows } from "../tilted.ts";
 import type { TiltedRows, TiltedStore, TiltOptions, Tilts } from "../tilted.ts";
 import { maskedMeans } from "./masked.ts";
-import { WINDOW_ACTION, windowJob } from "../windowed.ts";
-import type { WindowOptions, WindowPosterior } from "../windowed.ts";
+import { WINDOW_ACTION } from "../windowed.ts";
+import type { WindowJob, WindowOptions, WindowPosterior } from "../windowed.ts";
 import { allocate, grow, roundUp } from "./memory.ts";
 import { mergeShards } from "./merge.ts";
 import type { Partials } from "./merge.ts";
@@ -94,7 +94,7 @@ interface ScanMemory {
 }
 
 /** Data in shared WebAssembly memory. */
-export class WasmStore extends Store<Float32Array> {
+export class WasmStore extends HeldStore<Float32Array> {
   override readonly rounding: StoreRounding;
   readonly #pool: ThreadPool;
   readonly #bytes: boolean;
@@ -306,28 +306,24 @@ export class WasmStore extends Store<Float32Array> {
     return batchOf(x, this.dimension, POSTERIOR_ACTION).like(means);
   }
 
-  async masked(
+  protected override maskedMeans(
     queries: Float32Array,
     sigma: number,
     mask: Mask,
-    options: MaskedOptions = {},
+    options: MaskedOptions,
   ): Promise<Float32Array> {
-    using _call = this.begin(MASKED_ACTION);
-    checkMasked(this, queries, sigma, mask, options);
-    return await this.#exclusively(
+    return this.#exclusively(
       MASKED_ACTION,
       (view) => maskedMeans(view, queries, sigma, mask, options),
     );
   }
 
-  async windowed(
+  protected override perPixel(
     queries: Float32Array,
-    sigma: Sigma,
+    job: WindowJob,
     options: WindowOptions,
   ): Promise<WindowPosterior<Float32Array>> {
-    using _call = this.begin(WINDOW_ACTION);
-    const job = windowJob(this, queries, sigma, options);
-    return await this.#exclusively(
+    return this.#exclusively(
       WINDOW_ACTION,
       (view) => windowedPosterior(view, queries, job, options),
     );

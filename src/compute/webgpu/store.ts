@@ -6,11 +6,11 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { DeviceError } from "../../base/errors.ts";
 import type { AnyTensor } from "../../states/linear_space.ts";
-import { Store } from "../_store.ts";
+import { HeldStore } from "../_held_store.ts";
 import { batchOf } from "../batch.ts";
 import type { Batch, State } from "../batch.ts";
 import type { Mask } from "../mask.ts";
-import { checkMasked, MASKED_ACTION } from "../masked_posterior.ts";
+import { MASKED_ACTION } from "../masked_posterior.ts";
 import type { MaskedOptions } from "../masked_posterior.ts";
 import { NearestHeap } from "../nearest_heap.ts";
 import {
@@ -45,8 +45,8 @@ import { type GpuRows, measureRows, weightedMeans } from "./subset.ts";
 import { freeMiddle, uploadChunks, uploadMiddle, uploadRows } from "./upload.ts";
 import type { Middle } from "./upload.ts";
 import { windowedPosterior } from "./windowed.ts";
-import { WINDOW_ACTION, windowJob } from "../windowed.ts";
-import type { WindowOptions, WindowPosterior } from "../windowed.ts";
+import { WINDOW_ACTION } from "../windowed.ts";
+import type { WindowJob, WindowOptions, WindowPosterior } from "../windowed.ts";
 
 /** Bytes of rows that are read back at a time. */
 const READ_BYTES = 2 ** 25;
@@ -93,7 +93,7 @@ class Pace {
 }
 
 /** Data on a GPU device. */
-export class GpuStore extends Store<Float32Array> {
+export class GpuStore extends HeldStore<Float32Array> {
   override readonly rounding: StoreRounding;
   readonly #gpu: Gpu;
   readonly #plan: PosteriorPlan;
@@ -269,30 +269,24 @@ export class GpuStore extends Store<Float32Array> {
     return await this.#like(x, mean);
   }
 
-  /** The masked posterior, see {@linkcode DataStore.masked}; calls take turns. */
-  async masked(
+  protected override maskedMeans(
     queries: Float32Array,
     sigma: number,
     mask: Mask,
-    options: MaskedOptions = {},
+    options: MaskedOptions,
   ): Promise<Float32Array> {
-    using _call = this.begin(MASKED_ACTION);
-    checkMasked(this, queries, sigma, mask, options);
-    return await this.inTurn(
+    return this.inTurn(
       MASKED_ACTION,
       () => maskedMeans(this.#rows, queries, sigma, mask, options),
     );
   }
 
-  /** The posterior per pixel, see {@linkcode DataStore.windowed}; calls take turns. */
-  async windowed(
+  protected override perPixel(
     queries: Float32Array,
-    sigma: Sigma,
+    job: WindowJob,
     options: WindowOptions,
   ): Promise<WindowPosterior<Float32Array>> {
-    using _call = this.begin(WINDOW_ACTION);
-    const job = windowJob(this, queries, sigma, options);
-    return await this.inTurn(
+    return this.inTurn(
       WINDOW_ACTION,
       () => windowedPosterior(this.#rows, queries, job, options),
     );
