@@ -18,9 +18,6 @@ import { heldData } from "../data_source.ts";
 import type { DataSource } from "../data_source.ts";
 
 const ACTION = "make an equivariant denoiser";
-const REFERENCES = [
-  "M. Kamb, S. Ganguli (2024), An analytic theory of creativity in convolutional diffusion models, arXiv:2412.20292",
-];
 /** Pairs of pixels that a query meets by default: one to three seconds on two CPU cores. */
 const PAIRS = 2 ** 30;
 
@@ -102,9 +99,8 @@ export async function equivariant<S extends DataSource, D extends DeviceChoice =
   const { class: only, device: choice, ...rest } = readOptions(ACTION, options, OPTIONS);
   const { dataset, device } = await heldData(ACTION, source, { class: only, device: choice });
   const model = equivariantModel(dataset, rest);
-  return windowDenoiser(model, await device.store(model.data), device) as StoredWindowDenoiser<
-    State
-  > as StoredWindowDenoiser<StatesOf<S, D>>;
+  const denoiser = windowDenoiser(model, await device.store(model.data), device);
+  return denoiser as StoredWindowDenoiser<StatesOf<S, D>>;
 }
 
 const OPTIONS = {
@@ -136,7 +132,6 @@ export function equivariantModel(all: Dataset, settings: Settings): WindowModel 
   return {
     data,
     label: `${machine} of ${part}${all.name}, ${describePatch(windows)}${inside}`,
-    references: REFERENCES,
     patch: patchSchedule(windows, Math.min(height, width)),
     translations: dictionary,
     onProgress,

@@ -18,9 +18,6 @@ import { heldData } from "../data_source.ts";
 import type { DataSource } from "../data_source.ts";
 
 const ACTION = "make a local denoiser";
-const REFERENCES = [
-  "M. Kamb, S. Ganguli (2024), An analytic theory of creativity in convolutional diffusion models, arXiv:2412.20292",
-];
 
 /** Options of {@linkcode local}. */
 export interface LocalOptions<D extends DeviceChoice = DeviceChoice> extends DeviceOption<D> {
@@ -79,9 +76,8 @@ export async function local<S extends DataSource, D extends DeviceChoice = "auto
   const { class: only, device: choice, ...rest } = readOptions(ACTION, options, OPTIONS);
   const { dataset, device } = await heldData(ACTION, source, { class: only, device: choice });
   const model = localModel(dataset, rest);
-  return windowDenoiser(model, await device.store(model.data), device) as StoredWindowDenoiser<
-    State
-  > as StoredWindowDenoiser<StatesOf<S, D>>;
+  const denoiser = windowDenoiser(model, await device.store(model.data), device);
+  return denoiser as StoredWindowDenoiser<StatesOf<S, D>>;
 }
 
 const OPTIONS = {
@@ -102,7 +98,6 @@ export function localModel(
   return {
     data,
     label: `local denoiser (LS) of ${data.name}, ${describePatch(windows)}`,
-    references: REFERENCES,
     patch: patchSchedule(windows, Math.min(data.shape[0], data.shape[1])),
     translations: "none",
     onProgress,

@@ -20,6 +20,10 @@ import type { Denoiser, SubsetOptions } from "../denoiser.ts";
 import type { StoredDenoiser } from "../optimal.ts";
 import type { Patch, PatchSchedule } from "./patch_schedule.ts";
 
+const REFERENCES = [
+  "M. Kamb, S. Ganguli (2024), An analytic theory of creativity in convolutional diffusion models, arXiv:2412.20292",
+];
+
 /** Options of {@linkcode WindowDenoiser.perPixel}. */
 export interface PixelOptions extends SubsetOptions, WorkOptions {
   /** Cancels the evaluation, which then rejects with `signal.reason`. */
@@ -65,8 +69,6 @@ export interface WindowModel {
   readonly data: Dataset;
   /** What it is, in a few words. */
   readonly label: string;
-  /** Where it comes from. */
-  readonly references: readonly string[];
   /** The side of the windows by noise level. */
   readonly patch: PatchSchedule;
   /** Which patches compete. */
@@ -104,7 +106,7 @@ export function windowDenoiser(
   store: DataStore,
   device: Device,
 ): StoredWindowDenoiser<State> {
-  const { data, label, references, patch, translations } = model;
+  const { data, label, patch, translations } = model;
   const { shape, dimension } = data;
   const evaluate = async <X extends State>(x: X, sigma: Sigma, options: PixelOptions) => {
     const batch = batchOf(x, dimension, WINDOW_ACTION);
@@ -121,7 +123,7 @@ export function windowDenoiser(
   };
   const denoiser: StoredWindowDenoiser<State> = {
     label,
-    references,
+    references: REFERENCES,
     shape,
     space: device.space as StateSpace<State>,
     count: data.count,
