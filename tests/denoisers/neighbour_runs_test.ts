@@ -46,6 +46,7 @@ Deno.test("with an index that errs the tail excludes exactly the rows that it re
   // Returns every third row or so instead of the nearest ones.
   const erring = overStore(base, {
     ...base.store,
+    distancesTo: (x, lists, options) => base.store.distancesTo(x, lists, options),
     nearest: async (x, k, options) => {
       const found = await base.store.nearest(x, 3 * k, options);
       const keep = Array.from(

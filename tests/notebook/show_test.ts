@@ -295,7 +295,8 @@ Deno.test({
   ignore: python === undefined,
   fn: async () => {
     const cells = [
-      `import { compareSamplers, moons, nearestItems, openDevice, optimal, sample, tensorSpace, tinyShapes } from "@closedform/diffusion";
+      `import { compareSamplers, moons, nearestItems, openDevice, optimal, sample, tinyShapes } from "@closedform/diffusion";
+       import { tensorSpace } from "@closedform/diffusion/compute";
        import { report } from "@closedform/diffusion/theory";
        const device = await openDevice("wasm");`,
       `tensorSpace.from(new Float32Array(2 * 64), [2, 8, 8, 1])`,
