@@ -28,7 +28,7 @@ export { openDevice } from "./compute/open_device.ts";
 export { useDevice } from "./compute/use_device.ts";
 export type { DeviceChoice, DeviceOption, StateOf } from "./compute/use_device.ts";
 export type { StatesOf } from "./denoisers/base_denoiser.ts";
-export type { DataSource } from "./denoisers/data_source.ts";
+export type { DataOptions, DataSource } from "./denoisers/data_source.ts";
 export type { Neighbours } from "./compute/neighbours.ts";
 export type {
   EvaluateOptions,

@@ -10,8 +10,7 @@ import { inTurns } from "../base/_turns.ts";
 import type { Interruptible } from "../base/_turns.ts";
 import { batchOf, disposeState, numbersOf } from "../compute/batch.ts";
 import type { State } from "../compute/batch.ts";
-import { DEVICE_OPTION } from "../compute/use_device.ts";
-import type { DeviceChoice, DeviceOption } from "../compute/use_device.ts";
+import type { DeviceChoice } from "../compute/use_device.ts";
 import { neighboursInParts } from "../compute/neighbours.ts";
 import { checkEvaluateOptions, samplePerRow, sigmaPerRow } from "../compute/posterior.ts";
 import type { Dataset } from "../datasets/dataset.ts";
@@ -21,8 +20,8 @@ import { baseOf } from "./base_denoiser.ts";
 import type { StatesOf } from "./base_denoiser.ts";
 import { capabilitiesOf, keepCapabilities } from "./_capabilities.ts";
 import type { HeldData } from "./_capabilities.ts";
-import { heldData } from "./data_source.ts";
-import type { DataSource } from "./data_source.ts";
+import { DATA_OPTIONS, heldData } from "./data_source.ts";
+import type { DataOptions, DataSource } from "./data_source.ts";
 import type { Denoiser } from "./denoiser.ts";
 import type { StoredDenoiser } from "./optimal.ts";
 import { smoothingDefaults } from "./smoothing_defaults.ts";
@@ -35,9 +34,7 @@ const SOME = 1024;
 
 /** Options of {@linkcode randomAverage}. */
 export interface RandomAverageOptions<D extends DeviceChoice = DeviceChoice>
-  extends DeviceOption<D> {
-  /** Of a data set: restriction to one class, by number or by name. Default: all classes. */
-  readonly class?: number | string;
+  extends DataOptions<D> {
   /** Points that are averaged, `M`. Default 2. */
   readonly draws?: number;
   /** The seed of the draws. Default 0. */
@@ -53,9 +50,7 @@ export interface LocalAverageOptions<D extends DeviceChoice = DeviceChoice>
 
 /** Options of {@linkcode kernelDensity}. */
 export interface KernelDensityOptions<D extends DeviceChoice = DeviceChoice>
-  extends DeviceOption<D> {
-  /** Of a data set: restriction to one class, by number or by name. Default: all classes. */
-  readonly class?: number | string;
+  extends DataOptions<D> {
   /** The bandwidth `β ≥ 0` in data units. Default: that of {@linkcode smoothingDefaults}. */
   readonly bandwidth?: number;
   /** Cancels the choice of a bandwidth. */
@@ -63,17 +58,14 @@ export interface KernelDensityOptions<D extends DeviceChoice = DeviceChoice>
 }
 
 const KERNEL_OPTIONS = {
-  ...DEVICE_OPTION,
-  class: undefined,
+  ...DATA_OPTIONS,
   bandwidth: undefined,
   signal: undefined,
 } satisfies OptionTable<KernelDensityOptions>;
 
 /** Options of {@linkcode dirichletAverage}. */
 export interface DirichletAverageOptions<D extends DeviceChoice = DeviceChoice>
-  extends DeviceOption<D> {
-  /** Of a data set: restriction to one class, by number or by name. Default: all classes. */
-  readonly class?: number | string;
+  extends DataOptions<D> {
   /** The concentration `α > 0`: small ones give single items, large ones the mean. Default 1, uniform weights. */
   readonly concentration?: number;
   /** The seed of the draws. Default 0. */
@@ -81,8 +73,7 @@ export interface DirichletAverageOptions<D extends DeviceChoice = DeviceChoice>
 }
 
 const RANDOM_OPTIONS = {
-  ...DEVICE_OPTION,
-  class: undefined,
+  ...DATA_OPTIONS,
   draws: 2,
   seed: 0,
 } satisfies OptionTable<RandomAverageOptions>;
@@ -175,8 +166,7 @@ export async function localAverage<S extends DataSource, D extends DeviceChoice 
 }
 
 const DIRICHLET_OPTIONS = {
-  ...DEVICE_OPTION,
-  class: undefined,
+  ...DATA_OPTIONS,
   concentration: 1,
   seed: 0,
 } satisfies OptionTable<

@@ -5,8 +5,9 @@
  */
 import { checkKind, isKind } from "../base/_kinds.ts";
 import type { Device } from "../compute/device.ts";
-import { deviceOf } from "../compute/use_device.ts";
-import type { DeviceChoice } from "../compute/use_device.ts";
+import type { OptionTable } from "../base/_options.ts";
+import { DEVICE_OPTION, deviceOf } from "../compute/use_device.ts";
+import type { DeviceChoice, DeviceOption } from "../compute/use_device.ts";
 import type { Dataset } from "../datasets/dataset.ts";
 import { dataOf } from "./_capabilities.ts";
 import type { HeldData } from "./_capabilities.ts";
@@ -16,13 +17,17 @@ import type { Denoiser } from "./denoiser.ts";
 // deno-lint-ignore no-explicit-any -- whatever its states are
 export type DataSource = Dataset | Denoiser<any>;
 
-/** The options that say which data a denoiser stands on, and where it computes. */
-export interface DataOptions {
-  /** Restriction to one class, by number or by name. */
+/** The options of everything that stands on a data set: which part of it, and where it computes. */
+export interface DataOptions<D extends DeviceChoice = DeviceChoice> extends DeviceOption<D> {
+  /** Of a data set: restriction to one class, by number or by name; a denoiser brings its own. Default: all classes. */
   readonly class?: number | string;
-  /** Where to compute. */
-  readonly device?: DeviceChoice;
 }
+
+/** The options of {@linkcode DataOptions}, which have no defaults of their own. */
+export const DATA_OPTIONS = {
+  ...DEVICE_OPTION,
+  class: undefined,
+} satisfies OptionTable<DataOptions>;
 
 /**
  * The data and the device that a factory works with.

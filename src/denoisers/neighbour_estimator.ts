@@ -8,8 +8,7 @@ import { mapInTurns } from "../base/_turns.ts";
 import { batchOf } from "../compute/batch.ts";
 import type { State } from "../compute/batch.ts";
 import type { DataStore } from "../compute/device.ts";
-import { DEVICE_OPTION } from "../compute/use_device.ts";
-import type { DeviceChoice, DeviceOption } from "../compute/use_device.ts";
+import type { DeviceChoice } from "../compute/use_device.ts";
 import { checkEvaluateOptions, samplePerRow, sigmaPerRow } from "../compute/posterior.ts";
 import type { Neighbours } from "../compute/neighbours.ts";
 import type { Subset } from "../compute/subset.ts";
@@ -18,7 +17,8 @@ import { drawKey, drawOtherRows } from "./golden/select.ts";
 import { baseOf } from "./base_denoiser.ts";
 import type { StatesOf } from "./base_denoiser.ts";
 import { capabilitiesOf, keepCapabilities, subsetOf } from "./_capabilities.ts";
-import type { DataSource } from "./data_source.ts";
+import { DATA_OPTIONS } from "./data_source.ts";
+import type { DataOptions, DataSource } from "./data_source.ts";
 import type { Denoiser } from "./denoiser.ts";
 import { inWholeSet } from "./_whole_items.ts";
 import type { StoredDenoiser } from "./optimal.ts";
@@ -27,9 +27,7 @@ const ACTION = "estimate the posterior mean";
 
 /** Options of {@linkcode neighbourEstimator}. */
 export interface NeighbourEstimatorOptions<D extends DeviceChoice = DeviceChoice>
-  extends DeviceOption<D> {
-  /** Of a data set: restriction to one class, by number or by name. Default: all classes. */
-  readonly class?: number | string;
+  extends DataOptions<D> {
   /** Nearest items of each query, `K`, summed exactly. Default 100. */
   readonly neighbours?: number;
   /** Random other items of each query, `L`, that stand for the rest. Default `K`. */
@@ -49,8 +47,7 @@ const REFERENCES = [
 ];
 
 const OPTIONS = {
-  ...DEVICE_OPTION,
-  class: undefined,
+  ...DATA_OPTIONS,
   neighbours: undefined,
   others: undefined,
   switchAt: .3,

@@ -18,13 +18,15 @@ import {
   streamStore,
 } from "../compute/streamed/store.ts";
 import type { StreamOptions } from "../compute/point_source.ts";
-import { DEVICE_OPTION, deviceOf } from "../compute/use_device.ts";
-import type { DeviceChoice, DeviceOption, StateOf } from "../compute/use_device.ts";
+import { deviceOf } from "../compute/use_device.ts";
+import type { DeviceChoice, StateOf } from "../compute/use_device.ts";
 import type { Dataset } from "../datasets/dataset.ts";
 import type { FileRows } from "../datasets/file_rows.ts";
 import type { AnyTensor, StateSpace } from "../states/linear_space.ts";
 import { keepCapabilities } from "./_capabilities.ts";
 import { inWholeSet } from "./_whole_items.ts";
+import { DATA_OPTIONS } from "./data_source.ts";
+import type { DataOptions } from "./data_source.ts";
 import type { Denoised, Denoiser } from "./denoiser.ts";
 
 const REFERENCES = [
@@ -49,9 +51,7 @@ export interface OptimalDenoiser<X = AnyTensor> extends StoredDenoiser<X> {
 
 /** Options of {@linkcode optimal}. */
 export interface OptimalOptions<D extends DeviceChoice = DeviceChoice>
-  extends DeviceOption<D>, StreamOptions {
-  /** Restrict a data set to one class, by number or by name. Default: all classes. */
-  readonly class?: number | string;
+  extends DataOptions<D>, StreamOptions {
   /** Whether to read data that stay on disk once now for their mean, which grids that start at it need. Default false. */
   readonly mean?: boolean;
   /** Cancels this. */
@@ -59,9 +59,8 @@ export interface OptimalOptions<D extends DeviceChoice = DeviceChoice>
 }
 
 const OPTIONS = {
-  ...DEVICE_OPTION,
+  ...DATA_OPTIONS,
   ...STREAM_OPTIONS,
-  class: undefined,
   mean: undefined,
   signal: undefined,
 } satisfies OptionTable<OptimalOptions>;

@@ -12,8 +12,7 @@ import { inTurns } from "../base/_turns.ts";
 import type { Interruptible } from "../base/_turns.ts";
 import { batchOf } from "../compute/batch.ts";
 import type { State } from "../compute/batch.ts";
-import { DEVICE_OPTION } from "../compute/use_device.ts";
-import type { DeviceChoice, DeviceOption } from "../compute/use_device.ts";
+import type { DeviceChoice } from "../compute/use_device.ts";
 import { checkEvaluateOptions, samplePerRow, sigmaPerRow } from "../compute/posterior.ts";
 import type { EvaluateOptions } from "../compute/posterior.ts";
 import type { Subset } from "../compute/subset.ts";
@@ -23,7 +22,8 @@ import { levelKey, RandomStream } from "../base/random.ts";
 import { baseOf } from "./base_denoiser.ts";
 import type { StatesOf } from "./base_denoiser.ts";
 import { capabilitiesOf, keepCapabilities, subsetOf } from "./_capabilities.ts";
-import type { DataSource } from "./data_source.ts";
+import { DATA_OPTIONS } from "./data_source.ts";
+import type { DataOptions, DataSource } from "./data_source.ts";
 import type { Denoiser } from "./denoiser.ts";
 import type { StoredDenoiser } from "./optimal.ts";
 import { smoothingDefaults } from "./smoothing_defaults.ts";
@@ -44,9 +44,7 @@ const GUMBEL_ACTION = `${ACTION} by gumbel draws`;
 export type DrawKind = "fixed" | "fresh" | "antithetic" | "gumbel";
 
 /** Options of {@linkcode smoothed}. */
-export interface SmoothedOptions<D extends DeviceChoice = DeviceChoice> extends DeviceOption<D> {
-  /** Of a data set: restriction to one class, by number or by name. Default: all classes. */
-  readonly class?: number | string;
+export interface SmoothedOptions<D extends DeviceChoice = DeviceChoice> extends DataOptions<D> {
   /**
    * The bandwidth `β ≥ 0` in data units, at `t = 1`; for `gumbel`, the variance `s` in squared data units. Default: that of
    * {@linkcode smoothingDefaults}, for `gumbel` a quarter of the square of its spacing; then samples also take its number of steps
@@ -68,8 +66,7 @@ const REFERENCES = [
 ];
 
 const OPTIONS = {
-  ...DEVICE_OPTION,
-  class: undefined,
+  ...DATA_OPTIONS,
   bandwidth: undefined,
   draws: DRAWS,
   drawKind: "fixed",

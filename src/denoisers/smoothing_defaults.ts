@@ -9,19 +9,15 @@ import { type OptionTable, readOptions } from "../base/_options.ts";
 import { medianOf } from "../base/_quantile.ts";
 import { DRAWS } from "../base/_defaults.ts";
 import type { DataStore } from "../compute/device.ts";
-import { DEVICE_OPTION } from "../compute/use_device.ts";
-import type { DeviceOption } from "../compute/use_device.ts";
 import type { Dataset } from "../datasets/dataset.ts";
 import { RandomStream } from "../base/random.ts";
 import { stopButton } from "../base/stop_button.ts";
-import { heldData } from "./data_source.ts";
-import type { DataSource } from "./data_source.ts";
+import { DATA_OPTIONS, heldData } from "./data_source.ts";
+import type { DataOptions, DataSource } from "./data_source.ts";
 import { distinctItems } from "./_distinct_items.ts";
 
 /** Options of {@linkcode smoothingDefaults}. */
-export interface SmoothingDefaultsOptions extends DeviceOption {
-  /** Of a data set: restriction to one class, by number or by name. Default: all classes. */
-  readonly class?: number | string;
+export interface SmoothingDefaultsOptions extends DataOptions {
   /** The flow time `T` that sampling starts at, in [0, 1). Default 0. */
   readonly start?: number;
   /** Cancels the search. */
@@ -60,8 +56,7 @@ const RANGE = 256, HALVINGS = 7;
 const STEPS_PER_GAP = 20;
 
 const OPTIONS = {
-  ...DEVICE_OPTION,
-  class: undefined,
+  ...DATA_OPTIONS,
   start: 0,
   signal: undefined,
 } satisfies OptionTable<SmoothingDefaultsOptions>;

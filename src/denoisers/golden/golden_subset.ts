@@ -9,8 +9,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import { batchOf, disposeState, numbersOf, queriesOn, roomLike } from "../../compute/batch.ts";
 import type { State, StateNumbers } from "../../compute/batch.ts";
 import type { DataStore, Device } from "../../compute/device.ts";
-import { DEVICE_OPTION } from "../../compute/use_device.ts";
-import type { DeviceChoice, DeviceOption } from "../../compute/use_device.ts";
+import type { DeviceChoice } from "../../compute/use_device.ts";
 import {
   checkEvaluateOptions,
   checkQueries,
@@ -49,7 +48,8 @@ import type { StatesOf } from "../base_denoiser.ts";
 import { dataOf, keepCapabilities, subsetOf } from "../_capabilities.ts";
 import type { SubsetAccess } from "../_capabilities.ts";
 import { inWholeSet } from "../_whole_items.ts";
-import type { DataSource } from "../data_source.ts";
+import { DATA_OPTIONS } from "../data_source.ts";
+import type { DataOptions, DataSource } from "../data_source.ts";
 import type { Denoised, Denoiser } from "../denoiser.ts";
 import type { StoredDenoiser } from "../optimal.ts";
 import { dataSpectrum } from "../gaussian/spectrum.ts";
@@ -70,10 +70,7 @@ export const GOLDEN_REFERENCE: string =
 const ACTION = "denoise by a golden subset";
 
 /** Options of {@linkcode goldenSubset}. */
-export interface GoldenSubsetOptions<D extends DeviceChoice = DeviceChoice>
-  extends DeviceOption<D> {
-  /** Of a data set: restriction to one class, by number or by name; a base brings its own. Default: all classes. */
-  readonly class?: number | string;
+export interface GoldenSubsetOptions<D extends DeviceChoice = DeviceChoice> extends DataOptions<D> {
   /**
    * A promise instead of scheduled sizes: at every evaluation, with every sampler, the posterior mean is within this of that
    * over all items at the same state, rounding included; the root mean square per number, in data units. How far the end of
@@ -119,8 +116,7 @@ export interface GoldenSubset<X = AnyTensor> extends StoredDenoiser<X> {
 }
 
 const OPTIONS = {
-  ...DEVICE_OPTION,
-  class: undefined,
+  ...DATA_OPTIONS,
   tolerance: undefined,
   retained: undefined,
   k: undefined,

@@ -4,9 +4,7 @@
  * @module
  */
 import { type OptionTable, type Read, readOptions } from "../../base/_options.ts";
-import type { State } from "../../compute/batch.ts";
-import { DEVICE_OPTION } from "../../compute/use_device.ts";
-import type { DeviceChoice, DeviceOption } from "../../compute/use_device.ts";
+import type { DeviceChoice } from "../../compute/use_device.ts";
 import type { WorkOptions } from "../../compute/work_options.ts";
 import type { Dataset } from "../../datasets/dataset.ts";
 import { DEFAULT_WINDOWS, patchSchedule } from "./patch_schedule.ts";
@@ -14,17 +12,15 @@ import type { Patch } from "./patch_schedule.ts";
 import { checkImages, describePatch, windowDenoiser } from "./windowed.ts";
 import type { StoredWindowDenoiser, WindowModel } from "./windowed.ts";
 import type { StatesOf } from "../base_denoiser.ts";
-import { heldData } from "../data_source.ts";
-import type { DataSource } from "../data_source.ts";
+import { DATA_OPTIONS, heldData } from "../data_source.ts";
+import type { DataOptions, DataSource } from "../data_source.ts";
 
 const ACTION = "make an equivariant denoiser";
 /** Pairs of pixels that a query meets by default: one to three seconds on two CPU cores. */
 const PAIRS = 2 ** 30;
 
 /** Options of {@linkcode equivariant}. */
-export interface EquivariantOptions<D extends DeviceChoice = DeviceChoice> extends DeviceOption<D> {
-  /** Of a data set: restriction to one class, by number or by name. Default: all classes. */
-  readonly class?: number | string;
+export interface EquivariantOptions<D extends DeviceChoice = DeviceChoice> extends DataOptions<D> {
   /**
    * The side of the windows: a number, a function of the noise level, a table, or the name of a published one. `Infinity` takes the
    * whole image, which leaves equivariance alone. Default {@linkcode DEFAULT_WINDOWS}, whatever the data are.
@@ -104,8 +100,7 @@ export async function equivariant<S extends DataSource, D extends DeviceChoice =
 }
 
 const OPTIONS = {
-  ...DEVICE_OPTION,
-  class: undefined,
+  ...DATA_OPTIONS,
   windows: DEFAULT_WINDOWS,
   dictionary: "circular",
   limit: undefined,

@@ -4,9 +4,7 @@
  * @module
  */
 import { type OptionTable, readOptions } from "../../base/_options.ts";
-import type { State } from "../../compute/batch.ts";
-import { DEVICE_OPTION } from "../../compute/use_device.ts";
-import type { DeviceChoice, DeviceOption } from "../../compute/use_device.ts";
+import type { DeviceChoice } from "../../compute/use_device.ts";
 import type { WorkOptions } from "../../compute/work_options.ts";
 import type { Dataset } from "../../datasets/dataset.ts";
 import { DEFAULT_WINDOWS, patchSchedule } from "./patch_schedule.ts";
@@ -14,15 +12,13 @@ import type { Patch } from "./patch_schedule.ts";
 import { checkImages, describePatch, windowDenoiser } from "./windowed.ts";
 import type { StoredWindowDenoiser, WindowModel } from "./windowed.ts";
 import type { StatesOf } from "../base_denoiser.ts";
-import { heldData } from "../data_source.ts";
-import type { DataSource } from "../data_source.ts";
+import { DATA_OPTIONS, heldData } from "../data_source.ts";
+import type { DataOptions, DataSource } from "../data_source.ts";
 
 const ACTION = "make a local denoiser";
 
 /** Options of {@linkcode local}. */
-export interface LocalOptions<D extends DeviceChoice = DeviceChoice> extends DeviceOption<D> {
-  /** Of a data set: restriction to one class, by number or by name. Default: all classes. */
-  readonly class?: number | string;
+export interface LocalOptions<D extends DeviceChoice = DeviceChoice> extends DataOptions<D> {
   /**
    * The side of the windows: a number, a function of the noise level, a table, or the name of a published one, such as
    * `"mnist-unet"`. Default {@linkcode DEFAULT_WINDOWS}, whatever the data are.
@@ -81,8 +77,7 @@ export async function local<S extends DataSource, D extends DeviceChoice = "auto
 }
 
 const OPTIONS = {
-  ...DEVICE_OPTION,
-  class: undefined,
+  ...DATA_OPTIONS,
   windows: DEFAULT_WINDOWS,
   onProgress: undefined,
 } satisfies OptionTable<

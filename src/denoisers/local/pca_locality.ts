@@ -7,8 +7,7 @@ import { type OptionTable, type Read, readOptions } from "../../base/_options.ts
 import { batchOf, queriesOn, roomLike } from "../../compute/batch.ts";
 import type { State, StateNumbers } from "../../compute/batch.ts";
 import type { DataStore, Device } from "../../compute/device.ts";
-import { DEVICE_OPTION } from "../../compute/use_device.ts";
-import type { DeviceChoice, DeviceOption } from "../../compute/use_device.ts";
+import type { DeviceChoice } from "../../compute/use_device.ts";
 import { maskColumns } from "../../compute/mask.ts";
 import type { Mask } from "../../compute/mask.ts";
 import { MASKED_ACTION } from "../../compute/masked_posterior.ts";
@@ -26,8 +25,8 @@ import type { AnyTensor, StateSpace } from "../../states/linear_space.ts";
 import { MaskCache } from "./_mask_cache.ts";
 import { keepCapabilities } from "../_capabilities.ts";
 import type { StatesOf } from "../base_denoiser.ts";
-import { heldData } from "../data_source.ts";
-import type { DataSource } from "../data_source.ts";
+import { DATA_OPTIONS, heldData } from "../data_source.ts";
+import type { DataOptions, DataSource } from "../data_source.ts";
 import type { SubsetOptions } from "../denoiser.ts";
 import { checkRule } from "./locality_mask.ts";
 import type { MaskRule } from "./locality_mask.ts";
@@ -41,9 +40,7 @@ const REFERENCES = [
 
 /** Options of {@linkcode pcaLocality}. */
 export interface PcaLocalityOptions<D extends DeviceChoice = DeviceChoice>
-  extends Partial<Omit<MaskRule, "theta">>, WorkOptions, DeviceOption<D> {
-  /** Of a data set: restriction to one class, by number or by name. Default: all classes. */
-  readonly class?: number | string;
+  extends Partial<Omit<MaskRule, "theta">>, WorkOptions, DataOptions<D> {
   /**
    * The threshold `θ` of the mask, from 0 to 1, or the name of a published one, see {@linkcode publishedTheta}. Default
    * {@linkcode DEFAULT_THETA}, whatever the data are.
@@ -241,8 +238,7 @@ interface Model {
 
 const OPTIONS = {
   ...WORK_OPTIONS,
-  ...DEVICE_OPTION,
-  class: undefined,
+  ...DATA_OPTIONS,
   theta: DEFAULT_THETA,
   orientation: undefined,
   normalisation: undefined,
