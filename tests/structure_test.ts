@@ -17,7 +17,7 @@ const IMPORTS = new Map<string, string[]>();
 for (const file of filesOf(ROOT)) {
   const text = Deno.readTextFileSync(file).replaceAll(/\/\*\*[^]*?\*\//g, "");
   const found = text.matchAll(
-    /^(?:import|export)\b(?:[^;"]*?from\s+)?"(\.[^"]+)"|import\(\s*"(\.[^"]+)"\s*\)/gm,
+    /^(?:import|export)\b(?:[^;"]*?\bfrom)?\s*"(\.[^"]+)"|import\(\s*"(\.[^"]+)"\s*\)/gm,
   );
   const targets = [...found].map(([, named, late]) => join(file, "..", named ?? late));
   IMPORTS.set(relative(ROOT, file), targets.map((target) => relative(ROOT, target)));
