@@ -6,7 +6,8 @@
 import type { LabelledImages } from "../base/_display.ts";
 import { received } from "../base/_kinds.ts";
 import { gridByName } from "../base/noise.ts";
-import type { SigmaGrid } from "../base/noise.ts";
+import type { GridName, SigmaGrid } from "../base/noise.ts";
+import type { OptionTable } from "../base/_options.ts";
 import { medianOf, quantile } from "../base/_quantile.ts";
 import { isImage, sizeOf } from "../base/_shape.ts";
 import { capabilitiesOf } from "../denoisers/_capabilities.ts";
@@ -23,6 +24,35 @@ import type { SamplerName } from "../samplers/registry.ts";
 import { sample } from "../samplers/sample.ts";
 import type { SampleOptions } from "../samplers/sample.ts";
 import type { Sampler } from "../samplers/sampler.ts";
+
+/** Options of comparisons of runs with an accurate one from the same noise. */
+export interface ReferenceOptions {
+  /** The grid, by name. Default `"karras"`, whose ends do not depend on the steps. */
+  readonly grid?: GridName;
+  /** What errors are measured against, a sampler of its own accuracy or on a fine grid. Default `"collocation"`. */
+  readonly reference?: SamplerName | Sampler;
+  /** The error that counts: the root mean square over the samples, or their median. Default `"rms"`. */
+  readonly measure?: ErrorMeasure;
+  /** How many samples. Default 16. */
+  readonly count?: number;
+  /** Seed of the start noise, the same for all. Default 0. */
+  readonly seed?: number;
+  /** Whether one line tells how far it has come, of work over two seconds. Default true. */
+  readonly progress?: boolean;
+  /** Cancels this. */
+  readonly signal?: AbortSignal;
+}
+
+/** The options of {@linkcode ReferenceOptions}, with their defaults. */
+export const REFERENCE_OPTIONS = {
+  grid: "karras",
+  reference: "collocation",
+  measure: "rms",
+  count: 16,
+  seed: 0,
+  progress: true,
+  signal: undefined,
+} satisfies OptionTable<ReferenceOptions>;
 
 /** Where the samples of a run ended, and what it took. */
 export interface Ends {
@@ -116,19 +146,19 @@ export function heldData<X>(denoiser: Denoiser<X>): Dataset | undefined {
   return capabilitiesOf(denoiser).data?.dataset;
 }
 
-/** How far ends are from those of a reference, in data units; of each sample, root mean square per number. */
+/** How far ends are from those of a reference, in data units. */
 export interface EndErrors {
-  /** The root mean square over the samples. */
+  /** Distance from the end of the reference, root mean square per number and over the samples. */
   readonly rms: number;
-  /** The median over the samples. */
+  /** Of the samples' distances, each root mean square per number, the median. */
   readonly median: number;
-  /** The lower quartile. */
+  /** Their lower quartile. */
   readonly lower: number;
-  /** The upper quartile. */
+  /** Their upper quartile. */
   readonly upper: number;
 }
 
-/** Which number of {@linkcode EndErrors} a chart draws. */
+/** A number of {@linkcode EndErrors}. */
 export type ErrorMeasure = "rms" | "median";
 
 /** Fails unless there is such a measure. */

@@ -8,13 +8,13 @@ import { type OptionTable, readOptions } from "../base/_options.ts";
 import { checkWhole } from "../base/_checks.ts";
 import { sizeOf } from "../base/_shape.ts";
 import { stopButton } from "../base/stop_button.ts";
-import type { GridName } from "../base/noise.ts";
 import type { Denoiser } from "../denoisers/denoiser.ts";
 import { nearestItems } from "../metrics/nearest.ts";
 import type { SamplerName } from "../samplers/registry.ts";
 import type { Sampler } from "../samplers/sampler.ts";
 import { comparison } from "./comparison.ts";
 import type { Comparison } from "./comparison.ts";
+import type { EndErrors, ReferenceOptions } from "./_runs.ts";
 import {
   checkMeasure,
   endsOf,
@@ -22,50 +22,31 @@ import {
   gridOf,
   heldData,
   progressOf,
+  REFERENCE_OPTIONS,
   samplerName,
   workPrecision,
 } from "./_runs.ts";
 
+export type { EndErrors, ErrorMeasure, ReferenceOptions } from "./_runs.ts";
+
 /** Options of {@linkcode compareSamplers}. */
-export interface CompareSamplersOptions {
+export interface CompareSamplersOptions extends ReferenceOptions {
   /** The samplers, by name or made by their functions. Default ddim, heun, dpmpp-2m, unipc. */
   readonly samplers?: readonly (SamplerName | Sampler)[];
   /** Steps of the grid, one run each. Default 5, 10, 20, 40. */
   readonly steps?: readonly number[];
-  /** The grid, by name. Default `"karras"`, whose ends do not depend on the steps. */
-  readonly grid?: GridName;
-  /** What errors are measured against, a sampler of its own accuracy or on a fine grid. Default `"collocation"`. */
-  readonly reference?: SamplerName | Sampler;
   /** Steps of the grid of the reference; collocation uses its ends only. Default 4 times the most steps, at least 100. */
   readonly referenceSteps?: number;
-  /** Which error the chart draws: the root mean square over the samples, or their median. Default `"rms"`. */
-  readonly measure?: "rms" | "median";
-  /** How many samples. Default 16. */
-  readonly count?: number;
-  /** Seed of the start noise, the same for all. Default 0. */
-  readonly seed?: number;
-  /** Whether one line tells how far it has come, of work over two seconds. Default true. */
-  readonly progress?: boolean;
-  /** Cancels this. */
-  readonly signal?: AbortSignal;
 }
 
 /** One sampler with one number of steps. */
-export interface SamplerRow {
+export interface SamplerRow extends EndErrors {
   /** The sampler. */
   readonly sampler: string;
   /** Steps of its grid. */
   readonly steps: number;
   /** Denoiser evaluations per sample. */
   readonly evaluations: number;
-  /** Distance from the end of the reference, root mean square per number and over the samples, in data units. */
-  readonly rms: number;
-  /** Of the samples' distances, each root mean square per number, the median. */
-  readonly median: number;
-  /** Their lower quartile. */
-  readonly lower: number;
-  /** Their upper quartile. */
-  readonly upper: number;
   /** The share of samples that ended nearest to another item than the reference did, where the denoiser holds its data. */
   readonly otherItem?: number;
   /** Wall-clock seconds, of all samples. */
@@ -73,16 +54,10 @@ export interface SamplerRow {
 }
 
 const OPTIONS = {
+  ...REFERENCE_OPTIONS,
   samplers: ["ddim", "heun", "dpmpp-2m", "unipc"],
   steps: [5, 10, 20, 40],
-  grid: "karras",
-  reference: "collocation",
   referenceSteps: undefined,
-  measure: "rms",
-  count: 16,
-  seed: 0,
-  progress: true,
-  signal: undefined,
 } satisfies OptionTable<CompareSamplersOptions>;
 
 const ACTION = "compare samplers";

@@ -8,7 +8,6 @@ import { type OptionTable, readOptions } from "../base/_options.ts";
 import { checkWhole } from "../base/_checks.ts";
 import { sizeOf } from "../base/_shape.ts";
 import { stopButton } from "../base/stop_button.ts";
-import type { GridName } from "../base/noise.ts";
 import type { Dataset } from "../datasets/dataset.ts";
 import type { Denoiser } from "../denoisers/denoiser.ts";
 import { dataSpectrum } from "../denoisers/gaussian/spectrum.ts";
@@ -21,7 +20,7 @@ import { teleport } from "../samplers/teleport/teleport.ts";
 import { GAUSSIAN_SCORE, keepReferences } from "../metrics/_references.ts";
 import { comparison } from "./comparison.ts";
 import type { Comparison } from "./comparison.ts";
-import type { ErrorMeasure } from "./_runs.ts";
+import type { EndErrors, ErrorMeasure, ReferenceOptions } from "./_runs.ts";
 import {
   checkMeasure,
   endsOf,
@@ -29,12 +28,13 @@ import {
   gridOf,
   heldData,
   progressOf,
+  REFERENCE_OPTIONS,
   samplerName,
   workPrecision,
 } from "./_runs.ts";
 
 /** Options of {@linkcode compareTeleports}. */
-export interface CompareTeleportsOptions {
+export interface CompareTeleportsOptions extends ReferenceOptions {
   /** The data whose Gaussian the first leg follows. Default: those that the denoiser holds. */
   readonly data?: Dataset;
   /** The samplers, by name or made by their functions. Default dpmpp-2m. */
@@ -43,26 +43,12 @@ export interface CompareTeleportsOptions {
   readonly skips?: readonly number[];
   /** Steps of the grid, one run each; with a teleport all of them lie below the landing. Default 6, 8, 10, 14, 20. */
   readonly steps?: readonly number[];
-  /** The grid, by name. Default `"karras"`. */
-  readonly grid?: GridName;
-  /** What errors are measured against. Default `"collocation"`. */
-  readonly reference?: SamplerName | Sampler;
   /** Steps of the grid of the reference. Default 100. */
   readonly referenceSteps?: number;
-  /** Which error the chart draws and savings are read at: the root mean square over the samples, or their median. Default `"rms"`. */
-  readonly measure?: "rms" | "median";
-  /** How many samples. Default 16. */
-  readonly count?: number;
-  /** Seed of the start noise, the same for all. Default 0. */
-  readonly seed?: number;
-  /** Whether one line tells how far it has come, of work over two seconds. Default true. */
-  readonly progress?: boolean;
-  /** Cancels this. */
-  readonly signal?: AbortSignal;
 }
 
 /** One sampler with one number of steps, with or without a teleport. */
-export interface TeleportRow {
+export interface TeleportRow extends EndErrors {
   /** The sampler. */
   readonly sampler: string;
   /** The noise level landed on; none without a teleport. */
@@ -71,14 +57,6 @@ export interface TeleportRow {
   readonly steps: number;
   /** Denoiser evaluations per sample. */
   readonly evaluations: number;
-  /** Distance from the end of the reference, root mean square per number and over the samples, in data units. */
-  readonly rms: number;
-  /** Of the samples' distances, each root mean square per number, the median. */
-  readonly median: number;
-  /** Their lower quartile. */
-  readonly lower: number;
-  /** Their upper quartile. */
-  readonly upper: number;
   /**
    * With a teleport, the evaluations that the same sampler needs without one for the same error, between its runs by straight
    * lines in the logarithm of the error; none where its runs do not reach it, or are all better.
@@ -89,18 +67,12 @@ export interface TeleportRow {
 }
 
 const OPTIONS = {
+  ...REFERENCE_OPTIONS,
   data: undefined,
   samplers: ["dpmpp-2m"],
   skips: [20, 10, 5],
   steps: [6, 8, 10, 14, 20],
-  grid: "karras",
-  reference: "collocation",
   referenceSteps: 100,
-  measure: "rms",
-  count: 16,
-  seed: 0,
-  progress: true,
-  signal: undefined,
 } satisfies OptionTable<CompareTeleportsOptions>;
 
 const ACTION = "compare teleports";
